@@ -1,0 +1,144 @@
+"""The four kinds of component that a plugin can bring, as base classes.
+
+A component is a dataclass whose fields are its parameters. A field that cannot change the result (a device, a
+number of workers) is ``field(compare=False)`` and stays out of the identity.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from mirstore.core.columns import Column, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from mirstore.core.tracks import Track
+
+
+@dataclass
+class Component(ABC):
+    """What all components share.
+
+    Attributes
+    ----------
+    name : str
+        Lower case, digits and hyphens; unique among the installed components of its kind.
+    version : int
+        Counts up whenever the same input and parameters would give another result.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters that can change the result."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+
+
+@dataclass
+class Extractor(Component):
+    """Turns a track's audio, or other features of it, into rows of features.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Feature sets that it reads; none means that it reads audio.
+    batch : int
+        How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ()
+    batch: ClassVar[int] = 1
+
+    @abstractmethod
+    def columns(self) -> Mapping[str, Column]:
+        """Return the columns that it writes; a ``start`` column [s] means several rows per track."""
+
+    @abstractmethod
+    def extract(self, track: Track) -> Row | Sequence[Row]:
+        """Return one track's row, or its rows if there is a ``start`` column."""
+
+    def extract_batch(self, tracks: Sequence[Track]) -> Sequence[Row | Sequence[Row]]:
+        """Return one result per track; override where a model gains from batches."""
+        return [self.extract(track) for track in tracks]
+
+    def weights(self) -> str | None:
+        """Return the SHA-256 of the model weights that it uses, None if it has none."""
+        return None
+
+
+@dataclass
+class Grouper(Component):
+    """Sorts feature columns into named groups."""
+
+    @abstractmethod
+    def group(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return group name to its columns, disjoint; columns are qualified as ``featureset.column``."""
+
+
+@dataclass
+class Smoother(Component):
+    """Turns one-hot labels into label distributions."""
+
+    @abstractmethod
+    def smooth(self, X: np.ndarray, Y: np.ndarray, seed: int) -> np.ndarray:
+        """Return distributions.
+
+        Parameters
+        ----------
+        X : np.ndarray [shape=(n, d)]
+            Features.
+        Y : np.ndarray [shape=(n, k)]
+            One-hot labels; not changed.
+        seed : int
+            The only source of randomness.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, k)]
+            Non-negative; rows sum to 1.
+        """
+
+
+@dataclass
+class Examples:
+    """What a model learns from or predicts.
+
+    Attributes
+    ----------
+    table : pl.DataFrame
+        One row per example, columns qualified as ``featureset.column``.
+    classes : tuple of str
+        Names of the k classes.
+    labels : np.ndarray [shape=(n, k)] or None
+        0/1 labels or label distributions; None when predicting.
+    tensors : Mapping
+        Tensor column to a lazily indexed sequence of n arrays.
+    """
+
+    table: pl.DataFrame
+    classes: tuple[str, ...]
+    labels: np.ndarray | None
+    tensors: Mapping[str, Sequence[np.ndarray]]
+
+
+@dataclass
+class Model(Component):
+    """Learns labels from features; scikit-learn's manners."""
+
+    @abstractmethod
+    def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
+        """Learn from labelled examples and return self."""
+
+    @abstractmethod
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        """Return a score in [0, 1] per example and class [shape=(n, k)]."""
+
+    @abstractmethod
+    def group_importances(self) -> Mapping[str, float]:
+        """Return the share of each group; the shares sum to 1."""

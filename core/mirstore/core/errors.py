@@ -1,0 +1,97 @@
+"""What can go wrong in a way that a user can act on.
+
+MirstoreError           exit 1   message, and one thing to do as ``hint``
+├── UsageError          exit 2   a wrong value on the command line
+│   └── UnknownNameError         a name that nothing has, with did-you-mean
+├── ConfigError         exit 4   registry.toml or a component's parameters
+├── PluginError         exit 5   a plugin that is missing or broken
+└── StoreError          exit 6   a store that is locked, damaged or too new
+
+TrackError                       one track's failure; a row in ``failures``, never the end of a run
+└── AudioError                   the file is not usable audio
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MirstoreError(Exception):
+    """An error that its reader can act on.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where: lower case, no full stop, offending names quoted.
+    hint : str or None
+        The one thing to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(MirstoreError):
+    """A value given on the command line, or to a function, that cannot be used."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing installed, registered or stored has."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}", hint=did_you_mean(name, known))
+
+
+class ConfigError(MirstoreError):
+    """A mistake in registry.toml or in a component's parameters."""
+
+    exit_code = 4
+
+
+class PluginError(MirstoreError):
+    """A plugin that is needed but missing, broken or ambiguous."""
+
+    exit_code = 5
+
+
+class StoreError(MirstoreError):
+    """A store that is locked, damaged, read-only or made by a newer version."""
+
+    exit_code = 6
+
+
+class TrackError(MirstoreError):
+    """Why one track gave no features.
+
+    Parameters
+    ----------
+    reason : str
+        A short stable word (``"empty"``, ``"timeout"``, ``"crashed"`` …), the ``error`` column of the
+        ``failures`` view.
+    message : str
+        What happened, for a person.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[TrackError], tuple[str, str]]:
+        return type(self), (self.reason, str(self))  # exceptions with other arguments do not pickle
+
+
+class AudioError(TrackError):
+    """The file cannot be used as audio."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the closest known name, or all of them."""
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"

@@ -1,0 +1,92 @@
+"""Feature sets and their identity: a Merkle chain over extractor, parameters, weights and inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mirstore.core.components import Extractor
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """One extractor version with parameters and inputs, under the name that a user gave it.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry, or the extractor's own.
+    extractor : Extractor
+        The component with its parameters.
+    inputs : Mapping of str to FeatureSet
+        What the extractor reads, by the names that it declared.
+    """
+
+    name: str
+    extractor: Extractor
+    inputs: Mapping[str, FeatureSet] = field(default_factory=dict)
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """What decides the values, as plain JSON."""
+        return {
+            "extractor": f"{self.extractor.name}@{self.extractor.version}",
+            "params": normalise(self.extractor.params()),
+            "inputs": {name: source.id for name, source in sorted(self.inputs.items())},
+            "weights": self.extractor.weights(),
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """First 10 hex digits of the SHA-256 of the canonical JSON of `definition`."""
+        return hashlib.sha256(canonical_json(self.definition).encode()).hexdigest()[:10]
+
+    @property
+    def table(self) -> str:
+        """Name of its table in the store."""
+        return f"{self.extractor.name}_{self.id}"
+
+
+def normalise(value: Any) -> Any:
+    """Return ``value`` so that equal parameters have equal JSON: 44100.0 is 44100, a tuple is a list.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or a value has no JSON form.
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"parameter {value} is not finite")
+        return int(value) if value.is_integer() else value
+    if isinstance(value, list | tuple):
+        return [normalise(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): normalise(item) for key, item in value.items()}
+    raise ValueError(f"parameter {value!r} is not plain JSON")
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def in_order(features: Mapping[str, FeatureSet]) -> list[FeatureSet]:
+    """Return the feature sets and all that they read, each after its inputs, without repeats by id."""
+    ordered: dict[str, FeatureSet] = {}
+
+    def visit(feature: FeatureSet) -> None:
+        for source in feature.inputs.values():
+            visit(source)
+        ordered.setdefault(feature.id, feature)
+
+    for feature in features.values():
+        visit(feature)
+    return list(ordered.values())

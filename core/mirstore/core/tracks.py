@@ -1,0 +1,85 @@
+"""A track: one recording, known by the SHA-256 of its file's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mirstore.core.audio import Audio, decode
+
+
+@dataclass
+class Track:
+    """One recording as an extractor sees it.
+
+    Parameters
+    ----------
+    id : str
+        SHA-256 of the file's bytes, hex.
+    path : pathlib.Path
+        Where the file is now.
+    inputs : Mapping of str to pl.DataFrame
+        This track's rows of the feature sets that the extractor declared; tensor columns hold arrays
+        (dtype ``pl.Object``).
+    """
+
+    id: str
+    path: Path
+    inputs: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    max_duration: float = 1200.0
+    _audio: Audio | None = None
+    _resampled: dict[tuple[int, bool], np.ndarray] = field(default_factory=dict)
+
+    @property
+    def decoded(self) -> Audio:
+        """The file's audio as decoded, once per track; see `mirstore.core.audio.decode`."""
+        if self._audio is None:
+            self._audio = decode(self.path, max_duration=self.max_duration)
+        return self._audio
+
+    @property
+    def duration(self) -> float:
+        """Length of the decoded audio [s]."""
+        return self.decoded.duration
+
+    def audio(
+        self, sr: int | None = None, mono: bool = True, offset: float = 0.0, duration: float | None = None
+    ) -> np.ndarray:
+        """Return the samples, decoded once per track and resampled once per rate.
+
+        Parameters
+        ----------
+        sr : int > 0 [Hz] or None
+            Sampling rate; None keeps the file's own.
+        mono : bool
+            Mix all channels down, or keep them.
+        offset : float >= 0 [s]
+            Where the excerpt begins.
+        duration : float > 0 [s] or None
+            Length of the excerpt, shorter where the track ends before; None means to the end.
+
+        Returns
+        -------
+        np.ndarray [shape=(n,) if mono else (channels, n), dtype=float32]
+            Read-only, full scale is ±1.
+
+        Raises
+        ------
+        AudioError
+            If the file is not usable audio.
+        """
+        sr = sr or self.decoded.sr
+        key = (sr, mono)
+        if key not in self._resampled:
+            self._resampled[key] = self.decoded.resampled(sr, mono=mono)
+        first = round(offset * sr)
+        last = None if duration is None else first + round(duration * sr)
+        return self._resampled[key][..., first:last]
+
+    def features(self, name: str) -> pl.DataFrame:
+        """Return this track's rows of the input feature set ``name``, without the ``track`` column."""
+        return self.inputs[name]
