@@ -1,12 +1,36 @@
-"""Everything that a plugin needs."""
+"""Everything that a plugin needs.
 
-from mirstore.core.columns import Column, Row, Tensor
-from mirstore.core.components import Component, Examples, Extractor, Grouper, Model, Smoother
-from mirstore.core.errors import AudioError, MirstoreError, TrackError
-from mirstore.core.hookspecs import hookimpl
-from mirstore.core.tracks import Track
+Names are loaded on first use, so that the command line can import `mirstore.core.errors` without numpy and polars.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirstore.core.columns import Column, Row, Tensor
+    from mirstore.core.components import Component, Examples, Extractor, Grouper, Model, Smoother
+    from mirstore.core.errors import AudioError, MirstoreError, TrackError
+    from mirstore.core.hookspecs import hookimpl
+    from mirstore.core.tracks import Track
 
 __all__ = [
     "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "MirstoreError", "Model", "Row",
     "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
 ]  # fmt: skip
+
+_home = {
+    "columns": ("Column", "Row", "Tensor"),
+    "components": ("Component", "Examples", "Extractor", "Grouper", "Model", "Smoother"),
+    "errors": ("AudioError", "MirstoreError", "TrackError"),
+    "hookspecs": ("hookimpl",),
+    "tracks": ("Track",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _home.items():
+        if name in names:
+            return getattr(import_module(f"mirstore.core.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,90 @@
+"""mirstore dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="List and import datasets, look at their splits and leakage.")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_datasets(context: typer.Context, json_output: JsonOption = False) -> None:
+    """List the datasets with their numbers of tracks, artists and labels."""
+    from mirstore.cli.output import show
+
+    query = """
+        SELECT d.dataset, count(DISTINCT i.track) AS tracks, count(DISTINCT i.artist) AS artists,
+               (SELECT count(DISTINCT label) FROM labels l WHERE l.dataset = d.dataset) AS labels,
+               (SELECT string_agg(DISTINCT label_set, ', ') FROM labels l WHERE l.dataset = d.dataset) AS label_sets
+        FROM datasets d LEFT JOIN items i USING (dataset) GROUP BY d.dataset ORDER BY d.dataset"""
+    with context.obj.open_store() as store:
+        show(store.sql(query), "json" if json_output else "table")
+
+
+@app.command("import")
+def import_dataset(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV, TSV (also gzipped) or Parquet.", dir_okay=False)],
+    name: Annotated[str, typer.Option(help="Name of the dataset.")],
+    feature: Annotated[str | None, typer.Option(help="Name of the feature set.  [default: the dataset's]")] = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column of ids.  [default: found by name]")] = None,
+    labels: Annotated[str, typer.Option(help="Label columns, separated by commas; first..last is a range.")] = "",
+    label_set: Annotated[str | None, typer.Option(help="Name of the label set.")] = None,
+    drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
+    about: Annotated[Path | None, typer.Option(help="Table with artist, album, title per id.", dir_okay=False)] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the table.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Import a published feature table: a dataset and a feature set without audio."""
+    import json
+    from dataclasses import asdict
+
+    from mirstore.store.tables import import_table
+
+    with context.obj.open_store(create=True) as store:
+        done = import_table(
+            store,
+            file,
+            dataset=name,
+            feature=feature,
+            id_column=id_column,
+            labels=[text for text in labels.split(",") if text],
+            label_set=label_set,
+            drop=[text for text in drop.split(",") if text],
+            about=about,
+            licence=licence,
+        )
+    if json_output:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(f"{done.dataset}: {done.tracks} tracks × {done.columns} features ({done.feature_set})")
+        for label_set_name, count in done.labels.items():
+            typer.echo(f"labels: {label_set_name}, {count} classes")
+        if done.fresh:
+            typer.echo("was imported before: nothing added")
+
+
+@app.command()
+def splits(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
+    """Show a dataset's splits: tracks and artists per fold and part."""
+    from mirstore.cli.output import show
+
+    from mirstore.store.datasets import splits as read_splits
+
+    with context.obj.open_store() as store:
+        show(read_splits(store, name), "json" if json_output else "table")
+
+
+@app.command()
+def leakage(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
+    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio."""
+    from mirstore.cli.output import show
+
+    from mirstore.store.datasets import leakage as read_leakage
+
+    with context.obj.open_store() as store:
+        show(read_leakage(store, name), "json" if json_output else "table")

@@ -1,0 +1,50 @@
+"""mirstore doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def doctor(
+    context: typer.Context,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the store's files, the plugins and the decoders; exit with 6 if the store is damaged."""
+    import json
+
+    app = context.obj
+    problems: list[dict[str, Any]] = []
+    if Path(app.store).exists():
+        from mirstore.store.doctor import doctor as check_store
+
+        with app.open_store() as store:
+            problems = check_store(store)
+    plugins = [{"name": row.name, "status": row.status} for row in app.load_plugins().rows()]
+    report = {"store": app.store, "problems": problems, "plugins": plugins, "decoders": _decoders()}
+    if json_output:
+        typer.echo(json.dumps(report))
+    else:
+        for plugin in plugins:
+            typer.echo(f"plugin    {plugin['name']:<12} {plugin['status']}")
+        for name, version in report["decoders"].items():
+            typer.echo(f"decoder   {name:<12} {version}")
+        for problem in problems:
+            typer.secho("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items()), fg="red")
+        typer.echo(f"store     {app.store}: {len(problems)} problems" if problems else f"store     {app.store}: ok")
+    if problems:
+        raise typer.Exit(6)
+
+
+def _decoders() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("soundfile", "av"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = f"not installed: pip install 'mirstore[{name}]'"
+    return found

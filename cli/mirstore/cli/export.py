@@ -1,0 +1,32 @@
+"""mirstore export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    context: typer.Context,
+    features: Annotated[str, typer.Option(help="Names, separated by commas.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File; its suffix says csv, parquet or json.  [default: stdout]"),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only its tracks, with its labels.")] = None,
+    output_format: Annotated[str | None, typer.Option("--format", "-f", help="csv, parquet, json, table, md.")] = None,
+) -> None:
+    """Write a wide table: one row per track, all columns of the chosen features, then the labels."""
+    from mirstore.cli.output import save, show
+
+    from mirstore.store.export import wide_table
+
+    with context.obj.open_store() as store:
+        frame = wide_table(store, [name for name in features.split(",") if name], dataset=dataset)
+    if output is None:
+        show(frame, output_format or "csv")
+    else:
+        save(frame, output, output_format or output.suffix.removeprefix(".").lower())
+        context.obj.say(f"wrote {frame.height} rows × {frame.width} columns to {output}")

@@ -1,0 +1,67 @@
+"""mirstore features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="List, show and compare feature sets.")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_features(context: typer.Context, json_output: JsonOption = False) -> None:
+    """List the feature sets: what each name means now, and its earlier versions."""
+    from mirstore.cli.output import show
+
+    with context.obj.open_store() as store:
+        show(store.sql("SELECT * FROM features ORDER BY ALL"), "json" if json_output else "table")
+
+
+@app.command("show")
+def show_feature(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    json_output: JsonOption = False,
+) -> None:
+    """Show a feature set: extractor, parameters, what it read, and its columns with units."""
+    import json
+
+    with context.obj.open_store() as store:
+        about = store.about(name)
+    if json_output:
+        typer.echo(json.dumps(about))
+        return
+    for key in ("name", "feature_set", "extractor", "params", "weights", "source", "inputs", "distributions"):
+        typer.echo(f"{key:<14} {about[key]}")
+    for column in about["columns"]:
+        typer.echo(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}")
+
+
+@app.command()
+def stats(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
+    """Show per column how many values are missing, its range, outliers, and whether it is constant."""
+    from mirstore.cli.output import show
+
+    from mirstore.store.compare import stats as read_stats
+
+    with context.obj.open_store() as store:
+        show(read_stats(store, name), "json" if json_output else "table")
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    second: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    worst: Annotated[int, typer.Option(min=0, help="How many tracks to name per column.")] = 3,
+    json_output: JsonOption = False,
+) -> None:
+    """Show which columns moved between two versions, by how much, and on which tracks most."""
+    from mirstore.cli.output import show
+
+    from mirstore.store.compare import diff as read_diff
+
+    with context.obj.open_store() as store:
+        show(read_diff(store, first, second, worst), "json" if json_output else "table")

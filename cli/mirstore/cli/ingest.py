@@ -1,0 +1,132 @@
+"""mirstore ingest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mirstore.cli.context import Context
+    from mirstore.core.features import FeatureSet
+    from mirstore.store import Store
+
+
+def ingest(
+    context: typer.Context,
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, globs, CSV/TSV/Parquet tables with a column of paths, or mirdata:NAME."),
+    ],
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset that the tracks belong to.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Names, separated by commas.  [default: those of the project's registry.toml]"),
+    ] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Say what would be computed, why, the cost.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one extractor may take for a track.")] = 600.0,
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, help="GB that a worker may take.  [default: its share of 90 %]")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute again what failed before.")] = False,
+    data_home: Annotated[Path | None, typer.Option(help="Folder of a mirdata dataset.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Bring files into the store and compute their features.
+
+    What is there already is not computed again; an ingest that was interrupted goes on where it stopped.
+    """
+    from mirstore.core.extraction import default_workers
+    from mirstore.core.workers import Limits
+    from mirstore.store.ingest import ingest as run
+    from mirstore.store.ingest import prepare
+
+    app: Context = context.obj
+    sources = _sources(paths, labels, data_home)
+    chosen = _features(app, features)
+    if not chosen:
+        app.say("no features asked for: files and labels only (--features essentia,mel)")
+    with app.open_store(create=True) as store, app.progress() as progress:
+        if dry_run:
+            _show_plan(store, sources, chosen, retry_failed, prepare, json_output)
+            return
+        summary = run(
+            store,
+            sources,
+            chosen,
+            dataset=dataset or _dataset_name(paths),
+            workers=jobs or default_workers(),
+            limits=Limits(timeout, int(memory * 1e9) if memory else None),
+            retry_failed=retry_failed,
+            command=" ".join(sys.argv[1:]),
+            progress=progress,
+        )
+    _show_summary(app, summary.as_dict(), json_output)
+    if summary.failed:
+        app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'")
+        raise typer.Exit(3)
+
+
+def _sources(paths: list[str], labels: Path | None, data_home: Path | None) -> list[Any]:
+    from mirstore.store.mirdata import read_mirdata
+    from mirstore.store.sources import find
+
+    loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
+    found = [source for name in loaders for source in read_mirdata(name, data_home)]
+    return found + find([path for path in paths if not path.startswith("mirdata:")], labels)
+
+
+def _dataset_name(paths: list[str]) -> str:
+    """Name a dataset after what was ingested, as people do: the folder, or the table's folder."""
+    first = paths[0].removeprefix("mirdata:")
+    path = Path(first).absolute()
+    return path.name if path.is_dir() or first != paths[0] else path.parent.name
+
+
+def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
+    from mirstore.core.resolve import resolve
+
+    registry = app.load_registry()
+    wanted = [name.strip() for name in names.split(",") if name.strip()] if names else registry.project_features
+    return resolve(wanted, registry, app.load_plugins()) if wanted else {}
+
+
+def _show_plan(store: Store, sources: Any, chosen: Any, retry_failed: bool, prepare: Any, json_output: bool) -> None:
+    from dataclasses import asdict
+
+    import polars as pl
+    from mirstore.cli.output import show
+
+    plan = prepare(store, sources, chosen, retry_failed=retry_failed)
+    rows = [asdict(need) for need in plan.needs]
+    if json_output:
+        import json
+
+        states = [item.state for item in plan.scanned]
+        typer.echo(json.dumps({"tracks": {state: states.count(state) for state in sorted(set(states))}, "needs": rows}))
+    elif rows:
+        show(pl.DataFrame(rows, infer_schema_length=None), "table")
+    else:
+        typer.echo("nothing to compute: everything is fresh")
+
+
+def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> None:
+    if json_output:
+        import json
+
+        typer.echo(json.dumps(summary))
+        return
+    tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
+    typer.echo(f"tracks    {tracks}")
+    for name, counts in summary["features"].items():
+        line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
+        typer.echo(f"{name:<9} {line}  ({counts['id']})")
+    app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")

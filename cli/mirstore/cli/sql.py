@@ -1,0 +1,36 @@
+"""mirstore sql."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def sql(
+    context: typer.Context,
+    query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin.")] = None,
+    output_format: Annotated[str, typer.Option("--format", "-f", help="table, csv, json, parquet or md.")] = "table",
+    schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
+    snapshot: Annotated[int | None, typer.Option(help="Ask the store as it was at this snapshot.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Ask the store a question in SQL, read-only.
+
+    Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name.
+    """
+    from mirstore.cli.output import show
+
+    from mirstore.core.errors import UsageError
+    from mirstore.store import Store
+
+    with Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
+        if schema:
+            typer.echo(store.schema())
+            return
+        if query is None:
+            raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
+        text = sys.stdin.read() if query == "-" else query
+        show(store.sql(text, timeout=timeout), "json" if json_output else output_format)

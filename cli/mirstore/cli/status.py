@@ -1,0 +1,30 @@
+"""mirstore status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def status(
+    context: typer.Context,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show per feature set how many tracks are ok, failed and missing, and what differs from the registry."""
+    import json
+
+    import polars as pl
+    from mirstore.cli.output import show
+
+    from mirstore.store.status import status as read_status
+
+    app = context.obj
+    with app.open_store() as store:
+        rows = read_status(store, app.load_registry(), app.load_plugins())
+    if json_output:
+        typer.echo(json.dumps(rows))
+    elif rows:
+        show(pl.DataFrame(rows, infer_schema_length=None), "table")
+    else:
+        typer.echo("no features yet: mirstore ingest FOLDER --features essentia")

@@ -1,0 +1,41 @@
+"""Amplitude envelopes of the whole signal and of the five bands, which attacks and pulse are read from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .bands import bands, bins, whole
+from .spectra import power, sr
+
+size = 1024
+hop = 256
+rate = sr / hop
+"""Envelope samples per second, about 172 [Hz]."""
+
+
+def envelopes(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each band's envelope: the root of its energy in frames of 23 ms, every 5.8 ms.
+
+    Frames lie wholly inside the signal, because a frame that reaches over its ends would show an attack that the
+    music does not have.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,)]
+        At 44.1 kHz.
+
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(frames,)]
+        ``""`` is the whole band; scaled so that its largest value is 1.
+    """
+    cut = np.lib.stride_tricks.sliding_window_view(x, size)[::hop]
+    spectra = power(cut)
+    edges = {"": whole} | bands
+    energy = {name: spectra[:, bins(band, spectra.shape[1])].sum(axis=1) for name, band in edges.items()}
+    return {name: _to_one(np.sqrt(values)) for name, values in energy.items()}
+
+
+def _to_one(values: np.ndarray) -> np.ndarray:
+    top = values.max()
+    return values / top if top > 0 else values

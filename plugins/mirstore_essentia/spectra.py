@@ -1,0 +1,89 @@
+"""The signal that all descriptors see, and its spectra: levelled, cut and windowed as MusicExtractor does."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from mirstore.core import TrackError
+
+sr = 44100
+block = sr // 20  # samples; replay gain looks at blocks of 50 ms
+reference_db = -31.462667  # of essentia's streaming ReplayGain; its standard one has -31.492596
+preamp_db = 6.0  # players add it, and so does MusicExtractor
+silent_above_db = 40.0  # MusicExtractor calls a track silent that needs more gain than this
+
+
+class Levelled(NamedTuple):
+    """A track's audio at MusicExtractor's level, 44.1 kHz.
+
+    Parameters
+    ----------
+    signal, filtered : np.ndarray [shape=(n,), dtype=float32]
+        As it is, and after an equal-loudness filter.
+    """
+
+    signal: np.ndarray
+    filtered: np.ndarray
+
+
+@cache
+def essentia() -> ModuleType:
+    """Return ``essentia.standard``, imported without its notes on stderr."""
+    import essentia as library
+
+    library.log.infoActive = False
+    library.log.warningActive = False
+    import essentia.standard as standard
+
+    return standard
+
+
+def levelled(x: np.ndarray) -> Levelled | None:
+    """Return ``x`` [shape=(n,), 44.1 kHz] at the level of ReplayGain 1.0 plus 6 dB, None if it is silent.
+
+    Raises
+    ------
+    TrackError
+        Reason ``"too short"``, below 50 ms.
+    """
+    if len(x) < block:
+        raise TrackError("too short", f"{len(x) / sr:.3f} s of audio, at least {block / sr} s are needed")
+    x = np.ascontiguousarray(x, dtype=np.float32)
+    filtered = essentia().EqualLoudness()(x)
+    gain_db = replay_gain(filtered)
+    if gain_db > silent_above_db:
+        return None
+    gain = np.float32(10 ** ((gain_db + preamp_db) / 20))
+    return Levelled(x * gain, filtered * gain)  # the filter is linear: no need to run it again
+
+
+def replay_gain(filtered: np.ndarray) -> float:
+    """Return what brings the 95th percentile of the blocks' power to the reference [dB]; inf for digital silence."""
+    blocks = filtered[: len(filtered) // block * block].reshape(-1, block)
+    powers = np.sort(np.square(blocks, dtype=np.float64).mean(axis=1))
+    loud = powers[int(0.95 * len(powers))]
+    return float(reference_db - 10 * np.log10(loud)) if loud > 0 else float("inf")
+
+
+def frames(x: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """Return the frames that essentia's FrameCutter cuts [shape=(1 + ceil(n / hop), size)]; the first is centred on 0."""
+    count = 1 + -(-len(x) // hop)
+    padded = np.pad(x, (size // 2, size + hop))
+    return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]
+
+
+@cache
+def window(size: int) -> np.ndarray:
+    """Return essentia's Blackman-Harris 62 dB window, scaled to an area of 2 [shape=(size,)]."""
+    cut = essentia().Windowing(type="blackmanharris62", size=size, zeroPhase=False)
+    return np.asarray(cut(np.ones(size, np.float32)))
+
+
+def power(cut: np.ndarray) -> np.ndarray:
+    """Return power spectra of frames [shape=(frames, size / 2 + 1)]."""
+    spectra = np.fft.rfft(cut * window(cut.shape[1]))
+    return np.square(spectra.real) + np.square(spectra.imag)  # a third of the time of abs()

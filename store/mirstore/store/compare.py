@@ -1,0 +1,116 @@
+"""How healthy a feature set's columns are, and how two versions of it differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from mirstore.core.errors import UsageError
+from mirstore.store.store import Store
+
+
+def stats(store: Store, name: str) -> pl.DataFrame:
+    """Return one row per numeric column: missing values, range, mean, spread, outliers, whether it is constant.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``column``, ``n``, ``missing``, ``min``, ``mean``, ``median``, ``max``, ``std``, ``outliers`` (further than
+        five interquartile ranges from the quartiles), ``constant``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such feature set.
+    """
+    frame = _numeric(store, name)
+    rows = []
+    for column in frame.columns[1:]:
+        values = frame[column].drop_nulls()
+        low, high = values.quantile(0.25), values.quantile(0.75)
+        far = 5 * (high - low) if low is not None and high is not None else 0.0
+        outliers = 0 if low is None else int(((values < low - far) | (values > (high or low) + far)).sum())
+        rows.append(
+            {
+                "column": column,
+                "n": len(values),
+                "missing": frame[column].null_count(),
+                "min": values.min(),
+                "mean": values.mean(),
+                "median": values.median(),
+                "max": values.max(),
+                "std": values.std(),
+                "outliers": outliers,
+                "constant": values.n_unique() <= 1,
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def diff(store: Store, first: str, second: str, worst: int = 3) -> pl.DataFrame:
+    """Return which columns moved between two versions, by how much, and on which tracks most.
+
+    Parameters
+    ----------
+    store : Store
+        To read from.
+    first, second : str
+        Feature sets by name, ``name@version`` or id.
+    worst : int
+        How many tracks to name per column.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per column, the most moved first: ``column``, ``tracks`` (in both), ``moved`` (how many differ),
+        ``mean_change``, ``max_change`` (absolute), ``in_sd`` (mean absolute change in standard deviations of the
+        first), ``worst`` (track ids).
+
+    Raises
+    ------
+    UsageError
+        If they share no track.
+    """
+    one, two = _numeric(store, first), _numeric(store, second)
+    both = one.join(two, on="track", suffix="\0two")
+    if both.is_empty():
+        raise UsageError(f"{first!r} and {second!r} have no track in common", hint="ingest the same tracks with both")
+    rows: list[dict[str, Any]] = []
+    for column in one.columns[1:]:
+        if column not in two.columns:
+            rows.append({"column": column, "tracks": 0, "note": f"only in {first}"})
+            continue
+        change = both[f"{column}\0two"] - both[column]
+        order = change.abs().fill_null(0).arg_sort(descending=True)[:worst]
+        spread = both[column].std()
+        moved = int((change.abs() > 0).sum())
+        size = change.abs().mean()
+        rows.append(
+            {
+                "column": column,
+                "tracks": len(change.drop_nulls()),
+                "moved": moved,
+                "mean_change": change.mean(),
+                "max_change": change.abs().max(),
+                "in_sd": size / spread if size is not None and spread else None,
+                "worst": ", ".join(both["track"][index][:10] for index in order if change[index]),
+                "note": "",
+            }
+        )
+    rows += [
+        {"column": column, "tracks": 0, "note": f"only in {second}"}
+        for column in two.columns[1:]
+        if column not in one.columns
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None).sort("in_sd", descending=True, nulls_last=True)
+
+
+def _numeric(store: Store, name: str) -> pl.DataFrame:
+    """Return track and the numeric columns, one row per track: the mean where there are several rows."""
+    table = store.table(store.resolve(name))
+    frame = store.scan(table).collect()
+    columns = [
+        column for column in frame.columns if frame[column].dtype.is_numeric() and column not in ("start", "end")
+    ]
+    return frame.group_by("track").agg(pl.col(columns).cast(pl.Float64).mean()).sort("track")

@@ -1,0 +1,87 @@
+"""Which tracks are behind the files: a file whose size and time are known is not read again."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirstore.core.audio import hash_file
+from mirstore.store.store import Store
+
+from mirstore.core.errors import AudioError
+from mirstore.store.sources import Source
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A source and the track behind it.
+
+    Attributes
+    ----------
+    source : Source
+        As found.
+    shown : str
+        Its path as text: bytes that are no UTF-8 are escaped, because a table holds text only.
+    state : str
+        ``"new"``, ``"changed"``, ``"moved"``, ``"known"`` or ``"failed"``.
+    track : str or None
+        SHA-256 of its bytes; None if it failed.
+    bytes, mtime_ns : int
+        Size and time of the file.
+    error : tuple of (str, str) or None
+        Reason and message if it failed.
+    located : bool
+        Whether the store knows this path with this size and time.
+    """
+
+    source: Source
+    shown: str
+    state: str
+    track: str | None = None
+    bytes: int = 0
+    mtime_ns: int = 0
+    error: tuple[str, str] | None = None
+    located: bool = False
+
+
+def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[Scanned]:
+    """Tell new, changed, moved, known and unreadable files apart.
+
+    Yields
+    ------
+    Scanned
+        One per source, in order; hashing is spread over threads, because it waits for the disk.
+    """
+    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", "at").collect()
+    known = {
+        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort("at").iter_rows()
+    }  # later rows win
+    tracks = {track for track, _, _ in known.values()}
+
+    def look(source: Source) -> Scanned:
+        shown = os.fsencode(source.path).decode("utf-8", "backslashreplace")
+        try:
+            status = os.stat(source.path)
+            if not stat.S_ISREG(status.st_mode):
+                hash_file(Path(source.path))  # refuses with the reason for its kind
+            before = known.get(shown)
+            if before and before[1:] == (status.st_size, status.st_mtime_ns):
+                return Scanned(source, shown, "known", *before, located=True)
+            track = hash_file(Path(source.path))
+        except AudioError as error:
+            return Scanned(source, shown, "failed", error=(error.reason, str(error)))
+        except OSError as error:
+            reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            return Scanned(source, shown, "failed", error=(reason, (error.strerror or str(error)).lower()))
+        if track in tracks:
+            state = "known" if before and before[0] == track else "moved"
+        else:
+            state = "changed" if before else "new"
+        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns)
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(look, sources)

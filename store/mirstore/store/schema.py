@@ -1,0 +1,72 @@
+"""The tables of a store. They are append-only: a change of state is a new row, and views show the latest."""
+
+from __future__ import annotations
+
+import duckdb
+
+from mirstore.core.errors import StoreError
+
+version = 1
+
+_stamp = "ingest VARCHAR, at TIMESTAMP"
+tables = {
+    "meta": "key VARCHAR, value VARCHAR",
+    "tracks": "track VARCHAR, bytes BIGINT, codec VARCHAR, sr INTEGER, channels INTEGER, duration DOUBLE, "
+    f"decoder VARCHAR, warnings VARCHAR, {_stamp}",
+    "locations": f"track VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, {_stamp}",
+    "datasets": f"dataset VARCHAR, source VARCHAR, sha256 VARCHAR, licence VARCHAR, {_stamp}",
+    "items": f"dataset VARCHAR, track VARCHAR, title VARCHAR, artist VARCHAR, album VARCHAR, attrs VARCHAR, {_stamp}",
+    "labels": f"dataset VARCHAR, track VARCHAR, label_set VARCHAR, label VARCHAR, value DOUBLE, {_stamp}",
+    "splits": f"dataset VARCHAR, split VARCHAR, fold INTEGER, track VARCHAR, part VARCHAR, {_stamp}",
+    "feature_sets": "feature_set VARCHAR, extractor VARCHAR, version INTEGER, params VARCHAR, weights VARCHAR, "
+    f"table_name VARCHAR, source VARCHAR, distributions VARCHAR, {_stamp}",
+    "names": "name VARCHAR, feature_set VARCHAR, at TIMESTAMP",
+    "inputs": "feature_set VARCHAR, name VARCHAR, input VARCHAR",
+    "columns": 'feature_set VARCHAR, "column" VARCHAR, position INTEGER, dtype VARCHAR, unit VARCHAR, low DOUBLE, '
+    "high DOUBLE, nullable BOOLEAN, text VARCHAR",
+    "extractions": "track VARCHAR, path VARCHAR, feature_set VARCHAR, status VARCHAR, rows INTEGER, error VARCHAR, "
+    f"message VARCHAR, seconds DOUBLE, {_stamp}",
+    "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",
+    "ingests": "ingest VARCHAR, command VARCHAR, seconds DOUBLE, at TIMESTAMP",
+    "runs": 'run VARCHAR, experiment VARCHAR, "case" VARCHAR, config VARCHAR, config_sha256 VARCHAR, seed BIGINT, '
+    "snapshot BIGINT, at TIMESTAMP",
+    "run_events": "run VARCHAR, state VARCHAR, detail VARCHAR, at TIMESTAMP",
+    "metrics": "run VARCHAR, part VARCHAR, fold INTEGER, name VARCHAR, label VARCHAR, value DOUBLE",
+    "importances": 'run VARCHAR, fold INTEGER, label VARCHAR, "group" VARCHAR, value DOUBLE',
+    "predictions": "run VARCHAR, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score DOUBLE",
+    "label_distributions": "run VARCHAR, track VARCHAR, label VARCHAR, value DOUBLE",
+    "artifacts": "run VARCHAR, name VARCHAR, sha256 VARCHAR, bytes BIGINT, media_type VARCHAR",
+    "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, at TIMESTAMP",
+}
+"""Table in the schema ``core`` to its columns."""
+
+
+def create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make all tables in one transaction, unless they are there."""
+    connection.execute("BEGIN")
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
+    for name, columns in tables.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns})")
+    if not connection.execute("SELECT count(*) FROM lake.core.meta WHERE key = 'schema'").fetchall()[0][0]:
+        connection.execute(f"INSERT INTO lake.core.meta VALUES ('schema', '{version}')")
+    connection.execute("COMMIT")
+
+
+def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
+    """Refuse a store of another schema version.
+
+    Raises
+    ------
+    StoreError
+        If it is newer than this mirstore, or no store at all.
+    """
+    try:
+        (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
+    except duckdb.CatalogException:
+        raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
+    if found[0] is None or found[0] > version:
+        raise StoreError(
+            f"{where}: was made by a newer mirstore (store schema {found[0]}, this one reads {version})",
+            hint="pip install --upgrade mirstore",
+        )

@@ -1,0 +1,376 @@
+"""The store: one committer appends, readers see snapshots.
+
+On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tensors/`` (safetensors packs),
+``backups/`` (of the catalogue, before maintenance), ``write.lock``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
+from mirstore.core.features import FeatureSet
+from mirstore.store import lake, schema
+from mirstore.store.tensors import TensorReader
+from mirstore.store.transaction import Transaction
+
+
+class Store:
+    """A versioned feature store in a folder.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder.
+    create : bool
+        Make it if it is not there.
+    read_only : bool
+        Refuse to write; a store on read-only media can be opened this way.
+    snapshot : int, optional
+        See the store as it was then; implies ``read_only``.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, damaged, or made by a newer mirstore.
+
+    Examples
+    --------
+    >>> with Store("store") as store:                               # doctest: +SKIP
+    ...     frame = store.features(["essentia", "mfcc-stats"])
+    ...     fast = store.sql("SELECT title FROM tracks JOIN essentia USING (track) WHERE bpm > 160")
+    """
+
+    def __init__(
+        self, path: str | Path = "store", *, create: bool = False, read_only: bool = False, snapshot: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.snapshot = snapshot
+        self.read_only = read_only or snapshot is not None
+        if not (self.path / "catalog.sqlite").exists():
+            if not create:
+                raise StoreError(
+                    f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
+                )
+            self._make()
+        self._connection = lake.connect(self.path, read_only=self.read_only, snapshot=snapshot)
+        schema.check(self._connection, str(self.path))
+
+    def _make(self) -> None:
+        try:
+            (self.path / "data").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be made: {(error.strerror or '').lower()}") from None
+        with lake.committer(self.path):
+            connection = lake.connect(self.path, read_only=False)
+            connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
+            # Readers look at data files only, so no row may wait inside the catalogue.
+            connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+            schema.create(connection)
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        self._connection.close()
+
+    # Writing
+
+    @contextmanager
+    def write(self, message: str) -> Iterator[Transaction]:
+        """Commit everything that is appended inside, or nothing.
+
+        Parameters
+        ----------
+        message : str
+            Kept with the snapshot.
+
+        Raises
+        ------
+        StoreError
+            If the store is read-only, locked for too long, or the disk is full.
+        """
+        if self.read_only:
+            raise StoreError(f"{self.path}: opened for reading only", hint="open it without a snapshot or read_only")
+        with lake.committer(self.path):
+            transaction = Transaction(self._connection, self.path)
+            transaction.begin()
+            try:
+                yield transaction
+                transaction.commit(message)
+            except BaseException as error:
+                transaction.rollback()
+                if isinstance(error, duckdb.Error | OSError):
+                    raise self._explain(error) from error
+                raise
+        self.__dict__.pop("snapshot_id", None)
+
+    def _explain(self, error: Exception) -> StoreError:
+        text = str(error).splitlines()[0]
+        if "No space left" in text or shutil.disk_usage(self.path).free < 1 << 20:
+            return StoreError(f"{self.path}: the disk is full", hint="free some space; what was committed is safe")
+        if "locked" in text:
+            return StoreError(f"{self.path}: the catalogue is locked", hint="another program holds it open; try again")
+        return StoreError(f"{self.path}: {text}", hint="mirstore doctor")
+
+    # Reading
+
+    @property
+    def snapshot_id(self) -> int:
+        """Number of the snapshot that is read: the pinned one, or the latest."""
+        if self.snapshot is not None:
+            return self.snapshot
+        return int(self._connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()[0][0])
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables, as ``schema.table``."""
+        rows = self._connection.execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = 'lake' "
+            "ORDER BY ALL"
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    def files(self, table: str) -> list[Path]:
+        """Return the Parquet files of a table (``core.tracks``, ``feat.essentia_0123456789``) at the snapshot."""
+        folder, _, name = table.partition(".")
+        at = f", snapshot_version => {self.snapshot}" if self.snapshot is not None else ""
+        rows = self._connection.execute(
+            f"SELECT data_file FROM ducklake_list_files('lake', '{name}', schema => '{folder}'{at})"
+        ).fetchall()
+        return [Path(path) for (path,) in rows]
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """Return a table as a lazy polars frame over its files; four times as fast as through SQL."""
+        files = self.files(table)
+        if not files:
+            folder, _, name = table.partition(".")
+            return pl.from_arrow(  # type: ignore[union-attr]
+                self._connection.sql(f'SELECT * FROM lake."{folder}"."{name}" LIMIT 0').to_arrow_table()
+            ).lazy()
+        return pl.scan_parquet(files)
+
+    def names(self) -> dict[str, str]:
+        """Return what each feature name means now: its feature set's id."""
+        rows = self.scan("core.names").collect().sort("at")
+        return dict(zip(rows["name"], rows["feature_set"], strict=True))
+
+    def feature_set_ids(self) -> set[str]:
+        """Return the ids of all feature sets."""
+        return set(self.scan("core.feature_sets").select("feature_set").collect()["feature_set"])
+
+    def resolve(self, name: str) -> str:
+        """Return the id that a name, ``name@version`` or id stands for.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing stored is called so.
+        """
+        names = self.names()
+        if name in names:
+            return names[name]
+        sets = self.scan("core.feature_sets").collect().sort("at")
+        if name in sets["feature_set"]:
+            return name
+        base, _, number = name.partition("@")
+        history = set(self.scan("core.names").filter(pl.col("name") == base).collect()["feature_set"])
+        matches = [
+            row["feature_set"]
+            for row in sets.iter_rows(named=True)
+            if number == str(row["version"]) and row["feature_set"] in history
+        ]
+        if not matches:
+            raise UnknownNameError("features", name, names)
+        return str(matches[-1])
+
+    def table(self, feature_set: str) -> str:
+        """Return the table of a feature set's id."""
+        rows = self.scan("core.feature_sets").filter(pl.col("feature_set") == feature_set).collect()
+        return f"feat.{rows['table_name'][0]}"
+
+    def unknown_feature_sets(self, features: Mapping[str, FeatureSet]) -> list[str]:
+        """Return the names that do not mean these feature sets yet."""
+        names = self.names()
+        return [name for name, feature in features.items() if names.get(name) != feature.id]
+
+    def about(self, name: str) -> dict[str, Any]:
+        """Return what is recorded about a feature set: definition, lineage, columns."""
+        id_ = self.resolve(name)
+        (row,) = self.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
+        inputs = self.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
+        columns = self.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
+        return {
+            "name": name,
+            "feature_set": id_,
+            "extractor": f"{row['extractor']}@{row['version']}",
+            "params": json.loads(row["params"]),
+            "weights": row["weights"],
+            "source": row["source"],
+            "inputs": dict(zip(inputs["name"], inputs["input"], strict=True)),
+            "distributions": json.loads(row["distributions"]),
+            "columns": columns.drop("feature_set").to_dicts(),
+        }
+
+    def features(self, names: str | Sequence[str], tracks: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return features as a wide table, one row per track.
+
+        Parameters
+        ----------
+        names : str or sequence of str
+            Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column`` and only
+            tracks that have all of them are returned.
+        tracks : sequence of str, optional
+            Only these.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing stored is called so.
+        """
+        names = [names] if isinstance(names, str) else list(names)
+        wide: pl.LazyFrame | None = None
+        for name in names:
+            frame = self.scan(self.table(self.resolve(name)))
+            if len(names) > 1:
+                frame = frame.rename(lambda column, name=name: column if column == "track" else f"{name}.{column}")  # type: ignore[misc]
+            wide = frame if wide is None else wide.join(frame, on="track")
+        if wide is None:
+            raise UsageError("no features chosen")
+        if tracks is not None:
+            wide = wide.filter(pl.col("track").is_in(list(tracks)))
+        return wide.collect()
+
+    def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the stored rows of some tracks as an extractor returned them, tensors as arrays."""
+        frame = self.scan(f"feat.{table}").filter(pl.col("track").is_in(list(tracks))).collect()
+        tensors = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
+        folder = self.path / "tensors" / table.rpartition("_")[2]
+        readers = {
+            name: TensorReader(folder, frame["track"].to_list(), frame[name].to_list(), [None] * frame.height)
+            for name in tensors
+        }
+        found: dict[str, list[dict[str, Any]]] = {track: [] for track in tracks}
+        for number, row in enumerate(frame.iter_rows(named=True)):
+            row |= {name: reader[number] for name, reader in readers.items()}
+            found[row.pop("track")].append(row)
+        return {track: rows for track, rows in found.items() if rows}
+
+    def tensors(self, name: str, tracks: Sequence[str] | None = None, column: str | None = None) -> TensorReader:
+        """Return the tensors of a feature set as an indexed reader, for torch's DataLoader or a loop.
+
+        Parameters
+        ----------
+        name : str
+            Feature set.
+        tracks : sequence of str, optional
+            These, in this order; all by default, ordered by track.
+        column : str, optional
+            Needed if the feature set has several tensor columns.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such feature set, tensor column or track.
+        """
+        id_ = self.resolve(name)
+        frame = self.scan(self.table(id_)).collect()
+        known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
+        column = column or (known[0] if len(known) == 1 else "")
+        if column not in known:
+            raise UnknownNameError(f"tensor column of {name!r}:", column, known)
+        frame = frame.sort(["track", *(["start"] if "start" in frame.columns else [])])
+        if tracks is not None:
+            wanted = pl.DataFrame({"track": list(tracks)}, schema={"track": pl.String})
+            lacking = wanted.join(frame, on="track", how="anti")["track"].to_list()
+            if lacking:
+                raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
+            frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
+        starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
+        return TensorReader(self.path / "tensors" / id_, frame["track"].to_list(), frame[column].to_list(), starts)
+
+    def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
+        """Answer one SELECT statement over the views, locked down: it can read nothing else and write nothing.
+
+        Raises
+        ------
+        UsageError
+            If it is not one SELECT statement, or names something that is not there.
+        MirstoreError
+            If it was stopped for its time or memory.
+        """
+        from mirstore.store.query import run
+
+        return run(self, query, timeout=timeout, memory=memory)
+
+    def schema(self) -> str:
+        """Return the views with their columns, types, units and meanings as text."""
+        from mirstore.store.query import describe
+
+        return describe(self)
+
+    # Maintenance
+
+    def pin(self, name: str, snapshot: int | None = None, note: str = "") -> int:
+        """Give a snapshot a name and keep it for ever."""
+        snapshot = self.snapshot_id if snapshot is None else snapshot
+        with self.write(f"pin {name}") as tx:
+            at = datetime.now(UTC).replace(tzinfo=None)
+            tx.append("core.pins", [{"name": name, "snapshot": snapshot, "note": note, "at": at}])
+        return snapshot
+
+    def compact(self) -> None:
+        """Merge the small files of many commits; every snapshot stays readable."""
+        with lake.committer(self.path):
+            before = set((self.path / "data").rglob("*.parquet"))
+            self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
+            for path in set((self.path / "data").rglob("*.parquet")) - before:
+                path.chmod(0o444)
+                lake.fsync(path)
+                lake.fsync(path.parent)
+
+    def gc(self, grace: float = 86400.0, *, dry_run: bool = False) -> list[Path]:
+        """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them."""
+        with lake.committer(self.path):
+            if not dry_run:
+                self._back_up()
+            age = f"older_than => now() - INTERVAL '{grace} seconds', dry_run => {str(dry_run).lower()}"
+            removed = []
+            for procedure in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
+                rows = self._connection.execute(f"CALL {procedure}('lake', {age})").fetchall()
+                removed += [Path(path) for (path, *_) in rows]
+            known = {f"{row}" for row in self.scan("core.packs").select("pack").collect()["pack"]}
+            for path in (self.path / "tensors").rglob("*"):
+                old = path.is_file() and time.time() - path.stat().st_mtime >= grace
+                if old and path.name.split(".")[0] not in known:
+                    removed.append(path)
+                    if not dry_run:
+                        path.unlink()
+        return removed
+
+    def _back_up(self) -> None:
+        folder = self.path / "backups"
+        folder.mkdir(exist_ok=True)
+        target = folder / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
+        with sqlite3.connect(self.path / "catalog.sqlite") as source, sqlite3.connect(target) as copy:
+            source.backup(copy)
+        source.close()
+        copy.close()

@@ -1,0 +1,164 @@
+"""One commit: rows of several tables and the tensors that they name, durable before they are visible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from mirstore.core.columns import Tensor
+from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
+from mirstore.store.lake import fsync
+from mirstore.store.tensors import split_tensors, write_pack
+
+
+class Transaction:
+    """Made by `Store.write`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self._connection, self._folder = connection, folder
+        self._before: set[Path] = set()
+
+    def begin(self) -> None:
+        """Open the transaction."""
+        self._before = self._data_files()
+        self._connection.execute("BEGIN")
+
+    def commit(self, message: str) -> None:
+        """Flush the new files to disk, then commit: DuckLake does not flush them."""
+        new = self._data_files() - self._before
+        for path in new:
+            path.chmod(0o444)  # no SQL, and no slip, overwrites them
+            fsync(path)
+        for folder in {path.parent for path in new}:
+            fsync(folder)
+        self._connection.execute("CALL lake.set_commit_message('mirstore', ?)", [message])
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Leave the store as it was."""
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            return  # a failed COMMIT has rolled back already
+
+    def _data_files(self) -> set[Path]:
+        return set((self._folder / "data").rglob("*.parquet"))
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]] | pa.Table, key: Sequence[str] = ()) -> int:
+        """Add rows to a table; those whose key is there already are left out. Return how many were added.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        rows : sequence of dict, or pyarrow.Table
+            Columns that are not given are null.
+        key : sequence of str
+            Columns that tell rows apart; DuckLake has no primary keys.
+        """
+        folder, _, name = table.partition(".")
+        target = f'lake."{folder}"."{name}"'
+        if not isinstance(rows, pa.Table):
+            if not rows:
+                return 0
+            schema = self._connection.sql(f"SELECT * FROM {target} LIMIT 0").to_arrow_table().schema
+            rows = to_arrow(rows, schema)
+        self._connection.register("batch", rows)
+        try:
+            anti = f"ANTI JOIN {target} USING ({', '.join(key)})" if key else ""
+            query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
+            return int(self._connection.execute(query).fetchall()[0][0])
+        finally:
+            self._connection.unregister("batch")
+
+    def add_feature_set(
+        self, name: str, feature: FeatureSet, *, ingest: str, at: datetime, source: str = "extractor"
+    ) -> None:
+        """Record a feature set under a name, with its table, if it is new."""
+        columns = feature.extractor.columns()
+        schema = arrow_schema(columns)
+        self._connection.execute(f'CREATE TABLE IF NOT EXISTS lake.feat."{feature.table}" ({sql_columns(schema)})')
+        definition = feature.definition
+        row = {
+            "feature_set": feature.id,
+            "extractor": feature.extractor.name,
+            "version": feature.extractor.version,
+            "params": canonical_json(definition["params"]),
+            "weights": definition["weights"],
+            "table_name": feature.table,
+            "source": source,
+            "distributions": json.dumps(_distributions(feature)),
+            "ingest": ingest,
+            "at": at,
+        }
+        if self.append("core.feature_sets", [row], key=["feature_set"]):
+            inputs = [
+                {"feature_set": feature.id, "name": key, "input": source.id} for key, source in feature.inputs.items()
+            ]
+            self.append("core.inputs", inputs)
+            self.append("core.columns", _column_rows(feature))
+        current = self._connection.execute(
+            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY at DESC LIMIT 1", [name]
+        ).fetchall()
+        if current != [(feature.id,)]:
+            self.append("core.names", [{"name": name, "feature_set": feature.id, "at": at}])
+
+    def append_features(
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, at: datetime
+    ) -> int:
+        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
+        columns = feature.extractor.columns()
+        tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
+        if tensors:
+            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "at": at})
+        return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
+
+    def _write_tensors(
+        self,
+        feature: FeatureSet,
+        rows: Sequence[Mapping[str, Any]],
+        tensors: Mapping[str, Tensor],
+        stamp: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        plain, arrays = split_tensors(rows, tensors)
+        folder = self._folder / "tensors" / feature.id
+        pack, size = write_pack(folder, arrays)
+        for row in plain:
+            for name in tensors:
+                row[name]["pack"] = pack
+        path = f"tensors/{feature.id}/{pack}.safetensors"
+        record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
+        self.append("core.packs", [record], key=["pack"])
+        return plain
+
+
+def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
+    return [
+        {
+            "feature_set": feature.id,
+            "column": name,
+            "position": position,
+            "dtype": str(column.dtype),
+            "unit": column.unit,
+            "low": column.range[0] if column.range else None,
+            "high": column.range[1] if column.range else None,
+            "nullable": column.nullable,
+            "text": column.text,
+        }
+        for position, (name, column) in enumerate(feature.extractor.columns().items())
+    ]
+
+
+def _distributions(feature: FeatureSet) -> dict[str, str]:
+    """Return the versions of the installed distributions behind an extractor: recorded, but no part of its id."""
+    package = type(feature.extractor).__module__.partition(".")[0]
+    names = {"mirstore", *packages_distributions().get(package, ())}
+    return {name: version(name) for name in sorted(names)}
