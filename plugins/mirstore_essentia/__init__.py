@@ -13,7 +13,7 @@ MFCC            13  means
 
 Of the 21 single items 17 are named in SAMAT's groups of features, or 18 with the beats' loudness, which those leave
 out on purpose; ``length`` is in the tables that its predecessor published. The last two are not known: here they are
-``spectral_skewness`` and ``spectral_strongpeak``, which complete MusicExtractor's spectral scalars. Dissonance is left
+``spectral_skewness`` and ``spectral_energy``, MusicExtractor's next spectral scalars. Dissonance is left
 out, because SAMAT takes it from its mid-level network. Names are SAMAT's with ``-`` written ``_``.
 
 All signals are brought to one level first (`spectra.levelled`), as MusicExtractor does; where it defines a descriptor
@@ -31,7 +31,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from mirstore.core import Column, Extractor, Row, Track, hookimpl
+from mirstore.core import Column, Extractor, MirstoreError, Row, Track, hookimpl
 
 from .attack import attacks
 from .bands import energies, flatness, flux
@@ -42,7 +42,7 @@ from .full import EssentiaFull
 from .rhythm import rhythm
 from .scalars import hop, loudness, shape, size, timbre
 from .spectra import frames, levelled, power, sr
-from .tonal import chord_rates, chroma, key, profiles
+from .tonal import chord_rates, chroma, key, key_profiles, profiles
 
 
 @dataclass
@@ -87,12 +87,16 @@ class EssentiaKey(Extractor):
     Parameters
     ----------
     profile : str
-        Key profile, as essentia's Key names it: ``"edma"``, ``"krumhansl"``, ``"temperley"``, ``"bgate"`` …
+        One of `tonal.key_profiles`.
     """
 
     name: ClassVar[str] = "essentia-key"
     version: ClassVar[int] = 1
     profile: str = "edma"
+
+    def __post_init__(self) -> None:
+        if self.profile not in key_profiles:
+            raise MirstoreError(f"unknown key profile {self.profile!r}", hint=f"known: {', '.join(key_profiles)}")
 
     def columns(self) -> Mapping[str, Column]:
         return {

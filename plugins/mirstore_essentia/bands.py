@@ -80,4 +80,3 @@ def flatness(power: np.ndarray) -> dict[str, float]:
 
     row = {f"spectral_flatness_{name}": mean(edges) for name, edges in bands.items()}
     return {"spectral_flatness": mean(whole)} | row
-

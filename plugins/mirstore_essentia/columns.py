@@ -34,7 +34,7 @@ singles: dict[str, tuple[str, str, Range]] = {
     "spectral_rolloff": ("Hz", "Frequency below which 85 % of the energy lies.", (0.0, 22050.0)),
     "spectral_decrease": ("1/Hz", "Slope of a straight line through the power spectrum.", None),
     "spectral_complexity": ("", "Number of spectral peaks.", (0.0, 100.0)),
-    "spectral_strongpeak": ("", "Height of the largest spectral peak over its width.", positive),
+    "spectral_energy": ("", "Energy of the spectrum, all frequencies.", positive),
     "spectral_rms": ("", "Root mean square of the magnitude spectrum.", positive),
 }
 

@@ -13,7 +13,8 @@ def rhythm(x: np.ndarray) -> dict[str, float | None]:
     """Return bpm, the beats' mean energy, onsets per second, danceability and dynamic complexity.
 
     MusicExtractor writes 0 where it finds no beat or too little audio; here the value is None. Beats come from its
-    default tracker, Degara et al. 2012, 40 to 208 BPM.
+    default tracker, Degara et al. 2012, 40 to 208 BPM. Its onset detector adds noise to digital silence, this one does
+    not, so a track may have an onset more or less.
     """
     es = essentia()
     beats = es.BeatTrackerDegara()(x)

@@ -27,17 +27,16 @@ def timbre(cut: np.ndarray, power: np.ndarray, magnitude: np.ndarray) -> dict[st
         Their spectra.
     """
     es = essentia()
-    salience, strong_peak = es.PitchSalience(), es.StrongPeak()
-    complexity = es.SpectralComplexity(magnitudeThreshold=0.005)
+    salience, complexity = es.PitchSalience(), es.SpectralComplexity(magnitudeThreshold=0.005)
     mfcc = es.MFCC(numberBands=40)
-    coefficients = np.mean([mfcc(spectrum)[1] for spectrum in magnitude], axis=0, dtype=np.float64)
+    coefficients = np.array([mfcc(spectrum)[1] for spectrum in magnitude]).mean(axis=0, dtype=np.float64)
     return {
         "zerocr": float(np.diff(cut > 0, axis=1).sum(axis=1).mean() / size),
         "spectral_rms": float(np.sqrt(power.mean(axis=1)).mean()),
         "spectral_rolloff": rolloff(power),
         "spectral_decrease": decrease(power),
         "spectral_complexity": float(np.mean([complexity(spectrum) for spectrum in magnitude])),
-        "spectral_strongpeak": float(np.mean([strong_peak(spectrum) for spectrum in magnitude])),
+        "spectral_energy": float(power.sum(axis=1).mean()),
         "pitch_salience": float(np.mean([salience(spectrum) for spectrum in magnitude])),
     } | {f"mfcc_{i}": float(value) for i, value in enumerate(coefficients, start=1)}
 

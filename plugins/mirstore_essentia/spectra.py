@@ -70,7 +70,10 @@ def replay_gain(filtered: np.ndarray) -> float:
 
 
 def frames(x: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """Return the frames that essentia's FrameCutter cuts [shape=(1 + ceil(n / hop), size)]; the first is centred on 0."""
+    """Return the frames that essentia's FrameCutter cuts [shape=(1 + ceil(n / hop), size)].
+
+    The first is centred on sample 0; zeros stand before the first and after the last sample.
+    """
     count = 1 + -(-len(x) // hop)
     padded = np.pad(x, (size // 2, size + hop))
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]

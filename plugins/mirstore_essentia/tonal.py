@@ -14,6 +14,7 @@ from .spectra import essentia, frames, power
 
 pitch_classes = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 flats = {"C#": "Db", "D#": "Eb", "F#": "Gb", "G#": "Ab", "A#": "Bb"}
+key_profiles = ("edma", "krumhansl", "temperley", "bgate", "diatonic", "edmm", "braw", "gomez", "noland", "shaath")
 resolution = 3  # bins per semitone
 
 
@@ -29,9 +30,7 @@ def profiles(x: np.ndarray) -> Profiles:
     """Return the profiles of a levelled signal [shape=(n,)]."""
     es = essentia()
     magnitude = np.sqrt(power(frames(x, 4096, 2048)))
-    at = es.SpectralPeaks(
-        maxPeaks=60, magnitudeThreshold=1e-5, minFrequency=20, maxFrequency=3500, orderBy="magnitude"
-    )
+    at = es.SpectralPeaks(maxPeaks=60, magnitudeThreshold=1e-5, minFrequency=20, maxFrequency=3500, orderBy="magnitude")
     peaks = [at(spectrum) for spectrum in magnitude]
     common = {"size": 12 * resolution, "referenceFrequency": tuning(magnitude), "weightType": "cosine"}
     common |= {"minFrequency": 20, "maxFrequency": 3500}
@@ -78,7 +77,7 @@ def key(profile: np.ndarray, kind: str) -> tuple[str, str, float] | None:
     ----------
     profile : np.ndarray [shape=(frames, 36)]
     kind : str
-        Key profile: ``"edma"``, ``"krumhansl"``, ``"temperley"``, ``"bgate"`` …
+        One of `key_profiles`.
     """
     mean = profile.mean(axis=0)
     if not mean.any():

@@ -20,7 +20,6 @@ def export(
 ) -> None:
     """Write a wide table: one row per track, all columns of the chosen features, then the labels."""
     from mirstore.cli.output import save, show
-
     from mirstore.store.export import wide_table
 
     with context.obj.open_store() as store:

@@ -43,7 +43,6 @@ def show_feature(
 def stats(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
     """Show per column how many values are missing, its range, outliers, and whether it is constant."""
     from mirstore.cli.output import show
-
     from mirstore.store.compare import stats as read_stats
 
     with context.obj.open_store() as store:
@@ -60,7 +59,6 @@ def diff(
 ) -> None:
     """Show which columns moved between two versions, by how much, and on which tracks most."""
     from mirstore.cli.output import show
-
     from mirstore.store.compare import diff as read_diff
 
     with context.obj.open_store() as store:

@@ -144,3 +144,30 @@ def _check_scalar(value: Any, column: Column, wrong: Any) -> Any:
     else:
         raise wrong(f"declared type {kind} is not supported")
     return value
+
+
+def input_frame(rows: Sequence[Row], columns: Mapping[str, Column]) -> pl.DataFrame:
+    """Return one track's rows as the table that an extractor reads as its input.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        As `check_rows` returns them, or as they were stored; may be empty.
+    columns : Mapping of str to Column
+        What the input's extractor declares; other keys of the rows are left out.
+
+    Returns
+    -------
+    pl.DataFrame
+        The declared columns in their order; a tensor column has dtype ``pl.Object`` and holds arrays.
+    """
+    return pl.DataFrame([_series(name, [row[name] for row in rows], column.dtype) for name, column in columns.items()])
+
+
+def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
+    if isinstance(dtype, Tensor):
+        return pl.Series(name, values, dtype=pl.Object)
+    if isinstance(dtype, pl.Array):  # by way of lists: polars takes no null between arrays
+        lists = [None if value is None else list(value) for value in values]
+        return pl.Series(name, lists, dtype=pl.List(dtype.inner)).cast(dtype)
+    return pl.Series(name, values, dtype=dtype)

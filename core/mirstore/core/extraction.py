@@ -95,7 +95,9 @@ def _one_by_one(suspects: Sequence[Job], plan: Mapping[str, FeatureSet], limits:
             error: tuple[str, str] | None = None
             outcomes: list[Outcome] = []
             given = dict(job.given)
-            todo: deque[tuple[str, ...]] = deque([(feature,) for feature in job.features] or [()])
+            todo: deque[tuple[str, ...]] = deque((feature,) for feature in job.features)
+            if not todo:
+                todo.append(())
             while todo:
                 features = todo.popleft()
                 begun = monotonic()

@@ -166,9 +166,10 @@ class _TrackRun:
 
     def done(self) -> Done:
         audio = self.track._audio
-        facts = audio and AudioFacts(
-            audio.sr, audio.channels, audio.duration, audio.codec, audio.decoder, audio.warnings
-        )
+        facts = None
+        if audio is not None:
+            names = ("sr", "channels", "duration", "codec", "decoder", "warnings")
+            facts = AudioFacts(*(getattr(audio, name) for name in names))
         return Done(self.job, facts, self.outcomes, self.error)
 
 

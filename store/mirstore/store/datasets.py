@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import polars as pl
-from mirstore.store.store import Store
 
 from mirstore.core.errors import UnknownNameError
+from mirstore.store.store import Store
 
 
 def splits(store: Store, dataset: str) -> pl.DataFrame:

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from mirstore.store.store import Store, Transaction
-
 from mirstore.core.extraction import Pool, extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done
@@ -24,6 +22,8 @@ from mirstore.core.workers import Limits, local_pool
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.sources import Source
+from mirstore.store.store import Store
+from mirstore.store.transaction import Transaction
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
@@ -128,8 +128,7 @@ def ingest(
         name: {"id": feature.id, "ok": 0, "failed": 0, "fresh": plan.fresh[feature.id]}
         for name, feature in plan.named.items()
     }
-    at = datetime.now(UTC).replace(tzinfo=None)
-    committer = _Committer(store, summary, at)
+    committer = _Committer(store, summary)
     committer.register(plan, dataset)
     jobs = plan.jobs(store)
     if plan.total:
@@ -151,9 +150,9 @@ def ingest(
 class _Committer:
     """Collects results and commits them in batches: the only writer of an ingest."""
 
-    def __init__(self, store: Store, summary: Summary, at: datetime) -> None:
-        self.store, self.summary, self.at = store, summary, at
-        self.stamp = {"ingest": summary.ingest, "at": at}
+    def __init__(self, store: Store, summary: Summary) -> None:
+        self.store, self.summary = store, summary
+        self.stamp: dict[str, Any] = {"ingest": summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
         self.plan: Plan | None = None
         self.batch: list[Done] = []
         self.bytes = 0
@@ -298,7 +297,7 @@ def changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]
     stored = store.scan(table).filter(pl.col("dataset") == rows[0]["dataset"]).collect()
     if stored.is_empty():
         return rows
-    latest = stored.filter(pl.col("at") == pl.col("at").max().over(key))
+    latest = stored.filter(pl.col("added") == pl.col("added").max().over(key))
     values = [name for name in rows[0] if name not in key]
 
     def groups(records: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], set[tuple[Any, ...]]]:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirstore.core.audio import hash_file
-from mirstore.store.store import Store
-
 from mirstore.core.errors import AudioError
 from mirstore.store.sources import Source
+from mirstore.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
     Scanned
         One per source, in order; hashing is spread over threads, because it waits for the disk.
     """
-    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", "at").collect()
+    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", "added").collect()
     known = {
-        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort("at").iter_rows()
+        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort("added").iter_rows()
     }  # later rows win
     tracks = {track for track, _, _ in known.values()}
 

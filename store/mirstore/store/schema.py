@@ -8,7 +8,7 @@ from mirstore.core.errors import StoreError
 
 version = 1
 
-_stamp = "ingest VARCHAR, at TIMESTAMP"
+_stamp = "ingest VARCHAR, added TIMESTAMP"
 tables = {
     "meta": "key VARCHAR, value VARCHAR",
     "tracks": "track VARCHAR, bytes BIGINT, codec VARCHAR, sr INTEGER, channels INTEGER, duration DOUBLE, "
@@ -20,23 +20,23 @@ tables = {
     "splits": f"dataset VARCHAR, split VARCHAR, fold INTEGER, track VARCHAR, part VARCHAR, {_stamp}",
     "feature_sets": "feature_set VARCHAR, extractor VARCHAR, version INTEGER, params VARCHAR, weights VARCHAR, "
     f"table_name VARCHAR, source VARCHAR, distributions VARCHAR, {_stamp}",
-    "names": "name VARCHAR, feature_set VARCHAR, at TIMESTAMP",
+    "names": "name VARCHAR, feature_set VARCHAR, added TIMESTAMP",
     "inputs": "feature_set VARCHAR, name VARCHAR, input VARCHAR",
     "columns": 'feature_set VARCHAR, "column" VARCHAR, position INTEGER, dtype VARCHAR, unit VARCHAR, low DOUBLE, '
     "high DOUBLE, nullable BOOLEAN, text VARCHAR",
     "extractions": "track VARCHAR, path VARCHAR, feature_set VARCHAR, status VARCHAR, rows INTEGER, error VARCHAR, "
     f"message VARCHAR, seconds DOUBLE, {_stamp}",
     "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",
-    "ingests": "ingest VARCHAR, command VARCHAR, seconds DOUBLE, at TIMESTAMP",
+    "ingests": "ingest VARCHAR, command VARCHAR, seconds DOUBLE, added TIMESTAMP",
     "runs": 'run VARCHAR, experiment VARCHAR, "case" VARCHAR, config VARCHAR, config_sha256 VARCHAR, seed BIGINT, '
-    "snapshot BIGINT, at TIMESTAMP",
-    "run_events": "run VARCHAR, state VARCHAR, detail VARCHAR, at TIMESTAMP",
+    "snapshot BIGINT, added TIMESTAMP",
+    "run_events": "run VARCHAR, state VARCHAR, detail VARCHAR, added TIMESTAMP",
     "metrics": "run VARCHAR, part VARCHAR, fold INTEGER, name VARCHAR, label VARCHAR, value DOUBLE",
     "importances": 'run VARCHAR, fold INTEGER, label VARCHAR, "group" VARCHAR, value DOUBLE',
     "predictions": "run VARCHAR, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score DOUBLE",
     "label_distributions": "run VARCHAR, track VARCHAR, label VARCHAR, value DOUBLE",
     "artifacts": "run VARCHAR, name VARCHAR, sha256 VARCHAR, bytes BIGINT, media_type VARCHAR",
-    "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, at TIMESTAMP",
+    "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, added TIMESTAMP",
 }
 """Table in the schema ``core`` to its columns."""
 

@@ -170,7 +170,7 @@ class Store:
 
     def names(self) -> dict[str, str]:
         """Return what each feature name means now: its feature set's id."""
-        rows = self.scan("core.names").collect().sort("at")
+        rows = self.scan("core.names").collect().sort("added")
         return dict(zip(rows["name"], rows["feature_set"], strict=True))
 
     def feature_set_ids(self) -> set[str]:
@@ -188,7 +188,7 @@ class Store:
         names = self.names()
         if name in names:
             return names[name]
-        sets = self.scan("core.feature_sets").collect().sort("at")
+        sets = self.scan("core.feature_sets").collect().sort("added")
         if name in sets["feature_set"]:
             return name
         base, _, number = name.partition("@")
@@ -333,8 +333,8 @@ class Store:
         """Give a snapshot a name and keep it for ever."""
         snapshot = self.snapshot_id if snapshot is None else snapshot
         with self.write(f"pin {name}") as tx:
-            at = datetime.now(UTC).replace(tzinfo=None)
-            tx.append("core.pins", [{"name": name, "snapshot": snapshot, "note": note, "at": at}])
+            added = datetime.now(UTC).replace(tzinfo=None)
+            tx.append("core.pins", [{"name": name, "snapshot": snapshot, "note": note, "added": added}])
         return snapshot
 
     def compact(self) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from mirstore.core.audio import hash_file
-from mirstore.store.store import Store
 
+from mirstore.core.audio import hash_file
 from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
+from mirstore.store.store import Store
 
 _id_names = ("track", "track_id", "id", "item", "")
 _label_names = ("class", "label", "genre", "subgenre", "style", "mood")
@@ -122,7 +122,7 @@ def import_table(
     source = FeatureSet(name, Table(sha256=sha256, names=names))
     set_name = label_set or (label_columns[0].lower() if len(label_columns) == 1 else "tags")
     label_rows = list(_labels(frame, ids, dataset, label_columns, set_name))
-    stamp = {"ingest": uuid.uuid4().hex[:12], "at": datetime.now(UTC).replace(tzinfo=None)}
+    stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
     fresh = source.id in store.feature_set_ids()
     if not fresh:
         with store.write(f"import {file.name}") as tx:

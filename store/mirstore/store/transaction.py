@@ -80,7 +80,7 @@ class Transaction:
             self._connection.unregister("batch")
 
     def add_feature_set(
-        self, name: str, feature: FeatureSet, *, ingest: str, at: datetime, source: str = "extractor"
+        self, name: str, feature: FeatureSet, *, ingest: str, added: datetime, source: str = "extractor"
     ) -> None:
         """Record a feature set under a name, with its table, if it is new."""
         columns = feature.extractor.columns()
@@ -97,7 +97,7 @@ class Transaction:
             "source": source,
             "distributions": json.dumps(_distributions(feature)),
             "ingest": ingest,
-            "at": at,
+            "added": added,
         }
         if self.append("core.feature_sets", [row], key=["feature_set"]):
             inputs = [
@@ -106,19 +106,19 @@ class Transaction:
             self.append("core.inputs", inputs)
             self.append("core.columns", _column_rows(feature))
         current = self._connection.execute(
-            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY at DESC LIMIT 1", [name]
+            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY added DESC LIMIT 1", [name]
         ).fetchall()
         if current != [(feature.id,)]:
-            self.append("core.names", [{"name": name, "feature_set": feature.id, "at": at}])
+            self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
 
     def append_features(
-        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, at: datetime
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
     ) -> int:
         """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
         columns = feature.extractor.columns()
         tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
         if tensors:
-            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "at": at})
+            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "added": added})
         return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
 
     def _write_tensors(

@@ -1,0 +1,115 @@
+"""Tables for people and for programs: text, CSV, JSON, Markdown, Parquet."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import typer
+
+from mirstore.core.errors import UnknownNameError
+
+formats = ("table", "csv", "json", "parquet", "md")
+
+
+def show(frame: pl.DataFrame, output_format: str) -> None:
+    """Write a frame to stdout.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Of any size.
+    output_format : str
+        ``"table"``, ``"csv"``, ``"json"`` (one array of objects), ``"parquet"`` or ``"md"``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such format.
+    """
+    _check(output_format)
+    if output_format == "table":
+        _table(frame)
+    elif output_format == "parquet":
+        buffer = BytesIO()
+        frame.write_parquet(buffer)
+        sys.stdout.buffer.write(buffer.getvalue())
+    else:
+        typer.echo(_text(frame, output_format), nl=False)
+
+
+def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
+    """Write a frame to a file; see `show` for the formats."""
+    _check(output_format)
+    if output_format == "parquet":
+        frame.write_parquet(path)
+    else:
+        path.write_text(_text(frame, "csv" if output_format == "table" else output_format))
+
+
+def _check(output_format: str) -> None:
+    if output_format not in formats:
+        raise UnknownNameError("format", output_format, formats)
+
+
+def _text(frame: pl.DataFrame, output_format: str) -> str:
+    if output_format == "csv":
+        return _flat(frame).write_csv()
+    if output_format == "json":
+        import json
+
+        rows = [{name: _plain(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
+        return json.dumps(rows, ensure_ascii=False, default=str) + "\n"
+    lines = [frame.columns, ["---"] * frame.width, *([_cell(value) for value in row] for row in frame.iter_rows())]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can say: NaN and infinity are null, times are ISO 8601."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with lists and structs as JSON text, because CSV has no nesting."""
+    import json
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(
+        pl.Series(name, [None if v is None else json.dumps(v) for v in frame[name].to_list()], pl.String)
+        for name in nested
+    )
+
+
+def _table(frame: pl.DataFrame) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, kind in frame.schema.items():
+        # A long column gives way first; ids keep enough to be told apart.
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="ellipsis", no_wrap=True)
+    for row in frame.iter_rows():
+        table.add_row(*(_short(name, value) for name, value in zip(frame.columns, row, strict=True)))
+    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _short(name: str, value: Any) -> str:
+    from rich.markup import escape
+
+    text = _cell(value).replace("\\|", "|")
+    return escape(text[:10] if name == "track" and len(text) == 64 else text)

@@ -1,0 +1,215 @@
+"""registry.toml: what names mean. People write it, git reviews it; every mistake in it is reported at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mirstore.core.errors import ConfigError
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FeatureEntry(_Entry):
+    """``[features.N]``: an extractor with parameters and inputs."""
+
+    extractor: str
+    params: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
+
+
+class GroupingEntry(_Entry):
+    """``[groupings.N]``: a grouper, or groups written by hand."""
+
+    grouper: str | None = None
+    params: dict[str, Any] = {}
+    groups: dict[str, list[str]] | None = None
+
+
+class SmoothingEntry(_Entry):
+    """``[smoothings.N]``: a smoother and the features whose neighbours it uses."""
+
+    smoother: str
+    features: list[str] = []
+    params: dict[str, Any] = {}
+
+
+class ModelEntry(_Entry):
+    """``[models.N]``: a model with parameters."""
+
+    model: str
+    params: dict[str, Any] = {}
+
+
+class TaskEntry(_Entry):
+    """``[tasks.N]``: a dataset's label set, how to split it and how to measure."""
+
+    dataset: str
+    labels: str
+    split: str = "grouped"
+    metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy"]
+    folds: int = Field(5, ge=2)
+    group_by: str | None = None
+
+
+class ExperimentEntry(_Entry):
+    """``[experiments.N]``: one case, or a matrix of them."""
+
+    task: str | None = None
+    features: list[str] | None = None
+    grouping: str | None = None
+    smoothing: str | None = None
+    model: str | None = None
+    runs: int = Field(1, ge=1)
+    seed: int = 0
+    matrix: dict[Literal["task", "features", "grouping", "smoothing", "model"], list[Any]] = {}
+
+
+class WorkerEntry(_Entry):
+    """``[workers.N]``: an interpreter of its own for extractors whose libraries cannot live beside ours."""
+
+    python: str
+
+
+class Registry(_Entry):
+    """The shipped names with the project's over them."""
+
+    version: Literal[1] = Field(1, alias="schema")
+    plugins: dict[str, str] = {}
+    features: dict[str, FeatureEntry] = {}
+    groupings: dict[str, GroupingEntry] = {}
+    smoothings: dict[str, SmoothingEntry] = {}
+    models: dict[str, ModelEntry] = {}
+    tasks: dict[str, TaskEntry] = {}
+    experiments: dict[str, ExperimentEntry] = {}
+    workers: dict[str, WorkerEntry] = {}
+    project_features: list[str] = Field([], exclude=True)
+
+    @classmethod
+    def load(cls, project: Path | None = None) -> Self:
+        """Read the shipped registry and the project's.
+
+        Parameters
+        ----------
+        project : path, optional
+            ``./registry.toml`` if it is there.
+
+        Raises
+        ------
+        ConfigError
+            Naming every mistake, one per line.
+        """
+        shipped = cls._parse(tomllib.loads(_shipped()), "mirstore's registry.toml")
+        if project is None:
+            project = Path("registry.toml")
+            if not project.exists():
+                return shipped
+        own = cls._parse(_read(project), project.name)
+        tables = [name for name, field in cls.model_fields.items() if field.annotation is not None]
+        merged = {
+            name: {**getattr(shipped, name), **getattr(own, name)}
+            for name in tables
+            if isinstance(getattr(shipped, name), dict)
+        }
+        registry = shipped.model_copy(update={**merged, "project_features": list(own.features)})
+        problems = [f"{project.name}: {problem}" for problem in registry._dangling()]
+        if problems:
+            raise ConfigError("\n".join(problems), hint=f"mend {project}")
+        return registry
+
+    @classmethod
+    def _parse(cls, data: dict[str, Any], where: str) -> Self:
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            problems = [f"{where}: {_problem(item, data)}" for item in error.errors()]
+            raise ConfigError("\n".join(problems)) from None
+
+    def _dangling(self) -> Iterator[str]:
+        """Yield references to names that are not registered. Features may also be extractors' own names."""
+        for name, experiment in self.experiments.items():
+            where = f"experiments.{name}"
+            for key, known in (
+                ("task", self.tasks),
+                ("grouping", self.groupings),
+                ("smoothing", {**self.smoothings, "none": None}),
+                ("model", self.models),
+            ):
+                values = [getattr(experiment, key), *experiment.matrix.get(key, [])]  # type: ignore[call-overload]
+                if getattr(experiment, key) is not None and key in experiment.matrix:
+                    yield f"{where}: give {key} once, here or in matrix"
+                if key in ("task", "model") and values == [None]:
+                    yield f"{where}: give {key}, here or in matrix"
+                for value in values:
+                    if value is not None and value not in known and self._has(key, known):
+                        yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
+            for features in [experiment.features or [], *experiment.matrix.get("features", [])]:
+                for value in [features] if isinstance(features, str) else features:
+                    close = get_close_matches(value, self.features, n=1)
+                    if value not in self.features and close:
+                        yield f"{where}: unknown features {value!r}, did you mean {close[0]!r}?"
+
+    @staticmethod
+    def _has(key: str, known: Mapping[str, Any]) -> bool:
+        """Return whether names of this kind are checked: groupings and models may be components' own names."""
+        return key == "task" or bool(known.keys() - {"none"})
+
+
+def _shipped() -> str:
+    """Return the shipped registry: beside the package in a wheel, at the root of a checkout."""
+    import mirstore
+
+    for folder in mirstore.__path__:
+        for path in (Path(folder) / "registry.toml", Path(folder).parents[1] / "registry.toml"):
+            if path.exists():
+                return path.read_text()
+    return (files("mirstore") / "registry.toml").read_text()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or 'cannot be read').lower()}", hint="mirstore init") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _problem(item: Any, data: dict[str, Any]) -> str:
+    """Return pydantic's finding as a person would put it."""
+    where = ".".join(str(part) for part in item["loc"] if part != "[key]")
+    message = item["msg"][0].lower() + item["msg"][1:]
+    if item["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_meant(str(item['loc'][-1]), _fields(item['loc']))}"
+    if item["type"] == "missing":
+        return f"{where}: field required"
+    return f"{where}: {message.replace(' or ', ' or ')}"
+
+
+def _fields(where: tuple[Any, ...]) -> Iterable[str]:
+    entries: dict[str, type[_Entry]] = {
+        "features": FeatureEntry,
+        "groupings": GroupingEntry,
+        "smoothings": SmoothingEntry,
+        "models": ModelEntry,
+        "tasks": TaskEntry,
+        "experiments": ExperimentEntry,
+        "workers": WorkerEntry,
+    }
+    if len(where) == 1:
+        return ["schema", *entries, "plugins"]
+    entry = entries.get(str(where[0]))
+    return entry.model_fields if entry else ()
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

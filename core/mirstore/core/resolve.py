@@ -1,0 +1,104 @@
+"""From names to feature sets: a registry entry, or an installed extractor's own name with its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from mirstore.core.components import Component, Extractor
+from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
+from mirstore.core.features import FeatureSet
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import FeatureEntry, Registry
+
+C = TypeVar("C", bound=Component)
+
+
+def resolve(names: Iterable[str], registry: Registry, plugins: Plugins) -> dict[str, FeatureSet]:
+    """Return the feature sets that names stand for, with all that they read.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is neither registered nor an extractor's.
+    ConfigError
+        If an entry's parameters, version or inputs are wrong.
+    PluginError
+        If the plugin cannot be used.
+    """
+    made: dict[str, FeatureSet] = {}
+    for name in names:
+        _resolve(name, registry, plugins, made, ())
+    return {name: made[name] for name in names}
+
+
+def _resolve(
+    name: str, registry: Registry, plugins: Plugins, made: dict[str, FeatureSet], path: tuple[str, ...]
+) -> FeatureSet:
+    if name in path:
+        raise ConfigError(f"features.{name}: reads itself: {' → '.join([*path, name])}")
+    if name not in made:
+        entry = registry.features.get(name) or FeatureEntry(extractor=name)
+        kind = _extractor(name, entry, registry, plugins)
+        inputs = {}
+        unknown = entry.inputs.keys() - set(kind.inputs)
+        if unknown:
+            raise ConfigError(
+                f"features.{name}.inputs: {entry.extractor} reads no {sorted(unknown)[0]!r}",
+                hint=did_you_mean(sorted(unknown)[0], kind.inputs),
+            )
+        for declared in kind.inputs:
+            source = entry.inputs.get(declared, declared)
+            inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
+        made[name] = FeatureSet(name, build(kind, entry.params, f"features.{name}.params"), inputs)
+    return made[name]
+
+
+def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plugins) -> type[Extractor]:
+    extractor, _, pinned = entry.extractor.partition("@")
+    try:
+        kind = plugins.get(Extractor, extractor)
+    except UnknownNameError as error:
+        if name in registry.features:
+            raise ConfigError(f"features.{name}: {error}", hint=error.hint) from None
+        known = {*registry.features, *_names(plugins)}
+        raise UnknownNameError("features", name, known) from None
+    if pinned and pinned != str(kind.version):
+        provided = f"{extractor}@{kind.version}"
+        raise ConfigError(
+            f"features.{name}: pins {entry.extractor}, but the installed plugin provides {provided}",
+            hint=f"install the version of the plugin that provides {entry.extractor}, or pin {provided}",
+        )
+    return kind
+
+
+def _names(plugins: Plugins) -> set[str]:
+    return {component.partition("@")[0] for row in plugins.rows() for component in row.components}
+
+
+def build(kind: type[C], params: dict[str, Any], where: str) -> C:
+    """Return a component with these parameters, converted to the types that its fields declare.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is unknown or has the wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = [field.name for field in fields(kind)]
+    values = {}
+    for name, value in params.items():
+        if name not in known:
+            raise ConfigError(f"{where}: unknown parameter {name!r}", hint=f"known: {', '.join(known) or 'none'}")
+        try:
+            values[name] = TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            raise ConfigError(f"{where}.{name}: {message[0].lower()}{message[1:]}, got {value!r}") from None
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from None

@@ -1,0 +1,88 @@
+"""The views that a user's SQL sees, over the physical tables at one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from mirstore.store.store import Store
+
+# Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
+views = {
+    "items": """
+        SELECT dataset, track, title, artist, album, attrs::JSON AS attrs FROM core.items
+        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
+    "tracks": """
+        SELECT track, path, title, artist, album, duration, sr, channels, codec, decoder, warnings, attrs
+        FROM (SELECT DISTINCT track FROM core.locations UNION SELECT track FROM core.tracks)
+        LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY added DESC) = 1)
+            USING (track)
+        LEFT JOIN (
+            SELECT track, arg_max(path, added) AS path FROM (
+                SELECT * FROM core.locations QUALIFY row_number() OVER (PARTITION BY path ORDER BY added DESC) = 1)
+            GROUP BY track) USING (track)
+        LEFT JOIN (
+            SELECT track, arg_max(title, added) AS title, arg_max(artist, added) AS artist,
+                   arg_max(album, added) AS album, arg_max(attrs, added)::JSON AS attrs
+            FROM core.items GROUP BY track) USING (track)""",
+    "datasets": "SELECT dataset, source, sha256, licence, added FROM core.datasets",
+    "labels": """
+        SELECT dataset, track, label_set, label, value FROM core.labels
+        QUALIFY added = max(added) OVER (PARTITION BY dataset, track, label_set)""",
+    "splits": """
+        SELECT dataset, split, fold, track, part FROM core.splits
+        QUALIFY added = max(added) OVER (PARTITION BY dataset, split, fold, track)""",
+    "ledger": """
+        SELECT * FROM core.extractions
+        QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY added DESC) = 1""",
+    "feature_names": """
+        SELECT name, feature_set, added = max(added) OVER (PARTITION BY name) AS current
+        FROM (SELECT name, feature_set, max(added) AS added FROM core.names GROUP BY ALL)""",
+    "features": """
+        SELECT n.name AS feature, f.extractor || '@' || f.version AS extractor, n.feature_set AS id, n.current,
+               f.params, coalesce(e.ok, 0) AS ok, coalesce(e.failed, 0) AS failed, e.seconds AS seconds_per_track,
+               f.source, f.distributions, f.added
+        FROM feature_names n JOIN core.feature_sets f USING (feature_set)
+        LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
+                          count(*) FILTER (status = 'failed') AS failed, avg(seconds) AS seconds
+                   FROM ledger GROUP BY feature_set) e USING (feature_set)""",
+    "columns": """
+        SELECT n.name AS feature, c."column", c.dtype, c.unit, c.low, c.high, c.nullable, c.text
+        FROM core.columns c JOIN feature_names n USING (feature_set) WHERE n.current ORDER BY feature, position""",
+    "lineage": """
+        SELECT n.name AS feature, n.feature_set AS id, i.name AS reads, i.input AS reads_id
+        FROM core.inputs i JOIN feature_names n USING (feature_set)""",
+    "failures": """
+        SELECT l.track, l.path, n.name AS feature, l.error, l.message,
+               'mirstore ingest ''' || replace(l.path, '''', '''\\''''') || ''''
+                   || coalesce(' --features ' || n.name, '') || ' --retry-failed' AS retry
+        FROM ledger l LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
+        WHERE l.status = 'failed' AND (l.track IS NOT NULL OR l.path NOT IN (
+            SELECT o.path FROM core.locations o WHERE o.added > l.added))""",
+    "ingests": "SELECT * FROM core.ingests",
+    "runs": "SELECT * FROM core.runs",
+    "metrics": "SELECT * FROM core.metrics",
+    "group_importances": "SELECT * FROM core.importances",
+    "predictions": "SELECT * FROM core.predictions",
+    "label_distributions": "SELECT * FROM core.label_distributions",
+    "pins": "SELECT * FROM core.pins",
+}
+"""View to its SELECT; later ones read earlier ones."""
+
+internal = frozenset({"ledger", "feature_names"})
+
+
+def feature_views(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
+    tables = dict(store.scan("core.feature_sets").select("feature_set", "table_name").collect().iter_rows())
+    versions = dict(store.scan("core.feature_sets").select("feature_set", pl.col("version")).collect().iter_rows())
+    history = store.scan("core.names").collect().sort("added")
+    named: dict[str, str] = {}
+    for name, id_ in history.select("name", "feature_set").iter_rows():
+        named[name] = tables[id_]
+        named[f"{name}@{versions[id_]}"] = tables[id_]
+        named[f"{name}@{id_}"] = tables[id_]
+    for name, table in named.items():
+        if name not in views:
+            yield name, table

@@ -1,0 +1,308 @@
+"""The essentia plugin on signals whose answer is known, and against MusicExtractor."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirstore.core import MirstoreError, Track, TrackError
+from mirstore.core.columns import check_rows
+
+pytest.importorskip("essentia", reason="the extra 'essentia' is not installed")
+
+from mirstore_essentia import Essentia, EssentiaFull, EssentiaKey, signal_features
+from mirstore_essentia.attack import attacks, onsets
+from mirstore_essentia.bands import bins, flatness, flux
+from mirstore_essentia.envelopes import envelopes
+from mirstore_essentia.full import music_extractor
+from mirstore_essentia.rhythm import bpm
+from mirstore_essentia.spectra import essentia, frames, levelled, power
+from mirstore_essentia.tonal import key, profiles
+
+sr = 44100
+
+# Our name: MusicExtractor's.
+same = {
+    "beats_loud": "rhythm.beats_loudness.mean",
+    "bpm": "rhythm.bpm",
+    "chords_changes_rate": "tonal.chords_changes_rate",
+    "chords_number_rate": "tonal.chords_number_rate",
+    "danceability": "rhythm.danceability",
+    "dynamic_complexity": "lowlevel.dynamic_complexity",
+    "loudness": "lowlevel.average_loudness",
+    "onset_rate": "rhythm.onset_rate",
+    "pitch_salience": "lowlevel.pitch_salience.mean",
+    "zerocr": "lowlevel.zerocrossingrate.mean",
+} | {
+    f"spectral_{name}": f"lowlevel.spectral_{name}.mean"
+    for name in (
+        "centroid complexity decrease entropy flux kurtosis rms rolloff skewness spread energy energyband_low "
+        "energyband_middle_low energyband_middle_high energyband_high"
+    ).split()
+}
+
+
+def track(samples: np.ndarray) -> Track:
+    """A track that is in memory already."""
+    found = Track("0" * 64, Path("in memory"))
+    found._resampled[(sr, True)] = samples.astype(np.float32)
+    return found
+
+
+def noise(seconds: float, seed: int = 0) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * sr)).astype(np.float32)
+
+
+def sine(frequency: float, seconds: float) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency * np.arange(round(seconds * sr)) / sr).astype(np.float32)
+
+
+def clicks(beats_per_minute: float, seconds: float) -> np.ndarray:
+    """Bursts of noise with an exponential decay of 20 ms."""
+    x = np.zeros(round(seconds * sr), np.float32)
+    burst = noise(0.1, seed=1) * np.exp(-np.arange(round(0.1 * sr)) / (0.02 * sr)).astype(np.float32)
+    for beat in np.arange(0.25, seconds - 0.2, 60 / beats_per_minute):
+        x[round(beat * sr) :][: len(burst)] += burst
+    return x
+
+
+def ramps(seconds: float, count: int = 3) -> np.ndarray:
+    """Notes of 1 kHz that rise in a straight line, hold, and stop."""
+    n = round(seconds * sr)
+    shape = np.concatenate([np.zeros(sr // 4), np.linspace(0, 1, n), np.ones(sr // 4), np.zeros(sr // 4)])
+    shape = np.tile(shape, count)
+    return (shape * sine(1000, len(shape) / sr)).astype(np.float32)
+
+
+def triads(roots: list[int], *, minor: bool = False) -> np.ndarray:
+    """One second of three harmonic notes per root (0 is C)."""
+
+    def note(semitones: int) -> np.ndarray:
+        pitch = 261.63 * 2 ** (semitones / 12)
+        return sum(sine(pitch * k, 1.0) / k for k in range(1, 5))  # type: ignore[return-value]
+
+    third = 3 if minor else 4
+    return np.concatenate([sum(note(root + i) for i in (0, third, 7)) / 20 for root in roots]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def music() -> np.ndarray:
+    """Chords, clicks and noise, 12 s."""
+    return triads([0, 5, 7, 0, 9, 5, 7, 0, 0, 5, 7, 0]) + clicks(120, 12) + 0.02 * noise(12)
+
+
+def test_there_are_85_columns_and_each_gets_a_number(music: np.ndarray) -> None:
+    columns = Essentia().columns()
+    assert len(columns) == 85
+    (row,) = check_rows(Essentia().extract(track(music)), columns)
+    for name, column in columns.items():
+        assert row[name] is not None, name
+        low, high = column.range or (-np.inf, np.inf)
+        assert low <= row[name] <= high, name
+    assert row["length"] == 12
+
+
+def test_the_families_have_as_many_columns_as_samat_counts() -> None:
+    names = list(Essentia().columns())
+    for family in ("spectral_flux", "spectral_energyband", "spectral_flatness", "attack_time", "pulse_clarity",
+                   "entropy_clarity"):  # fmt: skip
+        assert sum(name.startswith(family) for name in names) == 6
+    for family, count in {"attack_slope": 3, "chroma_": 12, "mfcc_": 13}.items():
+        assert sum(name.startswith(family) for name in names) == count
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_values_equal_music_extractors(music: np.ndarray, pause: float) -> None:
+    music = music.copy()
+    music[5 * sr : round((5 + pause) * sr)] = 0
+    ours, theirs = signal_features(music), music_extractor(music)
+    for name, other in same.items():
+        # Its onset detector adds noise to silence and cuts the end otherwise: one onset of 12 s may differ.
+        margin = 1 / 12 if name == "onset_rate" else 1e-12
+        assert ours[name] == pytest.approx(theirs[other], rel=1e-3, abs=margin), name
+    mfcc = [ours[f"mfcc_{i}"] for i in range(1, 14)]
+    np.testing.assert_allclose(mfcc, theirs["lowlevel.mfcc.mean"], atol=0.01)
+
+
+def test_chroma_folds_music_extractors_pitch_class_profile(music: np.ndarray) -> None:
+    ours, theirs = signal_features(music), music_extractor(music)["tonal.hpcp.mean"]
+    a = theirs[[35, 0, 1]].sum() / theirs.sum()
+    assert ours["chroma_a"] == pytest.approx(a, rel=1e-3)
+    assert sum(ours[f"chroma_{n}"] for n in "c db d eb e f gb g ab a bb b".split()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_values_equal_music_extractors_on_real_music(shared: Path) -> None:
+    for path in sorted((shared / "data/real_audio/audio").glob("*.ogg"))[::30]:
+        x = Track("0" * 64, path).audio(sr)
+        ours, theirs = signal_features(x), music_extractor(x)
+        for name, other in same.items():
+            assert ours[name] == pytest.approx(theirs[other], rel=1e-3), (path.name, name)
+
+
+def test_the_same_audio_gives_the_same_row(music: np.ndarray) -> None:
+    first = signal_features(music)
+    signal_features(noise(3))
+    assert signal_features(music) == first
+
+
+def test_level_does_not_matter(music: np.ndarray) -> None:
+    loud, soft = signal_features(music), signal_features(music / 8)
+    assert loud["spectral_rms"] == pytest.approx(soft["spectral_rms"], rel=1e-4)
+
+
+def test_silence_has_a_length_and_nothing_else() -> None:
+    (row,) = check_rows(Essentia().extract(track(np.zeros(sr))), Essentia().columns())
+    assert row.pop("length") == 1
+    assert set(row.values()) == {None}
+    assert set(EssentiaKey().extract(track(np.zeros(sr))).values()) == {None}
+    assert set(EssentiaFull().extract(track(np.zeros(sr))).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [noise(0.1), noise(2), 1e-5 * noise(1), np.eye(1, sr)[0], np.ones(sr), clicks(100, 0.5), sine(440, 0.1)],
+    ids=["0.1 s", "noise", "very soft", "impulse", "constant", "half a second", "short sine"],
+)
+def test_odd_signals_give_a_valid_row(samples: np.ndarray) -> None:
+    for extractor in (Essentia(), EssentiaKey(), EssentiaFull()):
+        check_rows(extractor.extract(track(samples)), extractor.columns())
+
+
+def test_less_than_50_ms_is_refused() -> None:
+    with pytest.raises(TrackError, match=r"0\.010 s of audio, at least 0\.05 s"):
+        Essentia().extract(track(noise(0.01)))
+
+
+def test_frames_are_essentias(music: np.ndarray) -> None:
+    for x in (music, music[:4410], music[:2048], music[:500]):
+        theirs = np.array(list(essentia().FrameGenerator(x, frameSize=2048, hopSize=1024)))
+        np.testing.assert_array_equal(frames(x, 2048, 1024), theirs)
+
+
+def test_spectra_are_essentias(music: np.ndarray) -> None:
+    cut = frames(music, 2048, 1024)
+    window, spectrum = essentia().Windowing(type="blackmanharris62"), essentia().Spectrum()
+    theirs = np.array([spectrum(window(np.array(frame))) for frame in cut])
+    np.testing.assert_allclose(np.sqrt(power(cut)), theirs, atol=1e-6)
+
+
+def test_a_sines_centroid_and_rolloff_are_its_frequency() -> None:
+    row = signal_features(sine(3000, 3))
+    assert row["spectral_centroid"] == pytest.approx(3000, rel=0.02)
+    assert row["spectral_rolloff"] == pytest.approx(3000, rel=0.02)
+    assert row["zerocr"] == pytest.approx(2 * 3000 / sr, rel=0.02)  # half of the first frame is zeros
+
+
+def test_white_noise_is_flat_and_a_sine_is_not() -> None:
+    flat, tone = signal_features(noise(3)), signal_features(sine(1000, 3))
+    assert flat["spectral_flatness"] == pytest.approx(np.exp(-np.euler_gamma), abs=0.03)
+    assert tone["spectral_flatness"] < 0.01
+
+
+def test_a_sine_has_its_energy_and_flux_in_its_own_band() -> None:
+    x = np.concatenate([sine(2500, 1), np.zeros(sr, np.float32), sine(2500, 1)])
+    row = signal_features(x)
+    others = ("low", "middle_low", "middle", "high")
+    for family, factor in {"spectral_energyband": 20, "spectral_flux": 3}.items():  # the jumps are heard everywhere
+        assert all(row[f"{family}_middle_high"] > factor * row[f"{family}_{band}"] for band in others), family
+
+
+def test_flux_is_zero_for_a_constant_spectrum_and_bins_skip_dc() -> None:
+    assert flux(np.ones((100, 1025)))["spectral_flux"] == pytest.approx(np.sqrt(1025) / 100)  # the first frame only
+    assert bins((0, 150), 1025).start == 1
+    assert flatness(np.ones((5, 1025)))["spectral_flatness"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4])
+def test_a_linear_ramps_attack_time_is_the_ramps(seconds: float) -> None:
+    row = attacks(envelopes(ramps(seconds)))
+    assert row["attack_time"] == pytest.approx(seconds, rel=0.05)
+    assert row["attack_slope"] == pytest.approx(1 / seconds, rel=0.05)
+    assert row["attack_time_middle_high"] == pytest.approx(seconds, rel=0.05)
+
+
+def test_every_note_is_one_onset_and_a_steady_tone_has_none() -> None:
+    assert len(onsets(envelopes(ramps(0.1, count=5))[""])[0]) == 5
+    assert attacks(envelopes(sine(1000, 2)))["attack_time"] is None
+
+
+def test_a_click_tracks_pulse_is_clearer_than_noises() -> None:
+    even, random = signal_features(clicks(120, 10)), signal_features(noise(10))
+    assert even["bpm"] == pytest.approx(120, rel=0.02)
+    for suffix in ("", "_middle_high", "_high"):
+        assert even[f"pulse_clarity{suffix}"] > 0.8 > 0.3 > random[f"pulse_clarity{suffix}"]
+        assert even[f"entropy_clarity{suffix}"] > random[f"entropy_clarity{suffix}"] + 0.2
+
+
+def test_jitter_makes_a_pulse_less_clear() -> None:
+    shift = np.random.default_rng(0).integers(0, sr // 4, 20)
+    jittered = np.concatenate([np.roll(clicks(120, 0.5), n) for n in shift])
+    assert signal_features(jittered)["pulse_clarity"] < 0.5 * signal_features(clicks(120, 10))["pulse_clarity"]
+
+
+def test_a_pulse_needs_three_seconds() -> None:
+    row = signal_features(clicks(120, 2.5))
+    assert row["pulse_clarity"] is None
+    assert row["entropy_clarity_low"] is None
+
+
+def test_bpm_is_rhythm_extractors() -> None:
+    x = clicks(97, 12) + 0.01 * noise(12)
+    theirs, beats, *_ = essentia().RhythmExtractor2013(method="degara")(x)
+    assert bpm(beats) == pytest.approx(theirs, rel=1e-5)
+    assert bpm(beats[:1]) is None
+
+
+@pytest.mark.parametrize(("tonic", "name"), [(0, "C"), (6, "Gb"), (10, "Bb")])
+def test_a_cadence_tells_its_key(tonic: int, name: str) -> None:
+    x = triads([tonic, tonic + 5, tonic + 7, tonic] * 2)
+    row = EssentiaKey().extract(track(x))
+    assert (row["key"], row["scale"]) == (name, "major")
+    assert signal_features(x)[f"chroma_{name.lower()}"] > 1 / 12
+
+
+def test_keys_equal_music_extractors(music: np.ndarray) -> None:
+    theirs = music_extractor(music)
+    audio = levelled(music)
+    assert audio is not None
+    for kind in ("edma", "krumhansl", "temperley"):
+        found = key(profiles(audio.signal).plain, kind)
+        expected = tuple(theirs[f"tonal.key_{kind}.{part}"] for part in ("key", "scale"))
+        assert found is not None
+        assert found[:2] == expected
+        assert found[2] == pytest.approx(theirs[f"tonal.key_{kind}.strength"], abs=1e-3)
+
+
+def test_an_unknown_key_profile_is_named() -> None:
+    with pytest.raises(MirstoreError, match="unknown key profile 'edna'"):
+        EssentiaKey(profile="edna")
+
+
+def test_full_has_one_schema_and_the_same_values_twice(music: np.ndarray) -> None:
+    first, again = (EssentiaFull().extract(track(music)) for _ in range(2))
+    assert first == again
+    assert first.keys() == EssentiaFull().columns().keys()
+    assert None not in first.values()
+    assert (first["tonal_key_edma_key"], first["tonal_key_edma_scale"]) == ("C", "major")
+
+
+@pytest.mark.slow
+def test_tempo_and_key_of_rendered_songs_are_mostly_right(shared: Path) -> None:
+    folder = shared / "data/rendered"
+    with (folder / "tracks.csv").open() as file:
+        songs = list(csv.DictReader(file))[::12]
+    tempo = right_key = 0
+    for song in songs:
+        x = Track("0" * 64, folder / song["file"]).audio(sr)
+        audio = levelled(x)
+        assert audio is not None
+        found = bpm(essentia().BeatTrackerDegara()(audio.signal)) or 0.0
+        tempo += any(abs(found / (float(song["bpm"]) * m) - 1) <= 0.04 for m in (0.5, 1, 2))
+        best = key(profiles(audio.signal).plain, "edma")
+        right_key += best is not None and best[:2] == (song["tonic"], song["mode"])
+    assert tempo >= 0.9 * len(songs)
+    assert right_key >= 0.65 * len(songs)
