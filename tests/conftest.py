@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,3 +31,27 @@ def make_wav() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def test_plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make tests/plugin_* as good as installed, here and in child processes; return their distributions' names."""
+    metadata = tmp_path_factory.mktemp("installed")
+    folders = sorted(Path(__file__).parent.glob("plugin_*/"))
+    names = [_write_dist_info(metadata, folder / "pyproject.toml") for folder in folders]
+    paths = [str(path) for path in (metadata, *folders)]
+    for path in paths:
+        monkeypatch.syspath_prepend(path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    return names
+
+
+def _write_dist_info(folder: Path, pyproject: Path) -> str:
+    project = tomllib.loads(pyproject.read_text())["project"]
+    name, version = project["name"], project["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    points = [f"{key} = {value}" for key, value in project["entry-points"]["mirstore"].items()]
+    info.joinpath("entry_points.txt").write_text("\n".join(["[mirstore]", *points, ""]))
+    return str(name)

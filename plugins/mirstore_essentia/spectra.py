@@ -45,6 +45,8 @@ def essentia() -> ModuleType:
 def levelled(x: np.ndarray) -> Levelled | None:
     """Return ``x`` [shape=(n,), 44.1 kHz] at the level of ReplayGain 1.0 plus 6 dB, None if it is silent.
 
+    What goes beyond full scale then is clipped, as MusicExtractor does.
+
     Raises
     ------
     TrackError
@@ -58,12 +60,16 @@ def levelled(x: np.ndarray) -> Levelled | None:
     if gain_db > silent_above_db:
         return None
     gain = np.float32(10 ** ((gain_db + preamp_db) / 20))
-    return Levelled(x * gain, filtered * gain)  # the filter is linear: no need to run it again
+    signal = x * gain
+    if np.abs(signal).max() <= 1:
+        return Levelled(signal, filtered * gain)  # the filter is linear: no need to run it again
+    signal = np.clip(signal, -1, 1)
+    return Levelled(signal, essentia().EqualLoudness()(signal))
 
 
 def replay_gain(filtered: np.ndarray) -> float:
     """Return what brings the 95th percentile of the blocks' power to the reference [dB]; inf for digital silence."""
-    blocks = filtered[: len(filtered) // block * block].reshape(-1, block)
+    blocks = np.pad(filtered, (0, -len(filtered) % block)).reshape(-1, block)
     powers = np.sort(np.square(blocks, dtype=np.float64).mean(axis=1))
     loud = powers[int(0.95 * len(powers))]
     return float(reference_db - 10 * np.log10(loud)) if loud > 0 else float("inf")
@@ -79,10 +85,16 @@ def frames(x: np.ndarray, size: int, hop: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]
 
 
+def frames_from_zero(x: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """Return the frames of a FrameCutter with startFromZero: the first begins at sample 0, the last holds the end."""
+    count = 1 + max(0, -(-(len(x) - size) // hop))
+    return np.lib.stride_tricks.sliding_window_view(np.pad(x, (0, size + hop)), size)[::hop][:count]
+
+
 @cache
-def window(size: int) -> np.ndarray:
-    """Return essentia's Blackman-Harris 62 dB window, scaled to an area of 2 [shape=(size,)]."""
-    cut = essentia().Windowing(type="blackmanharris62", size=size, zeroPhase=False)
+def window(size: int, kind: str = "blackmanharris62") -> np.ndarray:
+    """Return an essentia window, scaled to an area of 2 [shape=(size,)]."""
+    cut = essentia().Windowing(type=kind, size=size, zeroPhase=False)
     return np.asarray(cut(np.ones(size, np.float32)))
 
 

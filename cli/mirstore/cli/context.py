@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -65,8 +65,8 @@ class Progress:
 
     def __init__(self, *, draw: bool) -> None:
         self.draw = draw
-        self._bar = None
-        self._tasks: dict[str, int] = {}
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
 
     def __call__(self, done: int, total: int, stage: str) -> None:
         """Move the bar of a stage."""
@@ -78,7 +78,7 @@ class Progress:
             self._tasks[stage] = self._bar.add_task(stage, total=total)
         self._bar.update(self._tasks[stage], completed=done, rate=self._rate(stage))
 
-    def _new(self):  # type: ignore[no-untyped-def]
+    def _new(self) -> Any:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar

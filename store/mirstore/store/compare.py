@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mirstore.core.errors import UsageError
@@ -83,9 +84,9 @@ def diff(store: Store, first: str, second: str, worst: int = 3) -> pl.DataFrame:
             continue
         change = both[f"{column}\0two"] - both[column]
         order = change.abs().fill_null(0).arg_sort(descending=True)[:worst]
-        spread = both[column].std()
+        spread = float(np.std(both[column].drop_nulls().to_numpy()))
         moved = int((change.abs() > 0).sum())
-        size = change.abs().mean()
+        size = float(np.mean(np.abs(change.drop_nulls().to_numpy())))
         rows.append(
             {
                 "column": column,
@@ -93,7 +94,7 @@ def diff(store: Store, first: str, second: str, worst: int = 3) -> pl.DataFrame:
                 "moved": moved,
                 "mean_change": change.mean(),
                 "max_change": change.abs().max(),
-                "in_sd": size / spread if size is not None and spread else None,
+                "in_sd": size / spread if spread else None,
                 "worst": ", ".join(both["track"][index][:10] for index in order if change[index]),
                 "note": "",
             }

@@ -53,15 +53,15 @@ def _source(track: Any, splits: dict[str, tuple[int, str]]) -> Source | None:
     path = getattr(track, "audio_path", None) or getattr(track, "audio_mic_path", None)
     if path is None:
         return None
-    labels = {}
+    labels: dict[str, list[str]] = {}
     for name in _label_names:
         value = getattr(track, name, None)
         values = value if isinstance(value, list) else [value]
         texts = [item for item in values if isinstance(item, str) and item]
         if texts:
             labels[name.removesuffix("s")] = texts
-    texts = {name: getattr(track, name, None) for name in _credits}
-    credits = {name: text for name, text in texts.items() if isinstance(text, str)}
+    found = {name: getattr(track, name, None) for name in _credits}
+    credits: dict[str, Any] = {name: text for name, text in found.items() if isinstance(text, str)}
     return Source(str(Path(path).absolute()), **credits, labels=labels, splits=splits)
 
 

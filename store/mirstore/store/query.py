@@ -16,7 +16,7 @@ import polars as pl
 
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
-from mirstore.store.store import Store
+from mirstore.store.store import Store, merged_column
 from mirstore.store.views import feature_views, internal, views
 
 
@@ -87,7 +87,12 @@ def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, pat
     folder, _, name = table.partition(".")
     if paths:
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        connection.execute(f'CREATE VIEW {folder}."{name}" AS SELECT * FROM read_parquet([{listed}])')
+        kinds = pl.read_parquet_schema(paths[0])
+        columns = ", ".join(f'"{column}"' for column in kinds if column != merged_column)
+        rows = f"read_parquet([{listed}], union_by_name = true)"
+        merged = any(merged_column in pl.read_parquet_schema(path) for path in paths if store.snapshot is not None)
+        pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}" if merged else ""
+        connection.execute(f'CREATE VIEW {folder}."{name}" AS SELECT {columns} FROM {rows} {pinned}')
     elif folder == "core" and name in schema.tables:
         connection.execute(f'CREATE TABLE {folder}."{name}" ({schema.tables[name]})')
     else:

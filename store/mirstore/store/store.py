@@ -26,6 +26,9 @@ from mirstore.store import lake, schema
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
 
+# A file that DuckLake merged from several says per row which snapshot brought it.
+merged_column = "_ducklake_internal_snapshot_id"
+
 
 class Store:
     """A versioned feature store in a folder.
@@ -151,12 +154,17 @@ class Store:
 
     def files(self, table: str) -> list[Path]:
         """Return the Parquet files of a table (``core.tracks``, ``feat.essentia_0123456789``) at the snapshot."""
+        return list(self.file_sizes(table))
+
+    def file_sizes(self, table: str) -> dict[Path, int]:
+        """Return the files of a table with their sizes [bytes] as the catalogue has them."""
         folder, _, name = table.partition(".")
         at = f", snapshot_version => {self.snapshot}" if self.snapshot is not None else ""
         rows = self._connection.execute(
-            f"SELECT data_file FROM ducklake_list_files('lake', '{name}', schema => '{folder}'{at})"
+            "SELECT data_file, data_file_size_bytes "
+            f"FROM ducklake_list_files('lake', '{name}', schema => '{folder}'{at})"
         ).fetchall()
-        return [Path(path) for (path,) in rows]
+        return {Path(path): size for path, size in rows}
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Return a table as a lazy polars frame over its files; four times as fast as through SQL."""
@@ -166,7 +174,11 @@ class Store:
             return pl.from_arrow(  # type: ignore[union-attr]
                 self._connection.sql(f'SELECT * FROM lake."{folder}"."{name}" LIMIT 0').to_arrow_table()
             ).lazy()
-        return pl.scan_parquet(files)
+        kinds = {**pl.read_parquet_schema(files[0]), merged_column: pl.Int64()}
+        frame = pl.scan_parquet(files, schema=kinds, missing_columns="insert", extra_columns="ignore")
+        if self.snapshot is not None:
+            frame = frame.filter(pl.col(merged_column).fill_null(0) <= self.snapshot)
+        return frame.drop(merged_column)
 
     def names(self) -> dict[str, str]:
         """Return what each feature name means now: its feature set's id."""

@@ -82,7 +82,7 @@ def checks_for(subject: Subject) -> list[Check]:
     raise TypeError(f"{component!r} is no extractor, grouper, smoother or model")
 
 
-def run_checks(subject: Subject, *, seconds: float = 600.0) -> Iterator[CheckResult]:
+def run_checks(subject: Subject, *, seconds: float = 600.0) -> list[CheckResult]:
     """Run all checks in a process of their own, so that a component that crashes or hangs fails its check only.
 
     Parameters
@@ -92,12 +92,15 @@ def run_checks(subject: Subject, *, seconds: float = 600.0) -> Iterator[CheckRes
     seconds : float > 0 [s]
         How long one check may take.
 
-    Yields
-    ------
-    CheckResult
-        One per check, as they finish.
+    Returns
+    -------
+    list of CheckResult
+        One per check of `checks_for`.
     """
-    checks = checks_for(subject)
+    return list(_results(checks_for(subject), subject, seconds))
+
+
+def _results(checks: list[Check], subject: Subject, seconds: float) -> Iterator[CheckResult]:
     while checks:
         with _process() as run:
             while checks:

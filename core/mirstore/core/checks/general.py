@@ -1,5 +1,7 @@
 """What holds for every component: its name, its parameters, its import."""
 
+# ruff: noqa: D401 (a check's docstring states the property)
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """What groupers promise: named, disjoint groups of columns that exist."""
 
+# ruff: noqa: D401 (a check's docstring states the property)
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,5 +1,7 @@
 """What models promise: scores, importances, and scikit-learn's manners."""
 
+# ruff: noqa: D401 (a check's docstring states the property)
+
 from __future__ import annotations
 
 import pickle

@@ -1,5 +1,7 @@
 """What smoothers promise: label distributions."""
 
+# ruff: noqa: D401 (a check's docstring states the property)
+
 from __future__ import annotations
 
 import numpy as np

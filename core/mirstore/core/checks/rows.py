@@ -1,0 +1,71 @@
+"""Computing an extractor's rows outside the engine, and comparing them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirstore.core.audio import hash_file
+from mirstore.core.columns import Column, check_rows, input_frame
+from mirstore.core.features import FeatureSet
+from mirstore.core.tracks import Track
+from mirstore.core.workers import Limits, local_pool
+
+Rows = list[dict[str, Any]]
+
+
+def rows_of(feature: FeatureSet, path: Path) -> Rows:
+    """Compute a feature set and what it reads for one file, each checked against its declaration.
+
+    A plugin's warnings are no breach, so they do not depend on whether a test suite makes them errors.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        result = feature.extractor.extract(track_of(feature, path))
+    return check_rows(result, feature.extractor.columns())
+
+
+def rows_in_a_new_process(feature: FeatureSet, path: Path) -> Rows:
+    """Compute them as the engine does, in a clean interpreter."""
+    with local_pool(1, Limits()) as pool:
+        return pool.submit(rows_of, feature, path).result()
+
+
+def track_of(feature: FeatureSet, path: Path) -> Track:
+    """Return a file as a track with the inputs that an extractor declared."""
+    given = {
+        name: input_frame(rows_of(source, path), source.extractor.columns()) for name, source in feature.inputs.items()
+    }
+    return Track(hash_file(path), path, given)
+
+
+def difference(a: Rows, b: Rows, *, rtol: float = 0.0) -> str:
+    """Name the first columns whose values differ by more than ``rtol``, empty if none does."""
+    if len(a) != len(b):
+        return f"the number of rows: {len(a)}, {len(b)}"
+    differ = {name for x, y in zip(a, b, strict=True) for name in x if not _equal(x[name], y[name], rtol)}
+    return ", ".join(sorted(differ)[:5])
+
+
+def _equal(x: Any, y: Any, rtol: float) -> bool:
+    if x is None or y is None or isinstance(x, str):
+        return bool(x == y)
+    x, y = np.asarray(x), np.asarray(y)
+    if x.shape != y.shape or x.dtype.kind in "biu" or not rtol:
+        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+    scale = np.max(np.abs(x), initial=0.0, where=np.isfinite(x))  # small beside the largest is as good as zero
+    return np.allclose(x, y, rtol=rtol, atol=rtol * 1e-3 * scale, equal_nan=True)
+
+
+def outside(value: Any, column: Column) -> str:
+    """Say how far a value leaves its declared range, empty if it does not."""
+    if column.range is None or value is None or not np.size(value):
+        return ""
+    low, high = float(np.nanmin(value)), float(np.nanmax(value))
+    slack = 1e-6 * max(abs(end) for end in column.range if math.isfinite(end))  # float32 rounds
+    if low >= column.range[0] - slack and high <= column.range[1] + slack:
+        return ""
+    return f"{low:g} to {high:g} is outside {column.range}"

@@ -1,0 +1,259 @@
+"""The store keeps what it was given, shows nothing half-done, and notices damage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mirstore.core import Column, Extractor, Tensor
+from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.core.features import FeatureSet
+from mirstore.store import Store
+from mirstore.store.doctor import doctor
+
+stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
+
+
+@dataclass
+class Loudness(Extractor):
+    """Level."""
+
+    name = "loudness"
+    floor: float = -90.0
+
+    def columns(self):
+        return {"rms_db": Column(pl.Float32, "dB", "level", nullable=True)}
+
+    def extract(self, track):
+        raise NotImplementedError
+
+
+@dataclass
+class Patches(Extractor):
+    """Matrices."""
+
+    name = "patches"
+
+    def columns(self):
+        return {
+            "start": Column(pl.Float64, "s", "begin"),
+            "mel": Column(Tensor("float16", (4, None)), "dB", "patch"),
+        }
+
+    def extract(self, track):
+        raise NotImplementedError
+
+
+loudness = FeatureSet("loudness", Loudness())
+
+
+def fill(store: Store, tracks: list[str], feature: FeatureSet = loudness) -> int:
+    with store.write("fill") as tx:
+        tx.add_feature_set(feature.name, feature, **stamp)
+        rows = [{"track": track, "rms_db": -float(number)} for number, track in enumerate(tracks)]
+        return tx.append_features(feature, rows, **stamp)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "store", create=True) as store:
+        yield store
+
+
+def test_a_missing_store_says_how_to_make_one(tmp_path):
+    with pytest.raises(StoreError, match="no store here") as error:
+        Store(tmp_path / "none")
+    assert "mirstore ingest" in error.value.hint
+
+
+def test_features_come_back_as_they_were_given(store):
+    fill(store, ["a", "b"])
+    assert store.features("loudness").sort("track").to_dicts() == [
+        {"track": "a", "rms_db": 0.0},
+        {"track": "b", "rms_db": -1.0},
+    ]
+
+
+def test_appending_twice_adds_nothing(store):
+    assert fill(store, ["a", "b"]) == 2
+    assert fill(store, ["a", "b", "c"]) == 1
+    assert store.features("loudness").height == 3
+
+
+def test_another_parameter_is_another_feature_set_and_the_old_one_stays(store):
+    fill(store, ["a"])
+    fill(store, ["a"], FeatureSet("loudness", Loudness(floor=-60.0)))
+    assert store.resolve("loudness") != loudness.id
+    assert store.features(loudness.id).height == 1
+
+
+def test_an_error_inside_a_commit_leaves_nothing(store):
+    fill(store, ["a"])
+    before = store.snapshot_id
+    with pytest.raises(ZeroDivisionError), store.write("fails") as tx:
+        tx.append_features(loudness, [{"track": "b", "rms_db": 1.0}], **stamp)
+        1 / 0  # noqa: B018
+    assert store.snapshot_id == before
+    assert store.features("loudness")["track"].to_list() == ["a"]
+    assert fill(store, ["b"]) == 1
+
+
+def test_a_snapshot_does_not_see_later_rows(store):
+    fill(store, ["a"])
+    pinned = store.snapshot_id
+    fill(store, ["b"])
+    store.compact()
+    with Store(store.path, snapshot=pinned) as old:
+        assert old.features("loudness")["track"].to_list() == ["a"]
+        with pytest.raises(StoreError, match="reading only"), old.write("no"):
+            pass
+
+
+def test_a_moved_store_still_opens(store, tmp_path):
+    fill(store, ["a"])
+    store.close()
+    (tmp_path / "elsewhere").mkdir()
+    moved = (tmp_path / "store").rename(tmp_path / "elsewhere" / "it's here")
+    with Store(moved) as found:
+        assert fill(found, ["a", "b"]) == 1
+        assert found.features("loudness").height == 2
+
+
+def test_tensors_come_back_by_index_track_and_crop(store):
+    feature = FeatureSet("patches", Patches())
+    arrays = [np.full((4, frames), frames, np.float16) for frames in (3, 5, 7)]
+    with store.write("tensors") as tx:
+        tx.add_feature_set("patches", feature, **stamp)
+        rows = [{"track": t, "start": s, "mel": m} for t, s, m in zip("aab", (0.0, 1.0, 0.0), arrays, strict=True)]
+        tx.append_features(feature, rows, **stamp)
+    reader = store.tensors("patches")
+    assert (reader.tracks, reader.starts, len(reader)) == (["a", "a", "b"], [0.0, 1.0, 0.0], 3)
+    for found, given in zip(reader, arrays, strict=True):
+        np.testing.assert_array_equal(found, given)
+        assert found.dtype == np.float16
+    assert reader.crop(2, 1, 4).shape == (4, 3)
+    assert store.tensors("patches", ["b", "a"]).tracks == ["b", "a", "a"]
+    with pytest.raises(UnknownNameError, match="'c'"):
+        store.tensors("patches", ["c"])
+
+
+def test_unknown_features_get_a_suggestion(store):
+    fill(store, ["a"])
+    with pytest.raises(UnknownNameError) as error:
+        store.features("loudnes")
+    assert error.value.hint == "did you mean 'loudness'?"
+
+
+def test_a_store_of_a_newer_version_is_refused(store):
+    with store.write("future") as tx:
+        tx.append("core.meta", [{"key": "schema", "value": "99"}])
+    with pytest.raises(StoreError, match="made by a newer mirstore") as error:
+        Store(store.path)
+    assert error.value.exit_code == 6
+
+
+def test_a_broken_catalogue_is_an_error_not_a_traceback(store):
+    store.close()
+    (store.path / "catalog.sqlite").write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(store.path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
+@pytest.mark.parametrize("kind", ["parquet", "safetensors"])
+def test_doctor_finds_damage(store, kind, damage):
+    fill(store, [f"t{number}" for number in range(100)])
+    feature = FeatureSet("patches", Patches())
+    with store.write("tensors") as tx:
+        tx.add_feature_set("patches", feature, **stamp)
+        tx.append_features(feature, [{"track": "a", "start": 0.0, "mel": np.ones((4, 9), np.float16)}], **stamp)
+    assert doctor(store) == []
+    table = store.files(f"feat.{loudness.table}")[0]
+    victim = table if kind == "parquet" else next((store.path / "tensors").rglob("*.safetensors"))
+    content = victim.read_bytes()
+    victim.unlink()
+    if damage == "truncated":
+        victim.write_bytes(content[:-20])
+    elif damage == "altered":
+        place = len(content) // 3 if kind == "parquet" else len(content) - 3
+        victim.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+    problems = doctor(store)
+    assert [problem["file"] for problem in problems] == [str(victim)]
+
+
+def test_gc_removes_what_no_snapshot_names_and_backs_up_first(store):
+    fill(store, ["a"])
+    orphan = store.path / "tensors" / "x" / ("0" * 64 + ".safetensors")
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"left by a kill")
+    assert store.gc(3600.0) == []
+    assert orphan in store.gc(0.0)
+    assert not orphan.exists()
+    (backup, *_) = sorted((store.path / "backups").iterdir())
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT count(*) FROM ducklake_snapshot").fetchone()[0] > 0
+    copy.close()
+    assert store.features("loudness").height == 1
+
+
+writer = textwrap.dedent(
+    """
+    import sys
+    from datetime import datetime
+    sys.path.insert(0, sys.argv[3])
+    from test_store import Store, fill
+    with Store(sys.argv[1]) as store:
+        for number in range(int(sys.argv[4])):
+            fill(store, [f"{sys.argv[2]}{number}"])
+            print(number, flush=True)
+    """
+)
+
+
+def start(store: Store, name: str, commits: int) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-c", writer, str(store.path), name, str(Path(__file__).parent), str(commits)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
+
+
+def test_two_processes_write_at_once_while_a_third_reads(store):
+    fill(store, ["first"])
+    writers = [start(store, name, 8) for name in "xy"]
+    while any(process.poll() is None for process in writers):
+        with Store(store.path, read_only=True) as reader:
+            assert reader.features("loudness").height >= 1
+    assert [process.wait() for process in writers] == [0, 0]
+    for process in writers:
+        process.stdout.close()
+    assert store.features("loudness").height == 17
+
+
+@pytest.mark.slow
+def test_killed_writers_lose_no_commit_and_leave_nothing_half_visible(store):
+    fill(store, ["first"])
+    acknowledged = 0
+    for round_ in range(20):
+        process = start(store, f"r{round_}-", 1000)
+        process.stdout.readline()
+        time.sleep(0.05 + 0.013 * round_)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        acknowledged += 1 + len(process.stdout.read().splitlines())
+        process.stdout.close()
+        with Store(store.path) as found:
+            rows = found.features("loudness")
+            assert rows["track"].n_unique() == rows.height
+            assert doctor(found) == []
+        assert rows.height - 1 >= acknowledged
+    assert rows.height - 1 <= acknowledged + 20
