@@ -1,7 +1,8 @@
 """MusicExtractor itself: its scalar descriptors under a fixed schema.
 
-Its pool has other names for very short tracks, so the columns are a list of our own. It reads files only and adds
-noise to silent frames; here it gets a clean temporary wav and keeps silent frames, so that it is deterministic.
+Its pool has other names for very short tracks, so the columns are a list of our own. It reads files only, so it
+gets a clean temporary wav; and it adds noise to silent frames, which is switched off where it can be and made the same
+for every track where not (`spectra.fix_noise`), so that it is deterministic.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 
-from .spectra import essentia, levelled, sr
+from .spectra import essentia, fix_noise, levelled, sr
 
 frame_names = {
     "lowlevel": [
@@ -106,6 +107,7 @@ def music_extractor(x: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "track.wav"
         soundfile.write(path, x, sr, subtype="FLOAT")
+        fix_noise()
         pool, _ = extract(str(path))
     values = {name: pool[name] for name in pool.descriptorNames()}
     return {name: None if isinstance(value, float) and not np.isfinite(value) else value

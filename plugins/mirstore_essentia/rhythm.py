@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spectra import essentia, frames, frames_from_zero, sr, window
+from .spectra import essentia, fix_noise, frames, frames_from_zero, sr, window
 
 onset_size, onset_hop = 1024, 512
 beat_size, beat_hop = 2048, 1024
@@ -34,6 +34,7 @@ def rhythm(x: np.ndarray) -> dict[str, float | None]:
 def beats(x: np.ndarray) -> np.ndarray:
     """Return the times of beats [s] by the tracker of Degara et al. 2012, 40 to 208 BPM; empty if there are none."""
     novelty = complex_change(phasors(frames_from_zero(x, beat_size, beat_hop)))
+    fix_noise()
     return np.asarray(essentia().TempoTapDegara(sampleRateODF=sr / beat_hop, resample="x2")(novelty))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
@@ -15,6 +16,15 @@ block = sr // 20  # samples; replay gain looks at blocks of 50 ms
 reference_db = -31.462667  # of essentia's streaming ReplayGain; its standard one has -31.492596
 preamp_db = 6.0  # players add it, and so does MusicExtractor
 silent_above_db = 40.0  # MusicExtractor calls a track silent that needs more gain than this
+
+
+def fix_noise() -> None:
+    """Make essentia's noise the same from here on: it is the C library's ``rand()``, shared by the whole process.
+
+    TempoTapDegara breaks ties by it and MusicExtractor's beat tracker and loudness fill silent frames with it, so
+    that tempi of tracks with digital silence would differ from run to run (essentia issue 1097).
+    """
+    ctypes.CDLL(None).srand(1)
 
 
 class Levelled(NamedTuple):

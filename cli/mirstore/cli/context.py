@@ -14,7 +14,6 @@ import typer
 if TYPE_CHECKING:
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
-
     from mirstore.store import Store
 
 

@@ -31,7 +31,9 @@ def wide_table(store: Store, features: Sequence[str], *, dataset: str | None = N
         raise UsageError("no features chosen", hint="--features essentia,mfcc-stats")
     frame = store.features(list(features))
     tracks = store.sql("SELECT track, path, title, artist, album FROM tracks")
-    frame = tracks.join(frame, on="track", how="right", coalesce=True)
+    frame = frame.join(tracks, on="track", how="left")
+    credits = ["track", "path", "title", "artist", "album"]
+    frame = frame.select(*credits, pl.exclude(credits))
     if dataset is None:
         return frame
     names = store.scan("core.datasets").select("dataset").collect()["dataset"].to_list()

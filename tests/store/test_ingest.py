@@ -1,0 +1,207 @@
+"""An ingest finds files, computes what is missing, and one bad item costs that item only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mirstore.core.errors import StoreError
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.resolve import resolve
+from mirstore.core.workers import Limits
+from mirstore.store import Store
+from mirstore.store.doctor import doctor
+from mirstore.store.ingest import ingest, prepare
+from mirstore.store.sources import find
+
+rng = np.random.default_rng(440)
+
+
+@pytest.fixture
+def music(tmp_path, make_wav):
+    """Three good tracks and one called bad, each different."""
+    folder = tmp_path / "music"
+    for number, name in enumerate(["one", "two", "three", "bad"]):
+        make_wav(folder / f"{name}.wav", 0.1 * (number + 1) * rng.uniform(-1, 1, 22050 * 3))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "store", create=True) as store:
+        yield store
+
+
+def features(*names: str, **entries: dict):
+    registry = Registry.load()
+    registry.features.update({name.replace("_", "-"): FeatureEntry(**entry) for name, entry in entries.items()})
+    return resolve([*names, *(name.replace("_", "-") for name in entries)], registry, Plugins.installed())
+
+
+def failures(store):
+    return {
+        (os.path.basename(row["path"]), row["feature"]): row["error"]
+        for row in store.sql("SELECT * FROM failures").iter_rows(named=True)
+    }
+
+
+def test_a_second_ingest_computes_nothing(store, music, test_plugins):
+    wanted = features("rms-segments")
+    first = ingest(store, find([music]), wanted, dataset="music", workers=2).as_dict()
+    assert first["tracks"] == {"new": 4, "changed": 0, "known": 0, "failed": 0}
+    assert first["features"]["rms-segments"] == {"id": wanted["rms-segments"].id, "ok": 4, "failed": 0, "fresh": 0}
+    snapshot = store.snapshot_id
+    second = ingest(store, find([music]), wanted, dataset="music", workers=2).as_dict()
+    assert second["tracks"] == {"new": 0, "changed": 0, "known": 4, "failed": 0}
+    assert second["features"]["rms-segments"] == {"id": wanted["rms-segments"].id, "ok": 0, "failed": 0, "fresh": 4}
+    assert store.snapshot_id == snapshot
+
+
+def test_several_rows_per_track_are_ordered_by_start(store, music, test_plugins):
+    ingest(store, find([music]), features("rms-segments"))
+    rows = store.sql('SELECT * FROM "rms-segments" ORDER BY track, start')
+    assert rows.columns[:3] == ["track", "start", "end"]
+    assert rows.filter(pl.col("track") == rows["track"][0])["start"].to_list() == [0.0, 1.0, 2.0]
+
+
+def test_a_changed_file_is_a_new_track_and_a_moved_one_is_not(store, music, make_wav, test_plugins):
+    wanted = features("rms-segments")
+    ingest(store, find([music]), wanted)
+    make_wav(music / "one.wav", 0.5 * rng.uniform(-1, 1, 22050))
+    (music / "two.wav").rename(music / "zwei.wav")
+    summary = ingest(store, find([music]), wanted).as_dict()
+    assert summary["tracks"] == {"new": 0, "changed": 1, "known": 3, "failed": 0}
+    assert summary["features"]["rms-segments"]["ok"] == 1
+    paths = store.sql("SELECT path FROM tracks WHERE path LIKE '%zwei%'")
+    assert paths.height == 1
+
+
+def test_the_plan_says_why(store, music, make_wav, test_plugins):
+    ingest(store, find([music]), features(level={"extractor": "rms-segments@1"}))
+    longer = features(level={"extractor": "rms-segments@1", "params": {"seconds": 2.0}})
+    (need,) = prepare(store, find([music]), longer).needs
+    assert (need.tracks, need.why) == (4, "parameter seconds: 1 → 2")
+    assert need.seconds is not None
+    make_wav(music / "new.wav", 0.2 * rng.uniform(-1, 1, 22050))
+    (need,) = prepare(store, find([music]), features(level={"extractor": "rms-segments@1"})).needs
+    assert (need.tracks, need.why) == (1, "new track")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("raises", "ValueError"),
+        ("hangs", "timeout"),
+        ("wrong", "wrong columns"),
+        ("aborts", "crashed"),
+        ("memory", "out of memory"),
+    ],
+)
+def test_a_misbehaving_extractor_costs_its_track_only(store, music, test_plugins, name, error):
+    limits = Limits(seconds=2.0 if name == "hangs" else 60.0, memory=1 << 30)
+    summary = ingest(store, find([music]), features(name, "rms-segments"), workers=2, limits=limits)
+    found = failures(store)
+    assert list(found) == [("bad.wav", name)]
+    assert found["bad.wav", name] == error
+    counts = summary.as_dict()["features"]
+    assert (counts[name]["ok"], counts[name]["failed"], counts["rms-segments"]["ok"]) == (3, 1, 4)
+
+
+@pytest.mark.slow
+def test_an_extractor_that_hangs_in_native_code_is_ended(store, music, test_plugins):
+    native = features(stuck={"extractor": "hangs@1", "params": {"native": True}})
+    summary = ingest(store, find([music]), native, workers=2, limits=Limits(seconds=1.0))
+    assert summary.as_dict()["features"]["stuck"]["ok"] == 3
+    assert failures(store) == {("bad.wav", "stuck"): "timeout"}
+
+
+def test_failures_stay_until_retried(store, music, test_plugins):
+    wanted = features("raises")
+    ingest(store, find([music]), wanted)
+    assert ingest(store, find([music]), wanted).as_dict()["features"]["raises"]["failed"] == 0
+    again = ingest(store, find([music]), wanted, retry_failed=True).as_dict()
+    assert again["features"]["raises"] == {"id": wanted["raises"].id, "ok": 0, "failed": 1, "fresh": 3}
+
+
+def test_files_that_are_no_audio_are_rows_in_failures(store, tmp_path, music, test_plugins):
+    (music / "text.wav").write_text("not audio at all")
+    (music / "empty.wav").touch()
+    os.mkfifo(music / "pipe.wav")
+    (music / "broken.wav").symlink_to("nowhere")
+    sources = find([music, music / "missing.wav"])
+    summary = ingest(store, sources, features("rms-segments"))
+    found = failures(store)
+    assert {name: error for (name, _), error in found.items()} == {
+        "text.wav": "not audio",
+        "empty.wav": "empty",
+        "pipe.wav": "not a file",
+        "broken.wav": "missing",
+        "missing.wav": "missing",
+    }
+    assert summary.tracks["failed"] == 5
+
+
+def test_a_file_that_was_mended_is_no_failure_any_more(store, music, make_wav, test_plugins):
+    (music / "late.wav").touch()
+    ingest(store, find([music]), features("rms-segments"))
+    assert failures(store)
+    make_wav(music / "late.wav", 0.2 * rng.uniform(-1, 1, 22050))
+    ingest(store, find([music]), features("rms-segments"))
+    assert failures(store) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["emoji 🎵", "new\nline", "-dash", "col:on", "100%d", "n" * 240, "Ame\u0301lie", "it's"]
+)
+def test_odd_names_are_tracks_like_any_other(store, tmp_path, make_wav, test_plugins, name):
+    path = make_wav(tmp_path / "odd" / f"{name}.wav", 0.2 * rng.uniform(-1, 1, 22050))
+    ingest(store, find([path.parent]), features("rms-segments"))
+    assert store.sql("SELECT path FROM tracks")["path"].to_list() == [str(path)]
+
+
+def test_a_name_that_is_no_text_is_escaped(store, tmp_path, make_wav, test_plugins):
+    plain = make_wav(tmp_path / "odd" / "plain.wav", 0.2 * rng.uniform(-1, 1, 22050))
+    os.rename(os.fsencode(plain), os.fsencode(plain.parent) + b"/caf\xe9.wav")
+    ingest(store, find([plain.parent]), features("rms-segments"))
+    assert store.sql("SELECT path FROM tracks")["path"][0].endswith("caf\\xe9.wav")
+    assert ingest(store, find([plain.parent]), features("rms-segments")).tracks["known"] == 1
+
+
+def test_an_unwritable_store_is_an_error_with_what_was_committed_intact(store, music, test_plugins):
+    with Store(store.path, read_only=True) as reader, pytest.raises(StoreError, match="reading only"):
+        ingest(reader, find([music]), features("rms-segments"))
+    assert doctor(store) == []
+
+
+command = "import sys; from mirstore.cli import main; main()"
+
+
+def start(store, music, *more):
+    arguments = ["--store", str(store.path), "-q", "ingest", str(music), "--features", "slow", "-j", "2", *more]
+    return subprocess.Popen([sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_ingest_goes_on(store, music, make_wav, test_plugins):
+    for number in range(20):
+        make_wav(music / f"more{number}.wav", 0.3 * rng.uniform(-1, 1, 22050))
+    process = start(store, music)
+    time.sleep(6.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"run the same command again" in errors
+    done = store.sql("SELECT count(*) AS n FROM features JOIN (SELECT 1) ON true WHERE feature = 'slow'")["n"][0]
+    assert done == 1
+    process = start(store, music, "--json")
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert store.features("slow").height == 24
+    assert doctor(store) == []
