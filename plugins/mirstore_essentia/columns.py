@@ -16,7 +16,7 @@ Range = tuple[float, float] | None
 
 singles: dict[str, tuple[str, str, Range]] = {
     "length": ("s", "Duration of the audio.", positive),
-    "bpm": ("BPM", "Tempo.", (0.0, 500.0)),
+    "bpm": ("BPM", "Tempo of the whole track.", (0.0, 500.0)),
     "beats_loud": ("", "Mean energy of the spectrum at the beats.", positive),
     "onset_rate": ("1/s", "Onsets of notes per second.", positive),
     "danceability": ("", "How regular the loudness is at time scales of beats and bars; some 0 to 3.", positive),

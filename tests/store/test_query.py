@@ -118,7 +118,7 @@ def test_hostile_statements_are_refused(store, statement):
     ],
 )
 def test_a_runaway_query_is_stopped(store, statement):
-    with pytest.raises(MirstoreError, match="stopped after 1 s|memory"):
+    with pytest.raises(MirstoreError, match=r"stopped after 1 s|memory"):
         store.sql(statement, timeout=1.0)
 
 

@@ -102,9 +102,14 @@ def test_another_parameter_is_another_feature_set_and_the_old_one_stays(store):
 def test_an_error_inside_a_commit_leaves_nothing(store):
     fill(store, ["a"])
     before = store.snapshot_id
-    with pytest.raises(ZeroDivisionError), store.write("fails") as tx:
-        tx.append_features(loudness, [{"track": "b", "rms_db": 1.0}], **stamp)
-        1 / 0  # noqa: B018
+
+    def write_and_fail():
+        with store.write("fails") as tx:
+            tx.append_features(loudness, [{"track": "b", "rms_db": 1.0}], **stamp)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
     assert store.snapshot_id == before
     assert store.features("loudness")["track"].to_list() == ["a"]
     assert fill(store, ["b"]) == 1

@@ -15,8 +15,10 @@ def list_features(context: typer.Context, json_output: JsonOption = False) -> No
     """List the feature sets: what each name means now, and its earlier versions."""
     from mirstore.cli.output import show
 
+    short = "feature, id, extractor, current, ok, failed, round(seconds_per_track, 3) AS seconds_per_track, params"
     with context.obj.open_store() as store:
-        show(store.sql("SELECT * FROM features ORDER BY ALL"), "json" if json_output else "table")
+        query = f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added"
+        show(store.sql(query), "json" if json_output else "table")
 
 
 @app.command("show")

@@ -66,8 +66,15 @@ def check(
     from dataclasses import asdict
 
     from mirstore.core.checks import run_checks
+    from mirstore.core.components import Extractor
+    from mirstore.core.resolve import resolve
 
-    results = run_checks(context.obj.load_plugins().component(name))
+    plugins = context.obj.load_plugins()
+    component = plugins.component(name)
+    if isinstance(component, Extractor):  # with what it reads
+        results = run_checks(resolve([name], context.obj.load_registry(), plugins)[name])
+    else:
+        results = run_checks(component)
     if json_output:
         typer.echo(json.dumps([asdict(result) for result in results]))
     else:

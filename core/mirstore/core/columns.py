@@ -103,6 +103,8 @@ def _check_value(name: str, value: Any, column: Column) -> Any:
             raise wrong(f"shape {array.shape} does not fit {column.dtype}")
         if array.dtype.kind == "f" and not np.isfinite(array).all() and not column.nullable:
             raise wrong("has NaN or inf and is not nullable")
+        if np.dtype(column.dtype.dtype).kind in "iu" and not np.can_cast(array.dtype, column.dtype.dtype):
+            raise wrong(f"has type {array.dtype}, which does not fit {column.dtype.dtype}")  # would wrap around
         with np.errstate(over="raise"):
             try:
                 return np.ascontiguousarray(array, dtype=column.dtype.dtype)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distribution, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from packaging.requirements import Requirement
 
 from mirstore.core.columns import Tensor
 from mirstore.core.features import FeatureSet, canonical_json
@@ -160,5 +161,11 @@ def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
 def _distributions(feature: FeatureSet) -> dict[str, str]:
     """Return the versions of the installed distributions behind an extractor: recorded, but no part of its id."""
     package = type(feature.extractor).__module__.partition(".")[0]
-    names = {"mirstore", *packages_distributions().get(package, ())}
+    extra = package.removeprefix("mirstore_")
+    owners = {"mirstore", *packages_distributions().get(package, ())}
+    names = {*owners, "numpy"}
+    for owner in owners:
+        for requirement in map(Requirement, distribution(owner).requires or ()):
+            if requirement.marker is not None and requirement.marker.evaluate({"extra": extra}):
+                names.add(requirement.name)
     return {name: version(name) for name in sorted(names)}
