@@ -80,14 +80,19 @@ def _expand(path: str) -> Iterator[Source]:
     elif Path(path).suffix.lower() in table_suffixes:
         yield from read_table(Path(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
-        matches = sorted(glob.glob(path, recursive=True))
+        matches = [match for match in _glob(path) if not match.is_dir()]
         if not matches:
             raise UsageError(f"no file matches {path!r}", hint="quote the pattern, and use ** for sub-folders")
-        for match in matches:
-            if not os.path.isdir(match):
-                yield Source(os.path.abspath(match))
+        yield from (Source(str(match)) for match in sorted(matches))
     else:
         yield Source(os.path.abspath(path))  # a missing one becomes a row in failures
+
+
+def _glob(pattern: str) -> Iterator[Path]:
+    """Yield matches; unlike ``glob.glob``, pathlib follows no links to folders below ``**``."""
+    parts = Path(pattern).absolute().parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:fixed]).glob(str(Path(*parts[fixed:])))
 
 
 def _walk(folder: str) -> Iterator[str]:

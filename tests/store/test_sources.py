@@ -1,0 +1,107 @@
+"""Files, folders, globs and tables, well-formed and not."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from mirstore.core.errors import UsageError
+from mirstore.store.sources import find, read_table
+
+
+@pytest.fixture
+def music(tmp_path):
+    for name in ("a.wav", "b.MP3", "sub/c.flac", "sub/notes.txt", ".hidden/d.wav", "._a.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    return tmp_path
+
+
+def names(sources, base):
+    return [source.path.removeprefix(f"{base}/") for source in sources]
+
+
+def test_a_folder_gives_its_audio_and_follows_no_links(music):
+    assert names(find([music]), music) == ["a.wav", "b.MP3", "sub/c.flac"]
+
+
+def test_globs_and_files_are_found_once(music):
+    assert names(find([f"{music}/**/*.wav", music / "a.wav", music / "none.wav"]), music) == ["a.wav", "none.wav"]
+    with pytest.raises(UsageError, match="no file matches"):
+        find([f"{music}/*.aiff"])
+
+
+def test_a_table_gives_credits_labels_splits_and_the_rest(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "file,title,artist,genre,tags,split:cv,fold,label:live,bpm\n"
+        "x.wav,X,Ann,rock,genre---rock|mood/theme---dark;loud,train,2,1,120\n"
+    )
+    (source,) = read_table(tmp_path / "t.csv")
+    assert (source.path, source.title, source.artist) == (str(tmp_path / "x.wav"), "X", "Ann")
+    assert source.labels == {"genre": ["rock"], "mood/theme": ["dark"], "tags": ["loud"], "label": ["live"]}
+    assert source.splits == {"cv": (2, "train")}
+    assert source.attrs == {"bpm": "120"}
+
+
+def test_mtg_jamendo_runs_tags_over_the_last_columns(shared):
+    rows = read_table(shared / "data" / "real_audio" / "autotagging_style.tsv")
+    assert rows[0].labels == {"genre": ["folkworld"], "culture": ["rome"], "mood/theme": ["peace"]}
+    assert rows[0].artist == "artist_000028"
+    assert len(rows) == 125
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_are_recognised(tmp_path, encoding):
+    (tmp_path / "t.csv").write_text("path,artist\nx.wav,Björk\n", encoding=encoding)
+    assert read_table(tmp_path / "t.csv")[0].artist == "Björk"
+
+
+def test_duplicate_rows_add_their_labels(tmp_path):
+    (tmp_path / "t.csv").write_text("path,genre\nx.wav,rock\nx.wav,pop\nx.wav,rock\n")
+    (source,) = read_table(tmp_path / "t.csv")
+    assert source.labels == {"genre": ["rock", "pop"]}
+
+
+def test_labels_are_matched_by_path_name_and_stem(music, tmp_path):
+    table = tmp_path / "labels.tsv"
+    table.write_text("track\tgenre\na\trock\nc.flac\tpop\nunknown\tjazz\n")
+    found = {source.path: source.labels for source in find([music], table)}
+    assert found[f"{music}/a.wav"] == {"genre": ["rock"]}
+    assert found[f"{music}/sub/c.flac"] == {"genre": ["pop"]}
+    assert found[f"{music}/b.MP3"] == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no rows"),
+        ("colour\nred\n", "unknown column for paths"),
+        ("path,genre\nx.wav,a,b\n", "line 2 has 3 cells"),
+    ],
+)
+def test_bad_tables_are_errors(tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(UsageError, match=message):
+        read_table(tmp_path / "t.csv")
+
+
+def test_labels_that_match_nothing_are_an_error(music, tmp_path):
+    (tmp_path / "l.csv").write_text("path,genre\nzzz.wav,rock\n")
+    with pytest.raises(UsageError, match="none of its 1 rows"):
+        find([music], tmp_path / "l.csv")
+
+
+def test_parquet_tables_are_read(tmp_path):
+    pl.DataFrame({"path": ["x.wav"], "genre": ["rock"]}).write_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet")[0].labels == {"genre": ["rock"]}
+
+
+def test_mirdata_datasets_are_read_in_their_own_layout(tmp_path, make_wav):
+
+    mirdata = pytest.importorskip("mirdata", reason="needs the extra mirdata")
+    assert "gtzan_genre" in mirdata.list_datasets()
+    from mirstore.store.mirdata import read_mirdata
+
+    with pytest.raises(UsageError, match="mirdata:gtzan_genre"):
+        read_mirdata("gtzan_genre", tmp_path)
