@@ -72,7 +72,6 @@ def import_dataset(
 def splits(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
     """Show a dataset's splits: tracks and artists per fold and part."""
     from mirstore.cli.output import show
-
     from mirstore.store.datasets import splits as read_splits
 
     with context.obj.open_store() as store:
@@ -83,7 +82,6 @@ def splits(context: typer.Context, name: str, json_output: JsonOption = False) -
 def leakage(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
     """Show which artists and albums stand on both sides of a split, and which tracks are the same audio."""
     from mirstore.cli.output import show
-
     from mirstore.store.datasets import leakage as read_leakage
 
     with context.obj.open_store() as store:

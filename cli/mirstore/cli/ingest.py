@@ -103,6 +103,7 @@ def _show_plan(store: Store, sources: Any, chosen: Any, retry_failed: bool, prep
     from dataclasses import asdict
 
     import polars as pl
+
     from mirstore.cli.output import show
 
     plan = prepare(store, sources, chosen, retry_failed=retry_failed)

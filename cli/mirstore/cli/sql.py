@@ -22,7 +22,6 @@ def sql(
     Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name.
     """
     from mirstore.cli.output import show
-
     from mirstore.core.errors import UsageError
     from mirstore.store import Store
 

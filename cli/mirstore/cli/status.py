@@ -15,8 +15,8 @@ def status(
     import json
 
     import polars as pl
-    from mirstore.cli.output import show
 
+    from mirstore.cli.output import show
     from mirstore.store.status import status as read_status
 
     app = context.obj

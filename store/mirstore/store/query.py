@@ -1,115 +1,193 @@
 """A user's SQL: one SELECT, in a DuckDB of its own that sees the snapshot's files and nothing else.
 
 It never runs on the lake's connection, where it could attach, overwrite and read around every setting. The session has
-no extensions, no access outside the listed files, a locked configuration, and limits for time and memory.
+no extensions, no access outside the listed files, a locked configuration, and limits for time and memory. A SELECT can
+still call functions that change the session or read files past the views, so the table functions are a short list.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
 from mirstore.store.store import Store, merged_column
-from mirstore.store.views import feature_views, internal, views
+from mirstore.store.views import feature_views, identifier, internal, views
+
+_table_functions = frozenset(
+    "generate_series histogram histogram_values json_each json_tree pragma_show pragma_table_info range repeat "
+    "repeat_row summary unnest".split()
+)
+# Known to be here and harmless. Refused so are those that read files by name (read_blob, parquet_metadata), that run
+# text as SQL, out of this guard's sight (query, json_execute_serialized_sql), or that act and are called like tables
+# (enable_logging and enable_profiling with a file to write to, checkpoint).
+
+_rows = 100_000  # per batch of an answer; between two batches its size is checked
 
 
 def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
     """Answer ``query``; see `Store.sql`."""
+    limit = _bytes(memory)
     _check(query)
     with session(store, memory) as connection, _time_limit(connection, timeout):
         try:
-            return _frame(connection, query)
-        except duckdb.InterruptException:
-            raise MirstoreError(
-                f"stopped after {timeout:g} s", hint="ask for less, or give a longer --timeout"
-            ) from None
-        except duckdb.OutOfMemoryException:
+            return _frame(_answer(connection, query, limit))
+        except MemoryError:
             raise MirstoreError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns") from None
-        except duckdb.CatalogException as error:
-            raise _unknown(str(error), connection) from None
-        except duckdb.IOException as error:
-            raise StoreError(str(error).splitlines()[0], hint="mirstore doctor") from None
-        except duckdb.Error as error:
-            raise UsageError(_first_lines(str(error)), hint="mirstore sql --schema shows the columns") from None
+        except (duckdb.Error, OSError) as error:  # pyarrow makes an OSError of what happens after the first batch
+            raise _explain(str(error), connection, timeout, memory) from None
 
 
-def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
-    table = connection.sql(query).to_arrow_table()
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+def _bytes(memory: str) -> int:
+    with closing(duckdb.connect()) as parser:
+        try:
+            return int(parser.execute("SELECT parse_formatted_bytes(?)", [memory]).fetchall()[0][0])
+        except duckdb.Error:
+            raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
 
 
 def _check(query: str) -> None:
     """Allow exactly one statement of type SELECT; EXPLAIN is not one, because it can hide a COPY."""
+    with closing(duckdb.connect()) as parser:
+        try:
+            statements = parser.extract_statements(query)
+        except duckdb.Error as error:
+            raise UsageError(_first_lines(str(error)), hint=_dash_hint(query)) from None
+        if any(statement.type != duckdb.StatementType.SELECT for statement in statements):
+            kind = next(s.type.name for s in statements if s.type != duckdb.StatementType.SELECT)
+            raise UsageError(f"statement of type {kind} refused: the store is read-only", hint="give one SELECT")
+        if len(statements) != 1:
+            raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
+        tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+    if tree["error"]:
+        raise UsageError(f"statement refused: {tree['error_message']}", hint="give one SELECT")
+    for name in _called_as_tables(tree):
+        if name.lower() not in _table_functions:
+            raise UsageError(
+                f"table function {name!r} refused: a query reads the store's views only",
+                hint=f"allowed: {', '.join(sorted(_table_functions))}",
+            )
+
+
+def _called_as_tables(node: Any) -> Iterator[str]:
+    """Yield the names of the table functions anywhere in a parsed query."""
+    if isinstance(node, dict):
+        if node.get("type") == "TABLE_FUNCTION":
+            yield node["function"]["function_name"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _called_as_tables(child)
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> pa.Table:
+    """Fetch the answer batch by batch: DuckDB's memory limit does not count what it hands over."""
+    reader = connection.execute(query).to_arrow_reader(_rows)
+    batches, size = [], 0
+    for batch in reader:
+        batches.append(batch)
+        size += batch.nbytes
+        if size > limit:
+            raise MemoryError
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    """Return the answer for polars; a second ``track`` is called ``track_1``, as in DuckDB's subqueries."""
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for name in table.column_names:
+        unique = name
+        while unique in names or (unique != name and unique in table.column_names):
+            seen[name] += 1
+            unique = f"{name}_{seen[name]}"
+        names.append(unique)
     try:
-        statements = duckdb.connect().extract_statements(query)
-    except duckdb.Error as error:
-        raise UsageError(_first_lines(str(error))) from None
-    if len(statements) != 1:
-        raise UsageError(f"{len(statements)} statements given; one SELECT is answered")
-    if statements[0].type != duckdb.StatementType.SELECT:
-        kind = str(statements[0].type).rpartition(".")[2]
-        raise UsageError(f"statement of type {kind} refused: the store is read-only", hint="one SELECT is answered")
-
-
-def _first_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[:4])
+        frame = pl.from_arrow(table.rename_columns(names))
+    except pl.exceptions.PolarsError as error:
+        what = str(error).splitlines()[0].partition(" Hint:")[0]
+        raise UsageError(f"answer has a type that a frame cannot hold: {what}", hint="cast it to VARCHAR") from None
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 @contextmanager
 def session(store: Store, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a locked-down connection with the views."""
-    files = {table: [str(path) for path in store.files(table)] for table in store.tables()}
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    try:
-        connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
-        for table, paths in files.items():
-            _create(connection, store, table, paths)
-        for name, query in views.items():
-            connection.execute(f'CREATE VIEW "{name}" AS {query}')
-        for name, table in feature_views(store):
-            connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM feat."{table}"')
-        _lock(connection, [path for paths in files.values() for path in paths], memory)
+    """Give a locked-down connection with the views.
+
+    Raises
+    ------
+    StoreError
+        If a file of the store is missing or damaged.
+    """
+    with closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
+        try:
+            _fill(connection, store, memory)
+        except (duckdb.IOException, duckdb.InvalidInputException, pa.ArrowInvalid, pl.exceptions.ComputeError) as error:
+            raise _damaged(store, error) from None
+        except OSError as error:
+            raise _damaged(store, error) from None
         yield connection
-    finally:
-        connection.close()
 
 
-def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: list[str]) -> None:
+def _damaged(store: Store, error: Exception) -> StoreError:
+    return StoreError(f"{store.path}: a file is damaged: {str(error).splitlines()[0]}", hint="mirstore doctor")
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> None:
+    """Make the views, then lock the door."""
+    files = {table: [str(path) for path in store.files(table)] for table in store.tables()}
+    connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
+    for table, paths in files.items():
+        _create(connection, store, table, paths)
+    for name, query in views.items():
+        connection.execute(f"CREATE VIEW {identifier(name)} AS {query}")
+    for name, table in feature_views(store):
+        connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM feat.{identifier(table)}")
+    _lock(connection, [path for paths in files.values() for path in paths], memory)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: Sequence[str]) -> None:
     folder, _, name = table.partition(".")
+    target = f"{folder}.{identifier(name)}"
     if paths:
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        kinds = pl.read_parquet_schema(paths[0])
-        columns = ", ".join(f'"{column}"' for column in kinds if column != merged_column)
-        rows = f"read_parquet([{listed}], union_by_name = true)"
-        merged = any(merged_column in pl.read_parquet_schema(path) for path in paths if store.snapshot is not None)
-        pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}" if merged else ""
-        connection.execute(f'CREATE VIEW {folder}."{name}" AS SELECT {columns} FROM {rows} {pinned}')
+        columns = ", ".join(identifier(column) for column in pq.read_schema(paths[0]).names if column != merged_column)
+        rows = f"read_parquet({_texts(paths)}, union_by_name = true)"
+        pinned = ""
+        if store.snapshot is not None and any(merged_column in pq.read_schema(path).names for path in paths):
+            pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}"
+        connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {rows} {pinned}")
     elif folder == "core" and name in schema.tables:
-        connection.execute(f'CREATE TABLE {folder}."{name}" ({schema.tables[name]})')
+        connection.execute(f"CREATE TABLE {target} ({schema.tables[name]})")
     else:
-        empty = store.scan(table).collect().to_arrow()
-        connection.register("empty", empty)
-        connection.execute(f'CREATE TABLE {folder}."{name}" AS SELECT * FROM empty')
+        connection.register("empty", store.scan(table).collect().to_arrow())
+        connection.execute(f"CREATE TABLE {target} AS SELECT * FROM empty")
         connection.unregister("empty")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, paths: list[str], memory: str) -> None:
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+def _texts(values: Sequence[str]) -> str:
+    return "[" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + "]"
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], memory: str) -> None:
     for setting in (
-        f"memory_limit = '{memory}'",
+        f"memory_limit = '{memory}'",  # checked by _bytes
         "temp_directory = ''",
         "python_enable_replacements = false",
+        "autoload_known_extensions = false",
         "allow_community_extensions = false",
-        f"allowed_paths = [{listed}]",
+        f"allowed_paths = {_texts(paths)}",
         "enable_external_access = false",
         "lock_configuration = true",
     ):
@@ -119,23 +197,52 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: list[str], memory: str) 
 @contextmanager
 def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
     """Interrupt the query when its time is up: DuckDB has no setting for that."""
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.daemon = True
-    timer.start()
+    done = threading.Event()
+
+    def watch() -> None:
+        over = not done.wait(seconds)
+        while over and not done.wait(0.05):  # again and again: an interrupt between two steps of a query is lost
+            connection.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
+        done.set()
+        watcher.join()
 
 
-def _unknown(message: str, connection: duckdb.DuckDBPyConnection) -> MirstoreError:
-    match = re.search(r"Table with name (\S+) does not exist", message)
-    if not match:
-        return UsageError(_first_lines(message))
+def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float, memory: str) -> MirstoreError:
+    if message.startswith("INTERRUPT Error"):
+        return MirstoreError(f"stopped after {timeout:g} s", hint="ask for less, or give a longer --timeout")
+    if message.startswith("Out of Memory Error"):
+        return MirstoreError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns")
+    if message.startswith("IO Error"):
+        return StoreError(message.splitlines()[0], hint="mirstore doctor")
+    if match := re.search(r"Table with name (.+?) does not exist", message):
+        return UnknownNameError("view", match[1], _view_names(connection))
+    if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
+        near = re.findall(r'"([^"]+)"', message.partition("andidate bindings:")[2].partition("\n")[0])
+        if near:
+            return UnknownNameError("column", match[1], [name.rpartition(".")[2] for name in near])
+    return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
+
+
+def _view_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     rows = connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'"
     ).fetchall()
-    return UnknownNameError("view", match[1], {name for (name,) in rows} - internal)
+    return {name for (name,) in rows} - internal
+
+
+def _first_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[:4])
+
+
+def _dash_hint(query: str) -> str | None:
+    match = re.search(r"[a-z]\w*(?:-\w+)+", query)
+    return f'a name with a dash needs double quotes: "{match[0]}"' if match else None
 
 
 def describe(store: Store) -> str:
@@ -145,19 +252,15 @@ def describe(store: Store) -> str:
             "SELECT table_name, column_name, data_type FROM information_schema.columns "
             "WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"
         ).fetchall()
-        texts = {
-            (feature, column): (unit, text)
-            for feature, column, unit, text in connection.execute(
-                'SELECT feature, "column", unit, text FROM columns'
-            ).fetchall()
-        }
+        found = connection.execute('SELECT feature, "column", unit, text FROM columns').fetchall()
+    texts = {(feature, column): (unit, text) for feature, column, unit, text in found}
     lines: list[str] = []
     last = ""
     for view, column, kind in rows:
         if view in internal or "@" in view:
             continue
         if view != last:
-            lines += ["", f'"{view}"' if "-" in view else view]
+            lines += ["", view if re.fullmatch(r"[A-Za-z_]\w*", view) else identifier(view)]
             last = view
         unit, text = texts.get((view, column), ("", ""))
         lines.append(f"  {column:<28} {kind:<10} {f'[{unit}] ' if unit else ''}{text}".rstrip())

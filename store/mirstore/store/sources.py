@@ -89,10 +89,13 @@ def _expand(path: str) -> Iterator[Source]:
 
 
 def _glob(pattern: str) -> Iterator[Path]:
-    """Yield matches; unlike ``glob.glob``, pathlib follows no links to folders below ``**``."""
+    """Yield matches, no hidden ones; unlike ``glob.glob``, pathlib follows no links to folders below ``**``."""
     parts = Path(pattern).absolute().parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:fixed]).glob(str(Path(*parts[fixed:])))
+    base = Path(*parts[:fixed])
+    for match in base.glob(str(Path(*parts[fixed:]))):
+        if not any(part.startswith(".") for part in match.relative_to(base).parts):
+            yield match
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
 from mirstore.store.store import Store
 
 # Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
@@ -13,23 +11,25 @@ views = {
     "items": """
         SELECT dataset, track, title, artist, album, attrs::JSON AS attrs FROM core.items
         QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
+    "located": """
+        SELECT track, path, added FROM core.locations
+        QUALIFY row_number() OVER (PARTITION BY path ORDER BY added DESC) = 1""",
     "tracks": """
-        SELECT track, path, title, artist, album, duration, sr, channels, codec, decoder, warnings, attrs
+        SELECT track, path, title, artist, album, duration, sr, channels, codec, bytes, decoder, warnings, attrs, added
         FROM (SELECT DISTINCT track FROM core.locations UNION SELECT track FROM core.tracks)
         LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY added DESC) = 1)
             USING (track)
         LEFT JOIN (
-            SELECT track, arg_max(path, added) AS path FROM (
-                SELECT * FROM core.locations QUALIFY row_number() OVER (PARTITION BY path ORDER BY added DESC) = 1)
-            GROUP BY track) USING (track)
+            SELECT track, arg_max(path, added) AS path FROM located GROUP BY track) USING (track)
         LEFT JOIN (
             SELECT track, arg_max(title, added) AS title, arg_max(artist, added) AS artist,
                    arg_max(album, added) AS album, arg_max(attrs, added)::JSON AS attrs
             FROM core.items GROUP BY track) USING (track)""",
     "datasets": "SELECT dataset, source, sha256, licence, added FROM core.datasets",
     "labels": """
-        SELECT dataset, track, label_set, label, value FROM core.labels
-        QUALIFY added = max(added) OVER (PARTITION BY dataset, track, label_set)""",
+        SELECT dataset, track, label_set, label, value FROM (
+            SELECT * FROM core.labels QUALIFY added = max(added) OVER (PARTITION BY dataset, track, label_set))
+        WHERE label IS NOT NULL""",  # a label set that was removed is one row without a label
     "splits": """
         SELECT dataset, split, fold, track, part FROM core.splits
         QUALIFY added = max(added) OVER (PARTITION BY dataset, split, fold, track)""",
@@ -42,6 +42,7 @@ views = {
     "features": """
         SELECT n.name AS feature, f.extractor || '@' || f.version AS extractor, n.feature_set AS id, n.current,
                f.params, coalesce(e.ok, 0) AS ok, coalesce(e.failed, 0) AS failed, e.seconds AS seconds_per_track,
+               (SELECT count(*) FROM core.columns c WHERE c.feature_set = n.feature_set) AS columns,
                f.source, f.distributions, f.added
         FROM feature_names n JOIN core.feature_sets f USING (feature_set)
         LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
@@ -53,13 +54,19 @@ views = {
     "lineage": """
         SELECT n.name AS feature, n.feature_set AS id, i.name AS reads, i.input AS reads_id
         FROM core.inputs i JOIN feature_names n USING (feature_set)""",
+    # What can be retried: a failure is over when its file holds another track, or was read after all; and a version
+    # that its name no longer means is not computed again.
     "failures": """
-        SELECT l.track, l.path, n.name AS feature, l.error, l.message,
-               'mirstore ingest ''' || replace(l.path, '''', '''\\''''') || ''''
+        SELECT l.track, coalesce(t.path, l.path) AS path, n.name AS feature, l.error, l.message,
+               'mirstore ingest ''' || replace(coalesce(t.path, l.path), '''', '''\\''''') || ''''
                    || coalesce(' --features ' || n.name, '') || ' --retry-failed' AS retry
-        FROM ledger l LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
-        WHERE l.status = 'failed' AND (l.track IS NOT NULL OR l.path NOT IN (
-            SELECT o.path FROM core.locations o WHERE o.added > l.added))""",
+        FROM ledger l
+        LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
+        LEFT JOIN tracks t ON t.track = l.track
+        WHERE l.status = 'failed' AND (l.feature_set IS NULL OR n.name IS NOT NULL) AND CASE
+            WHEN l.track IS NULL THEN NOT EXISTS (FROM located o WHERE o.path = l.path AND o.added > l.added)
+            WHEN l.feature_set IS NULL AND t.added > l.added THEN false
+            ELSE l.track IN (SELECT o.track FROM located o) END""",
     "ingests": "SELECT * FROM core.ingests",
     "runs": "SELECT * FROM core.runs",
     "metrics": "SELECT * FROM core.metrics",
@@ -70,19 +77,24 @@ views = {
 }
 """View to its SELECT; later ones read earlier ones."""
 
-internal = frozenset({"ledger", "feature_names"})
+internal = frozenset({"located", "ledger", "feature_names"})
+
+
+def identifier(name: str) -> str:
+    """Return a name quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def feature_views(store: Store) -> Iterator[tuple[str, str]]:
     """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
-    tables = dict(store.scan("core.feature_sets").select("feature_set", "table_name").collect().iter_rows())
-    versions = dict(store.scan("core.feature_sets").select("feature_set", pl.col("version")).collect().iter_rows())
+    sets = store.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
+    tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
     history = store.scan("core.names").collect().sort("added")
-    named: dict[str, str] = {}
+    named: dict[str, tuple[str, str]] = {}
     for name, id_ in history.select("name", "feature_set").iter_rows():
-        named[name] = tables[id_]
-        named[f"{name}@{versions[id_]}"] = tables[id_]
-        named[f"{name}@{id_}"] = tables[id_]
-    for name, table in named.items():
-        if name not in views:
-            yield name, table
+        table, version = tables[id_]
+        for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
+            named[alias.lower()] = (alias, table)  # SQL's names know no case
+    for key, view in named.items():
+        if key not in views:
+            yield view
