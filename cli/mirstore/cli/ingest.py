@@ -20,7 +20,9 @@ def ingest(
         list[str],
         typer.Argument(help="Files, folders, globs, CSV/TSV/Parquet tables with a column of paths, or mirdata:NAME."),
     ],
-    dataset: Annotated[str | None, typer.Option(help="Name of the dataset that the tracks belong to.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset that the tracks belong to.  [default: their folder's name]")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
     ] = None,
@@ -62,7 +64,7 @@ def ingest(
             store,
             sources,
             chosen,
-            dataset=dataset or _dataset_name(paths),
+            dataset=dataset,
             workers=jobs or default_workers(),
             limits=Limits(timeout, int(memory * 1e9) if memory else None),
             retry_failed=retry_failed,
@@ -82,13 +84,6 @@ def _sources(paths: list[str], labels: Path | None, data_home: Path | None) -> l
     loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
     found = [source for name in loaders for source in read_mirdata(name, data_home)]
     return found + find([path for path in paths if not path.startswith("mirdata:")], labels)
-
-
-def _dataset_name(paths: list[str]) -> str:
-    """Name a dataset after what was ingested, as people do: the folder, or the table's folder."""
-    first = paths[0].removeprefix("mirdata:")
-    path = Path(first).absolute()
-    return path.name if path.is_dir() or first != paths[0] else path.parent.name
 
 
 def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:

@@ -10,7 +10,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -102,7 +102,7 @@ def ingest(
     features : Mapping of str to FeatureSet
         What to compute, by name; inputs are computed too.
     dataset : str, optional
-        Name of the dataset that the tracks and their labels belong to.
+        Name of the dataset that the tracks and their labels belong to; each source's own by default.
     workers : int > 0
         Processes.
     limits : Limits, optional
@@ -121,7 +121,10 @@ def ingest(
     Summary
     """
     begun = monotonic()
+    if dataset is not None:
+        sources = [replace(source, dataset=dataset) for source in sources]
     plan = prepare(store, sources, features, retry_failed=retry_failed, progress=progress)
+    dataset = ", ".join(sorted({source.dataset for source in sources})) or None
     summary = Summary(uuid.uuid4().hex[:12], dataset)
     summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
     summary.features = {
@@ -129,7 +132,7 @@ def ingest(
         for name, feature in plan.named.items()
     }
     committer = _Committer(store, summary)
-    committer.register(plan, dataset)
+    committer.register(plan)
     jobs = plan.jobs(store)
     if plan.total:
         results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
@@ -158,7 +161,7 @@ class _Committer:
         self.bytes = 0
         self.since = monotonic()
 
-    def register(self, plan: Plan, dataset: str | None) -> None:
+    def register(self, plan: Plan) -> None:
         """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
         self.plan = plan
         self.features = {feature.id: feature for feature in plan.named.values()}
@@ -166,7 +169,7 @@ class _Committer:
         self.shown = {item.track: item for item in plan.scanned if item.track}
         located = [self._location(item) for item in plan.scanned if item.track and not item.located]
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
-        described = list(describe(self.store, plan.scanned, dataset))
+        described = list(describe(self.store, plan.scanned))
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return
@@ -259,19 +262,19 @@ class _Committer:
             self.store.compact()
 
 
-def describe(
-    store: Store, scanned: Iterable[Scanned], dataset: str | None
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
-    if dataset is None:
-        return
     items, labels, splits = [], [], []
+    members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
     for item in scanned:
         if item.track is None:
             continue
-        source, where = item.source, {"dataset": dataset, "track": item.track}
+        source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
         attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
-        items.append({**where, "title": source.title, "artist": source.artist, "album": source.album, "attrs": attrs})
+        credits = {"title": source.title, "artist": source.artist, "album": source.album}
+        # A folder says nothing about its files: that must not wipe out what a table said before.
+        if source.attrs or any(credits.values()) or (source.dataset, item.track) not in members:
+            items.append({**where, **credits, "attrs": attrs})
         labels += [
             {**where, "label_set": label_set, "label": label, "value": 1.0}
             for label_set, names in source.labels.items()
@@ -280,9 +283,9 @@ def describe(
         splits += [
             {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
         ]
-    names = store.scan("core.datasets").select("dataset").collect()["dataset"]
-    if dataset not in names.to_list():
-        yield "core.datasets", [{"dataset": dataset}]
+    known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
+    named = {str(item["dataset"]) for item in items}
+    yield "core.datasets", [{"dataset": dataset} for dataset in sorted(named - known)]
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
     yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "fold", "track"])
@@ -294,7 +297,7 @@ def changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]
         return []
     import polars as pl
 
-    stored = store.scan(table).filter(pl.col("dataset") == rows[0]["dataset"]).collect()
+    stored = store.scan(table).filter(pl.col("dataset").is_in({row["dataset"] for row in rows})).collect()
     if stored.is_empty():
         return rows
     latest = stored.filter(pl.col("added") == pl.col("added").max().over(key))

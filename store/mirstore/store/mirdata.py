@@ -45,11 +45,11 @@ def read_mirdata(name: str, data_home: Path | None = None) -> list[Source]:
             f"mirdata:{name}: {error}", hint=f"python -c \"import mirdata; mirdata.initialize('{name}').download()\""
         ) from None
     splits = _splits(dataset)
-    sources = [_source(track, splits.get(id_, {})) for id_, track in tracks.items()]
+    sources = [_source(track, splits.get(id_, {}), name) for id_, track in tracks.items()]
     return [source for source in sources if source]
 
 
-def _source(track: Any, splits: dict[str, tuple[int, str]]) -> Source | None:
+def _source(track: Any, splits: dict[str, tuple[int, str]], dataset: str) -> Source | None:
     path = getattr(track, "audio_path", None) or getattr(track, "audio_mic_path", None)
     if path is None:
         return None
@@ -62,7 +62,7 @@ def _source(track: Any, splits: dict[str, tuple[int, str]]) -> Source | None:
             labels[name.removesuffix("s")] = texts
     found = {name: getattr(track, name, None) for name in _credits}
     credits: dict[str, Any] = {name: text for name, text in found.items() if isinstance(text, str)}
-    return Source(str(Path(path).absolute()), **credits, labels=labels, splits=splits)
+    return Source(str(Path(path).absolute()), **credits, labels=labels, splits=splits, dataset=dataset)
 
 
 def _splits(dataset: Any) -> dict[str, dict[str, tuple[int, str]]]:

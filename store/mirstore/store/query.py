@@ -13,12 +13,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
@@ -40,9 +40,10 @@ def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFram
     """Answer ``query``; see `Store.sql`."""
     limit = _bytes(memory)
     _check(query)
-    with session(store, memory) as connection, _time_limit(connection, timeout):
+    with session(store, memory) as connection:
         try:
-            return _frame(_answer(connection, query, limit))
+            with _time_limit(connection, timeout):
+                return _frame(_answer(connection, query, limit))
         except MemoryError:
             raise MirstoreError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns") from None
         except (duckdb.Error, OSError) as error:  # pyarrow makes an OSError of what happens after the first batch
@@ -64,9 +65,10 @@ def _check(query: str) -> None:
             statements = parser.extract_statements(query)
         except duckdb.Error as error:
             raise UsageError(_first_lines(str(error)), hint=_dash_hint(query)) from None
-        if any(statement.type != duckdb.StatementType.SELECT for statement in statements):
-            kind = next(s.type.name for s in statements if s.type != duckdb.StatementType.SELECT)
-            raise UsageError(f"statement of type {kind} refused: the store is read-only", hint="give one SELECT")
+        for kind in (s.type for s in statements if s.type != duckdb.StatementType.SELECT):
+            pivot = re.search(r"\bpivot\b", query, re.IGNORECASE)  # without IN it creates a type first
+            hint = "PIVOT needs its values: ON label IN ('rock', 'pop')" if pivot else "give one SELECT"
+            raise UsageError(f"statement of type {kind.name} refused: the store is read-only", hint=hint)
         if len(statements) != 1:
             raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
         tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
@@ -134,15 +136,10 @@ def session(store: Store, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnec
     with closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
         try:
             _fill(connection, store, memory)
-        except (duckdb.IOException, duckdb.InvalidInputException, pa.ArrowInvalid, pl.exceptions.ComputeError) as error:
-            raise _damaged(store, error) from None
-        except OSError as error:
-            raise _damaged(store, error) from None
+        except (duckdb.IOException, duckdb.InvalidInputException, pl.exceptions.ComputeError, OSError) as error:
+            what = str(error).splitlines()[0]
+            raise StoreError(f"{store.path}: a file is damaged: {what}", hint="mirstore doctor") from None
         yield connection
-
-
-def _damaged(store: Store, error: Exception) -> StoreError:
-    return StoreError(f"{store.path}: a file is damaged: {str(error).splitlines()[0]}", hint="mirstore doctor")
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> None:
@@ -162,10 +159,12 @@ def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, pat
     folder, _, name = table.partition(".")
     target = f"{folder}.{identifier(name)}"
     if paths:
-        columns = ", ".join(identifier(column) for column in pq.read_schema(paths[0]).names if column != merged_column)
+        columns = ", ".join(
+            identifier(column) for column in pl.read_parquet_schema(paths[0]) if column != merged_column
+        )
         rows = f"read_parquet({_texts(paths)}, union_by_name = true)"
         pinned = ""
-        if store.snapshot is not None and any(merged_column in pq.read_schema(path).names for path in paths):
+        if store.snapshot is not None and any(merged_column in pl.read_parquet_schema(path) for path in paths):
             pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}"
         connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {rows} {pinned}")
     elif folder == "core" and name in schema.tables:
@@ -223,9 +222,11 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
     if match := re.search(r"Table with name (.+?) does not exist", message):
         return UnknownNameError("view", match[1], _view_names(connection))
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
-        near = re.findall(r'"([^"]+)"', message.partition("andidate bindings:")[2].partition("\n")[0])
+        listed = message.partition("andidate bindings:")[2].partition("\n")[0]
+        near = [name.rpartition(".")[2] for name in re.findall(r'"([^"]+)"', listed)]
+        near = near or get_close_matches(match[1], _column_names(connection))
         if near:
-            return UnknownNameError("column", match[1], [name.rpartition(".")[2] for name in near])
+            return UnknownNameError("column", match[1], near)
     return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
 
 
@@ -234,6 +235,10 @@ def _view_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
         "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'"
     ).fetchall()
     return {name for (name,) in rows} - internal
+
+
+def _column_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT column_name FROM information_schema.columns").fetchall()}
 
 
 def _first_lines(text: str) -> str:

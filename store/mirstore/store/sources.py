@@ -6,7 +6,7 @@ import csv
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Source:
         Split name to fold and part (``"train"``, ``"validation"``, ``"test"``).
     attrs : Mapping
         The table's other columns.
+    dataset : str
+        Named as people do: after the folder, or the folder of the file or table.
     """
 
     path: str
@@ -47,6 +49,7 @@ class Source:
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     splits: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str = ""
 
 
 def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source]:
@@ -76,16 +79,18 @@ def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source
 
 def _expand(path: str) -> Iterator[Source]:
     if os.path.isdir(path):
-        yield from (Source(file) for file in _walk(os.path.abspath(path)))
+        name = os.path.basename(os.path.abspath(path))
+        yield from (Source(file, dataset=name) for file in _walk(os.path.abspath(path)))
     elif Path(path).suffix.lower() in table_suffixes:
         yield from read_table(Path(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
         matches = [match for match in _glob(path) if not match.is_dir()]
         if not matches:
             raise UsageError(f"no file matches {path!r}", hint="quote the pattern, and use ** for sub-folders")
-        yield from (Source(str(match)) for match in sorted(matches))
+        yield from (Source(str(match), dataset=match.parent.name) for match in sorted(matches))
     else:
-        yield Source(os.path.abspath(path))  # a missing one becomes a row in failures
+        path = os.path.abspath(path)
+        yield Source(path, dataset=os.path.basename(os.path.dirname(path)))  # a missing one becomes a failure
 
 
 def _glob(pattern: str) -> Iterator[Path]:
@@ -118,7 +123,7 @@ def _describe(found: dict[str, Source], table: Path) -> None:
         source = by_path.get(path) or by_name.get(name) or by_stem.get(os.path.splitext(name)[0])
         if source:
             matched += 1
-            found[path] = Source(path, **{k: v for k, v in vars(source).items() if k != "path"})
+            found[path] = replace(source, path=path, dataset=found[path].dataset)
     if found and not matched:
         raise UsageError(
             f"{table}: none of its {len(by_path)} rows names one of the {len(found)} files",
@@ -212,7 +217,8 @@ def _source(row: Mapping[str, Any], key: str, base: Path) -> Source:
                     labels[label_set].append(label)
         elif text:
             attrs[name] = value
-    return Source(os.path.abspath(base / str(row[key])), **texts, labels=labels, splits=splits, attrs=attrs)
+    path = os.path.abspath(base / str(row[key]))
+    return Source(path, **texts, labels=labels, splits=splits, attrs=attrs, dataset=base.name)
 
 
 _label_names = frozenset(
@@ -240,4 +246,5 @@ def _merged(first: Source, second: Source) -> Source:
         labels,
         {**first.splits, **second.splits},
         {**first.attrs, **second.attrs},
+        first.dataset,
     )

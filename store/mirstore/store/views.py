@@ -9,7 +9,7 @@ from mirstore.store.store import Store
 # Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
 views = {
     "items": """
-        SELECT dataset, track, title, artist, album, attrs::JSON AS attrs FROM core.items
+        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs FROM core.items
         QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
     "located": """
         SELECT track, path, added FROM core.locations
@@ -23,7 +23,7 @@ views = {
             SELECT track, arg_max(path, added) AS path FROM located GROUP BY track) USING (track)
         LEFT JOIN (
             SELECT track, arg_max(title, added) AS title, arg_max(artist, added) AS artist,
-                   arg_max(album, added) AS album, arg_max(attrs, added)::JSON AS attrs
+                   arg_max(album, added) AS album, arg_max(attrs, added)::JSON::MAP(VARCHAR, VARCHAR) AS attrs
             FROM core.items GROUP BY track) USING (track)""",
     "datasets": "SELECT dataset, source, sha256, licence, added FROM core.datasets",
     "labels": """

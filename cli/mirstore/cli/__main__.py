@@ -1,0 +1,5 @@
+"""``python -m mirstore.cli``."""
+
+from mirstore.cli import main
+
+main()
