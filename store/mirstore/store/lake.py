@@ -20,7 +20,9 @@ _extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner"}
 _network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
 
 
-def connect(folder: Path, *, read_only: bool, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    folder: Path, *, read_only: bool, snapshot: int | None = None, catalog: str = "catalog.sqlite"
+) -> duckdb.DuckDBPyConnection:
     """Return a connection with the lake in ``folder`` attached as ``lake``.
 
     Parameters
@@ -31,6 +33,8 @@ def connect(folder: Path, *, read_only: bool, snapshot: int | None = None) -> du
         Whether writing is refused.
     snapshot : int, optional
         See the lake as it was then.
+    catalog : str
+        File name of the catalogue.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def connect(folder: Path, *, read_only: bool, snapshot: int | None = None) -> du
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
     try:
-        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{path}/catalog.sqlite')} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{path}/{catalog}')} AS lake ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
         raise StoreError(

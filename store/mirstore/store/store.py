@@ -77,12 +77,17 @@ class Store:
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be made: {(error.strerror or '').lower()}") from None
         with lake.committer(self.path):
-            connection = lake.connect(self.path, read_only=False)
+            if (self.path / "catalog.sqlite").exists():  # another process was faster
+                return
+            new = self.path / "catalog.new.sqlite"  # renamed when complete: a kill leaves no half-made store
+            new.unlink(missing_ok=True)
+            connection = lake.connect(self.path, read_only=False, catalog=new.name)
             connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
             # Readers look at data files only, so no row may wait inside the catalogue.
             connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
             schema.create(connection)
             connection.close()
+            new.rename(self.path / "catalog.sqlite")
 
     def __enter__(self) -> Self:
         return self
