@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,12 +49,14 @@ def connect(
     for module, distribution in _extensions.items():
         _load(connection, module, distribution)
     path = str(folder.absolute())
+    # SQLite's WAL needs files beside the catalogue, which read-only media cannot give.
+    catalog = f"{path}/{catalog}" if os.access(folder, os.W_OK) else _copied(folder, catalog)
     # The catalogue keeps the data folder's absolute path; overriding it lets a store be moved.
     options = [f"DATA_PATH {_quoted(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
     try:
-        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{path}/{catalog}')} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
         raise StoreError(
@@ -59,6 +64,15 @@ def connect(
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",
         ) from None
     return connection
+
+
+def _copied(folder: Path, catalog: str) -> str:
+    """Return a copy of the catalogue of a store on read-only media; it lives as long as this process."""
+    copy = tempfile.mkdtemp(prefix="mirstore-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for path in folder.glob(f"{catalog}*"):
+        shutil.copyfile(path, Path(copy) / path.name)
+    return f"{copy}/{catalog}"
 
 
 def _threads() -> int:

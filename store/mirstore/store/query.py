@@ -33,6 +33,13 @@ _table_functions = frozenset(
 # text as SQL, out of this guard's sight (query, json_execute_serialized_sql), or that act and are called like tables
 # (enable_logging and enable_profiling with a file to write to, checkpoint).
 
+# Parsing alone reads files: IMPORT DATABASE opens its folder, and an https:// one makes DuckDB fetch an extension.
+_parser: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_external_access": False,
+}
+
 _rows = 100_000  # per batch of an answer; between two batches its size is checked
 
 
@@ -51,16 +58,18 @@ def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFram
 
 
 def _bytes(memory: str) -> int:
-    with closing(duckdb.connect()) as parser:
+    with closing(duckdb.connect(config=_parser)) as parser:
         try:
-            return int(parser.execute("SELECT parse_formatted_bytes(?)", [memory]).fetchall()[0][0])
+            return int(parser.execute(f"SELECT parse_formatted_bytes({_text(memory)})").fetchall()[0][0])
         except duckdb.Error:
             raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
 
 
 def _check(query: str) -> None:
     """Allow exactly one statement of type SELECT; EXPLAIN is not one, because it can hide a COPY."""
-    with closing(duckdb.connect()) as parser:
+    if re.search("[\0\ud800-\udfff]", query):  # what follows a NUL would be run, but not be seen here
+        raise UsageError("query has characters that are no text")
+    with closing(duckdb.connect(config=_parser)) as parser:
         try:
             statements = parser.extract_statements(query)
         except duckdb.Error as error:
@@ -71,7 +80,10 @@ def _check(query: str) -> None:
             raise UsageError(f"statement of type {kind.name} refused: the store is read-only", hint=hint)
         if len(statements) != 1:
             raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
-        tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+        try:
+            tree = json.loads(parser.execute(f"SELECT json_serialize_sql({_text(query)})").fetchall()[0][0])
+        except (duckdb.Error, RecursionError):
+            raise UsageError("query is too deeply nested") from None
     if tree["error"]:
         raise UsageError(f"statement refused: {tree['error_message']}", hint="give one SELECT")
     for name in _called_as_tables(tree):
@@ -82,15 +94,17 @@ def _check(query: str) -> None:
             )
 
 
-def _called_as_tables(node: Any) -> Iterator[str]:
+def _called_as_tables(tree: Any) -> Iterator[str]:
     """Yield the names of the table functions anywhere in a parsed query."""
-    if isinstance(node, dict):
-        if node.get("type") == "TABLE_FUNCTION":
-            yield node["function"]["function_name"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _called_as_tables(child)
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "TABLE_FUNCTION":
+                yield node["function"]["function_name"]
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> pa.Table:
@@ -175,13 +189,18 @@ def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, pat
         connection.unregister("empty")
 
 
+def _text(value: str) -> str:
+    """Return a string for SQL; given as a parameter, it makes DuckDB import pandas, which takes longer than a query."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def _texts(values: Sequence[str]) -> str:
-    return "[" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + "]"
+    return "[" + ", ".join(map(_text, values)) + "]"
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], memory: str) -> None:
     for setting in (
-        f"memory_limit = '{memory}'",  # checked by _bytes
+        f"memory_limit = {_text(memory)}",
         "temp_directory = ''",
         "python_enable_replacements = false",
         "autoload_known_extensions = false",

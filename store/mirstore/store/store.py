@@ -7,6 +7,7 @@ On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tenso
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -62,8 +63,10 @@ class Store:
         self.path = Path(path)
         self.snapshot = snapshot
         self.read_only = read_only or snapshot is not None
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            self.read_only = True
         if not (self.path / "catalog.sqlite").exists():
-            if not create:
+            if not create or self.read_only:
                 raise StoreError(
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
@@ -118,7 +121,9 @@ class Store:
             If the store is read-only, locked for too long, or the disk is full.
         """
         if self.read_only:
-            raise StoreError(f"{self.path}: opened for reading only", hint="open it without a snapshot or read_only")
+            raise StoreError(
+                f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
+            )
         with lake.committer(self.path):
             transaction = Transaction(self._connection, self.path)
             transaction.begin()

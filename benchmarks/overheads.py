@@ -1,4 +1,4 @@
-"""What the platform costs beside the extractors, as ratios measured in one run: ``python benchmarks/platform.py``.
+"""What the platform costs beside the extractors, as ratios measured in one run: ``python benchmarks/overheads.py``.
 
 Second ingest, wide read, tensor access, start-up, overhead, workers. Nothing here is a test: figures depend on the
 machine, ratios less so.
