@@ -29,5 +29,10 @@ check: .venv/ready
 bench: .venv/ready
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
+docs: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/python docs/make_pages.py
+	$(BIN)/mkdocs build --strict --quiet
+
 clean:
 	rm -rf .venv demo site
