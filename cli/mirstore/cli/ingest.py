@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,10 +59,11 @@ def ingest(
     chosen = _features(app, features)
     if not chosen:
         app.say("no features asked for: files and labels only (--features essentia,mel)")
-    with app.open_store(create=True) as store, app.progress() as progress:
-        if dry_run:
+    if dry_run:
+        with _store_or_nothing(app) as store:
             _show_plan(store, sources, chosen, retry_failed, prepare, json_output)
-            return
+        return
+    with app.open_store(create=True) as store, app.progress() as progress:
         summary = run(
             store,
             sources,
@@ -92,6 +96,19 @@ def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
     registry = app.load_registry()
     wanted = [name.strip() for name in names.split(",") if name.strip()] if names else registry.project_features
     return resolve(wanted, registry, app.load_plugins()) if wanted else {}
+
+
+@contextmanager
+def _store_or_nothing(app: Context) -> Iterator[Store]:
+    """Give the store, or an empty one that is gone afterwards: a dry run leaves nothing behind."""
+    from mirstore.store import Store
+
+    if Path(app.store).exists():
+        with app.open_store() as store:
+            yield store
+    else:
+        with TemporaryDirectory() as folder, Store(folder, create=True) as store:
+            yield store
 
 
 def _show_plan(store: Store, sources: Any, chosen: Any, retry_failed: bool, prepare: Any, json_output: bool) -> None:

@@ -47,7 +47,7 @@ def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
     if output_format == "parquet":
         frame.write_parquet(path)
     else:
-        path.write_text(_text(frame, "csv" if output_format == "table" else output_format))
+        path.write_text(_text(frame, "csv" if output_format == "table" else output_format), encoding="utf-8")
 
 
 def _check(output_format: str) -> None:
@@ -68,11 +68,15 @@ def _text(frame: pl.DataFrame, output_format: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can say: NaN and infinity are null, times are ISO 8601."""
+    """Return what JSON can say: NaN and infinity are null, times are ISO 8601, bytes are hexadecimal."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
@@ -84,13 +88,18 @@ def _cell(value: Any) -> str:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists and structs as JSON text, because CSV has no nesting."""
+    """Return the frame with lists and structs as JSON text and bytes as hexadecimal: CSV has neither."""
     import json
 
-    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    def text(value: Any) -> str | None:
+        if value is None or isinstance(value, bytes):
+            return _plain(value)
+        return json.dumps(_plain(value), ensure_ascii=False, default=str)
+
     return frame.with_columns(
-        pl.Series(name, [None if v is None else json.dumps(v) for v in frame[name].to_list()], pl.String)
-        for name in nested
+        pl.Series(name, [text(value) for value in frame[name].to_list()], pl.String)
+        for name, kind in frame.schema.items()
+        if kind.is_nested() or kind == pl.Binary
     )
 
 

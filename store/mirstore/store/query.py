@@ -67,7 +67,7 @@ def _bytes(memory: str) -> int:
 
 def _check(query: str) -> None:
     """Allow exactly one statement of type SELECT; EXPLAIN is not one, because it can hide a COPY."""
-    if re.search("[\0\ud800-\udfff]", query):  # what follows a NUL would be run, but not be seen here
+    if re.search("[\0\ud800-\udfff]", query):  # DuckDB reads up to a NUL only
         raise UsageError("query has characters that are no text")
     with closing(duckdb.connect(config=_parser)) as parser:
         try:
