@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import distribution, packages_distributions, version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +161,11 @@ def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
 def _distributions(feature: FeatureSet) -> dict[str, str]:
     """Return the versions of the installed distributions behind an extractor: recorded, but no part of its id."""
     package = type(feature.extractor).__module__.partition(".")[0]
-    extra = package.removeprefix("mirstore_")
-    owners = {"mirstore", *packages_distributions().get(package, ())}
-    names = {*owners, "numpy"}
-    for owner in owners:
-        for requirement in map(Requirement, distribution(owner).requires or ()):
-            if requirement.marker is not None and requirement.marker.evaluate({"extra": extra}):
-                names.add(requirement.name)
+    names = {"mirstore", "numpy"}
+    for entry in entry_points(group="mirstore"):
+        if entry.module.partition(".")[0] == package and entry.dist is not None:
+            names.add(entry.dist.name)
+            for requirement in map(Requirement, entry.dist.requires or ()):
+                if requirement.marker is not None and requirement.marker.evaluate({"extra": entry.name}):
+                    names.add(requirement.name)
     return {name: version(name) for name in sorted(names)}
