@@ -158,6 +158,34 @@ def test_a_file_that_was_mended_is_no_failure_any_more(store, music, make_wav, t
     assert failures(store) == {}
 
 
+def test_a_file_that_was_away_for_a_while_is_no_failure_any_more(store, music, test_plugins):
+    sources = find([music / "one.wav"])
+    ingest(store, sources, features("rms-segments"))
+    (music / "one.wav").rename(music / "away")
+    ingest(store, sources, features("rms-segments"))
+    assert failures(store) == {("one.wav", None): "missing"}
+    (music / "away").rename(music / "one.wav")
+    ingest(store, sources, features("rms-segments"))
+    assert failures(store) == {}
+
+
+def test_a_folder_does_not_wipe_out_what_a_table_said(store, music):
+    (music / "t.csv").write_text("path,artist,genre,bpm\none.wav,Ann,rock,120\n")
+    ingest(store, find([music / "t.csv"]), {})
+    ingest(store, find([music]), {})
+    row = store.sql("SELECT artist, attrs['bpm'] AS bpm, dataset FROM items WHERE artist IS NOT NULL").row(0)
+    assert row == ("Ann", "120", "music")
+    assert store.sql("SELECT label FROM labels")["label"].to_list() == ["rock"]
+    assert store.sql("SELECT count(*) AS n FROM items")["n"][0] == 4
+
+
+def test_changed_labels_replace_the_earlier_ones(store, music):
+    for genre in ("rock|loud", "pop"):
+        (music / "t.csv").write_text(f"path,genre\none.wav,{genre}\n")
+        ingest(store, find([music / "t.csv"]), {})
+    assert store.sql("SELECT label FROM labels")["label"].to_list() == ["pop"]
+
+
 @pytest.mark.parametrize(
     "name", ["emoji 🎵", "new\nline", "-dash", "col:on", "100%d", "n" * 240, "Ame\u0301lie", "it's"]
 )

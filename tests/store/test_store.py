@@ -130,7 +130,7 @@ def test_a_moved_store_still_opens(store, tmp_path):
     fill(store, ["a"])
     store.close()
     (tmp_path / "elsewhere").mkdir()
-    moved = (tmp_path / "store").rename(tmp_path / "elsewhere" / "it's here")
+    moved = (tmp_path / "store").rename(tmp_path / "elsewhere" / "it's [1] here")
     with Store(moved) as found:
         assert fill(found, ["a", "b"]) == 1
         assert found.features("loudness").height == 2

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -25,7 +29,7 @@ def sql(
     from mirstore.core.errors import UsageError
     from mirstore.store import Store
 
-    with Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
+    with _end_if_it_hangs(timeout), Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
         if schema:
             typer.echo(store.schema())
             return
@@ -33,3 +37,20 @@ def sql(
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
         text = sys.stdin.read() if query == "-" else query
         show(store.sql(text, timeout=timeout), "json" if json_output else output_format)
+
+
+@contextmanager
+def _end_if_it_hangs(timeout: float, grace: float = 5.0) -> Iterator[None]:
+    """End the process if a query does not react to being stopped: some of DuckDB's functions never look."""
+
+    def end() -> None:
+        os.write(2, f"error: stopped after {timeout:g} s\nhint: ask for less, or give a longer --timeout\n".encode())
+        os._exit(1)
+
+    watch = threading.Timer(timeout + grace, end)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()

@@ -173,12 +173,10 @@ def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, pat
     folder, _, name = table.partition(".")
     target = f"{folder}.{identifier(name)}"
     if paths:
-        columns = ", ".join(
-            identifier(column) for column in pl.read_parquet_schema(paths[0]) if column != merged_column
-        )
+        columns = ", ".join(identifier(column) for column in _columns(paths[0]) if column != merged_column)
         rows = f"read_parquet({_texts(paths)}, union_by_name = true)"
         pinned = ""
-        if store.snapshot is not None and any(merged_column in pl.read_parquet_schema(path) for path in paths):
+        if store.snapshot is not None and any(merged_column in _columns(path) for path in paths):
             pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}"
         connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {rows} {pinned}")
     elif folder == "core" and name in schema.tables:
@@ -196,6 +194,10 @@ def _text(value: str) -> str:
 
 def _texts(values: Sequence[str]) -> str:
     return "[" + ", ".join(map(_text, values)) + "]"
+
+
+def _columns(path: str) -> list[str]:
+    return pl.scan_parquet(path, glob=False).collect_schema().names()  # a folder may be called a[1]
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], memory: str) -> None:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from mirstore.core.audio import hash_file
 from mirstore.core.errors import AudioError
 from mirstore.store.sources import Source
@@ -47,6 +49,14 @@ class Scanned:
     located: bool = False
 
 
+def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
+    """Return paths that could not be read since they were last seen: seeing them again clears that failure."""
+    failed = store.scan("core.extractions").filter(pl.col("track").is_null()).select("path", "added").collect()
+    seen = locations.group_by("path").agg(pl.col("added").max().alias("seen"))
+    later = failed.join(seen, on="path").filter(pl.col("added") >= pl.col("seen"))
+    return set(later["path"])
+
+
 def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[Scanned]:
     """Tell new, changed, moved, known and unreadable files apart.
 
@@ -60,6 +70,7 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
         path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort("added").iter_rows()
     }  # later rows win
     tracks = {track for track, _, _ in known.values()}
+    unreadable = _unreadable(store, locations)
 
     def look(source: Source) -> Scanned:
         shown = os.fsencode(source.path).decode("utf-8", "backslashreplace")
@@ -69,7 +80,7 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
                 hash_file(Path(source.path))  # refuses with the reason for its kind
             before = known.get(shown)
             if before and before[1:] == (status.st_size, status.st_mtime_ns):
-                return Scanned(source, shown, "known", *before, located=True)
+                return Scanned(source, shown, "known", *before, located=shown not in unreadable)
             track = hash_file(Path(source.path))
         except AudioError as error:
             return Scanned(source, shown, "failed", error=(error.reason, str(error)))

@@ -184,8 +184,8 @@ class Store:
             return pl.from_arrow(  # type: ignore[union-attr]
                 self._connection.sql(f'SELECT * FROM lake."{folder}"."{name}" LIMIT 0').to_arrow_table()
             ).lazy()
-        kinds = {**pl.read_parquet_schema(files[0]), merged_column: pl.Int64()}
-        frame = pl.scan_parquet(files, schema=kinds, missing_columns="insert", extra_columns="ignore")
+        kinds = {**pl.scan_parquet(files[0], glob=False).collect_schema(), merged_column: pl.Int64()}
+        frame = pl.scan_parquet(files, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)
         if self.snapshot is not None:
             frame = frame.filter(pl.col(merged_column).fill_null(0) <= self.snapshot)
         return frame.drop(merged_column)
