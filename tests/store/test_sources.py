@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import polars as pl
 import pytest
 
-from mirstore.core.errors import UsageError
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.mirdata import read_mirdata
 from mirstore.store.sources import find, read_table
 
 
@@ -97,11 +101,32 @@ def test_parquet_tables_are_read(tmp_path):
     assert read_table(tmp_path / "t.parquet")[0].labels == {"genre": ["rock"]}
 
 
-def test_mirdata_datasets_are_read_in_their_own_layout(tmp_path, make_wav):
+@pytest.fixture
+def gtzan(tmp_path, make_wav, monkeypatch):
+    """A GTZAN of three tracks in mirdata's layout; its index, which mirdata would download, lies beside it."""
+    core = pytest.importorskip("mirdata.core", reason="needs the extra mirdata")
+    tracks = {}
+    for number, name in enumerate(("blues.00000", "hiphop.00001", "rock.00002")):
+        audio = f"gtzan_genre/genres/{name.split('.')[0]}/{name}.wav"
+        make_wav(tmp_path / audio, np.full(22050, 0.1 * (number + 1)))
+        tracks[name] = {"audio": [audio, ""], "beats": [None, None], "tempo": [None, None]}
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({"version": "1.0", "tracks": tracks}))
+    monkeypatch.setattr(core.Index, "get_path", lambda self: str(index))
+    return tmp_path
 
-    mirdata = pytest.importorskip("mirdata", reason="needs the extra mirdata")
-    assert "gtzan_genre" in mirdata.list_datasets()
-    from mirstore.store.mirdata import read_mirdata
 
-    with pytest.raises(UsageError, match="mirdata:gtzan_genre"):
+def test_mirdata_datasets_are_read_in_their_own_layout(gtzan):
+    sources = read_mirdata("gtzan_genre", gtzan)
+    assert [source.labels["genre"] for source in sources] == [["blues"], ["hip-hop"], ["rock"]]
+    assert sources[0].path == str(gtzan / "gtzan_genre" / "genres" / "blues" / "blues.00000.wav")
+    assert {source.dataset for source in sources} == {"gtzan_genre"}
+
+
+def test_a_mirdata_dataset_that_is_not_there_says_how_to_get_it(tmp_path):
+    pytest.importorskip("mirdata", reason="needs the extra mirdata")
+    with pytest.raises(UsageError, match="index must be downloaded") as error:
         read_mirdata("gtzan_genre", tmp_path)
+    assert "download()" in error.value.hint
+    with pytest.raises(UnknownNameError, match="gtzan"):
+        read_mirdata("gtzan", tmp_path)

@@ -8,8 +8,9 @@ from typing import Any
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError
 from mirstore.store.sources import Source
 
-_label_names = ("genre", "tag", "tags", "style", "mood", "emotion", "instrument", "key", "class_label")
-_credits = ("title", "artist", "album")
+# How mirdata's loaders call labels and credits; beatport_key's genres are a dict of two label sets.
+_label_names = ("genre", "genres", "tag", "tags", "style", "mood", "emotion", "instrument", "instruments", "key")
+_credits = {"title": ("title",), "artist": ("artist", "artists", "artist_id"), "album": ("album", "album_id")}
 
 
 def read_mirdata(name: str, data_home: Path | None = None) -> list[Source]:
@@ -56,13 +57,20 @@ def _source(track: Any, splits: dict[str, tuple[int, str]], dataset: str) -> Sou
     labels: dict[str, list[str]] = {}
     for name in _label_names:
         value = getattr(track, name, None)
-        values = value if isinstance(value, list) else [value]
-        texts = [item for item in values if isinstance(item, str) and item]
+        for label_set, content in value.items() if isinstance(value, dict) else [(name, value)]:
+            texts = [item for item in _as_list(content) if isinstance(item, str) and item]
+            if texts:
+                labels[label_set.removesuffix("s")] = texts
+    credits: dict[str, Any] = {}
+    for credit, names in _credits.items():
+        texts = [item for name in names for item in _as_list(getattr(track, name, None)) if isinstance(item, str)]
         if texts:
-            labels[name.removesuffix("s")] = texts
-    found = {name: getattr(track, name, None) for name in _credits}
-    credits: dict[str, Any] = {name: text for name, text in found.items() if isinstance(text, str)}
+            credits[credit] = texts[0]
     return Source(str(Path(path).absolute()), **credits, labels=labels, splits=splits, dataset=dataset)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _splits(dataset: Any) -> dict[str, dict[str, tuple[int, str]]]:
