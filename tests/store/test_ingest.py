@@ -179,6 +179,15 @@ def test_a_folder_does_not_wipe_out_what_a_table_said(store, music):
     assert store.sql("SELECT count(*) AS n FROM items")["n"][0] == 4
 
 
+def test_a_file_that_changed_leaves_one_track_in_its_dataset(store, music, make_wav):
+    (music / "t.csv").write_text("path,genre,split\none.wav,rock,train\n")
+    ingest(store, find([music / "t.csv"]), {})
+    make_wav(music / "one.wav", 0.5 * rng.uniform(-1, 1, 22050))
+    ingest(store, find([music / "t.csv"]), {})
+    for view in ("tracks", "items", "labels", "splits"):
+        assert store.sql(f"SELECT count(*) AS n FROM {view}")["n"][0] == 1, view
+
+
 def test_changed_labels_replace_the_earlier_ones(store, music):
     for genre in ("rock|loud", "pop"):
         (music / "t.csv").write_text(f"path,genre\none.wav,{genre}\n")

@@ -20,7 +20,7 @@ import pytest
 from mirstore.core import Column, Extractor, Tensor
 from mirstore.core.errors import StoreError, UnknownNameError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store
+from mirstore.store import Store, checksums
 from mirstore.store.doctor import doctor
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
@@ -211,6 +211,104 @@ def test_gc_removes_what_no_snapshot_names_and_backs_up_first(store):
         assert copy.execute("SELECT count(*) FROM ducklake_snapshot").fetchone()[0] > 0
     copy.close()
     assert store.features("loudness").height == 1
+
+
+def test_gc_spares_the_store_next_door_that_its_own_name_matches_as_a_glob(tmp_path):
+    with Store(tmp_path / "jazz1", create=True) as neighbour:
+        fill(neighbour, ["a"])
+    with Store(tmp_path / "jazz*", create=True) as store:
+        fill(store, ["b"])
+        orphan = store.path / "data" / "left-by-a-kill.parquet"
+        orphan.write_bytes(b"PAR1")
+        assert store.gc(0.0) == [orphan]
+    with Store(tmp_path / "jazz1") as neighbour:
+        assert doctor(neighbour) == []
+
+
+def test_doctor_finds_every_flipped_byte_of_a_data_file(store, tmp_path, monkeypatch):
+    fill(store, [f"t{number}" for number in range(100)])
+    store.compact()
+    victim = store.files(f"feat.{loudness.table}")[0]
+    content = victim.read_bytes()
+    victim.chmod(0o644)
+    monkeypatch.chdir(tmp_path)
+    with Store("store", read_only=True) as found:  # a relative path
+        assert doctor(found) == []
+        for place in range(0, len(content), len(content) // 12):
+            victim.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            assert [problem["file"] for problem in doctor(found)] == [str(victim)]
+
+
+def test_a_torn_line_of_checksums_spoils_no_other(store):
+    fill(store, ["a"])
+    with open(store.path / "checksums.sha256", "a") as file:
+        file.write("0123 half a li")
+    fill(store, ["b"])
+    assert set(checksums.read(store.path)) == set((store.path / "data").rglob("*.parquet"))
+    assert doctor(store) == []
+
+
+def test_a_commit_flushes_new_files_and_every_folder_that_leads_to_them(store, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    before = set(store.path.rglob("*"))
+    with store.write("tensors") as tx:
+        tx.add_feature_set("patches", FeatureSet("patches", Patches()), **stamp)
+        row = {"track": "a", "start": 0.0, "mel": np.ones((4, 9), np.float16)}
+        tx.append_features(FeatureSet("patches", Patches()), [row], **stamp)
+    new = {path for path in set(store.path.rglob("*")) - before if path.suffix == ".parquet" or path.is_dir()}
+    lacking = {*new, *(path.parent for path in new)} - set(flushed)
+    assert not lacking
+
+
+def test_a_key_with_null_is_a_key_too(store):
+    for expected in (1, 0):
+        with store.write("fails") as tx:
+            rows = [{"path": "/x", "status": "failed"}]
+            assert tx.append("core.extractions", rows, key=["track", "path"]) == expected
+
+
+def test_two_feature_sets_with_several_rows_per_track_are_joined_by_start(store):
+    feature = FeatureSet("patches", Patches())
+    with store.write("tensors") as tx:
+        for name in ("patches", "again"):
+            tx.add_feature_set(name, feature, **stamp)
+        rows = [{"track": "a", "start": start, "mel": np.ones((4, 2), np.float16)} for start in (0.0, 1.0)]
+        tx.append_features(feature, rows, **stamp)
+    wide = store.features(["patches", "again"])
+    assert wide.columns == ["track", "start", "patches.mel", "again.mel"]
+    assert sorted(wide["start"]) == [0.0, 1.0]
+
+
+def test_a_tensor_that_a_track_lacks_is_null_and_not_in_the_reader(store):
+    feature = FeatureSet("patches", Patches())
+    mel = np.ones((4, 2), np.float16)
+    with store.write("tensors") as tx:
+        tx.add_feature_set("patches", feature, **stamp)
+        assert tx.append_features(feature, [], **stamp) == 0
+        rows = [{"track": "a", "start": 0.0, "mel": None}, {"track": "b", "start": 0.0, "mel": mel}]
+        assert tx.append_features(feature, rows, **stamp) == 2
+    assert store.tensors("patches").tracks == ["b"]
+    assert [tensor.shape for tensor in store.tensors("patches")[0:1]] == [(4, 2)]
+    found = store.rows(feature.table, ["a", "b"])
+    assert found["a"] == [{"start": 0.0, "mel": None}]
+    np.testing.assert_array_equal(found["b"][0]["mel"], mel)
+
+
+@pytest.mark.parametrize(("found", "message"), [("0", "made by an older mirstore"), (None, "version is missing")])
+def test_a_store_of_an_older_or_unknown_version_is_refused(store, found, message):
+    with store.write("past"):
+        store._connection.execute("UPDATE lake.core.meta SET value = ?", [found])
+    with pytest.raises(StoreError, match=message):
+        Store(store.path)
+
+
+def test_maintenance_of_a_store_opened_for_reading_is_refused(store):
+    fill(store, ["a"])
+    with Store(store.path, read_only=True) as reader:
+        for maintain in (reader.gc, reader.compact):
+            with pytest.raises(StoreError, match="reading only"):
+                maintain()
 
 
 writer = textwrap.dedent(

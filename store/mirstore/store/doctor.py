@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mirstore.store import checksums
 from mirstore.store.store import Store
 
 
@@ -23,18 +23,21 @@ def doctor(store: Store) -> list[dict[str, str]]:
 
 
 def _tables(store: Store) -> Iterator[dict[str, str]]:
+    known = {path.absolute(): sha256 for path, sha256 in checksums.read(store.path).items()}
     for table in store.tables():
         for path, size in store.file_sizes(table).items():
-            problem = _parquet_problem(path, size)
+            problem = _parquet_problem(path, size, known.get(path))
             if problem:
                 yield {"table": table, "file": str(path), "problem": problem}
 
 
-def _parquet_problem(path: Path, size: int) -> str | None:
+def _parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
     if not path.exists():
         return "is missing"
     if path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes, the catalogue says {size}"
+    if sha256 is not None:
+        return None if checksums.digest(path) == sha256 else "was altered: its checksum differs"
     try:
         pq.ParquetFile(path, page_checksum_verification=True).read()
     except (OSError, ValueError) as error:
@@ -51,9 +54,7 @@ def _packs(store: Store) -> Iterator[dict[str, str]]:
             problem = "is missing"
         elif path.stat().st_size != size:
             problem = f"has {path.stat().st_size} bytes, the store says {size}"
-        else:
-            with open(path, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    problem = "was altered: its checksum differs"
+        elif checksums.digest(path) != sha256:
+            problem = "was altered: its checksum differs"
         if problem:
             yield {"table": "core.packs", "file": str(path), "problem": problem}

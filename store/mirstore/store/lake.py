@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -105,11 +105,12 @@ def _refuse_network_file_system(folder: Path) -> None:
     mounts = Path("/proc/mounts")
     if not mounts.exists():
         return
+    folder = folder.resolve()  # a link may lead to another file system
     best, kind = "", ""
     for line in mounts.read_text().splitlines():
         _, point, file_system, *_ = line.split()
         point = point.replace("\\040", " ")
-        if os.path.commonpath([point, folder.absolute()]) == point and len(point) >= len(best):
+        if os.path.commonpath([point, folder]) == point and len(point) >= len(best):
             best, kind = point, file_system
     if kind in _network_file_systems:
         raise StoreError(f"{folder}: is on a network file system ({kind})", hint="keep the store on a local disk")
@@ -141,6 +142,17 @@ def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
                 raise StoreError(f"{folder}: another process is writing", hint="wait for it, or end it")
             time.sleep(0.02)
         yield
+
+
+def keep(files: Iterable[Path], root: Path) -> None:
+    """Make new files below ``root`` read-only, and durable with the names of all folders that lead to them."""
+    folders = {root}
+    for path in files:
+        path.chmod(0o444)  # no SQL, and no slip, overwrites them
+        fsync(path)
+        folders.update(folder for folder in path.parents if folder.is_relative_to(root))
+    for folder in folders:
+        fsync(folder)
 
 
 def fsync(path: Path) -> None:

@@ -59,13 +59,20 @@ def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     Raises
     ------
     StoreError
-        If it is newer than this mirstore, or no store at all.
+        If it is newer or older than this mirstore reads, or no store at all.
     """
     try:
         (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     except duckdb.CatalogException:
         raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
-    if found[0] is None or found[0] > version:
+    if found[0] is None:
+        raise StoreError(f"{where}: its schema version is missing", hint="mirstore doctor")
+    if found[0] < version:
+        raise StoreError(
+            f"{where}: was made by an older mirstore (store schema {found[0]}, this one reads {version})",
+            hint="ingest into a new store",
+        )
+    if found[0] > version:
         raise StoreError(
             f"{where}: was made by a newer mirstore (store schema {found[0]}, this one reads {version})",
             hint="pip install --upgrade mirstore",

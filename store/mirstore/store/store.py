@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ import polars as pl
 from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.store import lake, schema
+from mirstore.store.checksums import record
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
 
@@ -91,6 +90,9 @@ class Store:
             schema.create(connection)
             connection.close()
             new.rename(self.path / "catalog.sqlite")
+            lake.keep((self.path / "data").rglob("*.parquet"), self.path)
+            record(self.path, (self.path / "data").rglob("*.parquet"))
+            lake.fsync(self.path.absolute().parent)
 
     def __enter__(self) -> Self:
         return self
@@ -120,10 +122,7 @@ class Store:
         StoreError
             If the store is read-only, locked for too long, or the disk is full.
         """
-        if self.read_only:
-            raise StoreError(
-                f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
-            )
+        self._refuse_read_only()
         with lake.committer(self.path):
             transaction = Transaction(self._connection, self.path)
             transaction.begin()
@@ -135,7 +134,6 @@ class Store:
                 if isinstance(error, duckdb.Error | OSError):
                     raise self._explain(error) from error
                 raise
-        self.__dict__.pop("snapshot_id", None)
 
     def _explain(self, error: Exception) -> StoreError:
         text = str(error).splitlines()[0]
@@ -253,13 +251,13 @@ class Store:
         }
 
     def features(self, names: str | Sequence[str], tracks: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return features as a wide table, one row per track.
+        """Return features as a wide table, one row per track, or per track and ``start``.
 
         Parameters
         ----------
         names : str or sequence of str
-            Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column`` and only
-            tracks that have all of them are returned.
+            Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column``, and only
+            tracks that have all of them are returned. Two with several rows per track are matched by ``start``.
         tracks : sequence of str, optional
             Only these.
 
@@ -273,8 +271,13 @@ class Store:
         for name in names:
             frame = self.scan(self.table(self.resolve(name)))
             if len(names) > 1:
-                frame = frame.rename(lambda column, name=name: column if column == "track" else f"{name}.{column}")  # type: ignore[misc]
-            wide = frame if wide is None else wide.join(frame, on="track")
+                values = [column for column in frame.collect_schema().names() if column not in ("track", "start")]
+                frame = frame.rename({column: f"{name}.{column}" for column in values})
+            if wide is None:
+                wide = frame
+                continue
+            have = wide.collect_schema().names(), frame.collect_schema().names()
+            wide = wide.join(frame, on=["track", *(["start"] if all("start" in names for names in have) else [])])
         if wide is None:
             raise UsageError("no features chosen")
         if tracks is not None:
@@ -292,7 +295,7 @@ class Store:
         }
         found: dict[str, list[dict[str, Any]]] = {track: [] for track in tracks}
         for number, row in enumerate(frame.iter_rows(named=True)):
-            row |= {name: reader[number] for name, reader in readers.items()}
+            row |= {name: reader[number] for name, reader in readers.items() if row[name] is not None}
             found[row.pop("track")].append(row)
         return {track: rows for track, rows in found.items() if rows}
 
@@ -319,7 +322,7 @@ class Store:
         column = column or (known[0] if len(known) == 1 else "")
         if column not in known:
             raise UnknownNameError(f"tensor column of {name!r}:", column, known)
-        frame = frame.sort(["track", *(["start"] if "start" in frame.columns else [])])
+        frame = frame.drop_nulls(column).sort(["track", *(["start"] if "start" in frame.columns else [])])
         if tracks is not None:
             wanted = pl.DataFrame({"track": list(tracks)}, schema={"track": pl.String})
             lacking = wanted.join(frame, on="track", how="anti")["track"].to_list()
@@ -361,38 +364,19 @@ class Store:
 
     def compact(self) -> None:
         """Merge the small files of many commits; every snapshot stays readable."""
-        with lake.committer(self.path):
-            before = set((self.path / "data").rglob("*.parquet"))
+        with self.write("compact"):
             self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
-            for path in set((self.path / "data").rglob("*.parquet")) - before:
-                path.chmod(0o444)
-                lake.fsync(path)
-                lake.fsync(path.parent)
 
     def gc(self, grace: float = 86400.0, *, dry_run: bool = False) -> list[Path]:
         """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them."""
-        with lake.committer(self.path):
-            if not dry_run:
-                self._back_up()
-            age = f"older_than => now() - INTERVAL '{grace} seconds', dry_run => {str(dry_run).lower()}"
-            removed = []
-            for procedure in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
-                rows = self._connection.execute(f"CALL {procedure}('lake', {age})").fetchall()
-                removed += [Path(path) for (path, *_) in rows]
-            known = {f"{row}" for row in self.scan("core.packs").select("pack").collect()["pack"]}
-            for path in (self.path / "tensors").rglob("*"):
-                old = path.is_file() and time.time() - path.stat().st_mtime >= grace
-                if old and path.name.split(".")[0] not in known:
-                    removed.append(path)
-                    if not dry_run:
-                        path.unlink()
-        return removed
+        from mirstore.store.garbage import collect
 
-    def _back_up(self) -> None:
-        folder = self.path / "backups"
-        folder.mkdir(exist_ok=True)
-        target = folder / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
-        with sqlite3.connect(self.path / "catalog.sqlite") as source, sqlite3.connect(target) as copy:
-            source.backup(copy)
-        source.close()
-        copy.close()
+        self._refuse_read_only()
+        with lake.committer(self.path):
+            return collect(self, self._connection, grace, dry_run=dry_run)
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise StoreError(
+                f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
+            )

@@ -42,7 +42,8 @@ def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int
         part.chmod(0o444)
         fsync(part)
         part.rename(path)
-        fsync(folder)
+        for parent in (folder, folder.parent, folder.parent.parent):  # the store's tensors/<id> may be new as well
+            fsync(parent)
     return sha256, len(data)
 
 
@@ -58,6 +59,9 @@ def split_tensors(
     for number, row in enumerate(rows):
         values = dict(row)
         for name in columns:
+            if row.get(name) is None:
+                values[name] = None
+                continue
             key = f"{row['track'][:16]}/{number}/{name}"
             arrays[key] = row[name]
             values[name] = {"pack": "", "key": key, "dtype": str(row[name].dtype), "shape": list(row[name].shape)}
@@ -98,7 +102,9 @@ class TensorReader(Sequence[np.ndarray]):
         return len(self.references)
 
     def __getitem__(self, index: Any) -> Any:
-        """Return tensor ``index`` [shape as declared]."""
+        """Return tensor ``index`` [shape as declared], or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
         reference = self.references[index]
         return open_pack(f"{self.folder}/{reference['pack']}.safetensors").get_tensor(reference["key"])
 

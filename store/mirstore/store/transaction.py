@@ -15,8 +15,9 @@ from packaging.requirements import Requirement
 
 from mirstore.core.columns import Tensor
 from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
-from mirstore.store.lake import fsync
+from mirstore.store.lake import keep
 from mirstore.store.tensors import split_tensors, write_pack
 
 
@@ -35,11 +36,8 @@ class Transaction:
     def commit(self, message: str) -> None:
         """Flush the new files to disk, then commit: DuckLake does not flush them."""
         new = self._data_files() - self._before
-        for path in new:
-            path.chmod(0o444)  # no SQL, and no slip, overwrites them
-            fsync(path)
-        for folder in {path.parent for path in new}:
-            fsync(folder)
+        keep(new, self._folder)
+        record(self._folder, new)
         self._connection.execute("CALL lake.set_commit_message('mirstore', ?)", [message])
         self._connection.execute("COMMIT")
 
@@ -63,7 +61,8 @@ class Transaction:
         rows : sequence of dict, or pyarrow.Table
             Columns that are not given are null.
         key : sequence of str
-            Columns that tell rows apart; DuckLake has no primary keys.
+            Columns that tell rows apart, null like any other value; DuckLake has no primary keys. Rows of one call are
+            not compared with each other: a track may have several rows of features.
         """
         folder, _, name = table.partition(".")
         target = f'lake."{folder}"."{name}"'
@@ -74,7 +73,8 @@ class Transaction:
             rows = to_arrow(rows, schema)
         self._connection.register("batch", rows)
         try:
-            anti = f"ANTI JOIN {target} USING ({', '.join(key)})" if key else ""
+            same = " AND ".join(f'batch."{column}" IS NOT DISTINCT FROM t."{column}"' for column in key)
+            anti = f"ANTI JOIN {target} t ON {same}" if key else ""
             query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
             return int(self._connection.execute(query).fetchall()[0][0])
         finally:
@@ -116,6 +116,8 @@ class Transaction:
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
     ) -> int:
         """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
+        if not rows:
+            return 0
         columns = feature.extractor.columns()
         tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
         if tensors:
@@ -130,11 +132,14 @@ class Transaction:
         stamp: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         plain, arrays = split_tensors(rows, tensors)
+        if not arrays:
+            return plain
         folder = self._folder / "tensors" / feature.id
         pack, size = write_pack(folder, arrays)
         for row in plain:
             for name in tensors:
-                row[name]["pack"] = pack
+                if row[name] is not None:
+                    row[name]["pack"] = pack
         path = f"tensors/{feature.id}/{pack}.safetensors"
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack"])

@@ -8,15 +8,18 @@ from mirstore.store.store import Store
 
 # Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
 views = {
-    "items": """
-        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs FROM core.items
-        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
     "located": """
         SELECT track, path, added FROM core.locations
         QUALIFY row_number() OVER (PARTITION BY path ORDER BY added DESC) = 1""",
+    # A file that changed is another track; what it held before is kept, but belongs to no dataset any more.
+    "gone": "SELECT track FROM core.locations EXCEPT SELECT track FROM located",
+    "items": """
+        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs FROM core.items
+        WHERE track NOT IN (FROM gone)
+        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
     "tracks": """
         SELECT track, path, title, artist, album, duration, sr, channels, codec, bytes, decoder, warnings, attrs, added
-        FROM (SELECT DISTINCT track FROM core.locations UNION SELECT track FROM core.tracks)
+        FROM (SELECT track FROM core.locations UNION SELECT track FROM core.tracks EXCEPT FROM gone)
         LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY added DESC) = 1)
             USING (track)
         LEFT JOIN (
@@ -29,9 +32,10 @@ views = {
     "labels": """
         SELECT dataset, track, label_set, label, value FROM (
             SELECT * FROM core.labels QUALIFY added = max(added) OVER (PARTITION BY dataset, track, label_set))
-        WHERE label IS NOT NULL""",  # a label set that was removed is one row without a label
+        WHERE label IS NOT NULL  -- a label set that was removed is one row without a label
+            AND track NOT IN (FROM gone)""",
     "splits": """
-        SELECT dataset, split, fold, track, part FROM core.splits
+        SELECT dataset, split, fold, track, part FROM core.splits WHERE track NOT IN (FROM gone)
         QUALIFY added = max(added) OVER (PARTITION BY dataset, split, fold, track)""",
     "ledger": """
         SELECT * FROM core.extractions
@@ -77,7 +81,7 @@ views = {
 }
 """View to its SELECT; later ones read earlier ones."""
 
-internal = frozenset({"located", "ledger", "feature_names"})
+internal = frozenset({"gone", "located", "ledger", "feature_names"})
 
 
 def identifier(name: str) -> str:
