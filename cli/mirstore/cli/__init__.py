@@ -68,6 +68,8 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     ingest,
     init,
     plugins,
+    run_experiment,
+    runs,
     sql,
     status,
 )
@@ -76,11 +78,13 @@ app.command()(init.init)
 app.command()(ingest.ingest)
 app.command()(status.status)
 app.command()(sql.sql)
+app.command("run-experiment")(run_experiment.run_experiment)
 app.command()(export.export)
 app.command()(gc.gc)
 app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
 
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mirstore.core.columns import Column, Row, Tensor
-    from mirstore.core.components import Component, Examples, Extractor, Grouper, Model, Smoother
+    from mirstore.core.components import Component, Examples, Extractor, Grouper, Importance, Model, Smoother
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
     from mirstore.core.tracks import Track
 
 __all__ = [
-    "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "MirstoreError", "Model", "Row",
-    "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
+    "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError", "Model",
+    "Row", "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
 ]  # fmt: skip
 
 _home = {
     "columns": ("Column", "Row", "Tensor"),
-    "components": ("Component", "Examples", "Extractor", "Grouper", "Model", "Smoother"),
+    "components": ("Component", "Examples", "Extractor", "Grouper", "Importance", "Model", "Smoother"),
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
     "tracks": ("Track",),

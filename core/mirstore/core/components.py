@@ -80,6 +80,10 @@ class Grouper(Component):
     def group(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return group name to its columns, disjoint; columns are qualified as ``featureset.column``."""
 
+    def lacking(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return group name to what it would also hold but ``columns`` do not have; empty if it asks for nothing."""
+        return {}
+
 
 @dataclass
 class Smoother(Component):
@@ -112,28 +116,39 @@ class Examples:
     Attributes
     ----------
     table : pl.DataFrame
-        One row per example, columns qualified as ``featureset.column``.
+        One row per example, columns qualified as ``featureset.column``: numbers, scaled to mean 0 and standard
+        deviation 1 on the training part, nothing missing.
     classes : tuple of str
         Names of the k classes.
     labels : np.ndarray [shape=(n, k)] or None
         0/1 labels or label distributions; None when predicting.
     tensors : Mapping
         Tensor column to a lazily indexed sequence of n arrays.
+    exclusive : bool
+        Whether an example has exactly one class, as a genre; otherwise any number of them, as tags.
+    units : np.ndarray [shape=(n,)] of str or None
+        What must not be torn apart when examples are resampled or split again: the artist, if known.
     """
 
     table: pl.DataFrame
     classes: tuple[str, ...]
     labels: np.ndarray | None
     tensors: Mapping[str, Sequence[np.ndarray]]
+    exclusive: bool = False
+    units: np.ndarray | None = None
 
 
 @dataclass
 class Model(Component):
-    """Learns labels from features; scikit-learn's manners."""
+    """Learns labels from features; scikit-learn's manners.
+
+    The three abstract methods are all that a model needs. The others let it explain itself further; a report shows
+    what there is.
+    """
 
     @abstractmethod
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        """Learn from labelled examples and return self."""
+        """Learn from labelled examples and return self; columns in no group are not used."""
 
     @abstractmethod
     def predict_proba(self, examples: Examples) -> np.ndarray:
@@ -141,4 +156,50 @@ class Model(Component):
 
     @abstractmethod
     def group_importances(self) -> Mapping[str, float]:
-        """Return the share of each group; the shares sum to 1."""
+        """Return the share of each group; the shares sum to 1. Empty if the model has none."""
+
+    def importances(self) -> Sequence[Importance]:
+        """Return further measures of the groups, per label where there is such a thing."""
+        return ()
+
+    def column_weights(self) -> np.ndarray | None:
+        """Return the signed weight, or the gain, of every column per class [shape=(k, columns of the table)]."""
+        return None
+
+    def contributions(self, examples: Examples) -> np.ndarray | None:
+        """Return what each group adds to each class's score of each example [shape=(n, k, groups)].
+
+        The scores meant are the ones before they are turned into [0, 1]; groups come in the order given to `fit`.
+        """
+        return None
+
+    def importances_of_groupings(
+        self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
+    ) -> Sequence[Mapping[str, float]] | None:
+        """Return the group importances of a fit under each grouping, where that is cheap."""
+        return None
+
+    def bootstrap_importances(
+        self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
+    ) -> Sequence[Mapping[str, float]] | None:
+        """Return the group importances of fits to resampled ``units`` (drawn with replacement), where cheap."""
+        return None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """One value of one measure of a group; `Model.importances` says it per label or (label None) for all.
+
+    Attributes
+    ----------
+    measure : str
+        What is measured, in a word or two: ``lambda``, ``prior share``, ``variance``.
+    label, group : str
+        Label None stands for all labels together.
+    value : float
+    """
+
+    measure: str
+    label: str | None
+    group: str
+    value: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -50,27 +50,79 @@ class ModelEntry(_Entry):
 
 
 class TaskEntry(_Entry):
-    """``[tasks.N]``: a dataset's label set, how to split it and how to measure."""
+    """``[tasks.N]``: a dataset's label set, how to split it and how to measure.
+
+    Attributes
+    ----------
+    dataset, labels : str
+        Dataset and label set.
+    classes : list of str
+        Only these labels; all by default.
+    split : str
+        ``grouped``, ``stratified``, ``modulo``, ``holdout``, or the name of a published split of the dataset.
+    metric : str
+        The one that decides; the others are computed too.
+    folds, seed : int
+        Of the split.
+    group_by : ``artist``, ``album`` or ``track``
+        What must not be torn apart; by default the artist where artists are known.
+    evaluate_on : str
+        Another dataset: learn from all of ``dataset``, test on all of that.
+    label_map : dict
+        Label of the other dataset to label of this one; those not named must be called the same.
+    """
 
     dataset: str
     labels: str
+    classes: list[str] = []
     split: str = "grouped"
     metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy"]
     folds: int = Field(5, ge=2)
-    group_by: str | None = None
+    seed: int = Field(0, ge=0)
+    group_by: Literal["artist", "album", "track"] | None = None
+    evaluate_on: str | None = None
+    label_map: dict[str, str] = {}
+
+
+class MatrixEntry(_Entry):
+    """``[experiments.N.matrix]``: alternatives per key; the product of all is the cases."""
+
+    task: list[str] | None = Field(None, min_length=1)
+    features: list[list[str] | str] | None = Field(None, min_length=1)
+    grouping: list[str] | None = Field(None, min_length=1)
+    smoothing: list[str] | None = Field(None, min_length=1)
+    model: list[str] | None = Field(None, min_length=1)
 
 
 class ExperimentEntry(_Entry):
-    """``[experiments.N]``: one case, or a matrix of them."""
+    """``[experiments.N]``: one case, or a matrix of them.
 
+    Attributes
+    ----------
+    question : str
+        What it is to answer, for the report.
+    task, features, grouping, smoothing, model
+        Names; each once, here or in ``matrix``.
+    runs : int
+        Repetitions, each with its own seed for split and model.
+    random_groupings, bootstraps : int
+        Draws for the null distribution and the interval of the group importances.
+    cite : list of str
+        BibTeX.
+    """
+
+    question: str = ""
     task: str | None = None
     features: list[str] | None = None
     grouping: str | None = None
     smoothing: str | None = None
     model: str | None = None
     runs: int = Field(1, ge=1)
-    seed: int = 0
-    matrix: dict[Literal["task", "features", "grouping", "smoothing", "model"], list[Any]] = {}
+    seed: int = Field(0, ge=0)
+    random_groupings: int = Field(100, ge=0)
+    bootstraps: int = Field(100, ge=0)
+    cite: list[str] = []
+    matrix: MatrixEntry = MatrixEntry()
 
 
 class WorkerEntry(_Entry):
@@ -134,7 +186,11 @@ class Registry(_Entry):
             raise ConfigError("\n".join(problems)) from None
 
     def _dangling(self) -> Iterator[str]:
-        """Yield references to names that are not registered. Features may also be extractors' own names."""
+        """Yield references to names that are not registered.
+
+        All but tasks may also be components' own names, which only the installed plugins know: of those, this finds
+        what is nearly a registered name.
+        """
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             for key, known in (
@@ -143,24 +199,19 @@ class Registry(_Entry):
                 ("smoothing", {**self.smoothings, "none": None}),
                 ("model", self.models),
             ):
-                values = [getattr(experiment, key), *experiment.matrix.get(key, [])]  # type: ignore[call-overload]
-                if getattr(experiment, key) is not None and key in experiment.matrix:
+                alternatives = getattr(experiment.matrix, key) or []
+                values = [getattr(experiment, key), *alternatives]
+                if getattr(experiment, key) is not None and alternatives:
                     yield f"{where}: give {key} once, here or in matrix"
                 if key in ("task", "model") and values == [None]:
                     yield f"{where}: give {key}, here or in matrix"
                 for value in values:
-                    if value is not None and value not in known and self._has(key, known):
+                    if value is not None and value not in known and (key == "task" or _near(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
-            for features in [experiment.features or [], *experiment.matrix.get("features", [])]:
+            for features in [experiment.features or [], *(experiment.matrix.features or [])]:
                 for value in [features] if isinstance(features, str) else features:
-                    close = get_close_matches(value, self.features, n=1)
-                    if value not in self.features and close:
-                        yield f"{where}: unknown features {value!r}, did you mean {close[0]!r}?"
-
-    @staticmethod
-    def _has(key: str, known: Mapping[str, Any]) -> bool:
-        """Return whether names of this kind are checked: groupings and models may be components' own names."""
-        return key == "task" or bool(known.keys() - {"none"})
+                    if value not in self.features and _near(value, self.features):
+                        yield f"{where}: unknown features {value!r}{_meant(value, self.features)}"
 
 
 def _shipped() -> str:
@@ -213,3 +264,7 @@ def _fields(where: tuple[Any, ...]) -> Iterable[str]:
 def _meant(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _near(name: str, known: Iterable[str]) -> bool:
+    return bool(get_close_matches(name, list(known), n=1, cutoff=0.85))

@@ -102,3 +102,36 @@ def build(kind: type[C], params: dict[str, Any], where: str) -> C:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def component(
+    kind: type[C], table: str, name: str, registered: str | None, params: dict[str, Any], plugins: Plugins
+) -> C:
+    """Return the component that a registry entry, or its own name, stands for.
+
+    Parameters
+    ----------
+    kind : type
+        `Grouper`, `Smoother` or `Model`.
+    table, name : str
+        Where the registry has it, for messages: ``models``, ``em-banded``.
+    registered : str or None
+        ``component@version`` in the registry's entry; None if there is no entry.
+    params : dict
+        Of the entry.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing installed is called so.
+    ConfigError
+        If the entry pins another version, or its parameters are wrong.
+    PluginError
+        If the plugin cannot be used.
+    """
+    wanted, _, pinned = (registered or name).partition("@")
+    found = plugins.get(kind, wanted)
+    if pinned and pinned != str(found.version):
+        provided = f"{wanted}@{found.version}"
+        raise ConfigError(f"{table}.{name}: pins {registered}, but the installed plugin provides {provided}")
+    return build(found, params, f"{table}.{name}.params")

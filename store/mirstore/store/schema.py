@@ -6,7 +6,7 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 1
+version = 2
 
 _stamp = "ingest VARCHAR, added TIMESTAMP"
 tables = {
@@ -15,7 +15,8 @@ tables = {
     f"decoder VARCHAR, warnings VARCHAR, {_stamp}",
     "locations": f"track VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, {_stamp}",
     "datasets": f"dataset VARCHAR, source VARCHAR, sha256 VARCHAR, licence VARCHAR, {_stamp}",
-    "items": f"dataset VARCHAR, track VARCHAR, title VARCHAR, artist VARCHAR, album VARCHAR, attrs VARCHAR, {_stamp}",
+    "items": f"dataset VARCHAR, track VARCHAR, title VARCHAR, artist VARCHAR, album VARCHAR, attrs VARCHAR, "
+    f"position INTEGER, {_stamp}",
     "labels": f"dataset VARCHAR, track VARCHAR, label_set VARCHAR, label VARCHAR, value DOUBLE, {_stamp}",
     "splits": f"dataset VARCHAR, split VARCHAR, fold INTEGER, track VARCHAR, part VARCHAR, {_stamp}",
     "feature_sets": "feature_set VARCHAR, extractor VARCHAR, version INTEGER, params VARCHAR, weights VARCHAR, "
@@ -28,14 +29,16 @@ tables = {
     f"message VARCHAR, seconds DOUBLE, {_stamp}",
     "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",
     "ingests": "ingest VARCHAR, command VARCHAR, seconds DOUBLE, added TIMESTAMP",
-    "runs": 'run VARCHAR, experiment VARCHAR, "case" VARCHAR, config VARCHAR, config_sha256 VARCHAR, seed BIGINT, '
-    "snapshot BIGINT, added TIMESTAMP",
+    "runs": "run VARCHAR, experiment VARCHAR, task VARCHAR, features VARCHAR, grouping VARCHAR, smoothing VARCHAR, "
+    "model VARCHAR, config VARCHAR, config_sha256 VARCHAR, details VARCHAR, snapshot BIGINT, added TIMESTAMP",
     "run_events": "run VARCHAR, state VARCHAR, detail VARCHAR, added TIMESTAMP",
-    "metrics": "run VARCHAR, part VARCHAR, fold INTEGER, name VARCHAR, label VARCHAR, value DOUBLE",
-    "importances": 'run VARCHAR, fold INTEGER, label VARCHAR, "group" VARCHAR, value DOUBLE',
-    "predictions": "run VARCHAR, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score DOUBLE",
-    "label_distributions": "run VARCHAR, track VARCHAR, label VARCHAR, value DOUBLE",
-    "artifacts": "run VARCHAR, name VARCHAR, sha256 VARCHAR, bytes BIGINT, media_type VARCHAR",
+    "metrics": "run VARCHAR, repeat INTEGER, fold INTEGER, name VARCHAR, label VARCHAR, value DOUBLE",
+    "importances": "run VARCHAR, kind VARCHAR, number INTEGER, measure VARCHAR, label VARCHAR, "
+    '"group" VARCHAR, value DOUBLE',
+    "predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score FLOAT",
+    "contributions": 'run VARCHAR, track VARCHAR, label VARCHAR, "group" VARCHAR, value FLOAT',
+    "column_weights": 'run VARCHAR, label VARCHAR, "column" VARCHAR, value FLOAT',
+    "label_distributions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, value DOUBLE",
     "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, added TIMESTAMP",
 }
 """Table in the schema ``core`` to its columns."""

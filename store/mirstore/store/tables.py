@@ -235,7 +235,10 @@ def _items(ids: Sequence[str], dataset: str, about: Path | None) -> list[dict[st
         texts = {name: columns[name] for name in ("title", "artist", "album") if name in columns}
         for row in frame.iter_rows(named=True):
             credits[_bare_id(str(row[key]))] = {name: row[original] for name, original in texts.items()}
-    return [{"dataset": dataset, "track": f"{dataset}:{id_}", **credits.get(_bare_id(id_), {})} for id_ in ids]
+    return [
+        {"dataset": dataset, "track": f"{dataset}:{id_}", "position": position, **credits.get(_bare_id(id_), {})}
+        for position, id_ in enumerate(ids)
+    ]
 
 
 def _bare_id(text: str) -> str:

@@ -14,7 +14,8 @@ views = {
     # A file that changed is another track; what it held before is kept, but belongs to no dataset any more.
     "gone": "SELECT track FROM core.locations EXCEPT SELECT track FROM located",
     "items": """
-        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs FROM core.items
+        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs, position
+        FROM core.items
         WHERE track NOT IN (FROM gone)
         QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
     "tracks": """
@@ -72,16 +73,23 @@ views = {
             WHEN l.feature_set IS NULL AND t.added > l.added THEN false
             ELSE l.track IN (SELECT o.track FROM located o) END""",
     "ingests": "SELECT * FROM core.ingests",
-    "runs": "SELECT * FROM core.runs",
-    "metrics": "SELECT * FROM core.metrics",
-    "group_importances": "SELECT * FROM core.importances",
-    "predictions": "SELECT * FROM core.predictions",
-    "label_distributions": "SELECT * FROM core.label_distributions",
+    "run_states": """
+        SELECT run, state, detail, added FROM core.run_events
+        QUALIFY row_number() OVER (PARTITION BY run ORDER BY added DESC) = 1""",
+    "runs": """
+        SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
+               config_sha256, r.added FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
+    "metrics": "SELECT * FROM core.metrics SEMI JOIN runs USING (run)",
+    "group_importances": "SELECT * FROM core.importances SEMI JOIN runs USING (run)",
+    "predictions": "SELECT * FROM core.predictions SEMI JOIN runs USING (run)",
+    "contributions": "SELECT * FROM core.contributions SEMI JOIN runs USING (run)",
+    "column_weights": "SELECT * FROM core.column_weights SEMI JOIN runs USING (run)",
+    "label_distributions": "SELECT * FROM core.label_distributions SEMI JOIN runs USING (run)",
     "pins": "SELECT * FROM core.pins",
 }
 """View to its SELECT; later ones read earlier ones."""
 
-internal = frozenset({"gone", "located", "ledger", "feature_names"})
+internal = frozenset({"gone", "located", "ledger", "feature_names", "run_states"})
 
 
 def identifier(name: str) -> str:

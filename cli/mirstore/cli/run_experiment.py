@@ -1,0 +1,112 @@
+"""mirstore run-experiment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mirstore.cli.context import Context
+    from mirstore.core.experiments.cases import Case
+    from mirstore.store import Store
+    from mirstore.store.experiments import Planned
+
+
+def run_experiment(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Experiments of registry.toml; * and ? match several.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value: only these cases, e.g. model=em-banded; repeat it for more keys or values."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List the cases and what each lacks.")] = False,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
+) -> None:
+    """Run the cases of an experiment that are not finished yet.
+
+    A case is found again by everything that went into it: data, folds, features, groups, parameters, seeds. So an
+    interrupted matrix goes on where it stopped, and running it twice computes nothing.
+    """
+    from mirstore.core.experiments.cases import cases
+    from mirstore.core.extraction import default_workers
+    from mirstore.store.experiments import plan
+
+    app: Context = context.obj
+    registry = app.load_registry()
+    chosen = cases(registry, names, only or [])
+    with app.open_store() as store:
+        planned = plan(store, chosen, registry, app.load_plugins())
+        if dry_run:
+            _show_plan(planned, json_output)
+            return
+        outcomes = _run(app, store, planned, jobs or default_workers())
+        _show(app, store, planned, outcomes, json_output)
+    failed = sum(error is not None for _, error in outcomes.values())
+    lacking = [item for item in planned if item.state == "lacking"]
+    for item in lacking:
+        app.say(f"not run: {item.case}: {item.why}")
+    if failed or lacking:
+        app.say(f"{len(planned) - failed - len(lacking)} of {len(planned)} cases are finished")
+        raise typer.Exit(3)
+
+
+def _run(app: Context, store: Store, planned: Sequence[Planned], workers: int) -> dict[Case, tuple[str, str | None]]:
+    """Return run and error per case that ran or was finished."""
+    from mirstore.store.experiments import run
+
+    found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
+    total = sum(item.state == "ready" for item in planned)
+    with app.progress() as progress:
+        for done, outcome in enumerate(run(store, planned, workers=workers), 1):
+            progress(done, total, "cases")
+            found[outcome.planned.case] = outcome.run, outcome.error
+            if outcome.error:
+                app.say(f"failed: {outcome.planned.case}: {outcome.error}")
+    if total > 4:
+        store.compact()
+    return found
+
+
+def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
+    rows = [{**item.case.names(), "state": item.state, "run": item.run, "why": item.why} for item in planned]
+    if json_output:
+        for item, row in zip(planned, rows, strict=True):
+            typer.echo(json.dumps({"experiment": item.case.experiment, **row}))
+        return
+    import polars as pl
+
+    from mirstore.cli.output import show
+
+    varying = [row | {"features": "+".join(row["features"])} for row in rows]
+    frame = pl.DataFrame(varying, infer_schema_length=None)
+    show(
+        frame.select(c for c in frame.columns if not (c in ("run", "why") and frame[c].null_count() == len(frame))),
+        "table",
+    )
+
+
+def _show(
+    app: Context,
+    store: Store,
+    planned: Sequence[Planned],
+    outcomes: dict[Case, tuple[str, str | None]],
+    json_output: bool,
+) -> None:
+    from mirstore.store.runs import summaries
+
+    order = [outcomes[item.case][0] for item in planned if item.case in outcomes]
+    found = summaries(store, order)
+    if json_output:
+        for summary in found:
+            typer.echo(json.dumps(summary))
+    elif found:
+        from mirstore.cli.runs import show_summaries
+
+        show_summaries(found, app.load_registry())
+        experiments = " ".join(dict.fromkeys(summary["experiment"] for summary in found))
+        app.say(f"mirstore report {experiments} --open")

@@ -1,0 +1,105 @@
+"""mirstore runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mirstore.core.registry import Registry
+
+app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove runs of experiments.")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Names = Annotated[list[str], typer.Argument(help="Runs (the first letters do), or experiments.")]
+
+
+@app.command("list")
+def list_runs(
+    context: typer.Context,
+    experiment: Annotated[str | None, typer.Argument(help="Only of this experiment.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List the runs, the latest first, with the metric that decides their task."""
+    from mirstore.store.runs import find, summaries
+
+    with context.obj.open_store() as store:
+        runs = find(store, [experiment] if experiment else [])
+        found = summaries(store, runs["run"].to_list())
+    if json_output:
+        typer.echo(json.dumps(found))
+    elif found:
+        show_summaries(found, context.obj.load_registry())
+    else:
+        typer.echo("no runs yet: mirstore run-experiment NAME")
+
+
+@app.command()
+def show(context: typer.Context, name: Annotated[str, typer.Argument(help="A run.")]) -> None:
+    """Show everything about one run as JSON: what went in, what came out, warnings."""
+    from mirstore.store.runs import everything
+
+    with context.obj.open_store() as store:
+        typer.echo(json.dumps(everything(store, name), indent=1, ensure_ascii=False))
+
+
+@app.command()
+def compare(context: typer.Context, names: Names, json_output: JsonOption = False) -> None:
+    """Compare runs: every metric side by side, with the paired difference to the first and its interval."""
+    import polars as pl
+
+    from mirstore.cli import output
+    from mirstore.store.runs import compare as paired
+
+    with context.obj.open_store() as store:
+        rows = paired(store, names)
+    output.show(pl.DataFrame(rows, infer_schema_length=None), "json" if json_output else "table")
+
+
+@app.command()
+def rm(context: typer.Context, runs: Annotated[list[str], typer.Argument(help="Runs, in full.")]) -> None:
+    """Remove runs; their cases run again the next time."""
+    from mirstore.store.runs import remove
+
+    with context.obj.open_store() as store:
+        remove(store, runs)
+    context.obj.say(f"removed {len(runs)}")
+
+
+def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
+    """Print a table: what tells the cases apart, the deciding metric with its interval, and the shares."""
+    import polars as pl
+
+    from mirstore.cli import output
+
+    rows = []
+    for summary in found:
+        case = summary["case"] | {"features": "+".join(summary["case"]["features"])}
+        task = registry.tasks.get(case["task"])
+        metric = task.metric if task else next(iter(summary["metrics"]), "")
+        value = summary["metrics"].get(metric)
+        shares = sorted(summary["importances"].items(), key=lambda item: -item[1])
+        rows.append(
+            {
+                "run": summary["run"],
+                "experiment": summary["experiment"],
+                **case,
+                "metric": metric,
+                "value": _with_interval(value) if value else summary["state"],
+                "shares": " ".join(f"{group} {share:.2f}" for group, share in shares[:5]),
+                "seconds": None if summary["seconds"] is None else round(summary["seconds"], 1),
+            }
+        )
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    same = [
+        c for c in ("experiment", "task", "features", "grouping", "smoothing", "metric") if frame[c].n_unique() == 1
+    ]
+    typer.echo(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
+    output.show(frame.drop(same), "table")
+
+
+def _with_interval(value: dict[str, Any]) -> str:
+    half = "" if value["high"] is None else f" ± {value['high'] - value['mean']:.3f}"
+    return f"{value['mean']:.4f}{half}"

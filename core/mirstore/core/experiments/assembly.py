@@ -1,0 +1,123 @@
+"""One case of an experiment, assembled: plain data that can go to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
+
+import numpy as np
+import polars as pl
+
+from mirstore.core.components import Examples, Model, Smoother
+from mirstore.core.experiments.splits import Fold
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything that decides the result of a case.
+
+    Attributes
+    ----------
+    examples : Examples
+        All of them, unscaled; a row per track, or per chunk of a track.
+    tracks : tuple of str
+        Names of the n tracks.
+    owners : np.ndarray of int [shape=(rows,)]
+        Number of the track that each row belongs to.
+    folds : tuple of Fold
+        Over the tracks.
+    groups : Mapping
+        Group to its columns.
+    model : Model
+        Not fitted.
+    smoother : Smoother or None
+    smoothing_columns : tuple of str
+        Columns in which the smoother looks for neighbours.
+    seed : int
+        Repetition ``r`` uses ``seed + r``.
+    random_groupings, bootstraps : int
+        Draws for the null distribution and the intervals of the importances.
+    """
+
+    examples: Examples
+    tracks: tuple[str, ...]
+    owners: np.ndarray
+    folds: tuple[Fold, ...]
+    groups: Mapping[str, Sequence[str]]
+    model: Model
+    smoother: Smoother | None = None
+    smoothing_columns: tuple[str, ...] = ()
+    seed: int = 0
+    random_groupings: int = 0
+    bootstraps: int = 0
+
+    def rows_of(self, tracks: np.ndarray) -> np.ndarray:
+        """Return the positions of the rows of some tracks."""
+        return np.flatnonzero(np.isin(self.owners, tracks))
+
+
+@dataclass
+class Result:
+    """What a case gave; each list or frame is a table of the store without its ``run``.
+
+    Attributes
+    ----------
+    metrics : list of dict
+        ``repeat``, ``fold``, ``name``, ``label`` (None for the mean), ``value``.
+    importances : list of dict
+        ``kind`` (``fold``, ``random grouping`` or ``bootstrap``), ``number``, ``measure``, ``label``, ``group``,
+        ``value``.
+    predictions : pl.DataFrame
+        ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``score``.
+    contributions : pl.DataFrame
+        ``track``, ``label``, ``group``, ``value``: of the first repetition, for a track's own and its best labels.
+    label_distributions : pl.DataFrame
+        ``repeat``, ``fold``, ``track``, ``label``, ``value``: what was learned from after smoothing.
+    column_weights : pl.DataFrame
+        ``label``, ``column``, ``value``: of a fit to all examples.
+    notes : list of str
+        Warnings, each once.
+    fit_seconds, seconds : float [s]
+        CPU time inside the components, and of the whole case.
+    """
+
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    importances: list[dict[str, Any]] = field(default_factory=list)
+    predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    contributions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    label_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    column_weights: pl.DataFrame = field(default_factory=pl.DataFrame)
+    notes: list[str] = field(default_factory=list)
+    fit_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+class _Taken(Sequence[np.ndarray]):
+    """Some items of a lazily indexed sequence."""
+
+    def __init__(self, items: Sequence[np.ndarray], positions: np.ndarray) -> None:
+        self.items, self.positions = items, positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(index, slice):
+            return _Taken(self.items, self.positions[index])
+        return self.items[int(self.positions[index])]
+
+
+def take(examples: Examples, positions: np.ndarray) -> Examples:
+    """Return the examples at these positions; tensors stay where they are until they are read."""
+    return replace(
+        examples,
+        table=examples.table[positions],
+        labels=None if examples.labels is None else examples.labels[positions],
+        tensors={name: _Taken(items, positions) for name, items in examples.tensors.items()},
+        units=None if examples.units is None else examples.units[positions],
+    )

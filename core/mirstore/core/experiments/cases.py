@@ -1,0 +1,107 @@
+"""The cases of an experiment: the product of its alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Any
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.registry import ExperimentEntry, Registry
+
+keys = ("task", "features", "grouping", "smoothing", "model")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One combination of names.
+
+    Attributes
+    ----------
+    experiment, task, grouping, smoothing, model : str
+        ``smoothing`` is ``"none"`` for hard labels.
+    features : tuple of str
+        Feature sets.
+    """
+
+    experiment: str
+    task: str
+    features: tuple[str, ...]
+    grouping: str
+    smoothing: str
+    model: str
+
+    def names(self) -> dict[str, Any]:
+        """Return what tells it apart, as plain JSON."""
+        return {key: list(self.features) if key == "features" else getattr(self, key) for key in keys}
+
+    def __str__(self) -> str:
+        return " ".join(f"{key}={self.text(key)}" for key in keys if key != "smoothing" or self.smoothing != "none")
+
+    def text(self, key: str) -> str:
+        """Return one of the names as ``--only`` takes it."""
+        return "+".join(self.features) if key == "features" else str(getattr(self, key))
+
+
+def cases(registry: Registry, patterns: Iterable[str], only: Sequence[str] = ()) -> list[Case]:
+    """Return the cases of all experiments whose name matches.
+
+    Parameters
+    ----------
+    registry : Registry
+    patterns : iterable of str
+        Names, also with ``*`` and ``?``.
+    only : sequence of str
+        ``key=value`` (a name or pattern); a case must satisfy one per key that is given.
+
+    Raises
+    ------
+    UnknownNameError
+        If a pattern or an ``only`` matches nothing.
+    """
+    found = [case for name in _matching(registry, patterns) for case in expand(name, registry.experiments[name])]
+    for key, wanted in _conditions(only).items():
+        kept = [case for case in found if any(fnmatchcase(case.text(key), pattern) for pattern in wanted)]
+        if not kept:
+            raise UnknownNameError(key, ", ".join(wanted), {case.text(key) for case in found})
+        found = kept
+    return found
+
+
+def _matching(registry: Registry, patterns: Iterable[str]) -> list[str]:
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        matches = [name for name in registry.experiments if fnmatchcase(name, pattern)]
+        if not matches:
+            raise UnknownNameError("experiment", pattern, registry.experiments)
+        names |= dict.fromkeys(matches)
+    return list(names)
+
+
+def _conditions(only: Sequence[str]) -> dict[str, list[str]]:
+    conditions: dict[str, list[str]] = {}
+    for condition in only:
+        key, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(f"--only {condition!r}: not of the form key=value", hint=f"keys: {', '.join(keys)}")
+        if key not in keys:
+            raise UnknownNameError("key of --only", key, keys)
+        conditions.setdefault(key, []).append(value)
+    return conditions
+
+
+def expand(name: str, entry: ExperimentEntry) -> list[Case]:
+    """Return the product of an experiment's alternatives, the last key varying fastest."""
+    alternatives = [_alternatives(entry, key) for key in keys]
+    blank = Case(name, "", (), "", "none", "")
+    return [replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives)]
+
+
+def _alternatives(entry: ExperimentEntry, key: str) -> list[Any]:
+    values: list[Any] = getattr(entry.matrix, key) or [getattr(entry, key)]
+    if key == "features":
+        return [tuple([value] if isinstance(value, str) else value or ()) for value in values]
+    default = {"grouping": "all-features", "smoothing": "none"}.get(key)
+    return [default if value is None else value for value in values]

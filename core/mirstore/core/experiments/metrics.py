@@ -1,0 +1,167 @@
+"""How well scores tell labels: accuracy, ROC-AUC, average precision, per label and as a mean, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of one metric; label None is the mean over labels.
+
+    Attributes
+    ----------
+    name : str
+        ``accuracy``, ``balanced_accuracy``, ``recall`` (per label), ``roc_auc``, ``pr_auc``, ``chunk_accuracy``.
+    label : str or None
+    value : float in [0, 1]
+    """
+
+    name: str
+    label: str | None
+    value: float
+
+
+def evaluate(truth: np.ndarray, scores: np.ndarray, classes: Sequence[str], exclusive: bool) -> list[Value]:
+    """Return every metric that applies.
+
+    Parameters
+    ----------
+    truth : np.ndarray [shape=(n, k)]
+        0/1.
+    scores : np.ndarray [shape=(n, k)]
+        Larger means more likely.
+    classes : sequence of str
+        The k names.
+    exclusive : bool
+        Whether each row of ``truth`` has one 1; only then is there an accuracy.
+
+    Returns
+    -------
+    list of Value
+        ROC-AUC and average precision of labels that have both positives and negatives here, and their means
+        (macro average); accuracy, recall per class, and their mean over the classes present (balanced accuracy).
+    """
+    positive = truth > 0
+    found = []
+    for name, metric in (("roc_auc", roc_auc), ("pr_auc", average_precision)):
+        per_label = metric(positive, scores)
+        found += [Value(name, label, float(v)) for label, v in zip(classes, per_label, strict=True) if v == v]
+        if not np.isnan(per_label).all():
+            found.append(Value(name, None, float(np.nanmean(per_label))))
+    if exclusive:
+        right = truth.argmax(axis=1) == scores.argmax(axis=1)
+        recalls = [
+            Value("recall", label, float(right[truth[:, i] > 0].mean()))
+            for i, label in enumerate(classes)
+            if (truth[:, i] > 0).any()
+        ]
+        found += [*recalls, Value("accuracy", None, float(right.mean()))]
+        found.append(Value("balanced_accuracy", None, float(np.mean([value.value for value in recalls]))))
+    return found
+
+
+def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the area under the ROC curve per label, of all labels at once.
+
+    Equal to scikit-learn's, which takes one label at a time: 1 ms each, more than fitting 56 tags takes.
+
+    Parameters
+    ----------
+    positive : np.ndarray of bool [shape=(n, k)]
+    scores : np.ndarray [shape=(n, k)]
+
+    Returns
+    -------
+    np.ndarray [shape=(k,)]
+        In [0, 1]; NaN for a label that has only positives or only negatives here.
+    """
+    from scipy.stats import rankdata
+
+    yes = positive.sum(axis=0)
+    no = len(positive) - yes
+    ranks = np.where(positive, rankdata(scores, axis=0), 0).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(yes * no > 0, (ranks - yes * (yes + 1) / 2) / (yes * no), np.nan)
+
+
+def average_precision(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the average precision per label (area under the precision-recall curve, without interpolation).
+
+    Parameters and result as for `roc_auc`.
+    """
+    found = np.full(positive.shape[1], np.nan)
+    for i in range(positive.shape[1]):
+        order = np.argsort(-scores[:, i], kind="stable")
+        hits, ranked = positive[order, i].cumsum(), scores[order, i]
+        if 0 < hits[-1] < len(hits):
+            last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # equal scores are one threshold
+            gains = np.diff(hits[last], prepend=0)
+            found[i] = (gains * hits[last] / (last + 1)).sum() / hits[-1]
+    return found
+
+
+def vote(scores: np.ndarray, owners: np.ndarray, exclusive: bool) -> np.ndarray:
+    """Return one row of scores per track from those of its chunks.
+
+    Exclusive classes are voted: each chunk gives its class one vote, and the mean score decides between equals. Tags
+    are the mean score.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(chunks, k)]
+        In [0, 1].
+    owners : np.ndarray [shape=(chunks,)] of int
+        Number of the track of each chunk, 0 to n - 1, none left out.
+
+    Returns
+    -------
+    np.ndarray [shape=(n, k)]
+        In [0, 1].
+    """
+    counts = np.bincount(owners)
+    mean = np.zeros((len(counts), scores.shape[1]))
+    np.add.at(mean, owners, scores)
+    mean /= counts[:, None]
+    if not exclusive or (counts == 1).all():
+        return mean
+    votes = np.zeros_like(mean)
+    np.add.at(votes, owners, np.eye(scores.shape[1])[scores.argmax(axis=1)])
+    votes /= counts[:, None]
+    smallest = 1 / (2 * counts.max())  # less than half the smallest difference between two counts
+    return (votes + smallest * mean) / (1 + smallest)
+
+
+def interval(values: Sequence[float], test_share: float, level: float = 0.95) -> tuple[float, float] | None:
+    """Return the t interval of a mean over folds, corrected for their shared training examples.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One per fold and repetition.
+    test_share : float > 0
+        Test examples over training examples of a fold.
+    level : float in (0, 1)
+
+    Returns
+    -------
+    (float, float) or None
+        None with fewer than two values: one fold says nothing about the spread.
+
+    Notes
+    -----
+    Folds share training examples, so that the plain t interval is too short. The variance is taken times
+    ``1/folds + test_share`` instead of ``1/folds`` [#]_.
+
+    .. [#] Nadeau, Bengio: Inference for the generalization error. Machine Learning 52, 2003.
+    """
+    if len(values) < 2:
+        return None
+    from scipy.stats import t
+
+    mean, variance = float(np.mean(values)), float(np.var(values, ddof=1))
+    half = float(t.ppf(0.5 + level / 2, len(values) - 1) * np.sqrt(variance * (1 / len(values) + test_share)))
+    return mean - half, mean + half

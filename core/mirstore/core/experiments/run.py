@@ -1,0 +1,240 @@
+"""Run one case: learn on each training part, predict each test part, measure, explain."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import process_time
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from mirstore.core.components import Examples, Model
+from mirstore.core.errors import UsageError
+from mirstore.core.experiments.assembly import Assembly, Result, take
+from mirstore.core.experiments.metrics import Value, evaluate, vote
+from mirstore.core.experiments.scaling import Scaling
+from mirstore.core.experiments.splits import Fold
+
+T = TypeVar("T")
+explained_labels = 3  # per track: its own labels, and so many of those that the model thinks likely
+
+
+def run_case(case: Assembly) -> Result:
+    """Run a case.
+
+    Raises
+    ------
+    UsageError
+        If the assembly makes no sense, e.g. smoothing of tags.
+    Exception
+        Whatever a component raises: the caller records it as this case's failure.
+    """
+    if case.smoother is not None and not case.examples.exclusive:
+        raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
+    run = _Run(case, Result())
+    begun = process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for fold in case.folds:
+            run.fold(fold)
+        run.whole()
+    run.result.notes = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
+    run.result.seconds = process_time() - begun
+    run.collect()
+    return run.result
+
+
+@dataclass
+class _Run:
+    case: Assembly
+    result: Result
+
+    def __post_init__(self) -> None:
+        self.columns = [column for members in self.case.groups.values() for column in members]
+        self.frames: dict[str, list[pl.DataFrame]] = {}
+
+    def fold(self, fold: Fold) -> None:
+        """Learn from the training tracks, predict the test tracks."""
+        case, seed = self.case, self.case.seed + fold.repeat
+        rows, test_rows = case.rows_of(fold.train), case.rows_of(fold.test)
+        train, test = self._scaled(rows, test_rows)
+        train = self._smoothed(train, rows, fold, seed)
+        model = self._timed(lambda: _fresh(case.model).fit(train, case.groups, seed))
+        scores = self._timed(lambda: _checked(model, replace(test, labels=None)))
+        owners = np.searchsorted(fold.test, case.owners[test_rows])
+        voted = vote(scores, owners, case.examples.exclusive)
+        truth = self._truth(fold.test)
+        self._measure(fold, truth, voted, test.labels, scores)
+        self._add("predictions", self._predictions(fold, truth, voted))
+        number = fold.repeat * (1 + max(f.number for f in case.folds)) + fold.number
+        self._importances(model, "fold", number)
+        if fold.repeat == 0:
+            parts = self._timed(lambda: model.contributions(replace(test, labels=None)))
+            if parts is not None:
+                self._add("contributions", self._explain(fold.test, truth, voted, _means(parts, owners)))
+
+    def whole(self) -> None:
+        """Fit to all examples, for what describes the model and not its success."""
+        case = self.case
+        everything, _ = self._scaled(np.arange(len(case.owners)), np.arange(0))
+        model = self._timed(lambda: _fresh(case.model).fit(everything, case.groups, case.seed))
+        self._importances(model, "whole", 0)
+        weights = model.column_weights()
+        if weights is not None:
+            self._add("column_weights", self._weights(np.asarray(weights)))
+        if case.random_groupings and len(case.groups) > 1:
+            groupings = list(random_groupings(case.groups, case.random_groupings, case.seed))
+            draws = self._timed(lambda: model.importances_of_groupings(everything, groupings, case.seed))
+            self._shares("random grouping", draws or ())
+        if case.bootstraps:
+            resampled = self._timed(
+                lambda: model.bootstrap_importances(everything, case.groups, case.bootstraps, case.seed)
+            )
+            self._shares("bootstrap", resampled or ())
+
+    def collect(self) -> None:
+        """Put the pieces of the folds together."""
+        for name, frames in self.frames.items():
+            setattr(self.result, name, pl.concat(frames))
+
+    def _scaled(self, train: np.ndarray, test: np.ndarray) -> tuple[Examples, Examples]:
+        learned, other = take(self.case.examples, train), take(self.case.examples, test)
+        table = learned.table.select(self.columns)
+        scaling = Scaling.fit(table)
+        return (
+            replace(learned, table=scaling.apply(table)),
+            replace(other, table=scaling.apply(other.table.select(self.columns))),
+        )
+
+    def _smoothed(self, train: Examples, rows: np.ndarray, fold: Fold, seed: int) -> Examples:
+        """Replace the training labels by distributions; test labels stay as they are."""
+        smoother = self.case.smoother
+        if smoother is None:
+            return train
+        raw = self.case.examples.table[rows].select(self.case.smoothing_columns)
+        X = Scaling.fit(raw).apply(raw).to_numpy()
+        assert train.labels is not None
+        smooth = self._timed(lambda: smoother.smooth(X, np.asarray(train.labels), seed))
+        per_track = _means(np.asarray(smooth), np.searchsorted(fold.train, self.case.owners[rows]))
+        self._add("label_distributions", self._long(fold, fold.train, {"value": per_track}))
+        return replace(train, labels=smooth)
+
+    def _truth(self, tracks: np.ndarray) -> np.ndarray:
+        _, first = np.unique(self.case.owners, return_index=True)
+        assert self.case.examples.labels is not None
+        return np.asarray(self.case.examples.labels[first[tracks]])
+
+    def _measure(
+        self, fold: Fold, truth: np.ndarray, voted: np.ndarray, chunk_truth: np.ndarray | None, chunks: np.ndarray
+    ) -> None:
+        classes, exclusive = self.case.examples.classes, self.case.examples.exclusive
+        values = evaluate(truth, voted, classes, exclusive)
+        if len(chunks) > len(voted) and exclusive and chunk_truth is not None:
+            right = chunk_truth.argmax(axis=1) == chunks.argmax(axis=1)
+            values.append(Value("chunk_accuracy", None, float(right.mean())))
+        where = {"repeat": fold.repeat, "fold": fold.number}
+        self.result.metrics += [{**where, **vars(value)} for value in values]
+
+    def _predictions(self, fold: Fold, truth: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+        return self._long(fold, fold.test, {"truth": truth, "score": scores.astype(np.float32)})
+
+    def _long(self, fold: Fold, tracks: np.ndarray, values: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        classes = self.case.examples.classes
+        names = np.array(self.case.tracks, dtype=object)[tracks]
+        return pl.DataFrame(
+            {
+                "repeat": np.full(len(tracks) * len(classes), fold.repeat, np.int32),
+                "fold": np.full(len(tracks) * len(classes), fold.number, np.int32),
+                "track": pl.Series(np.repeat(names, len(classes)), dtype=pl.String),
+                "label": pl.Series(list(classes) * len(tracks), dtype=pl.String),
+                **{name: array.ravel() for name, array in values.items()},
+            }
+        )
+
+    def _explain(self, tracks: np.ndarray, truth: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> pl.DataFrame:
+        """Keep the contributions that somebody will ask for: a track's own labels and the likeliest."""
+        likely = np.argsort(np.argsort(-scores, axis=1), axis=1) < explained_labels
+        row, label = np.nonzero((truth > 0) | likely)
+        groups, classes = list(self.case.groups), self.case.examples.classes
+        return pl.DataFrame(
+            {
+                "track": [self.case.tracks[tracks[i]] for i in row for _ in groups],
+                "label": [classes[i] for i in label for _ in groups],
+                "group": groups * len(row),
+                "value": parts[row, label].astype(np.float32).ravel(),
+            }
+        )
+
+    def _weights(self, weights: np.ndarray) -> pl.DataFrame:
+        classes = self.case.examples.classes
+        return pl.DataFrame(
+            {
+                "label": [label for label in classes for _ in self.columns],
+                "column": self.columns * len(classes),
+                "value": weights.astype(np.float32).ravel(),
+            }
+        )
+
+    def _importances(self, model: Model, kind: str, number: int) -> None:
+        self._shares(kind, [model.group_importances()], number)
+        self.result.importances += [{"kind": kind, "number": number, **vars(item)} for item in model.importances()]
+
+    def _shares(self, kind: str, draws: Sequence[Mapping[str, float]], first: int = 0) -> None:
+        self.result.importances += [
+            {"kind": kind, "number": number, "measure": "share", "label": None, "group": group, "value": float(value)}
+            for number, draw in enumerate(draws, first)
+            for group, value in draw.items()
+        ]
+
+    def _add(self, name: str, frame: pl.DataFrame) -> None:
+        self.frames.setdefault(name, []).append(frame)
+
+    def _timed(self, call: Callable[[], T]) -> T:
+        begun = process_time()
+        try:
+            return call()
+        finally:
+            self.result.fit_seconds += process_time() - begun
+
+
+def _fresh(model: Model) -> Model:
+    """Return the same component without anything learned."""
+    return replace(model)
+
+
+def _checked(model: Model, examples: Examples) -> np.ndarray:
+    """Return a model's scores if they are what it promised.
+
+    Raises
+    ------
+    ValueError
+        If their shape is wrong or they are not finite numbers in [0, 1].
+    """
+    scores = np.asarray(model.predict_proba(examples), dtype=np.float64)
+    expected = (examples.table.height, len(examples.classes))
+    if scores.shape != expected:
+        raise ValueError(f"{model.name}.predict_proba gave shape {scores.shape}, expected {expected}")
+    if not np.isfinite(scores).all() or scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
+        raise ValueError(f"{model.name}.predict_proba gave scores that are not finite numbers in [0, 1]")
+    return scores
+
+
+def _means(values: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Return the mean over the chunks of each track [shape=(tracks, ...)]."""
+    counts = np.bincount(owners)
+    total = np.zeros((len(counts), *values.shape[1:]))
+    np.add.at(total, owners, values)
+    return total / counts.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def random_groupings(groups: Mapping[str, Any], draws: int, seed: int) -> Iterator[dict[str, list[str]]]:
+    """Yield groupings with the same names and sizes, and columns dealt out at random."""
+    rng = np.random.default_rng(seed)
+    columns = [column for members in groups.values() for column in members]
+    ends = np.cumsum([len(members) for members in groups.values()])[:-1]
+    for _ in range(draws):
+        parts = np.split(rng.permutation(len(columns)), ends)
+        yield {name: [columns[i] for i in part] for name, part in zip(groups, parts, strict=True)}

@@ -1,0 +1,43 @@
+"""Scaling and imputing, fitted on training examples only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation of each column in the training part.
+
+    What is missing, or infinite, becomes the training mean. A column that is constant or missing in training is 0
+    everywhere: it cannot have been learned from.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def fit(cls, table: pl.DataFrame) -> Scaling:
+        """Learn from training examples."""
+        X = _finite(table)
+        known = ~np.isnan(X)
+        counts = known.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(counts > 0, np.where(known, X, 0).sum(axis=0) / counts, 0.0)
+            variance = np.where(counts > 0, (np.where(known, X - mean, 0) ** 2).sum(axis=0) / counts, 0.0)
+        deviation = np.sqrt(variance)
+        # Sums of equal numbers leave a deviation of some rounding errors.
+        return cls(mean, np.where(deviation > 10 * np.finfo(float).eps * np.abs(mean), deviation, np.inf))
+
+    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the table with mean 0 and deviation 1, as measured in training, and nothing missing."""
+        X = np.nan_to_num((_finite(table) - self.mean) / self.deviation, nan=0.0)
+        return pl.DataFrame(X, schema=table.columns) if table.width else table
+
+
+def _finite(table: pl.DataFrame) -> np.ndarray:
+    X = table.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64)
+    return np.where(np.isfinite(X), X, np.nan)

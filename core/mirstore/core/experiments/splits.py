@@ -1,0 +1,171 @@
+"""Which examples are learned from and which are predicted: folds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirstore.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mirstore.core.registry import TaskEntry
+
+protocols = ("grouped", "stratified", "modulo", "holdout")
+"""How folds can be made; any other ``split`` is the name of a published one."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training part and one test part.
+
+    Attributes
+    ----------
+    repeat, number : int
+        Which repetition, and which fold of it, from 0.
+    train, test : np.ndarray of int
+        Positions of the examples, sorted; no position stands in both.
+    """
+
+    repeat: int
+    number: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+def make_folds(
+    task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusive: bool, units: Sequence[str], repeats: int
+) -> list[Fold]:
+    """Return the folds of a task.
+
+    Parameters
+    ----------
+    task : TaskEntry
+        ``grouped`` keeps the units whole (stratified where classes are exclusive), ``stratified`` ignores them,
+        ``modulo`` takes the number in the unit's name modulo the number of folds, ``holdout`` draws one test part of
+        20 %.
+    labels : np.ndarray [shape=(n, k)]
+        0/1.
+    classes : sequence of str
+        The k names.
+    exclusive : bool
+        Whether every example has exactly one class.
+    units : sequence of str
+        What must stay together, the artist by default; one per example.
+    repeats : int > 0
+        Repetition ``r`` uses the task's seed + ``r``.
+
+    Raises
+    ------
+    UsageError
+        If there is one class only, a class or the number of units is smaller than the number of folds, or a fold
+        would be empty.
+    """
+    _check(task, labels, classes, exclusive, units)
+    folds = [
+        Fold(repeat, number, np.sort(train), np.sort(test))
+        for repeat in range(repeats)
+        for number, (train, test) in enumerate(_splits(task, labels, exclusive, units, task.seed + repeat))
+    ]
+    for fold in folds:
+        if not len(fold.train) or not len(fold.test):
+            raise UsageError(f"fold {fold.number} has {len(fold.train)} training and {len(fold.test)} test tracks")
+    return folds
+
+
+def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusive: bool, units: Sequence[str]) -> None:
+    sizes = (labels > 0).sum(axis=0)
+    if exclusive and len(classes) < 2:
+        raise UsageError("only one class: there is nothing to tell apart", hint="choose another label set")
+    if task.split == "holdout":
+        return
+    if len(units) < task.folds:
+        raise UsageError(f"{len(units)} labelled tracks with these features are too few for {task.folds} folds")
+    if task.split == "grouped" and len(set(units)) < task.folds:
+        raise UsageError(
+            f"{len(set(units))} {task.group_by or 'artist'}s are too few for {task.folds} folds",
+            hint='fewer folds, or split = "stratified" where leakage does not matter',
+        )
+    if exclusive and task.split in ("grouped", "stratified"):
+        for name, size in zip(classes, sizes, strict=True):
+            if size < task.folds:
+                raise UsageError(
+                    f"class {name!r} has {size} tracks, fewer than the {task.folds} folds",
+                    hint="fewer folds, or leave the class out: classes = [...] in the task",
+                )
+
+
+def _splits(
+    task: TaskEntry, labels: np.ndarray, exclusive: bool, units: Sequence[str], seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    from sklearn import model_selection as ms
+
+    classes = labels.argmax(axis=1) if exclusive else None
+    if task.split == "modulo":
+        numbers = np.array([_number(unit) % task.folds for unit in units])
+        yield from ((np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(task.folds))
+    elif task.split == "holdout":
+        if task.group_by in (None, "track"):
+            train, test = ms.train_test_split(np.arange(len(units)), train_size=0.8, random_state=seed)
+            yield train, test
+        else:
+            yield from ms.GroupShuffleSplit(1, train_size=0.8, random_state=seed).split(labels, classes, units)
+    elif task.split == "stratified" and exclusive:
+        yield from ms.StratifiedKFold(task.folds, shuffle=True, random_state=seed).split(labels, classes)
+    elif task.split == "stratified":
+        yield from ms.KFold(task.folds, shuffle=True, random_state=seed).split(labels)
+    elif exclusive:
+        yield from ms.StratifiedGroupKFold(task.folds, shuffle=True, random_state=seed).split(labels, classes, units)
+    else:
+        yield from ms.GroupKFold(task.folds, shuffle=True, random_state=seed).split(labels, groups=units)
+
+
+def _number(name: str) -> int:
+    digits = re.findall(r"\d+", name)
+    if not digits:
+        raise UsageError(f'split "modulo" needs a number in every name, {name!r} has none', hint='split = "grouped"')
+    return int(digits[-1])
+
+
+def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list[Fold]:
+    """Return the folds of a published split.
+
+    Parameters
+    ----------
+    parts : sequence of (position, fold, part)
+        ``train`` and ``validation`` are learned from, ``test`` is predicted. With test parts only, every fold is
+        learned from all the others.
+
+    Raises
+    ------
+    UsageError
+        If there is no test part, or nothing to learn from.
+    """
+    numbers = sorted({fold for _, fold, _ in parts})
+    only_tests = {part for _, _, part in parts} == {"test"}
+    folds = []
+    for fold in numbers:
+        test = [position for position, f, part in parts if f == fold and part == "test"]
+        train = [
+            position
+            for position, f, part in parts
+            if (f != fold if only_tests else f == fold and part in ("train", "validation"))
+        ]
+        if not train or not test:
+            raise UsageError(
+                f"fold {fold} of the published split has {len(train)} training and {len(test)} test tracks"
+            )
+        folds.append((np.array(sorted(train)), np.array(sorted(test))))
+    return [Fold(repeat, n, train, test) for repeat in range(repeats) for n, (train, test) in enumerate(folds)]
+
+
+def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:
+    """Return the values (artists, albums) that stand in the training and the test part of one fold."""
+    leaked: set[str] = set()
+    for fold in folds:
+        train = {values[position] for position in fold.train}
+        leaked |= {value for position in fold.test if (value := values[position]) is not None and value in train}
+    return sorted(leaked)

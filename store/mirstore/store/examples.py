@@ -1,0 +1,273 @@
+"""What a task and its features are in a store: labelled examples, folds, and what leaks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from mirstore.core.components import Examples
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.experiments.splits import Fold, make_folds, protocols, published_folds, shared_between
+from mirstore.core.registry import TaskEntry
+from mirstore.store.query import session
+from mirstore.store.store import Store
+
+
+@dataclass
+class TaskExamples:
+    """The labelled tracks of a task that have all features asked for.
+
+    Attributes
+    ----------
+    tracks : pl.DataFrame
+        ``track``, ``title``, ``artist``, ``album``, ``path``, ``duration``, ``dataset``, in the dataset's order.
+    labels : np.ndarray [shape=(tracks, k)]
+        0/1.
+    classes : tuple of str
+        Sorted.
+    table : pl.DataFrame
+        Scalars, columns ``featureset.column``; a row per track, or per chunk.
+    tensors : dict
+        Tensor column to a sequence of arrays, one per row.
+    owners : np.ndarray of int
+        Track number of each row.
+    left_out : dict
+        Reason to number of labelled tracks.
+    """
+
+    task: TaskEntry
+    tracks: pl.DataFrame
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    table: pl.DataFrame
+    tensors: dict[str, Sequence[np.ndarray]]
+    owners: np.ndarray
+    published: list[tuple[int, int, str]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether each track has exactly one class."""
+        return bool(((self.labels > 0).sum(axis=1) == 1).all())
+
+    @property
+    def group_by(self) -> str:
+        """What is kept together: as the task says, or the artist if any is known, or the track."""
+        known = self.tracks["artist"].null_count() < self.tracks.height
+        return self.task.group_by or ("artist" if known else "track")
+
+    @cached_property
+    def units(self) -> list[str]:
+        """Name of what each track must stay together with; a track without artist stands for itself."""
+        if self.group_by == "track":
+            return self.tracks["track"].to_list()
+        return self.tracks.select(pl.coalesce(self.group_by, "track")).to_series().to_list()
+
+    def examples(self) -> Examples:
+        """Return them as a model sees them."""
+        units = np.array(self.units, dtype=object)[self.owners]
+        return Examples(self.table, self.classes, self.labels[self.owners], self.tensors, self.exclusive, units)
+
+    def folds(self, repeats: int) -> list[Fold]:
+        """Return the folds that the task asks for."""
+        if self.task.evaluate_on:
+            here = (self.tracks["dataset"] == self.task.dataset).to_numpy()
+            parts = np.flatnonzero(here), np.flatnonzero(~here)
+            return [Fold(repeat, 0, *parts) for repeat in range(repeats)]
+        if self.task.split not in protocols:
+            return published_folds(self.published, repeats)
+        task = self.task
+        if task.split == "grouped" and self.group_by == "track":
+            task = task.model_copy(update={"split": "stratified"})  # nothing to keep together
+        return make_folds(task, self.labels, self.classes, self.exclusive, self.units, repeats)
+
+    def leakage(self, folds: Sequence[Fold]) -> list[dict[str, Any]]:
+        """Return how many artists and albums stand on both sides of a fold, whether or not it was grouped."""
+        found = []
+        for kind in ("artist", "album", "audio"):
+            values = self.tracks["track" if kind == "audio" else kind].to_list()
+            shared = shared_between(folds, values)
+            known = any(value is not None for value in values)
+            found.append(
+                {"kind": kind, "known": known, "shared": len(shared), "examples": ", ".join(shared[:3]) or None}
+            )
+        return found
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of everything here that can change a result."""
+        digest = hashlib.sha256()
+        for array in (self.labels, self.owners):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for text in (self.classes, self.units, self.tracks["track"].to_list(), self.published, self.table.columns):
+            digest.update(repr(text).encode())
+        digest.update(self.table.cast(pl.Float64).fill_null(np.nan).to_numpy().tobytes())
+        for name, items in sorted(self.tensors.items()):
+            digest.update(repr((name, getattr(items, "references", len(items)))).encode())
+        return digest.hexdigest()
+
+
+def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExamples:
+    """Read the examples of a task.
+
+    Raises
+    ------
+    UnknownNameError
+        If the dataset, label set, split or a feature set is not in the store.
+    UsageError
+        If no labelled track has all features, or a label of the task is on no track.
+    """
+    with session(store, "4GB") as connection:  # the views say what is current: an own query would say it twice
+        tracks = _members(store, task, connection)
+        labelled = _labels(task, connection)
+        published = _published(task, connection)
+    table, tensors = _features(store, features)
+    have = table.select("track").unique()
+    chosen = tracks.filter(pl.col("track").is_in(labelled["track"].implode()))
+    left_out = {"no label": tracks.height - chosen.height}
+    complete = chosen.join(have, on="track", how="semi", maintain_order="left")
+    left_out["no features"] = chosen.height - complete.height
+    if complete.is_empty():
+        raise UsageError(
+            f"no labelled track of {task.dataset!r} has features {', '.join(features)}",
+            hint=f"mirstore ingest … --dataset {task.dataset} --features {','.join(features)}",
+        )
+    rows = (
+        complete.with_row_index("_owner")
+        .select("track", "_owner")
+        .join(table, on="track", how="inner", maintain_order="left_right")
+    )
+    labels, classes = _matrix(complete, labelled)
+    return TaskExamples(
+        task,
+        complete,
+        labels,
+        classes,
+        rows.select(column for column in table.columns if column not in ("track", "start", *tensors)),
+        {name: make(rows) for name, make in tensors.items()},
+        rows["_owner"].to_numpy().astype(np.int64),
+        _at(complete, published),
+        {why: count for why, count in left_out.items() if count},
+    )
+
+
+def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
+    for dataset in _datasets(task):
+        if dataset not in known:
+            raise UnknownNameError("dataset", dataset, known)
+    # What stands in both datasets is learned from, and not tested.
+    return _ask(
+        connection,
+        f"""SELECT i.track, i.title, i.artist, i.album, t.path, t.duration, i.dataset
+        FROM items i JOIN tracks t USING (track) WHERE i.dataset IN {_quoted(_datasets(task))}
+        QUALIFY row_number() OVER (PARTITION BY i.track ORDER BY i.dataset <> {_quoted([task.dataset])}) = 1
+        ORDER BY i.dataset <> {_quoted([task.dataset])}, i.position NULLS LAST, t.path, i.track""",
+    )
+
+
+def _datasets(task: TaskEntry) -> list[str]:
+    return [task.dataset, *([task.evaluate_on] if task.evaluate_on else [])]
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in names) + ")"
+
+
+def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    wanted = _quoted(_datasets(task))
+    frame = _ask(connection, f"SELECT * FROM labels WHERE value > 0 AND dataset IN {wanted}")
+    here = pl.col("dataset") == task.dataset
+    known = set(frame.filter(here)["label_set"])
+    if task.labels not in known:
+        raise UnknownNameError(f"label set of {task.dataset!r}:", task.labels, known)
+    frame = frame.filter(pl.col("label_set") == task.labels)
+    if task.label_map:
+        mapped = pl.col("label").replace(task.label_map)
+        frame = frame.with_columns(pl.when(here).then("label").otherwise(mapped).alias("label"))
+    classes = set(frame.filter(here)["label"])
+    for label in (*task.classes, *task.label_map.values()):
+        if label not in classes:
+            raise UnknownNameError(f"label of {task.dataset!r}:", label, classes)
+    return frame.filter(pl.col("label").is_in(task.classes or sorted(classes)))
+
+
+def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    found = tracks.with_row_index("row").select("row", "track").join(labelled, on="track")
+    classes = tuple(sorted(found["label"].unique()))
+    number = {label: i for i, label in enumerate(classes)}
+    labels = np.zeros((tracks.height, len(classes)))
+    labels[found["row"].to_numpy(), [number[label] for label in found["label"]]] = 1.0
+    return labels, classes
+
+
+def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the feature sets side by side, columns qualified, and how to read their tensors."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"features {twice[0]!r} are named twice")
+    bases = Counter(name.partition("@")[0] for name in names)
+    if several := [name for name, count in bases.items() if count > 1]:
+        raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
+    wide: pl.DataFrame | None = None
+    tensors: dict[str, Any] = {}
+    for name in names:
+        base = name.partition("@")[0]
+        frame = store.features(name)
+        values = [column for column in frame.columns if column not in ("track", "start", "end")]
+        frame = frame.select(c for c in frame.columns if c != "end").rename({c: f"{base}.{c}" for c in values})
+        for column in values:
+            kind = frame.schema[f"{base}.{column}"]
+            if isinstance(kind, pl.Struct):
+                folder = store.path / "tensors" / store.resolve(name)
+                tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
+            elif not (kind.is_numeric() or kind == pl.Boolean):
+                frame = frame.drop(f"{base}.{column}")  # text and lists describe, models count
+        shared = (
+            ["track", "start"]
+            if wide is not None and "start" in wide.columns and "start" in frame.columns
+            else ["track"]
+        )
+        wide = frame if wide is None else wide.join(frame, on=shared, how="inner")
+    if wide is None:
+        raise UsageError("no features chosen")
+    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+
+
+def _reader(folder: Any, column: str) -> Any:
+    from mirstore.store.tensors import TensorReader
+
+    def make(rows: pl.DataFrame) -> TensorReader:
+        starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
+        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts)
+
+    return make
+
+
+def _published(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame | None:
+    if task.split in protocols or task.evaluate_on:
+        return None
+    splits = _ask(connection, f"SELECT * FROM splits WHERE dataset IN {_quoted([task.dataset])}")
+    known = set(splits["split"])
+    if task.split not in known:
+        raise UnknownNameError(f"split of {task.dataset!r}:", task.split, {*known, *protocols})
+    return splits.filter(pl.col("split") == task.split)
+
+
+def _at(tracks: pl.DataFrame, splits: pl.DataFrame | None) -> list[tuple[int, int, str]]:
+    """Return position, fold and part of each track that the published split names."""
+    if splits is None:
+        return []
+    rows = tracks.with_row_index("row").select("row", "track").join(splits, on="track")
+    return sorted((row, fold or 0, part) for row, fold, part in rows.select("row", "fold", "part").iter_rows())
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    return pl.DataFrame(connection.execute(query).to_arrow_table())
