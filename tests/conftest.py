@@ -7,8 +7,12 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+hypothesis.settings.register_profile("mirstore", deadline=None)  # the first example imports scikit-learn
+hypothesis.settings.load_profile("mirstore")
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     ingest,
     init,
     plugins,
+    report,
     run_experiment,
     runs,
     sql,
@@ -79,6 +80,7 @@ app.command()(ingest.ingest)
 app.command()(status.status)
 app.command()(sql.sql)
 app.command("run-experiment")(run_experiment.run_experiment)
+app.command()(report.report)
 app.command()(export.export)
 app.command()(gc.gc)
 app.command()(doctor.doctor)

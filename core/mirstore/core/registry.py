@@ -267,4 +267,4 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> bool:
-    return bool(get_close_matches(name, list(known), n=1, cutoff=0.85))
+    return bool(get_close_matches(name, list(known), n=1, cutoff=0.8))

@@ -211,8 +211,6 @@ def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, t
 
 def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Return the feature sets side by side, columns qualified, and how to read their tensors."""
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UsageError(f"features {twice[0]!r} are named twice")
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")

@@ -130,7 +130,15 @@ class _Planner:
             self._health[data.sha256] = describe(data)
         planned.details = {
             **self._health[data.sha256],
-            "task": {**task.model_dump(), "name": case.task, "exclusive": data.exclusive, "group_by": data.group_by},
+            "question": entry.question,
+            "cite": entry.cite,
+            "task": {
+                **task.model_dump(),
+                "name": case.task,
+                "exclusive": data.exclusive,
+                "group_by": data.group_by,
+                "runs": entry.runs,
+            },
             "folds": [{"run": f.repeat, "fold": f.number, "train": len(f.train), "test": len(f.test)} for f in folds],
             "leakage": data.leakage(folds),
             "groups": {name: list(members) for name, members in groups.columns.items()},

@@ -89,6 +89,14 @@ def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusiv
             f"{len(set(units))} {task.group_by or 'artist'}s are too few for {task.folds} folds",
             hint='fewer folds, or split = "stratified" where leakage does not matter',
         )
+    if exclusive and task.split == "grouped":
+        for name, members in zip(classes, labels.T, strict=True):
+            owners = {unit for unit, member in zip(units, members, strict=True) if member}
+            if len(owners) < 2:
+                raise UsageError(
+                    f"all tracks of class {name!r} are by one {task.group_by or 'artist'}: no fold can learn and test it",
+                    hint='leave it out: classes = [...] in the task; or split = "stratified", which leaks',
+                )
     if exclusive and task.split in ("grouped", "stratified"):
         for name, size in zip(classes, sizes, strict=True):
             if size < task.folds:

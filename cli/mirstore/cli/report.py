@@ -1,0 +1,61 @@
+"""mirstore report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mirstore.cli.context import Context
+
+
+def report(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Runs (the first letters do), or experiments.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="HTML file.  [default: EXPERIMENT.html]", dir_okay=False),
+    ] = None,
+    embed_audio: Annotated[
+        int, typer.Option(min=0, help="Put ten seconds of audio of so many tracks per case into the page.")
+    ] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead.")] = False,
+) -> None:
+    """Write what runs found as one HTML page that needs no network, and the same as JSON beside it.
+
+    Runs of several tasks give one page per task.
+    """
+    from mirstore.store.report import collect
+
+    app: Context = context.obj
+    with app.open_store() as store:
+        reports = collect(store, names, clips=embed_audio)
+    if json_output:
+        typer.echo(json.dumps(reports, ensure_ascii=False))
+        return
+    for content in reports:
+        path = _path(output, content, several=len(reports) > 1)
+        _write(content, path)
+        typer.echo(str(path))
+        if open_page:
+            typer.launch(path.absolute().as_uri())
+
+
+def _path(output: Path | None, content: dict[str, Any], *, several: bool) -> Path:
+    path = output or Path(content["experiment"].replace(", ", "-").replace("/", "-") + ".html")
+    return path.with_stem(f"{path.stem}-{content['task']['name']}") if several else path
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    from mirstore.cli.page import render
+    from mirstore.core.errors import MirstoreError
+
+    try:
+        path.write_text(render(content), encoding="utf-8")
+        path.with_suffix(".json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise MirstoreError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None

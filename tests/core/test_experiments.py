@@ -1,0 +1,237 @@
+"""Cases, folds, metrics, scaling and groups of an experiment, without a store."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mirstore.core.errors import ConfigError, UnknownNameError, UsageError
+from mirstore.core.experiments.cases import cases, expand
+from mirstore.core.experiments.grouping import written_by_hand
+from mirstore.core.experiments.metrics import average_precision, evaluate, interval, roc_auc, vote
+from mirstore.core.experiments.run import random_groupings
+from mirstore.core.experiments.scaling import Scaling
+from mirstore.core.experiments.splits import make_folds, published_folds, shared_between
+from mirstore.core.registry import ExperimentEntry, Registry, TaskEntry
+
+rng = np.random.default_rng(440)
+
+
+def task(**values):
+    return TaskEntry(**{"dataset": "d", "labels": "genre", "metric": "accuracy"} | values)
+
+
+def registry(**experiments):
+    return Registry.model_validate({"schema": 1, "experiments": experiments})
+
+
+# Cases
+
+
+def test_the_cases_are_the_product_of_all_alternatives():
+    entry = ExperimentEntry.model_validate(
+        {
+            "task": "t",
+            "model": "m",
+            "matrix": {"features": [["a", "b"], "c"], "grouping": ["x", "y", "z"], "smoothing": ["none", "knn"]},
+        }
+    )
+    found = expand("e", entry)
+    assert len(found) == len(set(found)) == 12
+    assert str(found[0]) == "task=t features=a+b grouping=x model=m"
+    assert found[-1].features == ("c",)
+
+
+def test_only_keeps_cases_that_satisfy_one_condition_per_key():
+    entry = {"task": "t", "features": ["a"], "matrix": {"model": ["em", "em-slow", "xgb"], "grouping": ["x", "y"]}}
+    found = cases(registry(e=entry), ["e*"], ["model=em*", "grouping=y"])
+    assert [(case.model, case.grouping) for case in found] == [("em", "y"), ("em-slow", "y")]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "only", "error", "message"),
+    [
+        (["f*"], [], UnknownNameError, "unknown experiment 'f\\*'"),
+        (["e"], ["model=nope"], UnknownNameError, "unknown model 'nope'"),
+        (["e"], ["modl=em"], UnknownNameError, "unknown key of --only 'modl'"),
+        (["e"], ["model"], UsageError, "not of the form key=value"),
+    ],
+)
+def test_what_matches_nothing_is_an_error(patterns, only, error, message):
+    entry = {"task": "t", "features": ["a"], "model": "em"}
+    with pytest.raises(error, match=message):
+        cases(registry(e=entry), patterns, only)
+
+
+# Folds
+
+
+@given(
+    st.sampled_from(["grouped", "stratified", "modulo", "holdout"]), st.booleans(), st.integers(2, 5), st.integers(0, 3)
+)
+def test_folds_share_nothing_and_cover_every_track(split, exclusive, number, seed):
+    n = 60
+    units = [f"artist {i % 20}" for i in range(n)]
+    labels = np.eye(3)[np.arange(n) % 3] if exclusive else (rng.random((n, 3)) < 0.5).astype(float)
+    folds = make_folds(task(split=split, folds=number, seed=seed), labels, "abc", exclusive, units, 2)
+    for fold in folds:
+        assert not set(fold.train) & set(fold.test)
+        assert (np.diff(fold.train) > 0).all()
+        assert len(fold.train) + len(fold.test) == n
+    if split != "holdout":
+        for repeat in (0, 1):
+            tested = np.concatenate([fold.test for fold in folds if fold.repeat == repeat])
+            assert sorted(tested) == list(range(n))
+    if split in ("grouped", "modulo"):
+        assert shared_between(folds, units) == []
+
+
+def test_modulo_takes_the_number_in_the_name():
+    units = [f"artist_{i:06}" for i in range(10)]
+    folds = make_folds(task(split="modulo"), np.ones((10, 1)), "a", False, units, 1)
+    assert [list(fold.test) for fold in folds] == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "units", "message"),
+    [
+        ({}, np.ones((9, 1)), list("abcdefghi"), "only one class"),
+        ({}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' are by one artist"),
+        ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 tracks, fewer"),
+        ({}, np.eye(2)[[0, 1] * 4], list("aabbccaa"), "3 artists are too few for 5 folds"),
+        ({"split": "stratified"}, np.eye(2)[[0, 1]], list("ab"), "2 labelled tracks"),
+        ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], list("abcdefgh"), "needs a number in every name"),
+        ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], ["a 5"] * 8, "0 training and 8 test tracks"),
+    ],
+)
+def test_folds_that_cannot_be_made_say_why(values, labels, units, message):
+    with pytest.raises(UsageError, match=message):
+        make_folds(task(**values), labels, "pq"[: labels.shape[1]], True, units, 1)
+
+
+def test_published_folds_learn_from_train_and_validation():
+    (fold,) = published_folds([(0, 0, "train"), (1, 0, "validation"), (2, 0, "test")], 1)
+    assert (list(fold.train), list(fold.test)) == ([0, 1], [2])
+
+
+def test_a_published_split_of_test_parts_only_learns_from_the_other_folds():
+    folds = published_folds([(0, 1, "test"), (1, 2, "test"), (2, 2, "test")], 2)
+    assert [(fold.repeat, list(fold.train), list(fold.test)) for fold in folds[:2]] == [
+        (0, [1, 2], [0]),
+        (0, [0], [1, 2]),
+    ]
+    with pytest.raises(UsageError, match="0 training and 1 test"):
+        published_folds([(0, 0, "test")], 1)
+
+
+def test_artists_on_both_sides_are_named():
+    (fold,) = published_folds([(0, 0, "train"), (1, 0, "test"), (2, 0, "test")], 1)
+    assert shared_between([fold], ["Bach", "Bach", None]) == ["Bach"]
+
+
+# Metrics
+
+
+@given(
+    arrays(np.bool_, st.tuples(st.integers(2, 40), st.just(3))),
+    st.integers(1, 9),
+    st.integers(0, 2**32 - 1),
+)
+def test_areas_are_scikit_learns(positive, levels, seed):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    scores = np.random.default_rng(seed).integers(0, levels, positive.shape) / levels  # with many ties
+    for ours, theirs in ((roc_auc, roc_auc_score), (average_precision, average_precision_score)):
+        for i, value in enumerate(ours(positive, scores)):
+            if 0 < positive[:, i].sum() < len(positive):
+                assert value == pytest.approx(theirs(positive[:, i], scores[:, i]), abs=1e-12)
+            else:
+                assert np.isnan(value)
+
+
+def test_accuracy_and_recall_of_a_known_confusion():
+    truth = np.eye(3)[[0, 0, 0, 1]]
+    scores = np.eye(3)[[0, 0, 1, 1]] * 0.9
+    values = {(v.name, v.label): v.value for v in evaluate(truth, scores, ("a", "b", "c"), True)}
+    assert values["accuracy", None] == 0.75
+    assert values["recall", "a"] == pytest.approx(2 / 3)
+    assert values["balanced_accuracy", None] == pytest.approx(5 / 6)
+    assert ("recall", "c") not in values
+    assert ("roc_auc", "c") not in values
+
+
+def test_chunks_vote_and_the_mean_decides_between_equals():
+    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.45, 0.55], [0.3, 0.7], [0.9, 0.1]])
+    owners = np.array([0, 0, 0, 1, 1])
+    voted = vote(scores, owners, True)
+    assert list(voted.argmax(axis=1)) == [1, 0]  # two votes against one; then 0.6 against 0.4
+    assert (voted >= 0).all()
+    assert (voted <= 1).all()
+    assert vote(scores, owners, False)[1] == pytest.approx([0.6, 0.4])
+
+
+def test_the_interval_counts_the_shared_training_examples():
+    values = [0.6, 0.7, 0.65, 0.72, 0.61]
+    low, high = interval(values, 0.25)
+    plain = 2.776 * np.std(values, ddof=1) / np.sqrt(5)
+    assert high - low == pytest.approx(2 * plain * np.sqrt(1 + 5 * 0.25), rel=1e-3)
+    assert interval([0.6], 0.25) is None
+
+
+# Scaling and groups
+
+
+def test_scaling_learns_from_training_only_and_fills_with_its_mean():
+    train = pl.DataFrame({"a": [1.0, 3.0, None], "constant": [2.0, 2.0, 2.0], "missing": [None, None, None]})
+    test = pl.DataFrame(
+        {"a": [5.0, float("inf"), float("nan")], "constant": [9.0, 2.0, 2.0], "missing": [1.0, 2.0, 3.0]}
+    )
+    scaled = Scaling.fit(train).apply(test)
+    assert scaled["a"].to_list() == [3.0, 0.0, 0.0]
+    assert scaled["constant"].to_list() == [0.0] * 3
+    assert scaled["missing"].to_list() == [0.0] * 3
+
+
+def test_scaling_is_scikit_learns():
+    from sklearn.preprocessing import StandardScaler
+
+    X = rng.normal(3, 5, (50, 4))
+    frame = pl.DataFrame(X, schema=list("abcd"))
+    np.testing.assert_allclose(
+        Scaling.fit(frame).apply(frame).to_numpy(), StandardScaler().fit_transform(X), atol=1e-12
+    )
+
+
+def test_groups_by_hand_name_columns_with_and_without_their_features():
+    columns = ["essentia.bpm", "essentia.mfcc_1", "essentia.mfcc_2", "mel.flux"]
+    groups = written_by_hand(
+        {"rhythm": ["bpm", "pulse"], "timbre": ["essentia.mfcc_*", "flux"], "words": ["rhyme"]}, columns, "g"
+    )
+    assert groups.columns == {"rhythm": ["essentia.bpm"], "timbre": ["essentia.mfcc_1", "essentia.mfcc_2", "mel.flux"]}
+    assert groups.lacking == {"rhythm": ["pulse"], "words": ["rhyme"]}
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"a": ["x"], "b": ["f.*"]}, "column 'f.x' is in groups 'a' and 'b'"),
+        ({"a": []}, "groups.a: names no column"),
+        ({"a": ["nope"]}, "none of its columns"),
+    ],
+)
+def test_groups_by_hand_that_make_no_sense(groups, message):
+    with pytest.raises(ConfigError, match=message):
+        written_by_hand(groups, ["f.x", "f.y"], "groupings.mine")
+
+
+def test_random_groupings_keep_names_and_sizes():
+    groups = {"a": list("uvw"), "b": list("xy")}
+    draws = list(random_groupings(groups, 20, 0))
+    assert all({name: len(members) for name, members in draw.items()} == {"a": 3, "b": 2} for draw in draws)
+    assert all(sorted(column for members in draw.values() for column in members) == list("uvwxy") for draw in draws)
+    assert len({tuple(sorted(draw["b"])) for draw in draws}) > 5
+    assert draws == list(random_groupings(groups, 20, 0))

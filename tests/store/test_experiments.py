@@ -1,0 +1,388 @@
+"""Experiments on a store: what cases lack, what is found again, what a crash costs, what a report says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mirstore.core.errors import ConfigError, UnknownNameError
+from mirstore.core.experiments.cases import cases
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
+from mirstore.store import Store
+from mirstore.store.doctor import doctor
+from mirstore.store.experiments import plan
+from mirstore.store.experiments import run as run_in_processes
+from mirstore.store.report import collect
+from mirstore.store.runs import compare, everything, find, remove, summaries
+from mirstore.store.tables import import_table
+
+rng = np.random.default_rng(440)
+genres = ("blues", "jazz", "rock")
+registry_data = {
+    "schema": 1,
+    "models": {
+        kind: {"model": "centroid@1", "params": {"behaviour": kind}}
+        for kind in ("raises", "aborts", "nonsense", "slow")
+    },
+    "groupings": {
+        "mine": {"groups": {"first": ["f1", "f2", "f9"], "second": ["f3"]}},
+        "torn": {"groups": {"a": ["f1"], "b": ["f*"]}},
+    },
+    "tasks": {
+        "genre": {"dataset": "small", "labels": "genre", "metric": "accuracy", "folds": 3},
+        "leaky": {"dataset": "small", "labels": "genre", "metric": "accuracy", "folds": 3, "split": "stratified"},
+        "tags": {"dataset": "small", "labels": "tags", "metric": "roc_auc", "folds": 3},
+    },
+    "experiments": {
+        "one": {
+            "task": "genre",
+            "features": ["small"],
+            "grouping": "halves",
+            "model": "centroid",
+            "random_groupings": 5,
+        },
+        "many": {
+            "features": ["small"],
+            "grouping": "halves",
+            "matrix": {"task": ["genre", "leaky"], "model": ["centroid", "raises", "aborts", "nonsense"]},
+        },
+    },
+}
+
+
+def make_table(path, n=60, seed=0):
+    local = np.random.default_rng(seed)
+    number = np.arange(n) % 3
+    X = local.normal(size=(n, 4)) + np.eye(3, 4)[number] * 2
+    frame = pl.DataFrame(X, schema=["f1", "f2", "f3", "f4"]).with_columns(
+        pl.Series("id", [f"t{i:03}" for i in range(n)]), pl.Series("genre", np.array(genres)[number])
+    )
+    frame.write_csv(path)
+    artists = pl.DataFrame({"id": frame["id"], "artist": [f"artist {i % 12}" for i in range(n)]})
+    artists.write_csv(path.with_name("about.csv"))
+    return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    file = make_table(tmp_path / "small.csv")
+    with Store(tmp_path / "store", create=True) as found:
+        import_table(found, file, dataset="small", labels=["genre"], about=tmp_path / "about.csv")
+        rows = [
+            {"dataset": "small", "track": f"small:t{i:03}", "label_set": "tags", "label": label, "value": 1.0}
+            for i in range(50)
+            for label in (["fast"] if i % 3 else ["fast", "loud"])
+        ] + [{"dataset": "small", "track": "small:t050", "label_set": "tags", "label": "slow", "value": 1.0}]
+        with found.write("tags") as tx:
+            tx.append("core.labels", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+        yield found
+
+
+@pytest.fixture
+def plugins(test_plugins):
+    return Plugins.installed()
+
+
+def run(store, planned):
+    """Run in this process: starting another takes longer than the case."""
+    return run_in_processes(store, planned, pool=lambda workers, limits: ThreadPoolExecutor(1))
+
+
+def registry(**changes):
+    data = json.loads(json.dumps(registry_data))
+    for path, value in changes.items():
+        *folders, name = path.split("__")
+        where = data
+        for folder in folders:
+            where = where.setdefault(folder, {})
+        where[name] = value
+    return Registry.model_validate(data)
+
+
+def planned(store, plugins, names=("one",), **changes):
+    entries = registry(**changes)
+    return plan(store, cases(entries, names), entries, plugins)
+
+
+def test_a_run_leaves_its_results_in_the_store(store, plugins):
+    (outcome,) = run(store, planned(store, plugins))
+    (summary,) = summaries(store, [outcome.run])
+    accuracy = summary["metrics"]["accuracy"]
+    assert accuracy["mean"] == pytest.approx(np.mean(accuracy["values"]))
+    assert len(accuracy["values"]) == 3
+    assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
+    assert accuracy["mean"] > 0.7
+    assert sum(summary["importances"].values()) == pytest.approx(1)
+    predicted = store.sql("SELECT * FROM predictions")
+    assert predicted.height == 60 * 3
+    best = predicted.sort("score", descending=True).group_by("track").first()
+    assert (best["truth"] > 0).mean() == pytest.approx(accuracy["mean"], abs=0.03)  # folds differ in size
+    assert store.sql("SELECT kind, count(*) AS n FROM group_importances GROUP BY kind ORDER BY kind").rows() == [
+        ("fold", 12),
+        ("random grouping", 10),
+        ("whole", 4),
+    ]
+    assert store.sql("SELECT count(*) AS n FROM pins")["n"][0] == 1
+    contributions = store.sql('SELECT DISTINCT "group" FROM contributions ORDER BY 1')["group"].to_list()
+    assert contributions == ["first", "rest"]
+
+
+def test_artists_are_kept_together_by_default_and_leakage_is_told_either_way(store, plugins):
+    items = planned(store, plugins, ["one", "many"])
+    told = {item.case.task: {row["kind"]: row["shared"] for row in item.details["leakage"]} for item in items}
+    assert told["genre"] == {"artist": 0, "album": 0, "audio": 0}
+    assert told["leaky"]["artist"] == 12
+    folds = items[0].assembly.folds
+    artist = np.arange(60) % 12
+    assert all(not set(artist[fold.train]) & set(artist[fold.test]) for fold in folds)
+
+
+def test_the_same_case_is_found_again_and_another_is_not(store, plugins):
+    (first,) = run(store, planned(store, plugins))
+    (again,) = planned(store, plugins)
+    assert (again.state, again.run) == ("finished", first.run)
+    assert list(run(store, [again])) == []
+    for change in (
+        {"experiments__one__seed": 1},
+        {"experiments__one__runs": 2},
+        {"tasks__genre__folds": 4},
+        {"experiments__one__grouping": "mine"},
+        {"experiments__one__model": "slow"},
+        {"experiments__one__smoothing": "flat"},
+    ):
+        (other,) = planned(store, plugins, **change)
+        assert other.state == "ready", change
+
+
+def test_new_labels_make_a_new_case(store, plugins):
+    list(run(store, planned(store, plugins)))
+    row = {"dataset": "small", "track": "small:t000", "label_set": "genre", "label": "jazz", "value": 1.0}
+    with store.write("relabel") as tx:
+        tx.append("core.labels", [{**row, "added": datetime(2027, 1, 1)}])
+    (item,) = planned(store, plugins)
+    assert item.state == "ready"
+
+
+def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
+    items = planned(store, plugins, ["many"])
+    errors = {(o.planned.case.task, o.planned.case.model): o.error for o in run_in_processes(store, items, workers=2)}
+    assert errors["genre", "centroid"] is None
+    assert errors["leaky", "centroid"] is None
+    assert "ZeroDivisionError: no luck today" in errors["genre", "raises"]
+    assert "process died" in errors["leaky", "aborts"]
+    assert "not finite numbers" in errors["genre", "nonsense"]
+    states = store.sql("SELECT state, count(*) AS n FROM runs GROUP BY state ORDER BY state").rows()
+    assert states == [("failed", 6), ("finished", 2)]
+    assert [item.state for item in planned(store, plugins, ["many"])].count("ready") == 6  # failures are tried again
+    (report, other) = collect(store, ["many"])
+    assert {case["state"] for case in report["cases"]} == {"finished", "failed"}
+    json.dumps([report, other])
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"tasks__genre__dataset": "smal"}, "unknown dataset 'smal'.*small"),
+        ({"tasks__genre__labels": "gender"}, "unknown label set of 'small': 'gender'"),
+        ({"tasks__genre__classes": ["jazz", "polka"]}, "unknown label of 'small': 'polka'"),
+        ({"tasks__genre__split": "split-0"}, "unknown split of 'small': 'split-0'"),
+        ({"tasks__genre__folds": 30}, "12 artists are too few for 30 folds"),
+        ({"tasks__genre__classes": ["jazz"]}, "only one class"),
+        ({"experiments__one__features": ["essentia"]}, "unknown features 'essentia'"),
+        ({"experiments__one__features": ["small", "small@1"]}, "two versions of features 'small'"),
+        ({"experiments__one__model": "xgbost"}, "unknown model 'xgbost'"),
+        ({"experiments__one__grouping": "thirds"}, "unknown grouper 'thirds'"),
+        ({"experiments__one__smoothing": "steep"}, "unknown smoother 'steep'"),
+    ],
+)
+def test_what_a_case_lacks_is_said(store, plugins, changes, why):
+    (item,) = planned(store, plugins, **changes)
+    assert item.state == "lacking"
+    assert re.search(why, item.why), item.why
+
+
+def test_a_mistake_in_the_registry_stops_the_command(store, plugins):
+    with pytest.raises(ConfigError, match=r"models.odd.params: unknown parameter 'speed'"):
+        planned(
+            store,
+            plugins,
+            models__odd={"model": "centroid", "params": {"speed": 1}},
+            experiments__one__model="odd",
+        )
+    with pytest.raises(ConfigError, match="is in groups 'a' and 'b'"):
+        planned(store, plugins, experiments__one__grouping="torn")
+
+
+def test_a_grouping_tells_what_the_features_lack(store, plugins):
+    (item,) = planned(store, plugins, experiments__one__grouping="mine")
+    assert item.details["lacking"] == {"first": ["f9"]}
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run])
+    group = report["cases"][0]["groups"][0]
+    assert (group["group"], group["lacking"]) == ("first", ["f9"])
+    assert [column["column"] for column in group["columns"]] == ["small.f1", "small.f2"]
+
+
+def test_tags_are_measured_by_area_and_cannot_be_smoothed(store, plugins):
+    (item,) = planned(store, plugins, experiments__one__task="tags")
+    (outcome,) = run(store, [item])
+    assert set(summaries(store, [outcome.run])[0]["metrics"]) == {"roc_auc", "pr_auc"}
+    (item,) = planned(store, plugins, experiments__one__task="tags", experiments__one__smoothing="flat")
+    (outcome,) = run(store, [item])
+    assert "tags are no distribution" in outcome.error
+
+
+def test_smoothing_touches_training_labels_only(store, plugins):
+    (item,) = planned(store, plugins, experiments__one__smoothing="flat")
+    (outcome,) = run(store, [item])
+    smooth = store.sql(
+        "SELECT fold, track, sum(value) AS mass, max(value) AS own FROM label_distributions GROUP BY ALL"
+    )
+    assert smooth["mass"].to_numpy() == pytest.approx(1)
+    assert smooth["own"].to_numpy() == pytest.approx(0.9 + 0.1 / 3)
+    tested = store.sql("SELECT DISTINCT fold, track FROM predictions")
+    assert smooth.join(tested, on=["fold", "track"]).is_empty()
+    (report,) = collect(store, [outcome.run])
+    assert report["cases"][0]["ambiguity"]["own_class_mean"] == {"before": 1.0, "after": pytest.approx(0.9 + 0.1 / 3)}
+    assert report["cases"][0]["ambiguity"]["after"][9] == sum(report["cases"][0]["ambiguity"]["before"])
+
+
+def test_repetitions_have_their_own_folds(store, plugins):
+    (item,) = planned(store, plugins, experiments__one__runs=2)
+    first, second = ([list(f.test) for f in item.assembly.folds if f.repeat == r] for r in (0, 1))
+    assert first != second
+    (outcome,) = run(store, [item])
+    assert len(summaries(store, [outcome.run])[0]["metrics"]["accuracy"]["values"]) == 6
+
+
+def test_learning_here_and_testing_there(store, plugins, tmp_path):
+    file = make_table(tmp_path / "there.csv", n=30, seed=1)
+    pl.read_csv(file).with_columns(pl.col("genre").replace("rock", "Rock'n'Roll")).write_csv(file)
+    import_table(store, file, dataset="there", feature="there", labels=["genre"])
+    rows = store.features("there").with_columns(pl.col("track"))
+    table = store.table(store.resolve("small"))
+    with store.write("the same features there") as tx:
+        tx.append(table, rows.to_arrow())
+    changes = {"tasks__genre__evaluate_on": "there", "tasks__genre__label_map": {"Rock'n'Roll": "rock"}}
+    (item,) = planned(store, plugins, **changes)
+    (fold,) = item.assembly.folds
+    assert (len(fold.train), len(fold.test)) == (60, 30)
+    assert item.assembly.examples.classes == genres
+    (outcome,) = run(store, [item])
+    assert store.sql("SELECT count(DISTINCT track) AS n FROM predictions WHERE track LIKE 'there:%'")["n"][0] == 30
+    assert summaries(store, [outcome.run])[0]["metrics"]["accuracy"]["mean"] > 0.6
+
+
+def test_a_published_split_is_used_as_it_is(store, plugins):
+    parts = [("train", range(30)), ("validation", range(30, 40)), ("test", range(40, 60))]
+    rows = [
+        {"dataset": "small", "split": "split-0", "fold": 0, "track": f"small:t{i:03}", "part": part}
+        for part, numbers in parts
+        for i in numbers
+    ]
+    with store.write("split") as tx:
+        tx.append("core.splits", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+    (item,) = planned(store, plugins, tasks__genre__split="split-0")
+    (fold,) = item.assembly.folds
+    assert (len(fold.train), len(fold.test)) == (40, 20)
+    assert item.details["leakage"][0]["shared"] == 12
+
+
+def test_runs_are_found_compared_and_removed(store, plugins):
+    items = planned(store, plugins, ["one", "many"])
+    outcomes = {
+        o.planned.case.model: o.run
+        for o in run(store, [i for i in items if i.case.task == "genre" and i.case.model == "centroid"])
+    }
+    assert outcomes["centroid"] in find(store)["run"]
+    first = find(store, ["one"])["run"][0]
+    assert find(store, [first[:8]])["run"].to_list() == [first]
+    rows = compare(store, ["one", "many"])
+    paired = [row for row in rows if row["difference"] is not None]
+    assert {row["difference"] for row in paired} == {0.0}  # the same model on the same folds
+    assert everything(store, first)["config"]["model"] == {"component": "centroid@1", "params": {"behaviour": "good"}}
+    remove(store, [first])
+    assert first not in store.sql("SELECT run FROM runs")["run"]
+    assert first not in store.sql("SELECT DISTINCT run FROM predictions")["run"]
+    assert planned(store, plugins)[0].state == "ready"
+    with pytest.raises(UnknownNameError, match="unknown run"):
+        remove(store, ["nope"])
+
+
+def test_two_processes_that_finish_the_same_case_leave_one_run(store, plugins):
+    first, second = planned(store, plugins), planned(store, plugins)
+    (one,), (two,) = run(store, first), run(store, second)
+    assert one.run == two.run
+    assert store.sql("SELECT count(*) AS n FROM runs")["n"][0] == 1
+
+
+script = textwrap.dedent(
+    """
+    import json, sys
+    from mirstore.core.experiments.cases import cases
+    from mirstore.core.plugins import Plugins
+    from mirstore.core.registry import Registry
+    from mirstore.store import Store
+    from mirstore.store.experiments import plan
+from mirstore.store.experiments import run as run_in_processes
+    if __name__ == "__main__":
+        entries = Registry.model_validate(json.loads(sys.argv[2]))
+        with Store(sys.argv[1]) as store:
+            for outcome in run(store, plan(store, cases(entries, ["*"]), entries, Plugins.installed())):
+                print(outcome.run, flush=True)
+    """
+)
+
+
+def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_result(store, plugins, tmp_path):
+    data = json.loads(json.dumps(registry_data))
+    data["experiments"] = {
+        "m": {"task": "genre", "features": ["small"], "grouping": "halves", "matrix": {"model": ["centroid", "slow"]}}
+    }
+    file = tmp_path / "go.py"
+    file.write_text(script)
+    process = subprocess.Popen([sys.executable, file, store.path, json.dumps(data)], stdout=subprocess.PIPE, text=True)
+    first = process.stdout.readline().strip()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert doctor(store) == []
+    entries = Registry.model_validate(data)
+    items = plan(store, cases(entries, ["m"]), entries, plugins)
+    assert [(item.state, item.run) for item in items] == [("finished", first), ("ready", None)]
+    (outcome,) = run(store, items)
+    values = [s["metrics"]["accuracy"]["values"] for s in summaries(store, [first, outcome.run])]
+    assert values[0] == values[1]  # the slow model is the same model
+
+
+def test_a_report_names_best_worst_and_ambiguous_tracks(store, plugins):
+    (outcome,) = run(store, planned(store, plugins))
+    (report,) = collect(store, [outcome.run])
+    tracks = report["cases"][0]["tracks"]
+    assert [t["role"] for t in tracks] == ["best"] * 3 + ["worst"] * 3 + ["ambiguous"] * 3
+    scores = store.sql("SELECT * FROM predictions")
+    best = scores.filter(pl.col("track") == tracks[0]["track"])
+    assert best.sort("score")["truth"][-1] == 1
+    worst = scores.filter(pl.col("track") == tracks[3]["track"])
+    assert worst.sort("score")["truth"][-1] == 0
+    assert all(set(t["contributions"]) == {"first", "rest"} for t in tracks)
+    assert report["task"]["group_by"] == "artist"
+    assert report["data"]["tracks"] == 60
+    counts = np.array(report["cases"][0]["confusion"]["counts"])
+    assert counts.sum() == 60
+    assert np.trace(counts) / 60 == pytest.approx(
+        summaries(store, [outcome.run])[0]["metrics"]["accuracy"]["mean"], abs=0.03
+    )
+    assert json.loads(json.dumps(report)) == report
