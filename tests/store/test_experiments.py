@@ -335,8 +335,7 @@ script = textwrap.dedent(
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
-    from mirstore.store.experiments import plan
-from mirstore.store.experiments import run as run_in_processes
+    from mirstore.store.experiments import plan, run
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
         with Store(sys.argv[1]) as store:
