@@ -348,7 +348,13 @@ script = textwrap.dedent(
 def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_result(store, plugins, tmp_path):
     data = json.loads(json.dumps(registry_data))
     data["experiments"] = {
-        "m": {"task": "genre", "features": ["small"], "grouping": "halves", "matrix": {"model": ["centroid", "slow"]}}
+        "m": {
+            "task": "genre",
+            "features": ["small"],
+            "grouping": "halves",
+            "random_groupings": 2,
+            "matrix": {"model": ["centroid", "slow"]},
+        }
     }
     file = tmp_path / "go.py"
     file.write_text(script)

@@ -215,14 +215,15 @@ class Registry(_Entry):
 
 
 def _shipped() -> str:
-    """Return the shipped registry: beside the package in a wheel, at the root of a checkout."""
+    """Return the shipped registry: a checkout's own, or the wheel's.
+
+    An editable install has both; its copy of the wheel's is as old as the install.
+    """
     import mirstore
 
-    for folder in mirstore.__path__:
-        for path in (Path(folder) / "registry.toml", Path(folder).parents[1] / "registry.toml"):
-            if path.exists():
-                return path.read_text()
-    return (files("mirstore") / "registry.toml").read_text()
+    checkouts = [Path(folder).parents[1] for folder in mirstore.__path__]
+    own = [folder / "registry.toml" for folder in checkouts if (folder / "pyproject.toml").exists()]
+    return (own[0] if own else files("mirstore") / "registry.toml").read_text()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""run-experiment, runs and report as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from mirstore.cli import app
+
+rng = np.random.default_rng(440)
+runner = CliRunner()
+registry = """
+schema = 1
+[models.raising]
+model = "centroid"
+params = { behaviour = "raises" }
+[models.slow]
+model = "centroid"
+params = { behaviour = "slow" }
+[tasks.genre]
+dataset = "small"
+labels = "genre"
+metric = "accuracy"
+folds = 2
+[experiments.first]
+question = "Does it work?"
+task = "genre"
+features = ["small"]
+grouping = "halves"
+random_groupings = 3
+matrix.model = ["centroid", "raising", "absent"]
+[experiments.slow]
+task = "genre"
+features = ["small"]
+grouping = "halves"
+random_groupings = 0
+matrix.model = ["centroid", "slow"]
+"""
+
+
+def run(*arguments: object, code: int = 0):
+    result = runner.invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + result.stderr + repr(result.exception)
+    return result
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, test_plugins):
+    monkeypatch.chdir(tmp_path)
+    number = np.arange(24) % 2
+    X = rng.normal(size=(24, 4)) + 3 * np.eye(2, 4)[number]
+    frame = pl.DataFrame(X, schema=list("abcd")).with_columns(
+        pl.Series("id", [f"t{i}" for i in range(24)]), pl.Series("genre", np.array(["jazz", "rock"])[number])
+    )
+    frame.write_csv("small.csv")
+    run("dataset", "import", "small.csv", "--name", "small", "--labels", "genre")
+    (tmp_path / "registry.toml").write_text(registry)
+    return tmp_path
+
+
+def test_cases_that_fail_or_lack_something_are_said_and_cost_no_other(project):
+    plan = [json.loads(line) for line in run("run-experiment", "first", "-n", "--json").stdout.splitlines()]
+    assert [(row["model"], row["state"]) for row in plan] == [
+        ("centroid", "ready"),
+        ("raising", "ready"),
+        ("absent", "lacking"),
+    ]
+    assert "unknown model 'absent'" in plan[2]["why"]
+    assert "absent" in run("run-experiment", "first", "-n").stdout
+    result = run("run-experiment", "first", "-j", 1, "--json", code=3)
+    cases = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [case["state"] for case in cases] == ["finished", "failed"]
+    assert set(cases[0]) == {
+        "run", "experiment", "case", "state", "error", "metrics", "importances", "snapshot", "seconds",
+    }  # fmt: skip
+    assert "no luck today" in result.stderr
+    assert "1 of 3 cases are finished" in result.stderr
+    again = run("run-experiment", "first", "--only", "model=centroid", "--json")
+    assert json.loads(again.stdout)["run"] == cases[0]["run"]
+
+
+def test_runs_are_listed_shown_compared_and_removed(project):
+    run("run-experiment", "first", "--only", "model=centroid")
+    (listed,) = json.loads(run("runs", "list", "--json").stdout)
+    assert "centroid" in run("runs", "list", "first").stdout
+    shown = json.loads(run("runs", "show", listed["run"][:6]).stdout)
+    assert shown["details"]["task"]["name"] == "genre"
+    rows = json.loads(run("runs", "compare", "first", "--json").stdout)
+    assert {row["metric"] for row in rows} == {"accuracy", "balanced_accuracy", "pr_auc", "roc_auc"}
+    run("runs", "rm", listed["run"])
+    assert run("runs", "list").stdout.startswith("no runs yet")
+    assert "unknown run or experiment 'nope'" in run("runs", "show", "nope", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["frist"], 2, "unknown experiment 'frist'"),
+        (["first", "--only", "model"], 2, "not of the form key=value"),
+        (["first", "--only", "modle=x"], 2, "did you mean 'model'"),
+    ],
+)
+def test_mistakes_on_the_command_line(project, arguments, code, message):
+    assert message in run("run-experiment", *arguments, code=code).stderr
+
+
+def test_a_bad_key_in_the_matrix_is_a_mistake_of_the_registry(project):
+    project.joinpath("registry.toml").write_text(registry.replace("matrix.model", "matrix.modle"))
+    result = run("run-experiment", "first", code=4)
+    assert "experiments.first.matrix.modle: unknown key, did you mean 'model'" in result.stderr
+
+
+def test_ctrl_c_keeps_what_is_finished(project):
+    command = [sys.executable, "-m", "mirstore.cli", "run-experiment", "slow", "-j", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if json.loads(run("runs", "list", "slow", "--json").stdout if _has_runs() else "[]"):
+                break
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "run the same command again" in errors
+    plan = [json.loads(line) for line in run("run-experiment", "slow", "-n", "--json").stdout.splitlines()]
+    assert [row["state"] for row in plan] == ["finished", "ready"]
+
+
+def _has_runs() -> bool:
+    return "no runs yet" not in run("runs", "list").stdout
