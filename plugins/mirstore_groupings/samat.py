@@ -1,0 +1,89 @@
+"""The three groupings of SAMAT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mirstore.core import Grouper
+
+from . import names
+
+
+class _Named(Grouper):
+    """Groups that list their features by SAMAT's names."""
+
+    def _asks_for(self) -> Mapping[str, Sequence[str]]:
+        raise NotImplementedError
+
+    def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        """Return the groups of which there is something; a feature set that has a name twice keeps both."""
+        owner = {name: group for group, members in self._asks_for().items() for name in members}
+        found: dict[str, list[str]] = {group: [] for group in self._asks_for()}
+        for column in columns:
+            if names.plain(column) in owner:
+                found[owner[names.plain(column)]].append(column)
+        return {group: members for group, members in found.items() if members}
+
+    def lacking(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        """Return what the groups ask for and no column provides."""
+        have = {names.plain(column) for column in columns}
+        return {
+            group: lacks
+            for group, members in self._asks_for().items()
+            if (lacks := [name for name in members if name not in have])
+        }
+
+
+@dataclass
+class UserFriendly(_Named):
+    """Brightness, danceability, tension, smoothness and lyrics: 58 + 9 features in words that listeners use."""
+
+    name = "user-friendly"
+
+    def _asks_for(self) -> Mapping[str, Sequence[str]]:
+        return names.user_friendly
+
+
+@dataclass
+class DomainExpert(_Named):
+    """Spectral, harmonic, rhythmic, sound-shaping and lyrical: 33 + 9 features in words that musicologists use."""
+
+    name = "domain-expert"
+
+    def _asks_for(self) -> Mapping[str, Sequence[str]]:
+        return names.domain_expert
+
+
+@dataclass
+class AllFeatures(Grouper):
+    """All features, grouped by what extracted them.
+
+    Each feature set is a group of its own name. A single feature set that holds SAMAT's whole table (signal, mid-level
+    perceptual, harmonic and lyrical columns side by side) is sorted by SAMAT's names instead.
+    """
+
+    name = "all-features"
+
+    def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        sources = {column.partition(".")[0] for column in columns}
+        sort = _method if len(sources) == 1 else _source
+        found: dict[str, list[str]] = {}
+        for column in columns:
+            found.setdefault(sort(column), []).append(column)
+        return found if len(found) > 1 or len(sources) > 1 else {next(iter(sources)): list(columns)}
+
+
+def _source(column: str) -> str:
+    return column.partition(".")[0]
+
+
+def _method(column: str) -> str:
+    name = names.plain(column)
+    if name in names.midlevel:
+        return "dnn"
+    if names.harmonic.fullmatch(name):
+        return "harmonic"
+    if name in names.lyrical:
+        return "lyrics"
+    return "signal" if names.signal.fullmatch(name) else _source(column)

@@ -1,0 +1,36 @@
+"""Groups by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mirstore.core import Grouper
+
+
+@dataclass
+class Random(Grouper):
+    """Columns dealt out by chance, as evenly as possible: what a grouping without meaning looks like.
+
+    Parameters
+    ----------
+    groups : int > 0
+        SAMAT compares with five.
+    seed : int
+        The draw depends on it and on the columns' names, not on their order.
+    """
+
+    name = "random"
+    groups: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.groups < 1:
+            raise ValueError(f"groups must be at least 1, got {self.groups}")
+
+    def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        shuffled = np.random.default_rng(self.seed).permutation(sorted(columns))
+        parts = np.array_split(shuffled, min(self.groups, len(columns)) or 1)
+        return {f"random_{i}": [str(c) for c in part] for i, part in enumerate(parts, 1) if len(part)}
