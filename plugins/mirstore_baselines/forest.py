@@ -1,0 +1,56 @@
+"""An opaque baseline: what the features can give when nobody asks why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from mirstore.core import Examples, Model
+
+
+@dataclass
+class RandomForest(Model):
+    """Random forest: of classes where they exclude each other, else of all tags at once.
+
+    Label distributions count as the class that has most of them.
+
+    Parameters
+    ----------
+    n_estimators : int > 0
+        Trees.
+    """
+
+    name = "random-forest"
+    n_estimators: int = 200
+
+    def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
+        from sklearn.ensemble import RandomForestClassifier
+
+        self.groups_ = {name: list(members) for name, members in groups.items()}
+        self.columns_ = [column for members in self.groups_.values() for column in members]
+        self.exclusive_, self.k_ = examples.exclusive, len(examples.classes)
+        X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels)
+        target = Y.argmax(axis=1) if self.exclusive_ else (Y > 0.5).astype(int)
+        self.forest_ = RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=1).fit(X, target)
+        return self
+
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        found: Any = self.forest_.predict_proba(examples.table.select(self.columns_).to_numpy())
+        if self.exclusive_:
+            scores = np.zeros((examples.table.height, self.k_))
+            scores[:, self.forest_.classes_] = found
+            return scores
+        several = found if isinstance(found, list) else [found]
+        classes = self.forest_.classes_ if isinstance(found, list) else [self.forest_.classes_]
+        yes = [p[:, list(c).index(1)] if 1 in c else np.zeros(len(p)) for p, c in zip(several, classes, strict=True)]
+        return np.stack(yes, axis=1)
+
+    def group_importances(self) -> dict[str, float]:
+        """Return the summed impurity decrease of each group's columns."""
+        of_column = dict(zip(self.columns_, self.forest_.feature_importances_, strict=True))
+        shares = {name: float(sum(of_column[c] for c in members)) for name, members in self.groups_.items()}
+        total = sum(shares.values())
+        return {name: share / total if total else 1 / len(shares) for name, share in shares.items()}
