@@ -1,0 +1,90 @@
+"""From regression scores to probabilities: Platt's sigmoid on scores of examples that were left out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mirstore_embanded.regression import Fit
+
+
+def leave_one_out(fit: Fit, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the score that each example gets from a fit without it, at the same variances [shape=(n, l)].
+
+    In closed form: the residual grows by ``1 / (1 - h)`` with ``h = 1 / n + x' Sigma x / nu``. Of an example with
+    weight 2, which is two equal ones, one is left out.
+    """
+    centred, Y_centred = X - fit.gram.mean[: fit.gram.d], Y - fit.gram.mean[fit.gram.d :]
+    residuals = _residuals_by_rows if len(X) <= fit.gram.d and fit.settings.smoothness is None else _residuals
+    return Y - np.stack([residuals(fit, i, centred, Y_centred[:, i], weight) for i in range(len(fit.coef))], axis=1)
+
+
+def _residuals(fit: Fit, target: int, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    spread = np.einsum("nd,nd->n", X @ fit.covariance(target), X)
+    h = 1 / fit.gram.n + spread / (fit.nu[target] * fit.scale[target] ** 2)
+    return (y - X @ fit.coef[target]) / np.maximum(1 - h, 1e-9)
+
+
+def _residuals_by_rows(fit: Fit, target: int, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the same where h is nearly 1, since as many columns as rows can fit anything: 1 - h without a difference.
+
+    On the eigenvectors of the rows' products; the one that centring made null is left out of all sums.
+    """
+    from scipy.linalg import eigh
+
+    scale = np.zeros(fit.gram.d)
+    for members, value in zip(fit.groups.values(), fit.lambdas[target], strict=True):
+        scale[members] = np.sqrt(value)
+    root = np.sqrt(weight)
+    A = X * scale * root[:, None]
+    products = A @ A.T
+    mark = 1 + 2 * np.trace(products)  # larger than any eigenvalue: puts the null vector, which is known, last
+    values, vectors = eigh(products + mark * np.outer(root, root) / weight.sum())
+    ratio, vectors = fit.nu[target] / (fit.nu[target] + np.maximum(values[:-1], 0.0)), vectors[:, :-1]
+    residual = vectors @ (ratio * (vectors.T @ (root * y))) / root
+    kept = 1 - 1 / weight + (vectors**2 @ ratio) / weight
+    return residual / np.maximum(kept, 1e-12)
+
+
+def sigmoid(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return slope and offset per label of ``1 / (1 + exp(-(slope * score + offset)))``, by Newton's method.
+
+    The targets are Platt's: not 0 and 1, but what those would be with one more example of each. A slope is never
+    negative, so that calibration keeps the order of examples.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n, l)]
+    Y : np.ndarray [shape=(n, l)]
+        In [0, 1].
+    weight : np.ndarray [shape=(n,)]
+    """
+    s = weight[:, None]
+    yes = (s * Y).sum(axis=0)
+    no = (s * (1 - Y)).sum(axis=0)
+    target = Y * (yes + 1) / (yes + 2) + (1 - Y) / (no + 2)
+    centre = (s * scores).sum(axis=0) / s.sum()
+    width = np.maximum(np.sqrt((s * (scores - centre) ** 2).sum(axis=0) / s.sum()), 1e-12)
+    Z = (scores - centre) / width
+    slope, offset = np.zeros(Z.shape[1]), np.log((yes + 1) / (no + 1))
+    for _ in range(50):
+        p = _logistic(slope * Z + offset)
+        error, curve = s * (p - target), s * np.maximum(p * (1 - p), 1e-12)
+        g = np.stack([(error * Z).sum(axis=0), error.sum(axis=0)])
+        haa, hab, hbb = (curve * Z**2).sum(axis=0) + 1e-9, (curve * Z).sum(axis=0), curve.sum(axis=0) + 1e-9
+        determinant = np.maximum(haa * hbb - hab**2, 1e-12)
+        change = np.stack([hbb * g[0] - hab * g[1], haa * g[1] - hab * g[0]]) / determinant
+        change = np.clip(change, -2.0, 2.0)
+        slope, offset = slope - change[0], offset - change[1]
+        if np.abs(change).max() < 1e-10:
+            break
+    slope = np.maximum(slope, 1e-3) / width
+    return slope, offset - slope * centre
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -500, 500)))
+
+
+def probabilities(scores: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return calibrated probabilities, strictly inside (0, 1)."""
+    return np.clip(_logistic(slope * scores + offset), 1e-9, 1 - 1e-9)

@@ -1,0 +1,54 @@
+"""How much a group matters: several answers, because the published one depends on priors and units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mirstore_embanded.regression import Fit
+
+
+def prior_share(fit: Fit) -> np.ndarray:
+    """Return which part of each lambda is the prior's own, ``2 tau / (D_j + 2 eta + 2)`` [shape=(l, groups)].
+
+    Large for small groups and rare tags: such a lambda says little about the data.
+    """
+    sizes = np.array([len(members) for members in fit.groups.values()])
+    priors = fit.settings.priors
+    return np.minimum(2 * priors.tau / (sizes + 2 * priors.eta + 2) / fit.lambdas, 1.0)
+
+
+def mean_share(lambdas: np.ndarray) -> np.ndarray:
+    """Return the published importance: lambda averaged over labels, then scaled to sum to 1 [shape=(groups,)].
+
+    A few labels with large lambdas decide it; see `share_mean`.
+    """
+    mean = lambdas.mean(axis=0)
+    return mean / mean.sum()
+
+
+def share_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over labels of each label's shares [shape=(groups,)]; labels without any count evenly."""
+    totals = values.sum(axis=1, keepdims=True)
+    shares = np.divide(values, totals, out=np.full_like(values, 1 / values.shape[1]), where=totals > 0)
+    return shares.mean(axis=0)
+
+
+def variance(fit: Fit) -> np.ndarray:
+    """Return the variance of each group's part of the prediction [shape=(l, groups)]."""
+    G, _, _ = fit.gram.centred()
+    parts = [
+        np.einsum("ld,de,le->l", fit.coef[:, m], G[np.ix_(m, m)], fit.coef[:, m], optimize=True)
+        for m in fit.groups.values()
+    ]
+    return np.maximum(np.stack(parts, axis=1) / fit.gram.n, 0.0)
+
+
+def product(fit: Fit) -> np.ndarray:
+    """Return the product measure [shape=(l, groups)]: parts of R², which they sum to exactly.
+
+    ``(2 b_j' c_j - b_j' (G b)_j) / y'y``; a part can be negative.
+    """
+    G, C, yy = fit.gram.centred()
+    terms = fit.coef * (2 * C.T - fit.coef @ G)
+    parts = np.stack([terms[:, members].sum(axis=1) for members in fit.groups.values()], axis=1)
+    return parts / np.where(yy > 0, yy, 1.0)[:, None]

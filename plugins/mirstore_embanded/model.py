@@ -1,0 +1,181 @@
+"""EM-banded regression as a model of mirstore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from mirstore.core import Examples, Importance, Model
+from mirstore_embanded.statistics import Gram
+
+if TYPE_CHECKING:
+    from mirstore_embanded.regression import Fit, Settings
+
+parts = 5  # of the units, for scores of examples that were left out
+
+
+@dataclass
+class EMBanded(Model):
+    """EM-banded regression of each label on 0 and 1.
+
+    The defaults find the optimum, under weak priors that mean the same for rare and common labels. SAMAT's settings are
+    registered as ``em-banded-samat``.
+
+    Parameters
+    ----------
+    solver : str
+        ``"auto"`` or ``"em"``, the published iteration.
+    max_iter : int > 0
+        Evaluations.
+    eta, tau, phi, kappa : float > 0
+        Inverse gamma priors.
+    scale_y : bool
+        Divide labels by their deviation.
+    output : str
+        How scores become numbers in [0, 1]. ``"calibrated"``: Platt's sigmoid, on scores of left-out examples.
+        ``"softmax"``: over the labels of a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed
+        curve of slope 1 at 1/2, which keeps it.
+    """
+
+    name = "em-banded"
+    solver: Literal["auto", "em"] = "auto"
+    max_iter: int = 1000
+    eta: float = 1e-6
+    tau: float = 1e-6
+    phi: float = 1e-6
+    kappa: float = 1e-6
+    scale_y: bool = True
+    output: Literal["calibrated", "softmax", "logistic"] = "calibrated"
+
+    def _settings(self) -> Settings:
+        from mirstore_embanded.evidence import Priors
+        from mirstore_embanded.regression import Settings
+
+        priors = Priors(self.eta, self.tau, self.phi, self.kappa)
+        return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, shared=False)
+
+    def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
+        from mirstore_embanded.regression import fit
+
+        self.labels_, self.columns_ = examples.classes, examples.table.columns
+        self.groups_ = {name: list(members) for name, members in groups.items()}
+        X, Y = examples.table.to_numpy(), np.asarray(examples.labels, dtype=np.float64)
+        rows = (X, Y, np.ones(len(X)))
+        self.fit_ = fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows)
+        if self.output == "calibrated":
+            self._calibrate(X, Y, examples, seed)
+        return self
+
+    def _positions(self, groups: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+        at = {column: i for i, column in enumerate(self.columns_)}
+        return {name: np.array([at[column] for column in members]) for name, members in groups.items()}
+
+    def _calibrate(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> None:
+        from mirstore_embanded.calibration import leave_one_out, sigmoid
+
+        everyone = np.ones(len(X))
+        units = examples.units
+        if units is None or len(set(units.tolist())) == len(X):
+            scores = leave_one_out(self.fit_, X, Y, everyone)
+        else:  # an artist's other tracks would tell too much about the one left out
+            scores = self._scores_without_own_part(X, Y, units, seed)
+        self.slope_, self.offset_ = sigmoid(scores, Y, everyone)
+
+    def _scores_without_own_part(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
+        from mirstore_embanded.regression import fit
+
+        names, owner = np.unique(units, return_inverse=True)
+        part = (np.random.default_rng(seed).permutation(len(names)) % min(parts, len(names)))[owner]
+        scores = np.empty(Y.shape)
+        for number in np.unique(part):
+            inside = part == number
+            rest = self.fit_.gram - Gram.of(X[inside], Y[inside], shift=self.fit_.gram.shift)
+            without = fit(rest, self.fit_.groups, self.fit_.settings, warm=self.fit_)
+            scores[inside] = X[inside] @ without.coef.T + without.intercept
+        return scores
+
+    def decision_function(self, examples: Examples) -> np.ndarray:
+        """Return the regressions' own scores [shape=(n, k)]."""
+        return examples.table.select(self.columns_).to_numpy() @ self.fit_.coef.T + self.fit_.intercept
+
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        from scipy.special import expit, softmax
+
+        from mirstore_embanded.calibration import probabilities
+
+        scores = self.decision_function(examples)
+        if self.output == "softmax":
+            return softmax(scores, axis=1)
+        if self.output == "logistic":
+            return expit(4 * (scores - 0.5))
+        found = probabilities(scores, self.slope_, self.offset_)
+        return found / found.sum(axis=1, keepdims=True) if examples.exclusive else found
+
+    def group_importances(self) -> dict[str, float]:
+        """Return the published importance: mean lambda over labels, scaled to sum to 1."""
+        return _shares(self.fit_)
+
+    def importances(self) -> list[Importance]:
+        from mirstore_embanded import measures
+
+        found = self.fit_
+        lambdas = found.lambdas / found.lambdas.sum(axis=1, keepdims=True)
+        per_label = [
+            Importance("lambda", label, group, float(value))
+            for label, row in zip(self.labels_, lambdas, strict=True)
+            for group, value in zip(self.groups_, row, strict=True)
+        ]
+        means = {
+            "mean of label shares": measures.share_mean(found.lambdas),
+            "prior share": measures.prior_share(found).mean(axis=0),
+            "degrees of freedom": found.dof.mean(axis=0),
+            "variance": measures.share_mean(measures.variance(found)),
+            "product": measures.product(found).mean(axis=0),
+        }
+        return per_label + [
+            Importance(measure, None, group, float(value))
+            for measure, values in means.items()
+            for group, value in zip(self.groups_, values, strict=True)
+        ]
+
+    def column_weights(self) -> np.ndarray:
+        return self.fit_.coef
+
+    def contributions(self, examples: Examples) -> np.ndarray:
+        X = examples.table.select(self.columns_).to_numpy() - self.fit_.gram.mean[: self.fit_.gram.d]
+        return np.stack([X[:, m] @ self.fit_.coef[:, m].T for m in self.fit_.groups.values()], axis=-1)
+
+    def importances_of_groupings(
+        self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
+    ) -> list[dict[str, float]]:
+        """Return the importances under other groupings, all from the X'X of this fit."""
+        from mirstore_embanded.regression import fit
+
+        return [_shares(fit(self.fit_.gram, self._positions(groups), self._settings())) for groups in groupings]
+
+    def bootstrap_importances(
+        self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
+    ) -> list[dict[str, float]]:
+        """Return importances of fits to resampled units; each unit's sums are computed once."""
+        from mirstore_embanded.regression import fit
+
+        X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels, dtype=np.float64)
+        units = np.arange(len(X)) if examples.units is None else np.unique(examples.units, return_inverse=True)[1]
+        rng, shift = np.random.default_rng(seed), self.fit_.gram.shift
+        found = []
+        for _ in range(draws):
+            counts = np.bincount(rng.integers(0, units.max() + 1, units.max() + 1), minlength=units.max() + 1)
+            weight = counts[units].astype(np.float64)
+            drawn = weight > 0
+            gram = Gram.of(X[drawn], Y[drawn], weight[drawn], shift)
+            found.append(_shares(fit(gram, self.fit_.groups, self._settings(), warm=self.fit_)))
+        return found
+
+
+def _shares(found: Fit) -> dict[str, float]:
+    from mirstore_embanded.measures import mean_share
+
+    return dict(zip(found.groups, mean_share(found.lambdas).tolist(), strict=True))
