@@ -91,9 +91,10 @@ class Primal:
         values, self.vectors = eigh(G[np.ix_(self.inside, self.inside)])
         self.values = np.maximum(values, 0.0)  # a Gram matrix has none below zero but by rounding
         self.cross = G[np.ix_(self.outside, self.inside)] @ self.vectors
-        self.rest = G[np.ix_(self.outside, self.outside)]
+        self.rest = np.asfortranarray(G[np.ix_(self.outside, self.outside)])
         self.groups_outside = np.repeat(np.arange(len(self.sizes)), self.sizes)[self.outside]
-        self._starts = np.searchsorted(self.groups_outside, np.delete(np.arange(len(self.sizes)), self.largest))
+        self.others = np.delete(np.arange(len(self.sizes)), self.largest)
+        self.starts = np.searchsorted(self.groups_outside, self.others)
 
     def target(self, c: np.ndarray, yy: float) -> tuple[np.ndarray, np.ndarray, float]:
         """Return X'y [shape=(d, p)] and the sum of squares as `at` wants them: rotated."""
@@ -101,47 +102,54 @@ class Primal:
 
     def at(self, lambdas: np.ndarray, nu: float, target: tuple[np.ndarray, np.ndarray, float]) -> State:
         """Return the state; B = I + L^(1/2) G L^(1/2) / nu has no eigenvalue below 1, so nothing can fail."""
+        c_rest, c_own, yy = target
+        p, root = c_rest.shape[1], np.sqrt(lambdas[self.largest])
+        ratio = lambdas[self.largest] / nu
+        scale = np.sqrt(lambdas[self.groups_outside])[:, None]
+        b = 1.0 + ratio * self.values
+        thin = self.cross / b
+        v_own, v_rest = root * c_own / nu, scale * c_rest / nu
+        right = v_rest - scale * (root / nu) * (thin @ v_own)
+        u_rest, logdet, diagonal, trace = self._without_largest(thin, b, scale, right, ratio, nu)
+        u_own = (v_own - root / nu * (self.cross.T @ (scale * u_rest))) / b[:, None]
+        t, squares = np.empty(len(self.sizes)), np.empty(len(self.sizes))
+        t[self.largest], squares[self.largest] = (1 / b).sum() + trace, (u_own**2).sum()
+        if len(self.others):
+            t[self.others] = np.add.reduceat(diagonal, self.starts)
+            squares[self.others] = np.add.reduceat((u_rest**2).sum(axis=1), self.starts)
+        weights = np.empty((len(self.inside) + len(self.outside), p))
+        weights[self.inside], weights[self.outside] = root * (self.vectors @ u_own), scale * u_rest
+        unexplained = yy - float((root * u_own * c_own).sum() + (scale * u_rest * c_rest).sum())
+        rss = max(unexplained - nu * squares.sum(), 0.0)
+        dof = np.maximum(self.sizes - t, 0.0)
+        logdet += float(np.log(b).sum())
+        fit = -unexplained / (2 * nu) - p / 2 * (logdet + self.n * np.log(nu))
+        return State(lambdas * (squares + p * t), rss + nu * p * dof.sum(), dof, fit, weights)
+
+    def _without_largest(
+        self, thin: np.ndarray, b: np.ndarray, scale: np.ndarray, right: np.ndarray, ratio: float, nu: float
+    ) -> tuple[np.ndarray, float, np.ndarray, float]:
+        """Solve for the other groups on the Schur complement S.
+
+        Returns the solution, log det S, the diagonal of its inverse, and what eliminating the largest group adds to
+        the trace of that group's block. All matrices are symmetric, and only their lower triangles are filled.
+        """
+        from scipy.linalg.blas import dsyrk
         from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
-        c_rest, c_own, yy = target
-        p = c_rest.shape[1]
-        own = lambdas[self.largest]
-        scale = np.sqrt(lambdas[self.groups_outside])
-        b = 1.0 + (own / nu) * self.values
-        thin = self.cross / b
-        schur = self.rest - (own / nu) * (thin @ self.cross.T)
-        S = schur * (scale[:, None] * scale / nu)
+        if not len(self.rest):
+            return right, 0.0, np.zeros(0), 0.0
+        products = scale * scale.T / nu
+        S = (self.rest - dsyrk(ratio, (self.cross / np.sqrt(b)).T, trans=1, lower=1)) * products
         S.flat[:: len(S) + 1] += 1.0
-        second = (thin @ thin.T) * (scale[:, None] * scale * (own / nu**2))
-        v_own, v_rest = np.sqrt(own) * c_own / nu, scale[:, None] * c_rest / nu
-        right = v_rest - scale[:, None] * (np.sqrt(own) / nu) * (thin @ v_own)
-        if len(S):
-            factor, _ = dpotrf(S, lower=1, clean=0, overwrite_a=1)
-            u_rest, _ = dpotrs(factor, right, lower=1)
-            logdet = 2 * np.log(np.diag(factor)).sum()
-            inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
-            diagonal = np.diag(inverse).copy()
-            # Only the lower triangle is filled; both matrices are symmetric.
-            inverse = np.tril(inverse, -1)
-            trace = 2 * float(np.einsum("ij,ij->", inverse, second)) + float(diagonal @ np.diag(second))
-        else:
-            u_rest, logdet, diagonal, trace = right, 0.0, np.zeros(0), 0.0
-        u_own = (v_own - np.sqrt(own) / nu * (self.cross.T @ (scale[:, None] * u_rest))) / b[:, None]
-        t, squares = np.empty(len(self.sizes)), np.empty(len(self.sizes))
-        others = np.delete(np.arange(len(self.sizes)), self.largest)
-        t[self.largest], squares[self.largest] = (1 / b).sum() + trace, float((u_own**2).sum())
-        if len(others):
-            t[others] = np.add.reduceat(diagonal, self._starts)
-            squares[others] = np.add.reduceat((u_rest**2).sum(axis=1), self._starts)
-        w_c = float((np.sqrt(own) * u_own * c_own).sum() + (scale[:, None] * u_rest * c_rest).sum())
-        rss = yy - w_c - nu * squares.sum()
-        dof = np.clip(self.sizes - t, 0.0, None)
-        weights = np.empty((len(self.inside) + len(self.outside), p))
-        weights[self.inside] = np.sqrt(own) * (self.vectors @ u_own)
-        weights[self.outside] = scale[:, None] * u_rest
-        logdet += float(np.log(b).sum())
-        fit = -(yy - w_c) / (2 * nu) - p / 2 * (logdet + self.n * np.log(nu))
-        return State(lambdas * (squares + p * t), max(rss, 0.0) + nu * p * dof.sum(), dof, fit, weights)
+        factor, _ = dpotrf(S, lower=1, clean=0, overwrite_a=1)
+        solution, _ = dpotrs(factor, right, lower=1)
+        logdet = 2 * float(np.log(np.diag(factor)).sum())
+        inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
+        second = dsyrk(ratio, thin.T, trans=1, lower=1) * products  # zero above the diagonal
+        both = np.diag(inverse) @ np.diag(second)
+        trace = 2 * float(np.vdot(inverse.T, second.T)) - float(both)
+        return solution, logdet, np.diag(inverse).copy(), trace
 
 
 class Dual:
