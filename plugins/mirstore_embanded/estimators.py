@@ -103,14 +103,15 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         """Return a row per target and group with its measures; see `mirstore_embanded.measures`.
 
         Keys are ``target``, ``group``, ``lambda``, ``share``, ``prior_share``, ``dof``, ``variance``, ``product``.
-        Warns where a tenth of a lambda is its prior's.
+        Warns where the prior makes more than 0.02 of a group's share.
         """
         check_is_fitted(self, "fit_")
         found = self.fit_
         prior, variance, product = measures.prior_share(found), measures.variance(found), measures.product(found)
-        if (prior.mean(axis=0) > 0.1).any():
+        own = found.lambdas.mean(axis=0) * (1 - measures.mean_prior_share(found)) / found.lambdas.mean(axis=0).sum()
+        if (self.group_importances_ - own > 0.02).any():
             warnings.warn(
-                "more than a tenth of some groups' lambda is its prior's own: use scale_y=True and a smaller tau",
+                "part of some groups' share is their prior's own: use scale_y=True and a smaller tau",
                 UserWarning,
                 stacklevel=2,
             )

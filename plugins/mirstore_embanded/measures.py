@@ -17,6 +17,11 @@ def prior_share(fit: Fit) -> np.ndarray:
     return np.minimum(2 * priors.tau / (sizes + 2 * priors.eta + 2) / fit.lambdas, 1.0)
 
 
+def mean_prior_share(fit: Fit) -> np.ndarray:
+    """Return which part of each group's mean lambda is the prior's own [shape=(groups,)]."""
+    return (prior_share(fit) * fit.lambdas).mean(axis=0) / fit.lambdas.mean(axis=0)
+
+
 def mean_share(lambdas: np.ndarray) -> np.ndarray:
     """Return the published importance: lambda averaged over labels, then scaled to sum to 1 [shape=(groups,)].
 

@@ -130,7 +130,7 @@ class EMBanded(Model):
         ]
         means = {
             "mean of label shares": measures.share_mean(found.lambdas),
-            "prior share": measures.prior_share(found).mean(axis=0),
+            "prior share": measures.mean_prior_share(found),
             "degrees of freedom": found.dof.mean(axis=0),
             "variance": measures.share_mean(measures.variance(found)),
             "product": measures.product(found).mean(axis=0),
