@@ -10,6 +10,8 @@ import numpy as np
 from mirstore_embanded.evidence import Dual, Primal, Priors, State
 
 standstill = 1e-14  # relative change below which plain EM only repeats itself
+warm_up = 5  # EM steps before the quasi-Newton ones
+longest = 1.0  # step in a log variance: longer ones land in other optima than EM
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,19 @@ class _Map:
         )
         return float(score), np.log(np.append(new, new_nu)), state
 
+    def gradient(self, theta: np.ndarray, following: np.ndarray) -> np.ndarray:
+        """Return the gradient of the score in log variances, from where EM goes: a ratio of 1 is a gradient of 0."""
+        prior = self.priors
+        weight = np.append(
+            self.p * self.evidence.sizes + 2 * prior.eta + 2, self.p * self.evidence.n + 2 * prior.phi + 2
+        )
+        return weight / 2 * np.expm1(following - theta)
+
+    def first_guess(self, theta: np.ndarray, state: State) -> np.ndarray:
+        """Return an inverse curvature to start from."""
+        curvature = self.p * state.dof / 2 + self.priors.tau / np.exp(theta[:-1]) + 1e-3
+        return np.diag(1 / np.append(curvature, self.p * self.evidence.n / 2))
+
 
 def solve(
     evidence: Primal | Dual,
@@ -90,7 +105,7 @@ def solve(
     start : (lambdas, nu)
     solver : str
         ``"em"``: the published iteration, ``max_iter - 1`` updates, stopping early only where nothing changes any
-        more. ``"auto"``: squared extrapolation of it to the optimum.
+        more. ``"auto"``: quasi-Newton steps to the optimum.
     max_iter : int > 0
     tol : float > 0
         Of the log variances, for ``"auto"``.
@@ -99,7 +114,7 @@ def solve(
     theta = np.log(np.append(*start))
     if solver == "em":
         return _expectation_maximisation(step, theta, max_iter)
-    return _squarem(step, theta, max_iter, tol)
+    return _quasi_newton(step, theta, max_iter, tol)
 
 
 def _expectation_maximisation(step: _Map, theta: np.ndarray, max_iter: int) -> Solution:
@@ -113,29 +128,44 @@ def _expectation_maximisation(step: _Map, theta: np.ndarray, max_iter: int) -> S
     return _solution(step, theta, score, state, converged=True)
 
 
-def _squarem(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> Solution:
-    """Extrapolate from two EM steps, then take a third; fall back on EM where that is worse.
+def _quasi_newton(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> Solution:
+    """Climb by BFGS in the log variances, after some EM steps that decide which of several optima is meant.
 
-    The step length is scheme S3 of Varadhan and Roland (Scandinavian Journal of Statistics 35, 2008). The remaining
-    distance is estimated as the last step times that length, the sum of a geometric series.
+    The gradient comes for free with an EM step. The first guess of the curvature is that of the priors and of half the
+    effective degrees of freedom, which is exact for a group that explains nothing: where EM is slowest.
     """
-    _, first, _ = step(theta)
+    for _ in range(warm_up):
+        _, theta, _ = step(theta)
+    score, following, state = step(theta)
+    gradient, inverse = step.gradient(theta, following), step.first_guess(theta, state)
     while True:
-        score, second, state = step(first)
-        r = first - theta
-        v = (second - first) - r
-        length = np.sqrt((r @ r) / (v @ v)) if v @ v > 0 else 1.0
-        remaining = max(length, 1.0) * np.abs(second - first).max()
-        if remaining < tol or step.evaluations >= max_iter:
-            return _solution(step, first, score, state, converged=remaining < tol)
-        leap = theta + 2 * length * r + length**2 * v if length > 1 else second
-        leap = first + np.clip(leap - first, -4.0, 4.0)  # a leap by more than e^4 is no extrapolation but a guess
-        leap_score, leap_next, _ = step(leap)
-        if np.isfinite(leap_score) and leap_score >= score - 1e-9 * abs(score):
-            theta, first = leap, leap_next
-        else:
-            theta = second
-            _, first, _ = step(theta)
+        move = inverse @ gradient
+        if gradient @ move <= 0:
+            inverse = step.first_guess(theta, state)
+            move = inverse @ gradient
+        converged = bool(np.abs(move).max() < tol)
+        if converged or step.evaluations >= max_iter:
+            return _solution(step, theta, score, state, converged=converged)
+        move *= min(1.0, longest / np.abs(move).max())
+        new_score, following, new_state = step(theta + move)
+        while not new_score >= score - 1e-10 * abs(score):
+            move *= 0.3
+            if np.abs(move).max() < tol:  # no way up: rounding is all that is left
+                return _solution(step, theta, score, state, converged=True)
+            new_score, following, new_state = step(theta + move)
+        theta, score, state = theta + move, new_score, new_state
+        new_gradient = step.gradient(theta, following)
+        inverse = _updated(inverse, move, gradient - new_gradient)
+        gradient = new_gradient
+
+
+def _updated(inverse: np.ndarray, move: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return the inverse curvature after a move that changed the (negative) gradient."""
+    along = move @ change
+    if along <= 1e-12 * np.linalg.norm(move) * np.linalg.norm(change):
+        return inverse
+    A = np.eye(len(move)) - np.outer(move, change) / along
+    return A @ inverse @ A.T + np.outer(move, move) / along
 
 
 def _solution(step: _Map, theta: np.ndarray, score: float, state: State, *, converged: bool) -> Solution:
