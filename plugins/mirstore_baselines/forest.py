@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -21,10 +21,17 @@ class RandomForest(Model):
     ----------
     n_estimators : int > 0
         Trees.
+    n_jobs : int
+        Threads; a case has one, so that cases can run side by side.
     """
 
     name = "random-forest"
     n_estimators: int = 200
+    n_jobs: int = field(default=1, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.n_estimators < 1:
+            raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
         from sklearn.ensemble import RandomForestClassifier
@@ -34,7 +41,9 @@ class RandomForest(Model):
         self.exclusive_, self.k_ = examples.exclusive, len(examples.classes)
         X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels)
         target = Y.argmax(axis=1) if self.exclusive_ else (Y > 0.5).astype(int)
-        self.forest_ = RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=1).fit(X, target)
+        if target.shape[1:] == (1,):
+            target = target[:, 0]  # one tag: scikit-learn wants a vector
+        self.forest_ = RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=self.n_jobs).fit(X, target)
         return self
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
@@ -43,6 +52,7 @@ class RandomForest(Model):
             scores = np.zeros((examples.table.height, self.k_))
             scores[:, self.forest_.classes_] = found
             return scores
+        # scikit-learn gives a list only if there are several tags, and one column for a tag that was constant.
         several = found if isinstance(found, list) else [found]
         classes = self.forest_.classes_ if isinstance(found, list) else [self.forest_.classes_]
         yes = [p[:, list(c).index(1)] if 1 in c else np.zeros(len(p)) for p, c in zip(several, classes, strict=True)]

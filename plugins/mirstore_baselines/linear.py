@@ -5,86 +5,111 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from mirstore.core import Examples, Importance, Model
 
+rounding = 1e-9  # of shares that sum to 1
+
 
 class _Linear(Model):
-    """A weight per column and class; scores before they become probabilities are ``X @ coef.T + intercept``."""
+    """A weight per column and class; scores before they become probabilities are ``X @ coef.T + intercept``.
+
+    A label that all or no training examples have cannot be learned: it keeps its prior.
+    """
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        self.columns_ = examples.table.columns
+        self.labels_, self.columns_ = examples.classes, examples.table.columns
         self.groups_ = {name: list(members) for name, members in groups.items()}
-        used = [column for members in self.groups_.values() for column in members]
-        X, Y = examples.table.select(used).to_numpy(), np.asarray(examples.labels)
-        weights, self.intercept_ = self._weights(X, Y, seed)
-        self.coef_ = np.zeros((Y.shape[1], len(self.columns_)))
-        self.coef_[:, [self.columns_.index(column) for column in used]] = weights
+        used = np.array([self.columns_.index(column) for members in self.groups_.values() for column in members])
+        X, Y = examples.table.to_numpy()[:, used], np.asarray(examples.labels, dtype=np.float64)
+        self.prior_, self.constant_ = Y.mean(axis=0), np.ptp(Y, axis=0) <= rounding
+        self.coef_, self.intercept_ = np.zeros((Y.shape[1], len(self.columns_))), np.zeros(Y.shape[1])
+        learned = np.flatnonzero(~self.constant_)
+        if len(learned):
+            self.coef_[np.ix_(learned, used)], self.intercept_[learned] = self._weights(X, Y[:, learned])
         # How much of the spread of the scores each group makes, per label [shape=(k, groups)].
         self.variances_ = self.contributions(examples).var(axis=0)
         return self
 
     @abstractmethod
-    def _weights(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return weights [shape=(k, d)] and intercepts [shape=(k,)]."""
+    def _weights(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights [shape=(k, d)] and intercepts [shape=(k,)] of labels that vary."""
+
+    @abstractmethod
+    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores in [0, 1] that keep their order."""
 
     def decision_function(self, examples: Examples) -> np.ndarray:
-        """Return scores before they become probabilities [shape=(n, k)]."""
+        """Return scores before they become probabilities [shape=(n, k)]; 0 for a label that was constant."""
         return examples.table.select(self.columns_).to_numpy() @ self.coef_.T + self.intercept_
+
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        return np.where(self.constant_, self.prior_, self._probabilities(self.decision_function(examples)))
+
+    def _label_shares(self) -> np.ndarray:
+        """Return each group's share of the summed variance, NaN for a label without any [shape=(k, groups)]."""
+        totals = self.variances_.sum(axis=1, keepdims=True)
+        return np.divide(self.variances_, totals, out=np.full_like(self.variances_, np.nan), where=totals > 0)
 
     def group_importances(self) -> dict[str, float]:
         """Return the share of the variance of the groups' contributions, mean over labels."""
-        totals = self.variances_.sum(axis=1, keepdims=True)
-        count = len(self.groups_)
-        shares = np.divide(self.variances_, totals, out=np.full_like(self.variances_, 1 / count), where=totals > 0)
-        return dict(zip(self.groups_, shares.mean(axis=0).tolist(), strict=True))
+        shares = self._label_shares()
+        shares = shares[np.isfinite(shares).all(axis=1)]
+        means = shares.mean(axis=0) if len(shares) else np.full(len(self.groups_), 1 / len(self.groups_))
+        return dict(zip(self.groups_, means.tolist(), strict=True))
 
     def importances(self) -> list[Importance]:
+        """Return the same shares per label."""
+        shares: dict[str | None, np.ndarray] = dict(zip(self.labels_, self._label_shares(), strict=True))
+        shares[None] = np.array(list(self.group_importances().values()))
         return [
-            Importance("variance", None, group, float(value))
-            for group, value in zip(self.groups_, self.variances_.mean(axis=0), strict=True)
+            Importance("variance", label, group, float(value))
+            for label, row in shares.items()
+            if np.isfinite(row).all()
+            for group, value in zip(self.groups_, row, strict=True)
         ]
 
     def column_weights(self) -> np.ndarray:
         return self.coef_
 
     def contributions(self, examples: Examples) -> np.ndarray:
-        table = examples.table.select(self.columns_)
+        X = examples.table.select(self.columns_).to_numpy()
         at = {column: i for i, column in enumerate(self.columns_)}
-        parts = []
-        for members in self.groups_.values():
-            positions = [at[column] for column in members]
-            parts.append(table.to_numpy()[:, positions] @ self.coef_[:, positions].T)
-        return np.stack(parts, axis=-1)
+        members = [[at[column] for column in columns] for columns in self.groups_.values()]
+        return np.stack([X[:, own] @ self.coef_[:, own].T for own in members], axis=-1)
 
 
 @dataclass
 class Ridge(_Linear):
-    """Ridge regression on the labels.
+    """Ridge regression on the labels, or on the shares of a label distribution.
 
     Parameters
     ----------
-    alpha : float > 0
+    alpha : float >= 0
         Penalty, after scikit-learn.
     """
 
     name = "ridge"
     alpha: float = 1.0
 
-    def _weights(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def __post_init__(self) -> None:
+        if not self.alpha >= 0:
+            raise ValueError(f"alpha must not be negative, got {self.alpha}")
+
+    def _weights(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.linear_model import Ridge as Estimator
 
         fitted = Estimator(alpha=self.alpha).fit(X, Y)
         return np.reshape(fitted.coef_, (Y.shape[1], -1)), np.reshape(fitted.intercept_, Y.shape[1])
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Return a logistic curve of slope 1 at 1/2: inside [0, 1], and in the same order."""
         from scipy.special import expit
 
-        return expit(4 * (self.decision_function(examples) - 0.5))
+        return expit(4 * (scores - 0.5))
 
 
 @dataclass
@@ -98,30 +123,35 @@ class LogisticRegression(_Linear):
     ----------
     C : float > 0
         Inverse penalty, after scikit-learn.
+    balanced : bool
+        Whether a class and the rest weigh the same, however rare it is.
     """
 
     name = "logistic-regression"
     C: float = 1.0
+    balanced: bool = False
 
-    def _weights(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = [self._one(X, y) for y in Y.T]
-        return np.array([row[:-1] for row in rows]), np.array([row[-1] for row in rows])
+    def __post_init__(self) -> None:
+        if not self.C > 0:
+            raise ValueError(f"C must be more than 0, got {self.C}")
 
-    def _one(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _weights(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fitted = [self._one(X, y) for y in Y.T]
+        return np.stack([one.coef_[0] for one in fitted]), np.array([one.intercept_[0] for one in fitted])
+
+    def _one(self, X: np.ndarray, y: np.ndarray) -> Any:
         from sklearn.linear_model import LogisticRegression as Estimator
 
-        if y.max() == y.min():  # nothing to learn: the prior, just inside (0, 1)
-            prior = np.clip(y.mean(), 1e-6, 1 - 1e-6)
-            return np.append(np.zeros(X.shape[1]), np.log(prior / (1 - prior)))
-        estimator = Estimator(C=self.C, max_iter=1000)
         if np.isin(y, (0, 1)).all():
-            estimator.fit(X, y)
+            targets, weights = y, np.ones(len(y))
         else:
-            both, targets = np.vstack([X, X]), np.repeat([1, 0], len(X))
-            estimator.fit(both, targets, sample_weight=np.concatenate([y, 1 - y]))
-        return np.append(estimator.coef_[0], estimator.intercept_[0])
+            X, targets, weights = np.vstack([X, X]), np.repeat([1, 0], len(y)), np.concatenate([y, 1 - y])
+        if self.balanced:
+            sums = np.where(targets == 1, weights[targets == 1].sum(), weights[targets == 0].sum())
+            weights = weights * (weights.sum() / 2) / sums
+        return Estimator(C=self.C, max_iter=1000).fit(X, targets, sample_weight=weights)
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         from scipy.special import expit
 
-        return expit(self.decision_function(examples))
+        return expit(scores)

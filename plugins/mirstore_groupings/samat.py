@@ -59,19 +59,21 @@ class DomainExpert(_Named):
 class AllFeatures(Grouper):
     """All features, grouped by what extracted them.
 
-    Each feature set is a group of its own name. A single feature set that holds SAMAT's whole table (signal, mid-level
-    perceptual, harmonic and lyrical columns side by side) is sorted by SAMAT's names instead.
+    Each feature set is a group of its own name. A feature set that stands alone and mixes SAMAT's methods, as the
+    published tables do, is sorted by SAMAT's names into signal, dnn, harmonic and lyrics; columns that are none of
+    these stay under the feature set's name.
     """
 
     name = "all-features"
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
-        sources = {column.partition(".")[0] for column in columns}
-        sort = _method if len(sources) == 1 else _source
+        sources = {_source(column) for column in columns}
+        methods = {_method(column) for column in columns} - sources
+        mixed = len(sources) == 1 and len(methods) > 1
         found: dict[str, list[str]] = {}
         for column in columns:
-            found.setdefault(sort(column), []).append(column)
-        return found if len(found) > 1 or len(sources) > 1 else {next(iter(sources)): list(columns)}
+            found.setdefault(_method(column) if mixed else _source(column), []).append(column)
+        return found
 
 
 def _source(column: str) -> str:

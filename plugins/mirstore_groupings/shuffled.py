@@ -18,7 +18,7 @@ class Random(Grouper):
     ----------
     groups : int > 0
         SAMAT compares with five.
-    seed : int
+    seed : int >= 0
         The draw depends on it and on the columns' names, not on their order.
     """
 
@@ -29,6 +29,8 @@ class Random(Grouper):
     def __post_init__(self) -> None:
         if self.groups < 1:
             raise ValueError(f"groups must be at least 1, got {self.groups}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
         shuffled = np.random.default_rng(self.seed).permutation(sorted(columns))

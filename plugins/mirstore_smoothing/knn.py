@@ -1,7 +1,9 @@
-"""Label distributions from the labels of neighbours, after Buisson et al."""
+"""Label distributions from the labels of neighbours, after Buisson et al. (2022), section 3.1."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,13 +12,17 @@ import numpy as np
 from mirstore.core import Smoother
 from mirstore.core.errors import UsageError
 
+spare = 10  # neighbours fetched beyond those needed, so that equally near ones can be put in order
+steps = 50  # of NCA, which gains little after them
+
 
 @dataclass
 class KNNSmoothing(Smoother):
     """Mean of the one-hot labels of the k nearest training examples.
 
     Distances are Euclidean, after scaling each column to deviation 1 and, if asked, a mapping to fewer dimensions.
-    The labels averaged are the original ones: smoothed labels are not smoothed again.
+    The labels averaged are the original ones: smoothed labels are not smoothed again. Among equally near examples the
+    order of the table decides.
 
     Parameters
     ----------
@@ -28,7 +34,7 @@ class KNNSmoothing(Smoother):
     n_components : int, optional
         Dimensions after the mapping; all that it can give by default.
     include_self : bool
-        Whether an example is its own nearest neighbour; that adds 1/k to its own class.
+        Whether an example is its own nearest neighbour; that moves 1/k to its own class.
     crossfit : int
         0, or the number of parts: the mapping of each part is learned from the others.
     """
@@ -43,6 +49,10 @@ class KNNSmoothing(Smoother):
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ValueError(f"k must be at least 1, got {self.k}")
+        if self.mapping not in ("none", "pca", "lda", "nca"):
+            raise ValueError(f"mapping must be 'none', 'pca', 'lda' or 'nca', got {self.mapping!r}")
+        if self.n_components is not None and self.n_components < 1:
+            raise ValueError(f"n_components must be at least 1, got {self.n_components}")
         if self.crossfit == 1 or self.crossfit < 0:
             raise ValueError(f"crossfit must be 0, or at least 2 parts, got {self.crossfit}")
 
@@ -52,53 +62,74 @@ class KNNSmoothing(Smoother):
         Raises
         ------
         UsageError
-            If there are fewer examples than neighbours asked for.
+            If there are fewer examples than neighbours asked for, or fewer dimensions than the mapping shall keep.
         """
+        X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         needed = self.k + (not self.include_self)
         if len(X) < needed:
-            raise UsageError(f"k = {self.k} neighbours need {needed} training examples, there are {len(X)}")
-        scaled = _scaled(np.asarray(X, dtype=np.float64))
-        if not self.crossfit or self.mapping in ("none", "pca"):
-            return self._averages(self._fit(scaled, Y, seed)(scaled), Y, np.arange(len(X)))
+            raise UsageError(
+                f"k = {self.k} neighbours need {needed} training examples, there are {len(X)}",
+                hint="smooth with a smaller k",
+            )
+        scaled = _scaled(X)
+        if not self.crossfit or self.mapping == "none":
+            return self._averages(self._mapping(scaled, Y, seed)(scaled), Y, np.arange(len(X)))
         smooth = np.zeros(Y.shape)
         parts = np.random.default_rng(seed).permutation(len(X)) % self.crossfit
-        for part in range(self.crossfit):
-            mapped = self._fit(scaled[parts != part], Y[parts != part], seed)(scaled)
+        for part in np.unique(parts):
+            mapped = self._mapping(scaled[parts != part], Y[parts != part], seed)(scaled)
             inside = np.flatnonzero(parts == part)
             smooth[inside] = self._averages(mapped, Y, inside)
         return smooth
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, seed: int) -> Any:
+    def _mapping(self, X: np.ndarray, Y: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that maps examples."""
         if self.mapping == "none":
             return lambda Z: Z
+        from sklearn.exceptions import ConvergenceWarning
+
+        classes = Y.argmax(axis=1)
+        self._check_components(X, len(np.unique(classes)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # NCA stops after some steps on purpose
+            return self._estimator(seed).fit(X, classes).transform
+
+    def _check_components(self, X: np.ndarray, classes: int) -> None:
+        limits = {"pca": min(X.shape), "lda": min(classes - 1, X.shape[1]), "nca": X.shape[1]}
+        most, wanted = limits[self.mapping], self.n_components or 1
+        if wanted > most:
+            raise UsageError(
+                f"mapping {self.mapping!r} can keep {most} dimensions of {X.shape[1]} columns and {classes} classes, "
+                f"not {wanted}",
+                hint=f"set n_components to at most {most}" if most else None,
+            )
+
+    def _estimator(self, seed: int) -> Any:
         from sklearn.decomposition import PCA
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
         from sklearn.neighbors import NeighborhoodComponentsAnalysis
 
-        classes = Y.argmax(axis=1)
         if self.mapping == "pca":
-            mapping = PCA(self.n_components, random_state=seed)
-        elif self.mapping == "lda":
-            mapping = LinearDiscriminantAnalysis(n_components=self.n_components)
-        else:
-            mapping = NeighborhoodComponentsAnalysis(self.n_components, random_state=seed, max_iter=50)
-        return mapping.fit(X, classes).transform
+            return PCA(self.n_components, random_state=seed)
+        if self.mapping == "lda":
+            return LinearDiscriminantAnalysis(n_components=self.n_components)
+        return NeighborhoodComponentsAnalysis(self.n_components, random_state=seed, max_iter=steps)
 
     def _averages(self, mapped: np.ndarray, Y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Return the mean label of the neighbours of the wanted examples."""
         from sklearn.neighbors import NearestNeighbors
 
-        neighbours = NearestNeighbors(n_neighbors=self.k + (not self.include_self), algorithm="brute").fit(mapped)
-        _, found = neighbours.kneighbors(mapped[wanted])
-        if not self.include_self:
-            # Among equals the example itself need not come first; if it is not there at all, the last one goes.
-            own = found == wanted[:, None]
-            own[~own.any(axis=1), -1] = True
-            found = found[~own].reshape(len(wanted), self.k)
-        return np.asarray(Y, dtype=np.float64)[found].mean(axis=1)
+        others = self.k - self.include_self
+        count = min(len(mapped), others + 1 + spare)
+        distance, found = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(mapped).kneighbors(mapped[wanted])
+        distance[found == wanted[:, None]] = np.inf  # itself is counted apart: among equals it need not be found
+        # Equal rows come out with distances that differ by rounding, which depends on the processor.
+        order = np.lexsort((found, np.round(distance, 9)), axis=1)[:, :others]
+        total = Y[np.take_along_axis(found, order, axis=1)].sum(axis=1)
+        return np.asarray((total + Y[wanted] if self.include_self else total) / self.k)
 
 
 def _scaled(X: np.ndarray) -> np.ndarray:
     deviation = X.std(axis=0)
-    return (X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    constant = deviation <= 1e-12 * np.abs(X).max(axis=0, initial=0)  # what is left of one is rounding
+    return (X - X.mean(axis=0)) / np.where(constant, 1.0, deviation)

@@ -224,3 +224,10 @@ def test_plugins_can_be_switched_off(monkeypatch):
     assert Plugins.installed().rows() == []
     monkeypatch.setenv("MIRSTORE_LOAD_PLUGINS", "librosa")
     assert [row.name for row in Plugins.installed().rows()] == ["librosa"]
+
+
+def test_a_components_own_name_is_no_mistake_even_if_it_is_like_a_registered_one(tmp_path):
+    path = tmp_path / "registry.toml"
+    text = "schema = 1\n[features.mel-240]\nextractor = 'mel'\n[experiments.e]\ntask = 'clips'\nmodel = 'ridge'\n"
+    path.write_text(text + "features = ['mel']\n")
+    assert Registry.load(path).experiments["e"].features == ["mel"]

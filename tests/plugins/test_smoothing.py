@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirstore.core.checks import checks_for
-from mirstore.core.errors import UsageError
+from mirstore.core.errors import ConfigError, UsageError
+from mirstore.core.resolve import build
 from mirstore_smoothing import KNNSmoothing
 
 rng = np.random.default_rng(440)
@@ -17,26 +18,81 @@ smoothers = [
     KNNSmoothing(),
     KNNSmoothing(mapping="pca", n_components=2),
     KNNSmoothing(mapping="lda", crossfit=3),
+    KNNSmoothing(crossfit=2),
     KNNSmoothing(k=3, mapping="nca", n_components=2, include_self=True),
 ]
 
 
-@pytest.mark.parametrize("smoother", smoothers, ids=lambda s: s.mapping)
-def test_keeps_the_contract(smoother):
-    for check in checks_for(smoother):
-        check(smoother)
+@pytest.mark.parametrize(
+    ("smoother", "check"),
+    [
+        pytest.param(s, check, id=f"{s.mapping}-{s.crossfit}-{check.__name__}")
+        for s in smoothers
+        for check in checks_for(s)
+    ],
+)
+def test_keeps_the_contract(smoother, check):
+    check(smoother)
 
 
-def test_far_clusters_stay_as_they_are():
+@pytest.mark.parametrize("mapping", ["none", "pca", "lda", "nca"])
+def test_far_clusters_stay_as_they_are(mapping):
     Y = np.eye(2)[np.repeat([0, 1], 20)]
     X = rng.normal(size=(40, 3)) + 100 * Y[:, :1]
-    np.testing.assert_array_equal(KNNSmoothing(k=10).smooth(X, Y, 0), Y)
+    np.testing.assert_array_equal(KNNSmoothing(k=10, mapping=mapping, n_components=1).smooth(X, Y, 0), Y)
+
+
+def test_random_labels_become_the_prior():
+    local = np.random.default_rng(440)
+    Y = np.eye(2)[(local.random(2000) < 0.3).astype(int)]
+    smooth = KNNSmoothing(k=50).smooth(local.normal(size=(2000, 3)), Y, 0)
+    assert (smooth * Y).sum(axis=1).mean() == pytest.approx(0.3**2 + 0.7**2, abs=0.02)
+    assert smooth[:, 1].std() == pytest.approx(np.sqrt(0.3 * 0.7 / 50), rel=0.15)
+
+
+def test_the_unit_of_a_column_does_not_matter():
+    X, Y = rng.normal(size=(60, 4)), np.eye(3)[np.arange(60) % 3]
+    other = X * [1000, 1, 0.001, 1] + [5, 0, 0, -7]
+    np.testing.assert_array_equal(KNNSmoothing().smooth(X, Y, 0), KNNSmoothing().smooth(other, Y, 0))
+
+
+def test_a_constant_column_does_not_matter():
+    X, Y = rng.normal(size=(60, 4)), np.eye(3)[np.arange(60) % 3]
+    wider = np.column_stack([X, np.full(60, 0.1)])
+    np.testing.assert_array_equal(KNNSmoothing().smooth(X, Y, 0), KNNSmoothing().smooth(wider, Y, 0))
+
+
+def test_neighbours_are_those_of_plain_distances():
+    X, Y = rng.normal(size=(50, 3)), np.eye(3)[rng.integers(0, 3, 50)]
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    distance = np.linalg.norm(Z[:, None] - Z, axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    expected = Y[np.argsort(distance, axis=1)[:, :7]].mean(axis=1)
+    np.testing.assert_allclose(KNNSmoothing(k=7).smooth(X, Y, 0), expected)
+
+
+def test_smoothed_labels_are_not_smoothed_again():
+    """Example 2 lies between a and b; its own smoothing does not reach its neighbours."""
+    X, Y = np.array([[0.0], [1.0], [2.1], [9.0], [9.5]]), np.eye(2)[[0, 0, 1, 1, 1]]
+    np.testing.assert_array_equal(KNNSmoothing(k=1).smooth(X, Y, 0)[:3, 0], [1, 1, 1])
 
 
 def test_the_neighbours_of_a_line_are_known():
     X, Y = np.arange(5.0)[:, None], np.eye(2)[[0, 0, 1, 1, 1]]
     np.testing.assert_allclose(KNNSmoothing(k=2).smooth(X, Y, 0)[[0, 2, 4], 1], [0.5, 0.5, 1.0])
     np.testing.assert_allclose(KNNSmoothing(k=1, include_self=True).smooth(X, Y, 0), Y)
+
+
+def test_itself_takes_the_place_of_the_last_neighbour():
+    X, Y = rng.normal(size=(40, 2)), np.eye(4)[np.arange(40) % 4]
+    nine, ten = KNNSmoothing(k=9).smooth(X, Y, 0), KNNSmoothing(k=10, include_self=True).smooth(X, Y, 0)
+    np.testing.assert_allclose(ten, (9 * nine + Y) / 10)
+
+
+def test_among_equals_the_order_of_the_table_decides():
+    X = np.array([[0.0], [1.0], [-1.0], [1.0], [-1.0]])
+    smooth = KNNSmoothing(k=2).smooth(X, np.eye(5), 0)
+    np.testing.assert_array_equal(smooth[0], [0, 0.5, 0.5, 0, 0])
 
 
 def test_an_example_is_not_its_own_neighbour_among_equals():
@@ -54,17 +110,59 @@ def test_rows_are_multiples_of_one_over_k(k, include_self, seed):
     np.testing.assert_allclose(smooth * k, np.round(smooth * k), atol=1e-9)
 
 
+def test_crossfit_learns_the_mapping_from_the_other_parts():
+    """Without it LDA sees the very label that it then smooths: labels without meaning seem to have one."""
+    local = np.random.default_rng(440)
+    X, Y = local.normal(size=(80, 20)), np.eye(2)[local.integers(0, 2, 80)]
+    own = {m: (KNNSmoothing(mapping="lda", crossfit=m).smooth(X, Y, 0) * Y).sum(axis=1).mean() for m in (0, 5)}
+    assert own[0] > 0.6
+    assert own[5] < own[0] - 0.05
+
+
+def test_more_parts_than_examples_leave_one_out():
+    X, Y = rng.normal(size=(12, 3)), np.eye(2)[np.arange(12) % 2]
+    smooth = KNNSmoothing(k=3, mapping="lda", crossfit=50).smooth(X, Y, 0)
+    np.testing.assert_allclose(smooth.sum(axis=1), 1)
+
+
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"k": 0}, "k must be at least 1"), ({"crossfit": 1}, "at least 2 parts")]
+    ("settings", "message"),
+    [
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"crossfit": 1}, "crossfit must be 0, or at least 2 parts, got 1"),
+        ({"n_components": 0}, "n_components must be at least 1"),
+        ({"mapping": "lmnn"}, "'lmnn'"),
+    ],
 )
-def test_settings_that_make_no_sense(settings, message):
-    with pytest.raises(ValueError, match=message):
-        KNNSmoothing(**settings)
+def test_settings_that_make_no_sense_name_their_entry(settings, message):
+    with pytest.raises(ConfigError, match=rf"smoothings\.mine\.params.*{message}"):
+        build(KNNSmoothing, settings, "smoothings.mine.params")
+
+
+def test_a_mapping_that_does_not_exist_is_refused_in_python_too():
+    with pytest.raises(ValueError, match="got 'lmnn'"):
+        KNNSmoothing(mapping="lmnn")
 
 
 def test_too_few_examples_are_an_error():
-    with pytest.raises(UsageError, match="need 11 training examples, there are 10"):
+    with pytest.raises(UsageError, match="need 11 training examples, there are 10") as caught:
         KNNSmoothing(k=10).smooth(np.zeros((10, 2)), np.eye(2)[[0, 1] * 5], 0)
+    assert "smaller k" in str(caught.value.hint)
+    KNNSmoothing(k=10, include_self=True).smooth(np.zeros((10, 2)), np.eye(2)[[0, 1] * 5], 0)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "wanted", "most"), [("pca", 4, 3), ("lda", 2, 1), ("nca", 4, 3)], ids=["pca", "lda", "nca"]
+)
+def test_more_dimensions_than_there_are_is_an_error(mapping, wanted, most):
+    X, Y = rng.normal(size=(40, 3)), np.eye(2)[np.arange(40) % 2]
+    with pytest.raises(UsageError, match=f"can keep {most} dimensions of 3 columns and 2 classes, not {wanted}"):
+        KNNSmoothing(mapping=mapping, n_components=wanted).smooth(X, Y, 0)
+
+
+def test_lda_of_one_class_is_an_error():
+    with pytest.raises(UsageError, match="can keep 0 dimensions"):
+        KNNSmoothing(mapping="lda").smooth(rng.normal(size=(40, 3)), np.ones((40, 1)), 0)
 
 
 def test_own_class_mass_on_gtzan(shared):

@@ -188,8 +188,8 @@ class Registry(_Entry):
     def _dangling(self) -> Iterator[str]:
         """Yield references to names that are not registered.
 
-        All but tasks may also be components' own names, which only the installed plugins know: of those, this finds
-        what is nearly a registered name.
+        All but tasks may also be components' own names, which only the installed plugins know: what is nearly a
+        registered name, and no component's, is a mistake.
         """
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
@@ -206,11 +206,11 @@ class Registry(_Entry):
                 if key in ("task", "model") and values == [None]:
                     yield f"{where}: give {key}, here or in matrix"
                 for value in values:
-                    if value is not None and value not in known and (key == "task" or _near(value, known)):
+                    if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
             for features in [experiment.features or [], *(experiment.matrix.features or [])]:
                 for value in [features] if isinstance(features, str) else features:
-                    if value not in self.features and _near(value, self.features):
+                    if value not in self.features and _mistaken(value, self.features):
                         yield f"{where}: unknown features {value!r}{_meant(value, self.features)}"
 
 
@@ -267,5 +267,10 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _near(name: str, known: Iterable[str]) -> bool:
-    return bool(get_close_matches(name, list(known), n=1, cutoff=0.8))
+def _mistaken(name: str, known: Iterable[str]) -> bool:
+    if not get_close_matches(name, list(known), n=1):
+        return False
+    from mirstore.core.plugins import Plugins  # loads every plugin: only on suspicion
+
+    provided = {component.partition("@")[0] for row in Plugins.installed().rows() for component in row.components}
+    return name not in provided

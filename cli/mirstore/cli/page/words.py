@@ -1,0 +1,107 @@
+"""How a report writes numbers and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+metric_names = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "chunk_accuracy": "accuracy of chunks",
+    "recall": "recall",
+}
+
+
+def known(value: Any) -> TypeGuard[float]:
+    """Return whether a value is a finite number."""
+    return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number with a fixed count of decimals and a real minus sign; a dash for what is not known."""
+    if not known(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not float(text) else text.replace("-", "−")
+
+
+def general(value: Any, digits: int = 4) -> str:
+    """Return a number of any size in so many significant digits; whole parts below a million are kept."""
+    if not known(value):
+        return "–"
+    text = whole(round(value)) if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
+def spread(value: Mapping[str, Any]) -> str:
+    """Return a mean and its standard deviation, to three decimals where that says enough."""
+    mean, sd = value.get("mean"), value.get("sd")
+    if known(mean) and 0.01 <= abs(mean) < 1000:
+        return number(mean) + (f" ± {number(sd)}" if known(sd) else "")
+    return general(mean, 3) + (f" ± {general(sd, 2)}" if known(sd) else "")
+
+
+def percent(share: Any) -> str:
+    """Return a share as whole per cent."""
+    return f"{100 * share:.0f}\u202f%" if known(share) else "–"
+
+
+def whole(value: Any) -> str:
+    """Return a count with narrow spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else "–"
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``1 fold``, ``5 folds``."""
+    return f"{whole(n)} {noun}{'' if n == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
+def listed(items: Iterable[str], conjunction: str = "and") -> str:
+    """Return ``a, b and c``."""
+    parts = list(items)
+    return f" {conjunction} ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def metric(name: str) -> str:
+    """Return what a metric is called in prose."""
+    return metric_names.get(name, plain(name))
+
+
+def plain(name: str) -> str:
+    """Return a name without underscores: ``sound_shaping`` is sound shaping."""
+    return name.replace("_", " ")
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital first letter, the rest as it was."""
+    return text[:1].upper() + text[1:]
+
+
+def moment(iso: str) -> str:
+    """Return an ISO 8601 time as a reader writes it."""
+    return iso[:16].replace("T", " ") + (" UTC" if iso.endswith(("+00:00", "Z")) else "")
+
+
+def interval(value: Mapping[str, Any]) -> str:
+    """Return the two ends of an interval, or a dash."""
+    if not has_interval(value):
+        return "–"
+    return f"{number(value['low'])}–{number(value['high'])}"
+
+
+def has_interval(value: Mapping[str, Any]) -> bool:
+    """Return whether both ends of the interval are known."""
+    return known(value.get("low")) and known(value.get("high"))
+
+
+def duration(seconds: Any) -> str:
+    """Return seconds in the unit that suits them."""
+    if not known(seconds):
+        return "–"
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
