@@ -10,8 +10,8 @@ run() {
 }
 
 mkdir -p demo
-run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-windows,mel
-run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-windows,mel
+run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-stats
+run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-stats
 
 echo; echo "Which genre is loudest, brightest and most danceable?"
 run sql "SELECT label AS genre, count(*) AS tracks, round(avg(loudness), 2) AS loudness,
@@ -25,3 +25,17 @@ FROM tracks JOIN essentia USING (track) JOIN \"essentia-key\" USING (track) ORDE
 
 echo; echo "What made these numbers?"
 run features list
+
+echo; echo "Which kind of feature tells the genres apart? Artists heard in training are never in the test."
+run run-experiment clips
+
+echo; echo "The same question in SQL: the importance of each group, against groups made by chance"
+run sql "SELECT r.grouping, g.\"group\", round(avg(value) FILTER (kind = 'fold'), 2) AS importance,
+       round(quantile_cont(value, 0.025) FILTER (kind = 'random grouping'), 2) AS by_chance_from,
+       round(quantile_cont(value, 0.975) FILTER (kind = 'random grouping'), 2) AS by_chance_to
+FROM group_importances g JOIN runs r USING (run)
+WHERE r.experiment = 'clips' AND r.model = 'em-banded' AND measure = 'share'
+GROUP BY ALL ORDER BY r.grouping, importance DESC"
+
+echo; echo "A page to read and listen to, without any network"
+run report clips -o demo/report.html --embed-audio 9

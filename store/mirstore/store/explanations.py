@@ -12,14 +12,13 @@ import polars as pl
 
 from mirstore.core.errors import TrackError
 from mirstore.core.tracks import Track
-from mirstore.store.store import Store
 
 each = 3  # tracks per role
 clip_seconds = 10.0
 
 
 def explain(
-    store: Store, contributions: pl.DataFrame, predictions: pl.DataFrame, exclusive: bool, clips: int
+    contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame, exclusive: bool, clips: int
 ) -> list[dict[str, Any]]:
     """Return tracks with their scores and what each group added to the label that is explained.
 
@@ -31,6 +30,8 @@ def explain(
     ----------
     contributions, predictions : pl.DataFrame
         Of one run.
+    credits : pl.DataFrame
+        ``track``, ``title``, ``artist``, ``path``.
     exclusive : bool
         Whether a track has one class.
     clips : int
@@ -40,7 +41,8 @@ def explain(
         return []
     first = predictions.filter(pl.col("repeat") == 0)
     margins = _margins(first, exclusive)
-    tracks = _about(store, margins["track"].to_list())
+    known = {row.pop("track"): row for row in credits.join(margins, on="track", how="semi").to_dicts()}
+    nothing = {"title": None, "artist": None, "path": None}
     chosen: list[dict[str, Any]] = []
     for role, order in (
         ("best", margins.sort("margin", descending=True)),
@@ -51,7 +53,9 @@ def explain(
         for track, label in (
             order.filter(~pl.col("track").is_in(list(taken))).head(each).select("track", "label").iter_rows()
         ):
-            chosen.append({"role": role, "track": track, "label": label, **tracks[track], **_scores(first, track)})
+            chosen.append(
+                {"role": role, "track": track, "label": label, **known.get(track, nothing), **_scores(first, track)}
+            )
     for item in chosen:
         here = contributions.filter((pl.col("track") == item["track"]) & (pl.col("label") == item["label"]))
         item["contributions"] = dict(here.select("group", "value").iter_rows())
@@ -71,13 +75,6 @@ def _margins(predictions: pl.DataFrame, exclusive: bool) -> pl.DataFrame:
         .select("track", "label", (pl.col("own") - pl.col("other")).alias("margin"))
         .sort("track")
     )
-
-
-def _about(store: Store, tracks: list[str]) -> dict[str, dict[str, Any]]:
-    frame = store.sql("SELECT track, title, artist, path FROM tracks").filter(pl.col("track").is_in(tracks))
-    known = {row["track"]: row for row in frame.iter_rows(named=True)}
-    nothing = {"title": None, "artist": None, "path": None}
-    return {track: {key: known.get(track, nothing)[key] for key in nothing} for track in tracks}
 
 
 def _scores(predictions: pl.DataFrame, track: str) -> dict[str, Any]:

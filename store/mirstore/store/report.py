@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.store.explanations import explain
 from mirstore.store.runs import find, statistics
+from mirstore.store.runs import tables as result_tables
 from mirstore.store.store import Store
 
 
@@ -33,29 +34,39 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[dict[
         If nothing is called so.
     """
     runs = find(store, names)
-    raw = store.scan("core.runs").filter(pl.col("run").is_in(runs["run"].to_list())).collect()
-    rows = {row["run"]: row for row in raw.iter_rows(named=True)}
+    tables = {name: _Table(store, name, runs["run"].to_list()) for name in ("runs", *result_tables)}
+    credits = store.sql("SELECT track, title, artist, path FROM tracks")
     reports = []
     for (task,), of_task in runs.group_by("task", maintain_order=True):
-        cases = [_Case(store, rows[row["run"]], row) for row in of_task.iter_rows(named=True)]
-        reports.append(_report(store, str(task), cases, clips))
+        cases = [_Case(tables, row) for row in of_task.iter_rows(named=True)]
+        reports.append(_report(store, str(task), cases, credits, clips))
     return reports
+
+
+class _Table:
+    """A result table, read once for all runs."""
+
+    def __init__(self, store: Store, name: str, runs: Sequence[str]) -> None:
+        rows = store.scan(f"core.{name}").filter(pl.col("run").is_in(runs)).collect()
+        self.empty = rows.clear()
+        self.by_run = {str(run): part for (run,), part in rows.partition_by("run", as_dict=True).items()}
 
 
 class _Case:
     """One run with its rows of the result tables."""
 
-    def __init__(self, store: Store, row: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
-        self.run, self.row, self.shown = row["run"], row, shown
-        self.config, self.details = json.loads(row["config"]), json.loads(row["details"])
-        self._store = store
+    def __init__(self, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
+        self.run, self.shown, self._tables = shown["run"], shown, tables
+        (self.row,) = self.table("runs").to_dicts()
+        self.config, self.details = json.loads(self.row["config"]), json.loads(self.row["details"])
 
     def table(self, name: str) -> pl.DataFrame:
         """Return this run's rows of a result table."""
-        return self._store.scan(f"core.{name}").filter(pl.col("run") == self.run).drop("run").collect()
+        table = self._tables[name]
+        return table.by_run.get(self.run, table.empty).drop("run")
 
 
-def _report(store: Store, task: str, cases: Sequence[_Case], clips: int) -> dict[str, Any]:
+def _report(store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int) -> dict[str, Any]:
     first = cases[0]
     experiments = list(dict.fromkeys(case.row["experiment"] for case in cases))
     details = first.details
@@ -70,7 +81,7 @@ def _report(store: Store, task: str, cases: Sequence[_Case], clips: int) -> dict
         + (f" --only task={task}" if len({case.row["task"] for case in cases}) > 1 else ""),
         "task": details["task"] | {"name": task},
         "data": details["data"] | {"folds": details["folds"], "leakage": details["leakage"]},
-        "cases": [_case(store, case, clips) for case in cases],
+        "cases": [_case(store, case, credits, clips) for case in cases],
         "features": [_feature(store, name) for name in features],
         "health": details["health"],
         "provenance": {
@@ -86,7 +97,7 @@ def _report(store: Store, task: str, cases: Sequence[_Case], clips: int) -> dict
     }
 
 
-def _case(store: Store, case: _Case, clips: int) -> dict[str, Any]:
+def _case(store: Store, case: _Case, credits: pl.DataFrame, clips: int) -> dict[str, Any]:
     details = case.details
     found: dict[str, Any] = {
         "run": case.run,
@@ -108,7 +119,7 @@ def _case(store: Store, case: _Case, clips: int) -> dict[str, Any]:
         "null": _draws(importances, "random grouping"),
         "bootstrap": _draws(importances, "bootstrap"),
         "groups": _groups(store, case),
-        "tracks": explain(store, case.table("contributions"), predictions, details["task"]["exclusive"], clips),
+        "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"], clips),
         "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
         "ambiguity": _ambiguity(case, predictions),
     }

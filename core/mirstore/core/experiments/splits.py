@@ -94,7 +94,7 @@ def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusiv
             owners = {unit for unit, member in zip(units, members, strict=True) if member}
             if len(owners) < 2:
                 raise UsageError(
-                    f"all tracks of class {name!r} are by one {task.group_by or 'artist'}: no fold can learn and test it",
+                    f"all tracks of class {name!r} are by one {task.group_by or 'artist'}: no fold can test it",
                     hint='leave it out: classes = [...] in the task; or split = "stratified", which leaks',
                 )
     if exclusive and task.split in ("grouped", "stratified"):
