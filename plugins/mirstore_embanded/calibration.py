@@ -1,4 +1,4 @@
-"""From regression scores to probabilities: Platt's sigmoid on scores of examples that were left out."""
+"""From regression scores to probabilities, on scores that examples get from a fit without them."""
 
 from __future__ import annotations
 
@@ -79,6 +79,25 @@ def sigmoid(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.n
             break
     slope = np.maximum(slope, 1e-3) / width
     return slope, offset - slope * centre
+
+
+def temperature(scores: np.ndarray, Y: np.ndarray) -> float:
+    """Return the factor at which the softmax of the scores tells classes that exclude each other most likely.
+
+    One number for all classes keeps their order in every example: what is predicted does not change.
+
+    Parameters
+    ----------
+    scores, Y : np.ndarray [shape=(n, l)]
+        Scores of left-out examples; labels, or label distributions.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    found = minimize_scalar(
+        lambda x: -float((Y * log_softmax(np.exp(x) * scores, axis=1)).sum()), bounds=(-4.0, 6.0), method="bounded"
+    )
+    return float(np.exp(found.x))
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

@@ -35,9 +35,10 @@ class EMBanded(Model):
     scale_y : bool
         Divide labels by their deviation.
     output : str
-        How scores become numbers in [0, 1]. ``"calibrated"``: Platt's sigmoid, on scores of left-out examples.
-        ``"softmax"``: over the labels of a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed
-        curve of slope 1 at 1/2, which keeps it.
+        How scores become numbers in [0, 1]. ``"calibrated"``: on scores of left-out examples, by Platt's sigmoid for
+        tags, by a softmax with one temperature for classes that exclude each other. ``"softmax"``: over the labels of
+        a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed curve of slope 1 at 1/2, which
+        keeps it.
     """
 
     name = "em-banded"
@@ -78,7 +79,7 @@ class EMBanded(Model):
         return {name: np.array([at[column] for column in members]) for name, members in groups.items()}
 
     def _calibrate(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> None:
-        from mirstore_embanded.calibration import leave_one_out, sigmoid
+        from mirstore_embanded.calibration import leave_one_out, sigmoid, temperature
 
         everyone = np.ones(len(X))
         units = examples.units
@@ -86,7 +87,10 @@ class EMBanded(Model):
             scores = leave_one_out(self.fit_, X, Y, everyone)
         else:  # an artist's other tracks would tell too much about the one left out
             scores = self._scores_without_own_part(X, Y, units, seed)
-        self.slope_, self.offset_ = sigmoid(scores, Y, everyone)
+        if examples.exclusive:
+            self.temperature_ = temperature(scores, Y)
+        else:
+            self.slope_, self.offset_ = sigmoid(scores, Y, everyone)
 
     def _scores_without_own_part(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
         from mirstore_embanded.regression import fit
@@ -115,8 +119,9 @@ class EMBanded(Model):
             return softmax(scores, axis=1)
         if self.output == "logistic":
             return expit(4 * (scores - 0.5))
-        found = probabilities(scores, self.slope_, self.offset_)
-        return found / found.sum(axis=1, keepdims=True) if examples.exclusive else found
+        if examples.exclusive:
+            return softmax(self.temperature_ * scores, axis=1)
+        return probabilities(scores, self.slope_, self.offset_)
 
     def group_importances(self) -> dict[str, float]:
         """Return the published importance: mean lambda over labels, scaled to sum to 1."""
