@@ -34,6 +34,10 @@ class EMBanded(Model):
         Inverse gamma priors.
     scale_y : bool
         Divide labels by their deviation.
+    shared : bool
+        One set of variances for all labels: rare tags, which say little themselves, borrow from common ones.
+    rank : int > 0, optional
+        Predict all labels from so many directions only; see `mirstore_embanded.regression.truncated`.
     output : str
         How scores become numbers in [0, 1]. ``"calibrated"``: on scores of left-out examples, by Platt's sigmoid for
         tags, by a softmax with one temperature for classes that exclude each other. ``"softmax"``: over the labels of
@@ -49,6 +53,8 @@ class EMBanded(Model):
     phi: float = 1e-6
     kappa: float = 1e-6
     scale_y: bool = True
+    shared: bool = False
+    rank: int | None = None
     output: Literal["calibrated", "softmax", "logistic"] = "calibrated"
 
     def _settings(self) -> Settings:
@@ -56,7 +62,7 @@ class EMBanded(Model):
         from mirstore_embanded.regression import Settings
 
         priors = Priors(self.eta, self.tau, self.phi, self.kappa)
-        return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, shared=False)
+        return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, self.shared)
 
     def _roughly(self) -> Settings:
         """Return settings for draws, whose spread is far larger than what this leaves out: 0.1 % of a variance."""
@@ -69,10 +75,15 @@ class EMBanded(Model):
         self.groups_ = {name: list(members) for name, members in groups.items()}
         X, Y = examples.table.to_numpy(), np.asarray(examples.labels, dtype=np.float64)
         rows = (X, Y, np.ones(len(X)))
-        self.fit_ = fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows)
+        self.fit_ = self._limited(fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows))
         if self.output == "calibrated":
             self._calibrate(X, Y, examples, seed)
         return self
+
+    def _limited(self, found: Fit) -> Fit:
+        from mirstore_embanded.regression import truncated
+
+        return found if self.rank is None else truncated(found, self.rank)
 
     def _positions(self, groups: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
         at = {column: i for i, column in enumerate(self.columns_)}
@@ -101,7 +112,7 @@ class EMBanded(Model):
         for number in np.unique(part):
             inside = part == number
             rest = self.fit_.gram - Gram.of(X[inside], Y[inside], shift=self.fit_.gram.shift)
-            without = fit(rest, self.fit_.groups, self.fit_.settings, warm=self.fit_)
+            without = self._limited(fit(rest, self.fit_.groups, self.fit_.settings, warm=self.fit_))
             scores[inside] = X[inside] @ without.coef.T + without.intercept
         return scores
 

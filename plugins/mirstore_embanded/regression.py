@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -162,6 +162,24 @@ def fit(
         dict(groups),
         settings,
     )
+
+
+def truncated(found: Fit, rank: int) -> Fit:
+    """Return the fit whose predictions of all targets vary in so many directions only, the strongest ones.
+
+    Related targets then borrow from each other: reduced-rank regression (Izenman, Journal of Multivariate Analysis 5,
+    1975) of the fitted, scaled targets. Groups and contributions keep their meaning, since it stays linear.
+    """
+    G, _, _ = found.gram.centred()
+    values, vectors = np.linalg.eigh(G)
+    root = np.sqrt(np.maximum(values, 0.0))
+    # The right singular vectors of the predictions X w, without touching X.
+    spread = (found.coef / found.scale[:, None]) @ (vectors * root)
+    left, _, _ = np.linalg.svd(spread, full_matrices=False)
+    kept = left[:, :rank] @ left[:, :rank].T
+    coef = found.scale[:, None] * (kept @ (found.coef / found.scale[:, None]))
+    mean = found.gram.mean
+    return replace(found, coef=coef, intercept=mean[found.gram.d :] - coef @ mean[: found.gram.d])
 
 
 def _start(

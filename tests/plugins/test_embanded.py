@@ -21,10 +21,10 @@ from mirstore.core.checks import checks_for
 from mirstore.core.experiments.metrics import evaluate
 from mirstore.core.experiments.scaling import Scaling
 from mirstore_embanded import EMBanded, EMBandedClassifier, EMBandedRegressor, Gram
-from mirstore_embanded.calibration import leave_one_out, sigmoid
+from mirstore_embanded.calibration import leave_one_out, sigmoid, temperature
 from mirstore_embanded.evidence import Dual, Primal, Priors
 from mirstore_embanded.groups import smoothness_root
-from mirstore_embanded.regression import Settings, fit
+from mirstore_embanded.regression import Settings, fit, truncated
 from mirstore_embanded.solver import solve
 from mirstore_groupings import AllFeatures, DomainExpert, UserFriendly
 
@@ -421,6 +421,29 @@ def test_leaving_one_out_in_closed_form_is_leaving_one_out(n, d):
         assert scores[i, 0] == pytest.approx((X[i] - centre) @ w + level, rel=1e-7, abs=1e-8)
 
 
+def test_a_full_rank_changes_nothing_and_a_low_one_predicts_in_few_directions():
+    X, y, _ = problem(80, 6, (6,))
+    Y = np.column_stack([y, X[:, 1] + y, X[:, 2] + rng.normal(size=80)])
+    settings = Settings("auto", 1000, 1e-9, priors, None, scale_y=True, shared=True)
+    found = fit(Gram.of(X, Y), {"all": np.arange(6)}, settings)
+    np.testing.assert_allclose(truncated(found, 3).coef, found.coef, atol=1e-10)
+    low = truncated(found, 2)
+    scaled = (X - X.mean(axis=0)) @ low.coef.T / low.scale
+    assert np.linalg.matrix_rank(scaled, tol=1e-8) == 2
+    np.testing.assert_allclose(X.mean(axis=0) @ low.coef.T + low.intercept, Y.mean(axis=0), atol=1e-10)
+    # No other projection of the predictions loses less of their (scaled) variance.
+    full = (X - X.mean(axis=0)) @ found.coef.T / found.scale
+    singular = np.linalg.svd(full, compute_uv=False)
+    assert np.linalg.norm(full - scaled) == pytest.approx(singular[2], rel=1e-8)
+
+
+def test_the_temperature_makes_classes_most_likely_and_keeps_what_is_predicted():
+    scores = rng.normal(size=(400, 3))
+    odds = np.exp(2.5 * scores)
+    drawn = (rng.random((400, 1)) > np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)).sum(axis=1)
+    assert temperature(scores, np.eye(3)[drawn]) == pytest.approx(2.5, rel=0.25)
+
+
 def test_the_sigmoid_is_platts():
     from sklearn.calibration import _SigmoidCalibration
 
@@ -510,9 +533,9 @@ def test_scikit_learns_checks(estimator, check):
 
 
 @pytest.mark.parametrize("check", checks_for(EMBanded()), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("output", ["calibrated", "softmax", "logistic"])
-def test_keeps_the_contract_of_models(output, check):
-    check(EMBanded(output=output))
+@pytest.mark.parametrize("settings", [{}, {"output": "softmax"}, {"output": "logistic"}, {"shared": True, "rank": 2}])
+def test_keeps_the_contract_of_models(settings, check):
+    check(EMBanded(**settings))
 
 
 def test_estimators_pickle_and_clone():
