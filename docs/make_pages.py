@@ -9,39 +9,45 @@ import inspect
 import re
 from pathlib import Path
 
-from mirstore.core import Extractor
+from mirstore.core import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.plugins import Plugins
 
 here = Path(__file__).parent
 
 
 def page(plugin: str, names: list[str], plugins: Plugins) -> str:
-    """Return a plugin's page: its extractors with parameters, inputs and columns."""
-    return f"# {plugin}\n\n" + "\n".join(section(plugins.get(Extractor, name)) for name in names)
+    """Return a plugin's page: its components with parameters, and what extractors read and write."""
+    return f"# {plugin}\n\n" + "\n".join(section(type(plugins.component(name))) for name in names)
 
 
-def section(kind: type[Extractor]) -> str:
-    """Return an extractor's part of the page."""
-    extractor = kind()
-    lines = [f"## {kind.name}", "", f"Version {kind.version}. Reads {', '.join(kind.inputs) or 'audio'}.", ""]
+def section(kind: type[Component]) -> str:
+    """Return a component's part of the page."""
+    role = next(base.__name__.lower() for base in kind.__mro__ if base in (Extractor, Grouper, Smoother, Model))
+    lines = [f"## {kind.name}", "", f"{role.capitalize()}, version {kind.version}.", ""]
     text = inspect.getdoc(kind) or ""
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
+    return "\n".join([*lines, *(columns(kind()) if issubclass(kind, Extractor) else [])])
+
+
+def columns(extractor: Extractor) -> list[str]:
+    """Return what an extractor reads, and a table of what it writes."""
+    lines = [f"Reads {', '.join(extractor.inputs) or 'audio'}.", ""]
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""
         lines.append(f"| `{name}` | {column.dtype} | {column.unit} | {limits} | {column.text} |")
-    return "\n".join([*lines, ""])
+    return [*lines, ""]
 
 
 def main() -> None:
     """Write all pages."""
     plugins = Plugins.installed()
-    (here / "extractors").mkdir(exist_ok=True)
+    (here / "plugins").mkdir(exist_ok=True)
     for info in plugins.rows():
         if info.distribution == "mirstore" and info.status == "ok":
             names = [component.partition("@")[0] for component in info.components]
-            (here / "extractors" / f"{info.name}.md").write_text(page(info.name, names, plugins))
+            (here / "plugins" / f"{info.name}.md").write_text(page(info.name, names, plugins))
     readme = (here.parent / "README.md").read_text().replace("](docs/", "](")
     (here / "index.md").write_text(re.sub(r"\[([^\]]+)\]\((?:CONTRIBUTING|CHANGELOG)\.md\)", r"\1", readme))
 

@@ -200,6 +200,7 @@ def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
         ({"tasks__genre__split": "split-0"}, "unknown split of 'small': 'split-0'"),
         ({"tasks__genre__folds": 30}, "12 artists are too few for 30 folds"),
         ({"tasks__genre__classes": ["jazz"]}, "only one class"),
+        ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, 17 tracks have several"),
         ({"experiments__one__features": ["essentia"]}, "unknown features 'essentia'"),
         ({"experiments__one__features": ["small", "small@1"]}, "two versions of features 'small'"),
         ({"experiments__one__model": "xgbost"}, "unknown model 'xgbost'"),
@@ -242,6 +243,35 @@ def test_tags_are_measured_by_area_and_cannot_be_smoothed(store, plugins):
     (item,) = planned(store, plugins, experiments__one__task="tags", experiments__one__smoothing="flat")
     (outcome,) = run(store, [item])
     assert "tags are no distribution" in outcome.error
+
+
+def test_a_vector_is_as_many_columns_and_text_is_none(store, plugins):
+    from mirstore.core import Column, Extractor
+    from mirstore.core.features import FeatureSet
+
+    class Vectors(Extractor):
+        name = "vectors"
+
+        def columns(self):
+            return {
+                "array": Column(pl.Array(pl.Float32, 2), "", "Two numbers."),
+                "text": Column(pl.String, "", "A word."),
+            }
+
+        def extract(self, track):
+            raise NotImplementedError
+
+    feature = FeatureSet("vectors", Vectors())
+    stamp = {"ingest": "i", "added": datetime(2026, 1, 1)}
+    rows = [{"track": f"small:t{i:03}", "array": np.array([i, 1.0], np.float32), "text": "a"} for i in range(60)]
+    with store.write("vectors") as tx:
+        tx.add_feature_set("vectors", feature, **stamp)
+        tx.append_features(feature, rows, **stamp)
+    (item,) = planned(store, plugins, experiments__one__features=["vectors"])
+    assert item.assembly.examples.table.columns == ["vectors.array_000", "vectors.array_001"]
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run])
+    assert report["cases"][0]["groups"][0]["columns"][0]["text"] == "Two numbers."
 
 
 def test_smoothing_touches_training_labels_only(store, plugins):

@@ -146,6 +146,12 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         .join(table, on="track", how="inner", maintain_order="left_right")
     )
     labels, classes = _matrix(complete, labelled)
+    several = int(((labels > 0).sum(axis=1) > 1).sum())
+    if task.metric in ("accuracy", "balanced_accuracy") and several:
+        raise UsageError(
+            f"{task.metric} needs one label per track, {several} tracks have several in {task.labels!r}",
+            hint='metric = "roc_auc", or fewer classes = [...]',
+        )
     return TaskExamples(
         task,
         complete,
@@ -226,8 +232,10 @@ def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[st
             if isinstance(kind, pl.Struct):
                 folder = store.path / "tensors" / store.resolve(name)
                 tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
+            elif isinstance(kind, pl.List):
+                frame = _unpacked(frame, f"{base}.{column}")
             elif not (kind.is_numeric() or kind == pl.Boolean):
-                frame = frame.drop(f"{base}.{column}")  # text and lists describe, models count
+                frame = frame.drop(f"{base}.{column}")  # text describes, models count
         shared = (
             ["track", "start"]
             if wide is not None and "start" in wide.columns and "start" in frame.columns
@@ -237,6 +245,15 @@ def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[st
     if wide is None:
         raise UsageError("no features chosen")
     return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+
+
+def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return the frame with a vector as columns ``NAME_000`` …; all vectors of a column have the same length."""
+    width = int(frame.select(pl.col(column).list.len().max()).item() or 0)
+    vector = pl.col(column).list
+    return frame.with_columns(vector.get(i, null_on_oob=True).alias(f"{column}_{i:03}") for i in range(width)).drop(
+        column
+    )
 
 
 def _reader(folder: Any, column: str) -> Any:

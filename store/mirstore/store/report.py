@@ -163,7 +163,11 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
             "group": group,
             "lacking": case.details["lacking"].get(group, []),
             "columns": [
-                {"column": column, **_meaning(declared.get(column)), "weights": weights.get(column, {})}
+                {
+                    "column": column,
+                    **_meaning(declared.get(column) or declared.get(column.rpartition("_")[0])),
+                    "weights": weights.get(column, {}),
+                }
                 for column in members
             ],
         }
