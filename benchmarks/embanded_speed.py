@@ -128,7 +128,7 @@ from mirstore_embanded import Gram
 pa.set_cpu_count(1)
 files = sorted(Path(sys.argv[1]).glob("*.parquet"))
 batches = (batch for file in files for batch in pq.ParquetFile(file).iter_batches(16_384))
-gram = Gram.of_batches(batches, ["y"])
+gram = Gram.of_arrow(batches, ["y"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"{gram.n:,.0f} × 413 from Parquet to X'X {time.process_time():.1f} CPU-s, {peak:.0f} MB; wanted 20 s, 1,000 MB")
 """

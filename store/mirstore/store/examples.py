@@ -107,7 +107,14 @@ class TaskExamples:
         digest = hashlib.sha256()
         for array in (self.labels, self.owners):
             digest.update(np.ascontiguousarray(array).tobytes())
-        for text in (self.classes, self.units, self.tracks["track"].to_list(), self.published, self.table.columns):
+        for text in (
+            self.task.model_dump(),
+            self.classes,
+            self.units,
+            self.tracks["track"].to_list(),
+            self.published,
+            self.table.columns,
+        ):
             digest.update(repr(text).encode())
         digest.update(self.table.cast(pl.Float64).fill_null(np.nan).to_numpy().tobytes())
         for name, items in sorted(self.tensors.items()):

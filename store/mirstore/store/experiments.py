@@ -15,6 +15,7 @@ from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.cases import Case
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
 from mirstore.core.experiments.run import run_case
+from mirstore.core.experiments.splits import Fold
 from mirstore.core.extraction import Pool
 from mirstore.core.features import canonical_json, normalise
 from mirstore.core.plugins import Plugins
@@ -89,6 +90,7 @@ class _Planner:
         self.store, self.registry, self.plugins = store, registry, plugins
         self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples] = {}
         self._health: dict[str, Any] = {}
+        self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]]]] = {}
 
     def plan(self, case: Case) -> Planned:
         planned = Planned(case)
@@ -109,7 +111,7 @@ class _Planner:
         inside = tuple(f"{name.partition('@')[0]}." for name in case.features)
         columns = [column for column in data.table.columns if column.startswith(inside)]
         groups = self._groups(case.grouping, columns)
-        folds = data.folds(entry.runs)
+        folds, leakage = self._fold(data, entry.runs)
         planned.assembly = Assembly(
             examples=data.examples(),
             tracks=tuple(data.tracks["track"]),
@@ -140,7 +142,7 @@ class _Planner:
                 "runs": entry.runs,
             },
             "folds": [{"run": f.repeat, "fold": f.number, "train": len(f.train), "test": len(f.test)} for f in folds],
-            "leakage": data.leakage(folds),
+            "leakage": leakage,
             "groups": {name: list(members) for name, members in groups.columns.items()},
             "lacking": {name: list(names) for name, names in groups.lacking.items()},
         }
@@ -151,6 +153,13 @@ class _Planner:
         if key not in self._examples:
             self._examples[key] = load_task(self.store, task, names)
         return self._examples[key]
+
+    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]]]:
+        key = data.sha256, runs
+        if key not in self._folds:
+            folds = data.folds(runs)
+            self._folds[key] = folds, data.leakage(folds)
+        return self._folds[key]
 
     def _model(self, name: str) -> Model:
         entry = self.registry.models.get(name, ModelEntry(model=name))

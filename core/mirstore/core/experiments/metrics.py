@@ -123,10 +123,12 @@ def vote(scores: np.ndarray, owners: np.ndarray, exclusive: bool) -> np.ndarray:
         In [0, 1].
     """
     counts = np.bincount(owners)
+    if (counts == 1).all():
+        return scores[np.argsort(owners)]
     mean = np.zeros((len(counts), scores.shape[1]))
     np.add.at(mean, owners, scores)
     mean /= counts[:, None]
-    if not exclusive or (counts == 1).all():
+    if not exclusive:
         return mean
     votes = np.zeros_like(mean)
     np.add.at(votes, owners, np.eye(scores.shape[1])[scores.argmax(axis=1)])

@@ -55,6 +55,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.columns = [column for members in self.case.groups.values() for column in members]
         self.frames: dict[str, list[pl.DataFrame]] = {}
+        self.names = pl.Series(self.case.tracks, dtype=pl.String)
+        self.labels = pl.Series(self.case.examples.classes, dtype=pl.String)
 
     def fold(self, fold: Fold) -> None:
         """Learn from the training tracks, predict the test tracks."""
@@ -142,14 +144,13 @@ class _Run:
         return self._long(fold, fold.test, {"truth": truth, "score": scores.astype(np.float32)})
 
     def _long(self, fold: Fold, tracks: np.ndarray, values: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        classes = self.case.examples.classes
-        names = np.array(self.case.tracks, dtype=object)[tracks]
+        k, n = len(self.case.examples.classes), len(tracks)
         return pl.DataFrame(
             {
-                "repeat": np.full(len(tracks) * len(classes), fold.repeat, np.int32),
-                "fold": np.full(len(tracks) * len(classes), fold.number, np.int32),
-                "track": pl.Series(np.repeat(names, len(classes)), dtype=pl.String),
-                "label": pl.Series(list(classes) * len(tracks), dtype=pl.String),
+                "repeat": np.full(n * k, fold.repeat, np.int32),
+                "fold": np.full(n * k, fold.number, np.int32),
+                "track": self.names.gather(np.repeat(tracks, k)),
+                "label": self.labels.gather(np.tile(np.arange(k), n)),
                 **{name: array.ravel() for name, array in values.items()},
             }
         )
@@ -158,12 +159,12 @@ class _Run:
         """Keep the contributions that somebody will ask for: a track's own labels and the likeliest."""
         likely = np.argsort(np.argsort(-scores, axis=1), axis=1) < explained_labels
         row, label = np.nonzero((truth > 0) | likely)
-        groups, classes = list(self.case.groups), self.case.examples.classes
+        groups = list(self.case.groups)
         return pl.DataFrame(
             {
-                "track": [self.case.tracks[tracks[i]] for i in row for _ in groups],
-                "label": [classes[i] for i in label for _ in groups],
-                "group": groups * len(row),
+                "track": self.names.gather(np.repeat(tracks[row], len(groups))),
+                "label": self.labels.gather(np.repeat(label, len(groups))),
+                "group": pl.Series(groups, dtype=pl.String).gather(np.tile(np.arange(len(groups)), len(row))),
                 "value": parts[row, label].astype(np.float32).ravel(),
             }
         )
@@ -225,6 +226,8 @@ def _checked(model: Model, examples: Examples) -> np.ndarray:
 def _means(values: np.ndarray, owners: np.ndarray) -> np.ndarray:
     """Return the mean over the chunks of each track [shape=(tracks, ...)]."""
     counts = np.bincount(owners)
+    if (counts == 1).all():
+        return values[np.argsort(owners)]
     total = np.zeros((len(counts), *values.shape[1:]))
     np.add.at(total, owners, values)
     return total / counts.reshape(-1, *[1] * (values.ndim - 1))
