@@ -53,11 +53,7 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         self.shared = shared
 
     def _settings(self) -> Settings:
-        if self.solver not in ("auto", "em"):
-            raise ValueError(f"solver must be 'auto' or 'em', got {self.solver!r}")
         priors = Priors(self.eta, self.tau, self.phi, self.kappa)
-        if min(vars(priors).values()) <= 0:
-            raise ValueError("eta, tau, phi and kappa must be positive")
         return Settings(self.solver, self.max_iter, self.tol, priors, self.smoothness, self.scale_y, self.shared)
 
     def _fit(self, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> Fit:
@@ -103,18 +99,12 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         """Return a row per target and group with its measures; see `mirstore_embanded.measures`.
 
         Keys are ``target``, ``group``, ``lambda``, ``share``, ``prior_share``, ``dof``, ``variance``, ``product``.
-        Warns where the prior makes more than 0.02 of a group's share.
+        Warns of groups whose mean lambda is the prior's own by more than a tenth.
         """
         check_is_fitted(self, "fit_")
         found = self.fit_
         prior, variance, product = measures.prior_share(found), measures.variance(found), measures.product(found)
-        own = found.lambdas.mean(axis=0) * (1 - measures.mean_prior_share(found)) / found.lambdas.mean(axis=0).sum()
-        if (self.group_importances_ - own > 0.02).any():
-            warnings.warn(
-                "part of some groups' share is their prior's own: use scale_y=True and a smaller tau",
-                UserWarning,
-                stacklevel=2,
-            )
+        self._warn_of_priors(measures.mean_prior_share(found))
         shares = found.lambdas / found.lambdas.sum(axis=1, keepdims=True)
         return [
             {
@@ -130,6 +120,17 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
             for i in range(len(found.coef))
             for j, name in enumerate(found.groups)
         ]
+
+    def _warn_of_priors(self, prior: np.ndarray) -> None:
+        parts = zip(self.group_names_, prior.tolist(), strict=True)
+        mostly = [f"{name} {part:.0%}" for name, part in parts if part > measures.much]
+        if mostly:
+            warnings.warn(
+                f"part of lambda is the prior's own ({', '.join(mostly)}): the data say little about these groups, or "
+                "targets are small: scale_y=True and a smaller tau tell",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: ignore[misc]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -53,22 +52,12 @@ class State:
     weights: np.ndarray
 
 
-class Evidence(Protocol):
-    """Something that can be evaluated."""
-
-    sizes: np.ndarray
-    n: float
-
-    def at(self, lambdas: np.ndarray, nu: float, target: object) -> State:
-        """Return the state at these variances."""
-        ...
-
-
 class Primal:
     """On X'X, with the largest group rotated to its own eigenvectors.
 
     A rotation inside a group changes nothing, since its prior is a multiple of the identity; then that group's block
     of the posterior precision is diagonal and can be eliminated, and each step factors only the other r columns.
+    Directions in which the group's columns are collinear, as n-grams and shares are, drop out.
 
     Parameters
     ----------
@@ -88,8 +77,11 @@ class Primal:
         self.largest = int(np.argmax(self.sizes))
         self.inside = np.arange(ends[self.largest] - self.sizes[self.largest], ends[self.largest])
         self.outside = np.setdiff1d(np.arange(len(G)), self.inside)
-        values, self.vectors = eigh(G[np.ix_(self.inside, self.inside)])
-        self.values = np.maximum(values, 0.0)  # a Gram matrix has none below zero but by rounding
+        values, vectors = eigh(G[np.ix_(self.inside, self.inside)])
+        seen = values > values[-1] * len(values) * np.finfo(float).eps
+        seen[-1] = True  # of constant columns too, so that no matrix is empty
+        self.values, self.vectors = np.maximum(values[seen], 0.0), vectors[:, seen]
+        self.unseen = int((~seen).sum())  # directions of which the data say nothing: the prior stays as it is
         self.cross = G[np.ix_(self.outside, self.inside)] @ self.vectors
         self.rest = np.asfortranarray(G[np.ix_(self.outside, self.outside)])
         self.groups_outside = np.repeat(np.arange(len(self.sizes)), self.sizes)[self.outside]
@@ -107,13 +99,13 @@ class Primal:
         ratio = lambdas[self.largest] / nu
         scale = np.sqrt(lambdas[self.groups_outside])[:, None]
         b = 1.0 + ratio * self.values
-        thin = self.cross / b
+        thin = self.cross / b  # (r, seen directions)
         v_own, v_rest = root * c_own / nu, scale * c_rest / nu
         right = v_rest - scale * (root / nu) * (thin @ v_own)
         u_rest, logdet, diagonal, trace = self._without_largest(thin, b, scale, right, ratio, nu)
         u_own = (v_own - root / nu * (self.cross.T @ (scale * u_rest))) / b[:, None]
         t, squares = np.empty(len(self.sizes)), np.empty(len(self.sizes))
-        t[self.largest], squares[self.largest] = (1 / b).sum() + trace, (u_own**2).sum()
+        t[self.largest], squares[self.largest] = (1 / b).sum() + self.unseen + trace, (u_own**2).sum()
         if len(self.others):
             t[self.others] = np.add.reduceat(diagonal, self.starts)
             squares[self.others] = np.add.reduceat((u_rest**2).sum(axis=1), self.starts)
@@ -140,16 +132,16 @@ class Primal:
         if not len(self.rest):
             return right, 0.0, np.zeros(0), 0.0
         products = scale * scale.T / nu
-        S = (self.rest - dsyrk(ratio, (self.cross / np.sqrt(b)).T, trans=1, lower=1)) * products
+        S = dsyrk(-ratio, (self.cross / np.sqrt(b)).T, beta=1.0, c=self.rest, trans=1, lower=1) * products
         S.flat[:: len(S) + 1] += 1.0
         factor, _ = dpotrf(S, lower=1, clean=0, overwrite_a=1)
         solution, _ = dpotrs(factor, right, lower=1)
-        logdet = 2 * float(np.log(np.diag(factor)).sum())
+        logdet = 2 * float(np.log(factor.diagonal()).sum())
         inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
         second = dsyrk(ratio, thin.T, trans=1, lower=1) * products  # zero above the diagonal
-        both = np.diag(inverse) @ np.diag(second)
+        both = inverse.diagonal() @ second.diagonal()
         trace = 2 * float(np.vdot(inverse.T, second.T)) - float(both)
-        return solution, logdet, np.diag(inverse).copy(), trace
+        return solution, logdet, inverse.diagonal().copy(), trace
 
 
 class Dual:

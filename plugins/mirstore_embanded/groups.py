@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mirstore.core.errors import did_you_mean
 
-def resolve(groups: Any, columns: int, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+
+def resolve(
+    groups: Any, columns: int, names: Sequence[str] | None = None, *, complete: bool = True
+) -> dict[str, np.ndarray]:
     """Return group name to the positions of its columns.
 
     Parameters
@@ -19,23 +23,28 @@ def resolve(groups: Any, columns: int, names: Sequence[str] | None = None) -> di
         How many there are.
     names : sequence of str, optional
         Of the columns.
+    complete : bool
+        Whether every column must be in a group.
 
     Raises
     ------
     ValueError
-        If a column is unknown, in no group or in two, or a group is empty.
+        If a column is unknown, in two groups or, where that matters, in none; or a group is empty.
     """
     found = {name: _positions(members, columns, names) for name, members in _named(groups, columns).items()}
+    if not found:
+        raise ValueError("there are no groups")
     owner: dict[int, str] = {}
     for name, members in found.items():
         if not len(members):
             raise ValueError(f"group {name!r} is empty")
         for column in members.tolist():
             if column in owner:
-                raise ValueError(f"column {column} is in groups {owner[column]!r} and {name!r}")
+                shown = column if names is None else repr(names[column])
+                raise ValueError(f"column {shown} is in groups {owner[column]!r} and {name!r}")
             owner[column] = name
     lacking = sorted(set(range(columns)) - owner.keys())
-    if lacking:
+    if complete and lacking:
         raise ValueError(f"columns {lacking[:5]} are in no group")
     return found
 
@@ -54,12 +63,12 @@ def _named(groups: Any, columns: int) -> dict[str, Any]:
 
 
 def _positions(members: Any, columns: int, names: Sequence[str] | None) -> np.ndarray:
-    positions = []
+    positions, at = [], {name: i for i, name in enumerate(names or ())}
     for member in members:
         if isinstance(member, str):
-            if names is None or member not in names:
-                raise ValueError(f"unknown column {member!r} in groups")
-            positions.append(list(names).index(member))
+            if member not in at:
+                raise ValueError(f"unknown column {member!r} in groups; {did_you_mean(member, at)}")
+            positions.append(at[member])
         elif not 0 <= int(member) < columns:
             raise ValueError(f"column {member} in groups, but there are {columns}")
         else:
@@ -75,5 +84,7 @@ def smoothness_root(size: int, smoothness: float | None) -> np.ndarray:
     """
     if smoothness is None:
         return np.eye(size)
+    if not smoothness > 0:
+        raise ValueError(f"smoothness must be positive, got {smoothness}")
     distance = np.sqrt(3) * np.abs(np.subtract.outer(np.arange(size), np.arange(size))) / smoothness
     return np.linalg.cholesky((1 + distance) * np.exp(-distance))

@@ -6,6 +6,8 @@ import numpy as np
 
 from mirstore_embanded.regression import Fit
 
+much = 0.1  # of a lambda, to be its prior's own
+
 
 def prior_share(fit: Fit) -> np.ndarray:
     """Return which part of each lambda is the prior's own, ``2 tau / (D_j + 2 eta + 2)`` [shape=(l, groups)].

@@ -61,6 +61,8 @@ class EMBanded(Model):
         from mirstore_embanded.evidence import Priors
         from mirstore_embanded.regression import Settings
 
+        if self.output not in ("calibrated", "softmax", "logistic"):
+            raise ValueError(f"output must be 'calibrated', 'softmax' or 'logistic', got {self.output!r}")
         priors = Priors(self.eta, self.tau, self.phi, self.kappa)
         return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, self.shared)
 
@@ -73,7 +75,7 @@ class EMBanded(Model):
 
         self.labels_, self.columns_ = examples.classes, examples.table.columns
         self.groups_ = {name: list(members) for name, members in groups.items()}
-        X, Y = examples.table.to_numpy(), np.asarray(examples.labels, dtype=np.float64)
+        X, Y = self._matrices(examples)
         rows = (X, Y, np.ones(len(X)))
         self.fit_ = self._limited(fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows))
         if self.output == "calibrated":
@@ -85,18 +87,29 @@ class EMBanded(Model):
 
         return found if self.rank is None else truncated(found, self.rank)
 
+    def _features(self, examples: Examples) -> np.ndarray:
+        return examples.table.select(self.columns_).to_numpy().astype(np.float64, copy=False)
+
+    def _matrices(self, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+        if examples.labels is None:
+            raise ValueError("examples without labels: nothing to learn")
+        return self._features(examples), np.asarray(examples.labels, dtype=np.float64)
+
     def _positions(self, groups: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-        at = {column: i for i, column in enumerate(self.columns_)}
-        return {name: np.array([at[column] for column in members]) for name, members in groups.items()}
+        from mirstore_embanded.groups import resolve
+
+        return resolve(groups, len(self.columns_), self.columns_, complete=False)
 
     def _calibrate(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> None:
         from mirstore_embanded.calibration import leave_one_out, sigmoid, temperature
 
         everyone = np.ones(len(X))
         units = examples.units
-        if units is None or len(set(units.tolist())) == len(X):
+        if units is None or len(set(units.tolist())) == 1:
+            units = np.arange(len(X))
+        if self.rank is None and len(set(units.tolist())) == len(X):
             scores = leave_one_out(self.fit_, X, Y, everyone)
-        else:  # an artist's other tracks would tell too much about the one left out
+        else:  # an artist's other tracks would tell too much about the one left out; a low rank has no closed form
             scores = self._scores_without_own_part(X, Y, units, seed)
         if examples.exclusive:
             self.temperature_ = temperature(scores, Y)
@@ -118,7 +131,7 @@ class EMBanded(Model):
 
     def decision_function(self, examples: Examples) -> np.ndarray:
         """Return the regressions' own scores [shape=(n, k)]."""
-        return examples.table.select(self.columns_).to_numpy() @ self.fit_.coef.T + self.fit_.intercept
+        return self._features(examples) @ self.fit_.coef.T + self.fit_.intercept
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
         from scipy.special import expit, softmax
@@ -165,7 +178,7 @@ class EMBanded(Model):
         return self.fit_.coef
 
     def contributions(self, examples: Examples) -> np.ndarray:
-        X = examples.table.select(self.columns_).to_numpy() - self.fit_.gram.mean[: self.fit_.gram.d]
+        X = self._features(examples) - self.fit_.gram.mean[: self.fit_.gram.d]
         return np.stack([X[:, m] @ self.fit_.coef[:, m].T for m in self.fit_.groups.values()], axis=-1)
 
     def importances_of_groupings(
@@ -180,20 +193,15 @@ class EMBanded(Model):
     def bootstrap_importances(
         self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
     ) -> list[dict[str, float]]:
-        """Return importances of fits to resampled units; each unit's sums are computed once."""
+        """Return importances of fits to resampled units, each from the variances of a fit to all of them."""
         from mirstore_embanded.regression import fit
+        from mirstore_embanded.statistics import resampled
 
-        X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels, dtype=np.float64)
+        X, Y = self._matrices(examples)
         units = np.arange(len(X)) if examples.units is None else np.unique(examples.units, return_inverse=True)[1]
-        rng, shift = np.random.default_rng(seed), self.fit_.gram.shift
-        found = []
-        for _ in range(draws):
-            counts = np.bincount(rng.integers(0, units.max() + 1, units.max() + 1), minlength=units.max() + 1)
-            weight = counts[units].astype(np.float64)
-            drawn = weight > 0
-            gram = Gram.of(X[drawn], Y[drawn], weight[drawn], shift)
-            found.append(_shares(fit(gram, self.fit_.groups, self._roughly(), warm=self.fit_)))
-        return found
+        members, settings = self._positions(groups), self._roughly()
+        whole = fit(Gram.of(X, Y), members, settings)
+        return [_shares(fit(gram, members, settings, warm=whole)) for gram in resampled(X, Y, units, draws, seed)]
 
 
 def _shares(found: Fit) -> dict[str, float]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from mirstore_embanded.evidence import Dual, Primal, Priors
 from mirstore_embanded.groups import smoothness_root
 from mirstore_embanded.solver import Solution, solve
 from mirstore_embanded.statistics import Gram
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # X (n, d), Y (n, l), weight (n,)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,14 @@ class Settings:
     scale_y: bool
     shared: bool
 
+    def __post_init__(self) -> None:
+        if self.solver not in ("auto", "em"):
+            raise ValueError(f"solver must be 'auto' or 'em', got {self.solver!r}")
+        if self.max_iter < 1 or not self.tol > 0:
+            raise ValueError(f"max_iter and tol must be positive, got {self.max_iter} and {self.tol}")
+        if not min(vars(self.priors).values()) > 0:
+            raise ValueError("eta, tau, phi and kappa must be positive")
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -35,7 +46,7 @@ class Fit:
     Attributes
     ----------
     coef : np.ndarray [shape=(l, d)]
-        In the units of X and Y.
+        In the units of X and Y; 0 for columns in no group.
     intercept : np.ndarray [shape=(l,)]
     lambdas, dof : np.ndarray [shape=(l, groups)]
         Variance per weight, of targets scaled to deviation 1 if ``scale_y``; effective degrees of freedom.
@@ -46,6 +57,8 @@ class Fit:
         Deviation that each target was divided by.
     gram : Gram
     groups : Mapping
+        Group to positions of its columns.
+    settings : Settings
     """
 
     coef: np.ndarray
@@ -69,30 +82,20 @@ class Fit:
         """Return the posterior covariance of a target's weights, in units of X and Y [shape=(d, d)]."""
         T = _root(self.groups, self.settings.smoothness)
         G = self.gram.centred()[0][np.ix_(self.order, self.order)]
-        sizes = [len(members) for members in self.groups.values()]
-        scale = np.sqrt(np.repeat(self.lambdas[target], sizes))
+        scale = np.sqrt(np.repeat(self.lambdas[target], _sizes(self.groups)))
         B = (T.T @ G @ T) * (scale[:, None] * scale / self.nu[target])
         B.flat[:: len(B) + 1] += 1.0
         half = np.linalg.solve(np.linalg.cholesky(B), (T * scale).T)
-        sorted_covariance = self.scale[target] ** 2 * (half.T @ half)
-        back = np.argsort(self.order)
-        return sorted_covariance[np.ix_(back, back)]
-
-
-def _root(groups: Mapping[str, np.ndarray], smoothness: Sequence[float | None] | None) -> np.ndarray:
-    from scipy.linalg import block_diag
-
-    lengths = smoothness if smoothness is not None else [None] * len(groups)
-    if len(lengths) != len(groups):
-        raise ValueError(f"smoothness has {len(lengths)} values for {len(groups)} groups")
-    return block_diag(*(smoothness_root(len(m), h) for m, h in zip(groups.values(), lengths, strict=True)))
+        covariance = np.zeros((self.gram.d, self.gram.d))
+        covariance[np.ix_(self.order, self.order)] = self.scale[target] ** 2 * (half.T @ half)
+        return covariance
 
 
 def fit(
     gram: Gram,
     groups: Mapping[str, np.ndarray],
     settings: Settings,
-    rows: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    rows: Rows | None = None,
     warm: Fit | None = None,
 ) -> Fit:
     """Fit all targets of some statistics.
@@ -106,62 +109,39 @@ def fit(
     rows : (X, Y, weight), optional
         The data themselves: used instead of X'X where there are fewer rows than columns.
     warm : Fit, optional
-        Starts from its variances: fewer iterations to the same optimum.
+        Of the same groups and targets. Starts from its variances: fewer iterations to the same optimum.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or not all numbers are finite.
     """
-    order = np.concatenate(list(groups.values()))
-    sizes = [len(members) for members in groups.values()]
-    G, C, yy = gram.centred()
-    scale = np.sqrt(yy / gram.n) if settings.scale_y else np.ones(len(yy))
+    gram.check()
+    variance = gram.deviation[gram.d :] ** 2
+    scale = np.sqrt(variance) if settings.scale_y else np.ones(len(variance))
     scale = np.where(scale > 0, scale, 1.0)
-    T = _root(groups, settings.smoothness)
-    plain = settings.smoothness is None
+    T = None if settings.smoothness is None else _root(groups, settings.smoothness)
     evidence: Primal | Dual
-    if rows is not None and len(rows[0]) < len(order):
-        X, Y, weight = rows
-        root = np.sqrt(weight)[:, None]
-        evidence = Dual(((X - gram.mean[: gram.d])[:, order] @ T) * root, sizes, gram.n)
-        centred = (Y - gram.mean[gram.d :]) / scale * root
-        targets = [centred[:, [i]] for i in range(len(yy))]
-        targets = [centred] if settings.shared else targets
+    if rows is not None and _rows_are_cheaper(len(rows[0]), groups):
+        evidence, targets = _by_rows(gram, groups, settings, scale, T, rows)
     else:
-        sorted_G, sorted_C = G[np.ix_(order, order)], C[order] / scale
-        evidence = Primal(sorted_G if plain else T.T @ sorted_G @ T, sizes, gram.n)
-        rotated = sorted_C if plain else T.T @ sorted_C
-        squares = yy / scale**2
-        targets = [evidence.target(rotated[:, [i]], float(squares[i])) for i in range(len(yy))]
-        if settings.shared:
-            targets = [evidence.target(rotated, float(squares.sum()))]
+        evidence, targets = _by_products(gram, groups, settings, scale, T)
+    levels = variance / scale**2
+    levels = levels.mean(keepdims=True) if settings.shared else levels
+    starts = [_start(settings, _sizes(groups), level, warm, i) for i, level in enumerate(levels.tolist())]
+    shared = len(scale) if settings.shared else 1
     solutions = [
         solve(
-            evidence,
-            target,
-            len(yy) if settings.shared else 1,
-            settings.priors,
-            _start(settings, sizes, float((yy / scale**2)[i]) / gram.n, warm, i),
-            solver=settings.solver,
-            max_iter=settings.max_iter,
-            tol=settings.tol,
+            evidence, target, shared, settings.priors, start,
+            solver=settings.solver, max_iter=settings.max_iter, tol=settings.tol,
         )
-        for i, target in enumerate(targets)
-    ]
+        for target, start in zip(targets, starts, strict=True)
+    ]  # fmt: skip
     _warn(solutions, settings)
-    coef = np.zeros((len(yy), gram.d))
     weights = np.column_stack([solution.state.weights for solution in solutions])
-    coef[:, order] = ((weights if plain else T @ weights) * scale).T
-    each = solutions * len(yy) if settings.shared else solutions
-    return Fit(
-        coef,
-        gram.mean[gram.d :] - coef @ gram.mean[: gram.d],
-        np.array([s.lambdas for s in each]),
-        np.array([s.state.dof for s in each]),
-        np.array([s.nu for s in each]),
-        np.array([s.score for s in each]),
-        np.array([s.iterations for s in each]),
-        scale,
-        gram,
-        dict(groups),
-        settings,
-    )
+    coef = np.zeros((len(scale), gram.d))
+    coef[:, np.concatenate(list(groups.values()))] = ((weights if T is None else T @ weights) * scale).T
+    return _collected(gram, groups, settings, coef, scale, solutions * shared)
 
 
 def truncated(found: Fit, rank: int) -> Fit:
@@ -172,33 +152,103 @@ def truncated(found: Fit, rank: int) -> Fit:
     """
     G, _, _ = found.gram.centred()
     values, vectors = np.linalg.eigh(G)
-    root = np.sqrt(np.maximum(values, 0.0))
-    # The right singular vectors of the predictions X w, without touching X.
-    spread = (found.coef / found.scale[:, None]) @ (vectors * root)
-    left, _, _ = np.linalg.svd(spread, full_matrices=False)
-    kept = left[:, :rank] @ left[:, :rank].T
-    coef = found.scale[:, None] * (kept @ (found.coef / found.scale[:, None]))
+    scaled = found.coef / found.scale[:, None]
+    # The left singular vectors of the predictions, without touching X.
+    left, _, _ = np.linalg.svd(scaled @ (vectors * np.sqrt(np.maximum(values, 0.0))), full_matrices=False)
+    coef = found.scale[:, None] * (left[:, :rank] @ (left[:, :rank].T @ scaled))
     mean = found.gram.mean
     return replace(found, coef=coef, intercept=mean[found.gram.d :] - coef @ mean[: found.gram.d])
+
+
+def _sizes(groups: Mapping[str, np.ndarray]) -> list[int]:
+    return [len(members) for members in groups.values()]
+
+
+def _root(groups: Mapping[str, np.ndarray], smoothness: Sequence[float | None] | None) -> np.ndarray:
+    from scipy.linalg import block_diag
+
+    lengths = smoothness if smoothness is not None else [None] * len(groups)
+    if len(lengths) != len(groups):
+        raise ValueError(f"smoothness has {len(lengths)} values for {len(groups)} groups")
+    return block_diag(*(smoothness_root(len(m), h) for m, h in zip(groups.values(), lengths, strict=True)))
+
+
+def _rows_are_cheaper(n: int, groups: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the rows' n × n products, one matrix per group, are smaller than X'X and its workspace."""
+    d = sum(_sizes(groups))
+    return n < d and len(groups) * n**2 <= 8 * d**2
+
+
+def _by_rows(
+    gram: Gram,
+    groups: Mapping[str, np.ndarray],
+    settings: Settings,
+    scale: np.ndarray,
+    T: np.ndarray | None,
+    rows: Rows,
+) -> tuple[Dual, list[Any]]:
+    X, Y, weight = rows
+    root = np.sqrt(weight)[:, None]
+    centred = (X - gram.mean[: gram.d])[:, np.concatenate(list(groups.values()))] * root
+    targets = (Y - gram.mean[gram.d :]) / scale * root
+    each = [targets] if settings.shared else [targets[:, [i]] for i in range(targets.shape[1])]
+    return Dual(centred if T is None else centred @ T, _sizes(groups), gram.n), each
+
+
+def _by_products(
+    gram: Gram, groups: Mapping[str, np.ndarray], settings: Settings, scale: np.ndarray, T: np.ndarray | None
+) -> tuple[Primal, list[Any]]:
+    order = np.concatenate(list(groups.values()))
+    G, C, yy = gram.centred()
+    G, C, yy = G[np.ix_(order, order)], C[order] / scale, yy / scale**2
+    if T is not None:
+        G, C = T.T @ G @ T, T.T @ C
+    evidence = Primal(G, _sizes(groups), gram.n)
+    if settings.shared:
+        return evidence, [evidence.target(C, float(yy.sum()))]
+    return evidence, [evidence.target(C[:, [i]], float(yy[i])) for i in range(len(yy))]
 
 
 def _start(
     settings: Settings, sizes: Sequence[int], variance: float, warm: Fit | None, target: int
 ) -> tuple[np.ndarray, float]:
     """Return where to begin: at 1 as published, or where the targets' variance suggests."""
-    if warm is not None and settings.solver != "em":
-        return warm.lambdas[target], float(warm.nu[target])
     if settings.solver == "em":
         return np.ones(len(sizes)), 1.0
+    if warm is not None:
+        return warm.lambdas[target], float(warm.nu[target])
     variance = max(variance, 1e-10)
     return np.full(len(sizes), variance / sum(sizes)), variance
 
 
-def _warn(solutions: Sequence[Solution], settings: Settings) -> None:
-    from sklearn.exceptions import ConvergenceWarning
+def _collected(
+    gram: Gram,
+    groups: Mapping[str, np.ndarray],
+    settings: Settings,
+    coef: np.ndarray,
+    scale: np.ndarray,
+    solutions: Sequence[Solution],
+) -> Fit:
+    return Fit(
+        coef,
+        gram.mean[gram.d :] - coef @ gram.mean[: gram.d],
+        np.array([s.lambdas for s in solutions]),
+        np.array([s.state.dof for s in solutions]),
+        np.array([s.nu for s in solutions]),
+        np.array([s.score for s in solutions]),
+        np.array([s.iterations for s in solutions]),
+        scale,
+        gram,
+        dict(groups),
+        settings,
+    )
 
+
+def _warn(solutions: Sequence[Solution], settings: Settings) -> None:
     late = sum(not solution.converged for solution in solutions)
     if late:
+        from sklearn.exceptions import ConvergenceWarning
+
         warnings.warn(
             f"{late} of {len(solutions)} targets did not converge in {settings.max_iter} evaluations: raise max_iter",
             ConvergenceWarning,

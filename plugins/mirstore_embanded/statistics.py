@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 block = 16_384  # rows per product: a few MB, and large enough for BLAS
+room = 256_000_000  # bytes for the sums of single units in a bootstrap
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,14 @@ class Gram:
             1 each by default.
         shift : np.ndarray [shape=(d + l,)], optional
             The mean of the first block by default.
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
         """
+        if not len(X):
+            raise ValueError("no rows to learn from")
         d, width = X.shape[1], X.shape[1] + Y.shape[1]
         if shift is None:
             shift = np.concatenate([X[:block].mean(axis=0), Y[:block].mean(axis=0)]).astype(np.float64)
@@ -69,8 +77,31 @@ class Gram:
         return cls(n, shift, total, products, d)
 
     @classmethod
-    def of_batches(cls, batches: Iterable[Any], targets: Sequence[str]) -> Self:
-        """Return the sums over Arrow record batches, whose number of rows does not matter to memory.
+    def of_batches(cls, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Self:
+        """Return the sums over batches of rows; only one batch is in memory at a time.
+
+        Parameters
+        ----------
+        batches : iterable of (X, Y)
+            X [shape=(any, d)] and Y [shape=(any, l)].
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
+        """
+        found: Self | None = None
+        for X, Y in batches:
+            if len(X):
+                part = cls.of(X, Y, shift=None if found is None else found.shift)
+                found = part if found is None else found + part
+        if found is None:
+            raise ValueError("no rows to learn from")
+        return found
+
+    @classmethod
+    def of_arrow(cls, batches: Iterable[Any], targets: Sequence[str]) -> Self:
+        """Return the sums over Arrow record batches, as ``pyarrow.parquet`` and DuckDB read them.
 
         Parameters
         ----------
@@ -84,15 +115,7 @@ class Gram:
         ValueError
             If there is no row.
         """
-        found: Self | None = None
-        for batch in batches:
-            if batch.num_rows:
-                X, Y = _matrices(batch, targets)
-                part = cls.of(X, Y, shift=None if found is None else found.shift)
-                found = part if found is None else found + part
-        if found is None:
-            raise ValueError("no rows to learn from")
-        return found
+        return cls.of_batches(_matrices(batch, targets) for batch in batches)
 
     def about(self, shift: np.ndarray) -> Self:
         """Return the same sums about another shift."""
@@ -104,6 +127,8 @@ class Gram:
         return type(self)(self.n, shift, self.total + self.n * move, products, self.d)
 
     def __add__(self, other: Self) -> Self:
+        if (other.d, len(other.shift)) != (self.d, len(self.shift)):
+            raise ValueError(f"statistics of {other.d} features do not add to those of {self.d}, or targets differ")
         other = other.about(self.shift)
         return type(self)(
             self.n + other.n, self.shift, self.total + other.total, self.products + other.products, self.d
@@ -115,15 +140,29 @@ class Gram:
     def __rmul__(self, weight: float) -> Self:
         return type(self)(weight * self.n, self.shift, weight * self.total, weight * self.products, self.d)
 
-    def columns(self, features: np.ndarray) -> Self:
-        """Return the sums of some features, by their positions, with all targets."""
-        kept = np.concatenate([features, np.arange(self.d, len(self.shift))])
-        return type(self)(self.n, self.shift[kept], self.total[kept], self.products[np.ix_(kept, kept)], len(features))
+    def select(self, features: Sequence[int] | None = None, targets: Sequence[int] | None = None) -> Self:
+        """Return the sums of some features and targets, by their positions; None keeps all."""
+        X, Y = np.arange(self.d), np.arange(self.d, len(self.shift))
+        X, Y = X if features is None else X[list(features)], Y if targets is None else Y[list(targets)]
+        kept = np.concatenate([X, Y])
+        return type(self)(self.n, self.shift[kept], self.total[kept], self.products[np.ix_(kept, kept)], len(X))
+
+    def check(self) -> None:
+        """Raise ValueError if there are no rows, or if any number in them was not finite."""
+        if not self.n > 0:
+            raise ValueError("no rows to learn from")
+        if not np.isfinite(self.products).all():
+            raise ValueError("features or targets hold NaN or infinity: nothing may be missing")
 
     @property
     def mean(self) -> np.ndarray:
         """Mean of the features and targets [shape=(d + l,)]."""
         return self.shift + self.total / self.n
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of the features and targets [shape=(d + l,)]."""
+        return np.sqrt(np.maximum(self.products.diagonal() - self.total**2 / self.n, 0.0) / self.n)
 
     def centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return X'X [shape=(d, d)], X'Y [shape=(d, l)] and the squares of Y [shape=(l,)], all about the mean."""
@@ -139,3 +178,34 @@ def _matrices(batch: Any, targets: Sequence[str]) -> tuple[np.ndarray, np.ndarra
     if len(features) == 1 and hasattr(first.type, "list_size"):
         return first.flatten().to_numpy(zero_copy_only=False).reshape(len(first), -1), Y
     return np.column_stack([batch.column(name).to_numpy(zero_copy_only=False) for name in features]), Y
+
+
+def resampled(X: np.ndarray, Y: np.ndarray, units: np.ndarray, draws: int, seed: int) -> Iterator[Gram]:
+    """Yield the sums over as many units as there are, drawn with replacement.
+
+    Each unit's own sums are computed once, unless all of them would not fit into `room`: then a draw weights the rows.
+
+    Parameters
+    ----------
+    X : np.ndarray [shape=(n, d)]
+    Y : np.ndarray [shape=(n, l)]
+    units : np.ndarray of int [shape=(n,)]
+        Number of the unit that each row belongs to: 0, 1, ...
+    draws : int
+    seed : int
+    """
+    rng, count, whole = np.random.default_rng(seed), int(units.max()) + 1, Gram.of(X, Y)
+    shift = whole.mean
+    blocks: list[Gram] = []
+    if count * whole.products.nbytes <= room:
+        blocks = [Gram.of(X[units == unit], Y[units == unit], shift=shift) for unit in range(count)]
+        products, totals = np.stack([b.products.ravel() for b in blocks]), np.stack([b.total for b in blocks])
+        sizes = np.array([b.n for b in blocks])
+    for _ in range(draws):
+        times = np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float64)
+        if blocks:
+            total, square = times @ totals, (times @ products).reshape(whole.products.shape)
+            yield Gram(float(times @ sizes), shift, total, square, whole.d)
+        else:
+            drawn = times[units] > 0
+            yield Gram.of(X[drawn], Y[drawn], times[units][drawn], shift)
