@@ -103,15 +103,16 @@ class Primal:
         v_own, v_rest = root * c_own / nu, scale * c_rest / nu
         right = v_rest - scale * (root / nu) * (thin @ v_own)
         u_rest, logdet, diagonal, trace = self._without_largest(thin, b, scale, right, ratio, nu)
-        u_own = (v_own - root / nu * (self.cross.T @ (scale * u_rest))) / b[:, None]
+        w_rest = scale * u_rest
+        u_own = (v_own - root / nu * (self.cross.T @ w_rest)) / b[:, None]
         t, squares = np.empty(len(self.sizes)), np.empty(len(self.sizes))
-        t[self.largest], squares[self.largest] = (1 / b).sum() + self.unseen + trace, (u_own**2).sum()
+        t[self.largest], squares[self.largest] = (1 / b).sum() + self.unseen + trace, np.vdot(u_own, u_own)
         if len(self.others):
             t[self.others] = np.add.reduceat(diagonal, self.starts)
-            squares[self.others] = np.add.reduceat((u_rest**2).sum(axis=1), self.starts)
+            squares[self.others] = np.add.reduceat(np.einsum("ij,ij->i", u_rest, u_rest), self.starts)
         weights = np.empty((len(self.inside) + len(self.outside), p))
-        weights[self.inside], weights[self.outside] = root * (self.vectors @ u_own), scale * u_rest
-        unexplained = yy - float((root * u_own * c_own).sum() + (scale * u_rest * c_rest).sum())
+        weights[self.inside], weights[self.outside] = root * (self.vectors @ u_own), w_rest
+        unexplained = yy - float(root * np.vdot(u_own, c_own) + np.vdot(w_rest, c_rest))
         rss = max(unexplained - nu * squares.sum(), 0.0)
         dof = np.maximum(self.sizes - t, 0.0)
         logdet += float(np.log(b).sum())

@@ -67,7 +67,7 @@ class EMBanded(Model):
         return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, self.shared)
 
     def _roughly(self) -> Settings:
-        """Return settings for draws, whose spread is far larger than what this leaves out: 0.1 % of a variance."""
+        """Return settings for draws, whose spread is far larger than what this leaves out: 0.1 % of all variances."""
         return replace(self._settings(), solver="auto", tol=1e-3)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
@@ -125,7 +125,7 @@ class EMBanded(Model):
         for number in np.unique(part):
             inside = part == number
             rest = self.fit_.gram - Gram.of(X[inside], Y[inside], shift=self.fit_.gram.shift)
-            without = self._limited(fit(rest, self.fit_.groups, self.fit_.settings, warm=self.fit_))
+            without = self._limited(fit(rest, self.fit_.groups, self.fit_.settings))
             scores[inside] = X[inside] @ without.coef.T + without.intercept
         return scores
 
@@ -193,15 +193,15 @@ class EMBanded(Model):
     def bootstrap_importances(
         self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
     ) -> list[dict[str, float]]:
-        """Return importances of fits to resampled units, each from the variances of a fit to all of them."""
-        from mirstore_embanded.regression import fit
+        """Return importances of fits to resampled units."""
+        from mirstore_embanded.regression import begun, fit
         from mirstore_embanded.statistics import resampled
 
         X, Y = self._matrices(examples)
         units = np.arange(len(X)) if examples.units is None else np.unique(examples.units, return_inverse=True)[1]
         members, settings = self._positions(groups), self._roughly()
-        whole = fit(Gram.of(X, Y), members, settings)
-        return [_shares(fit(gram, members, settings, warm=whole)) for gram in resampled(X, Y, units, draws, seed)]
+        start = begun(Gram.of(X, Y), members, settings)
+        return [_shares(fit(gram, members, settings, start=start)) for gram in resampled(X, Y, units, draws, seed)]
 
 
 def _shares(found: Fit) -> dict[str, float]:

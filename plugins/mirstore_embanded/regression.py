@@ -12,7 +12,7 @@ import numpy as np
 
 from mirstore_embanded.evidence import Dual, Primal, Priors
 from mirstore_embanded.groups import smoothness_root
-from mirstore_embanded.solver import Solution, solve
+from mirstore_embanded.solver import Solution, head_start, solve
 from mirstore_embanded.statistics import Gram
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # X (n, d), Y (n, l), weight (n,)
@@ -96,7 +96,7 @@ def fit(
     groups: Mapping[str, np.ndarray],
     settings: Settings,
     rows: Rows | None = None,
-    warm: Fit | None = None,
+    start: Fit | None = None,
 ) -> Fit:
     """Fit all targets of some statistics.
 
@@ -108,8 +108,8 @@ def fit(
     settings : Settings
     rows : (X, Y, weight), optional
         The data themselves: used instead of X'X where there are fewer rows than columns.
-    warm : Fit, optional
-        Of the same groups and targets. Starts from its variances: fewer iterations to the same optimum.
+    start : Fit, optional
+        What `begun` gave for similar data.
 
     Raises
     ------
@@ -126,22 +126,30 @@ def fit(
         evidence, targets = _by_rows(gram, groups, settings, scale, T, rows)
     else:
         evidence, targets = _by_products(gram, groups, settings, scale, T)
-    levels = variance / scale**2
-    levels = levels.mean(keepdims=True) if settings.shared else levels
-    starts = [_start(settings, _sizes(groups), level, warm, i) for i, level in enumerate(levels.tolist())]
     shared = len(scale) if settings.shared else 1
     solutions = [
         solve(
-            evidence, target, shared, settings.priors, start,
-            solver=settings.solver, max_iter=settings.max_iter, tol=settings.tol,
+            evidence,
+            target,
+            shared,
+            settings.priors,
+            None if start is None else (start.lambdas[number], float(start.nu[number])),
+            solver=settings.solver,
+            max_iter=settings.max_iter,
+            tol=settings.tol,
         )
-        for target, start in zip(targets, starts, strict=True)
-    ]  # fmt: skip
+        for number, target in enumerate(targets)
+    ]
     _warn(solutions, settings)
     weights = np.column_stack([solution.state.weights for solution in solutions])
     coef = np.zeros((len(scale), gram.d))
     coef[:, np.concatenate(list(groups.values()))] = ((weights if T is None else T @ weights) * scale).T
     return _collected(gram, groups, settings, coef, scale, solutions * shared)
+
+
+def begun(gram: Gram, groups: Mapping[str, np.ndarray], settings: Settings) -> Fit:
+    """Return the first steps of EM, from which fits to similar data may start."""
+    return fit(gram, groups, replace(settings, solver="em", max_iter=head_start + 1))
 
 
 def truncated(found: Fit, rank: int) -> Fit:
@@ -207,18 +215,6 @@ def _by_products(
     if settings.shared:
         return evidence, [evidence.target(C, float(yy.sum()))]
     return evidence, [evidence.target(C[:, [i]], float(yy[i])) for i in range(len(yy))]
-
-
-def _start(
-    settings: Settings, sizes: Sequence[int], variance: float, warm: Fit | None, target: int
-) -> tuple[np.ndarray, float]:
-    """Return where to begin: at 1 as published, or where the targets' variance suggests."""
-    if settings.solver == "em":
-        return np.ones(len(sizes)), 1.0
-    if warm is not None:
-        return warm.lambdas[target], float(warm.nu[target])
-    variance = max(variance, 1e-10)
-    return np.full(len(sizes), variance / sum(sizes)), variance
 
 
 def _collected(

@@ -1,4 +1,9 @@
-"""The variances that explain the data best: plain EM as published, or the same optimum much sooner."""
+"""The variances that explain the data best: plain EM as published, or the same optimum much sooner.
+
+Weak priors make many optima: a group whose variance is small already keeps it small. So all solvers begin where the
+published one does. A start at the optimum of similar data is nearer, and would find the same one again even where
+these data mean another; a start a few steps of EM towards it decides nothing yet.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,10 @@ import numpy as np
 from mirstore_embanded.evidence import Dual, Primal, Priors, State
 
 standstill = 1e-13  # relative change per step below which plain EM stops: 200 more would add 2e-11 at most
-warm_up = 5  # EM steps before the quasi-Newton ones
+warm_up = 10  # EM steps before the quasi-Newton ones: they decide which of several optima is meant
+head_start, remaining = 5, 3  # EM steps on similar data that may replace most of them, and those still to do
 longest = 1.0  # step in a log variance: longer ones land in other optima than EM
+many = 20  # groups; with more of them there are many optima, and quasi-Newton steps leave the one of EM
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def solve(
     target: Any,
     targets: int,
     priors: Priors,
-    start: tuple[np.ndarray, float],
+    start: tuple[np.ndarray, float] | None = None,
     *,
     solver: str,
     max_iter: int,
@@ -102,18 +109,24 @@ def solve(
     targets : int
         How many columns the target has.
     priors : Priors
-    start : (lambdas, nu)
+    start : (lambdas, nu), optional
+        Where `head_start` steps of EM on similar data ended. All are 1 by default, as published.
     solver : str
         ``"em"``: the published iteration, ``max_iter - 1`` updates, stopping early only where nothing changes any
-        more. ``"auto"``: quasi-Newton steps to the optimum.
+        more. ``"auto"``: to the optimum, by quasi-Newton steps, or with `many` groups by extrapolated EM steps.
     max_iter : int > 0
     tol : float > 0
-        Of the log variances, for ``"auto"``.
+        For ``"auto"``: what the variances may still change, relative to the sum of the groups' variances. One that is
+        already next to nothing need not be followed to its own limit, which takes many steps and decides nothing.
     """
     step = _Map(evidence, target, targets, priors)
-    theta = np.log(np.append(*start))
+    theta = np.zeros(len(evidence.sizes) + 1) if start is None else np.log(np.append(*start))
     if solver == "em":
         return _expectation_maximisation(step, theta, max_iter)
+    if len(theta) - 1 > many:
+        return _extrapolation(step, theta, max_iter, tol)
+    for _ in range(min(warm_up if start is None else remaining, max_iter - 1)):
+        _, theta, _ = step(theta)
     return _quasi_newton(step, theta, max_iter, tol)
 
 
@@ -128,14 +141,36 @@ def _expectation_maximisation(step: _Map, theta: np.ndarray, max_iter: int) -> S
     return _solution(step, theta, score, state, converged=True)
 
 
+def _extrapolation(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> Solution:
+    """Climb by SQUAREM: of two EM steps, extrapolate where they lead, and take the second one if that is no higher.
+
+    Varadhan and Roland, Scandinavian Journal of Statistics 35, 2008, scheme S3.
+    """
+    _, first, _ = step(theta)
+    while True:
+        move = first - theta
+        new_score, second, new_state = step(first)
+        bend = second - first - move
+        length = max(1.0, float(np.linalg.norm(move)) / max(float(np.linalg.norm(bend)), 1e-300))
+        jump = theta + 2 * length * move + length**2 * bend - second
+        trial = second + jump * min(1.0, longest / max(float(np.abs(jump).max()), 1e-300))
+        # The jump is an estimate of what is left to go; below `standstill` it is one of rounding.
+        converged = _change(theta, trial - theta) < tol or bool(np.abs(move).max() < standstill)
+        if converged or step.evaluations >= max_iter:
+            return _solution(step, first, new_score, new_state, converged=converged)
+        score, following, _ = step(trial)
+        if not score >= new_score:
+            trial = second
+            _, following, _ = step(trial)
+        theta, first = trial, following
+
+
 def _quasi_newton(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> Solution:
-    """Climb by BFGS in the log variances, after some EM steps that decide which of several optima is meant.
+    """Climb by BFGS in the log variances.
 
     The gradient comes for free with an EM step. The first guess of the curvature is that of the priors and of half the
     effective degrees of freedom, which is exact for a group that explains nothing: where EM is slowest.
     """
-    for _ in range(min(warm_up, max_iter - 1)):
-        _, theta, _ = step(theta)
     score, following, state = step(theta)
     gradient, inverse = step.gradient(theta, following), step.first_guess(theta, state)
     while True:
@@ -143,14 +178,14 @@ def _quasi_newton(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> S
         if gradient @ move <= 0:
             inverse = step.first_guess(theta, state)
             move = inverse @ gradient
-        converged = bool(np.abs(move).max() < tol)
+        converged = _change(theta, move) < tol
         if converged or step.evaluations >= max_iter:
             return _solution(step, theta, score, state, converged=converged)
         move *= min(1.0, longest / np.abs(move).max())
         new_score, following, new_state = step(theta + move)
         while not new_score >= score - 1e-10 * abs(score):
             move *= 0.3
-            flat = bool(np.abs(move).max() < tol)  # no way up: rounding is all that is left
+            flat = _change(theta, move) < tol  # no way up: rounding is all that is left
             if flat or step.evaluations >= max_iter:
                 return _solution(step, theta, score, state, converged=flat)
             new_score, following, new_state = step(theta + move)
@@ -160,13 +195,19 @@ def _quasi_newton(step: _Map, theta: np.ndarray, max_iter: int, tol: float) -> S
         gradient = new_gradient
 
 
+def _change(theta: np.ndarray, move: np.ndarray) -> float:
+    """Return the largest change of a variance, relative to the noise's own or to the sum of the groups'."""
+    variances, growth = np.exp(theta[:-1]), np.expm1(np.minimum(move, 50.0))
+    return max(float(np.abs(variances * growth[:-1]).max() / variances.sum()), abs(float(growth[-1])))
+
+
 def _updated(inverse: np.ndarray, move: np.ndarray, change: np.ndarray) -> np.ndarray:
     """Return the inverse curvature after a move that changed the (negative) gradient."""
     along = move @ change
-    if along <= 1e-12 * np.linalg.norm(move) * np.linalg.norm(change):
+    if along <= 1e-12 * np.sqrt((move @ move) * (change @ change)):
         return inverse
-    A = np.eye(len(move)) - np.outer(move, change) / along
-    return A @ inverse @ A.T + np.outer(move, move) / along
+    bent = np.outer(inverse @ change, move)
+    return inverse + ((1 + change @ inverse @ change / along) * np.outer(move, move) - bent - bent.T) / along
 
 
 def _solution(step: _Map, theta: np.ndarray, score: float, state: State, *, converged: bool) -> Solution:

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-block = 16_384  # rows per product: a few MB, and large enough for BLAS
+block = 4096  # rows per product: some MB, and large enough for BLAS
 room = 256_000_000  # bytes for the sums of single units in a bootstrap
+at_once = 16  # draws: one product for all of them
 
 
 @dataclass(frozen=True)
@@ -201,11 +202,11 @@ def resampled(X: np.ndarray, Y: np.ndarray, units: np.ndarray, draws: int, seed:
         blocks = [Gram.of(X[units == unit], Y[units == unit], shift=shift) for unit in range(count)]
         products, totals = np.stack([b.products.ravel() for b in blocks]), np.stack([b.total for b in blocks])
         sizes = np.array([b.n for b in blocks])
-    for _ in range(draws):
-        times = np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float64)
+    for first in range(0, draws, at_once):
+        drawn = rng.integers(0, count, (min(at_once, draws - first), count))
+        times = np.stack([np.bincount(units_drawn, minlength=count) for units_drawn in drawn]).astype(np.float64)
         if blocks:
-            total, square = times @ totals, (times @ products).reshape(whole.products.shape)
-            yield Gram(float(times @ sizes), shift, total, square, whole.d)
+            sums = zip(times @ sizes, times @ totals, times @ products, strict=True)
+            yield from (Gram(float(n), shift, t, p.reshape(whole.products.shape), whole.d) for n, t, p in sums)
         else:
-            drawn = times[units] > 0
-            yield Gram.of(X[drawn], Y[drawn], times[units][drawn], shift)
+            yield from (Gram.of(X[w > 0], Y[w > 0], w[w > 0], shift) for w in times[:, units])

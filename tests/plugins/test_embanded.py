@@ -79,7 +79,7 @@ def test_published_trajectories(d, targets, lambdas, nu, score, dual):
     G, C, squares = gram.centred()
     evidence = Dual(X - X.mean(axis=0), [4, d - 4], 128) if dual else Primal(G, [4, d - 4], 128)
     target = Y - Y.mean(axis=0) if dual else evidence.target(C, squares.sum())
-    found = solve(evidence, target, targets, priors, (np.ones(2), 1.0), solver="em", max_iter=200, tol=0)
+    found = solve(evidence, target, targets, priors, solver="em", max_iter=200, tol=0)
     np.testing.assert_allclose(found.lambdas, lambdas, rtol=1e-9)
     assert found.nu == pytest.approx(nu, rel=1e-12)
     assert found.score == pytest.approx(score, rel=1e-12)

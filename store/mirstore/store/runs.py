@@ -193,7 +193,7 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, int]]) -> dic
     found = {}
     for (name,), rows in metrics.sort("repeat", "fold").group_by("name", maintain_order=True):
         values = rows["value"].to_list()
-        low, high = interval(values, test_share) or (None, None)
+        low, high = _inside(interval(values, test_share))
         deviation = float(rows["value"].std()) if len(values) > 1 else None  # type: ignore[arg-type]
         found[str(name)] = {
             "mean": sum(values) / len(values),
@@ -203,6 +203,11 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, int]]) -> dic
             "values": values,
         }
     return found
+
+
+def _inside(found: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """Return an interval without the part that no metric can reach."""
+    return (None, None) if found is None else (max(found[0], 0.0), min(found[1], 1.0))
 
 
 def everything(store: Store, name: str) -> dict[str, Any]:
