@@ -70,9 +70,9 @@ def sigmoid(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.n
         p = _logistic(slope * Z + offset)
         error, curve = s * (p - target), s * np.maximum(p * (1 - p), 1e-12)
         g = np.stack([(error * Z).sum(axis=0), error.sum(axis=0)])
-        haa, hab, hbb = (curve * Z**2).sum(axis=0) + 1e-9, (curve * Z).sum(axis=0), curve.sum(axis=0) + 1e-9
-        determinant = np.maximum(haa * hbb - hab**2, 1e-12)
-        change = np.stack([hbb * g[0] - hab * g[1], haa * g[1] - hab * g[0]]) / determinant
+        aa, ab, bb = (curve * Z**2).sum(axis=0) + 1e-9, (curve * Z).sum(axis=0), curve.sum(axis=0) + 1e-9
+        determinant = np.maximum(aa * bb - ab**2, 1e-12)
+        change = np.stack([bb * g[0] - ab * g[1], aa * g[1] - ab * g[0]]) / determinant
         change = np.clip(change, -2.0, 2.0)
         slope, offset = slope - change[0], offset - change[1]
         if np.abs(change).max() < 1e-10:
