@@ -137,9 +137,10 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
 
         typer.echo(json.dumps(summary))
         return
+    width = max(map(len, ["tracks", *summary["features"]]))
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
-    typer.echo(f"tracks    {tracks}")
+    typer.echo(f"{'tracks':<{width}}  {tracks}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
-        typer.echo(f"{name:<9} {line}  ({counts['id']})")
+        typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
     app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")

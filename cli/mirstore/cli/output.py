@@ -107,18 +107,25 @@ def _table(frame: pl.DataFrame) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, kind in frame.schema.items():
-        # A long column gives way first; ids keep enough to be told apart.
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="ellipsis", no_wrap=True)
-    for row in frame.iter_rows():
-        table.add_row(*(_short(name, value) for name, value in zip(frame.columns, row, strict=True)))
+    rows = [[_short(name, value) for name, value in zip(frame.columns, row, strict=True)] for row in frame.iter_rows()]
+    for number, (name, kind) in enumerate(frame.schema.items()):
+        # Long texts give way first where there is no room, numbers and ids never: they are useless when cut.
+        longest = max((len(row[number]) for row in rows), default=0)
+        table.add_column(
+            name,
+            justify="right" if kind.is_numeric() else "left",
+            overflow="ellipsis",
+            no_wrap=longest <= 24,
+            min_width=longest if longest <= 16 else None,
+        )
+    for row in rows:
+        table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in row))
     Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _short(name: str, value: Any) -> str:
-    from rich.markup import escape
-
     text = _cell(value).replace("\\|", "|")
-    return escape(text[:10] if name == "track" and len(text) == 64 else text)
+    return text[:10] if name == "track" and len(text) == 64 else text
