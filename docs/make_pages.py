@@ -27,7 +27,8 @@ def section(kind: type[Component]) -> str:
     text = inspect.getdoc(kind) or ""
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
-    return "\n".join([*lines, *(columns(kind()) if issubclass(kind, Extractor) else [])])
+    lines += columns(kind()) if issubclass(kind, Extractor) else []
+    return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 
 def columns(extractor: Extractor) -> list[str]:

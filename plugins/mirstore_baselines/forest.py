@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from mirstore.core import Examples, Model
+from mirstore_baselines.publications import pedregosa
 
 
 @dataclass
@@ -26,6 +27,7 @@ class RandomForest(Model):
     """
 
     name = "random-forest"
+    cite = (pedregosa,)
     n_estimators: int = 200
     n_jobs: int = field(default=1, compare=False)
 

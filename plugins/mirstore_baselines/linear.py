@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from mirstore.core import Examples, Importance, Model
+from mirstore_baselines.publications import pedregosa
 
 rounding = 1e-9  # of shares that sum to 1
 
@@ -19,6 +20,8 @@ class _Linear(Model):
 
     A label that all or no training examples have cannot be learned: it keeps its prior.
     """
+
+    cite = (pedregosa,)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
         self.labels_, self.columns_ = examples.classes, examples.table.columns

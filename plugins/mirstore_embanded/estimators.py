@@ -173,7 +173,8 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
 
     References
     ----------
-    Fuglsang et al.: EM-banded ridge regression, 2024.
+    Fuglsang et al.: Exploring an EM-algorithm for banded regression in computational neuroscience, 2023,
+    doi:10.1101/2023.09.22.558945.
 
     Examples
     --------

@@ -6,7 +6,8 @@ on X X' (n × n), which is the smaller one when there are fewer rows than column
 
 References
 ----------
-Fuglsang, Nielsen, Märcher, Kidmose, Hjortkjær: EM-banded ridge regression, 2024.
+Fuglsang et al.: Exploring an EM-algorithm for banded regression in computational neuroscience, 2023,
+doi:10.1101/2023.09.22.558945.
 """
 
 from __future__ import annotations

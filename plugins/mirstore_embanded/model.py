@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from mirstore.core import Examples, Importance, Model
+from mirstore_embanded.publications import fuglsang
 from mirstore_embanded.statistics import Gram
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class EMBanded(Model):
     """
 
     name = "em-banded"
+    cite = (fuglsang,)
     solver: Literal["auto", "em"] = "auto"
     max_iter: int = 1000
     eta: float = 1e-6

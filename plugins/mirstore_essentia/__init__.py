@@ -39,6 +39,7 @@ from .clarity import clarities
 from .columns import declared
 from .envelopes import envelopes
 from .full import EssentiaFull
+from .publications import bogdanov
 from .rhythm import rhythm
 from .scalars import hop, loudness, shape, size, timbre
 from .spectra import frames, levelled, power, sr
@@ -51,6 +52,7 @@ class Essentia(Extractor):
 
     name: ClassVar[str] = "essentia"
     version: ClassVar[int] = 1
+    cite = (bogdanov,)
 
     def columns(self) -> Mapping[str, Column]:
         return declared()
@@ -92,6 +94,7 @@ class EssentiaKey(Extractor):
 
     name: ClassVar[str] = "essentia-key"
     version: ClassVar[int] = 1
+    cite = (bogdanov,)
     profile: str = "edma"
 
     def __post_init__(self) -> None:

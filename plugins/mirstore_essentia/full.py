@@ -18,6 +18,7 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 
+from .publications import bogdanov
 from .spectra import essentia, fix_noise, levelled, sr
 
 frame_names = {
@@ -83,6 +84,7 @@ class EssentiaFull(Extractor):
 
     name: ClassVar[str] = "essentia-full"
     version: ClassVar[int] = 1
+    cite = (bogdanov,)
 
     def columns(self) -> Mapping[str, Column]:
         text = "MusicExtractor's {}."

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from mirstore.core import Grouper
 
 from . import names
+from .publications import patakis
 
 
 class _Named(Grouper):
     """Groups that list their features by SAMAT's names."""
+
+    cite = (patakis,)
 
     def _asks_for(self) -> Mapping[str, Sequence[str]]:
         raise NotImplementedError
@@ -65,6 +68,7 @@ class AllFeatures(Grouper):
     """
 
     name = "all-features"
+    cite = (patakis,)
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
         sources = {_source(column) for column in columns}

@@ -8,6 +8,7 @@ import numpy as np
 
 from mirstore.core import Column, Extractor, Row, Tensor, Track
 from mirstore_librosa.excerpt import excerpt
+from mirstore_librosa.publications import mcfee
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Mel(Extractor):
     """
 
     name = "mel"
+    cite = (mcfee,)
     version = 1
     sr: int = 22050
     n_fft: int = 2048

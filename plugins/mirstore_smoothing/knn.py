@@ -11,6 +11,7 @@ import numpy as np
 
 from mirstore.core import Smoother
 from mirstore.core.errors import UsageError
+from mirstore_smoothing.publications import buisson
 
 spare = 10  # neighbours fetched beyond those needed, so that equally near ones can be put in order
 steps = 50  # of NCA, which gains little after them
@@ -40,6 +41,7 @@ class KNNSmoothing(Smoother):
     """
 
     name = "knn-smoothing"
+    cite = (buisson,)
     k: int = 10
     mapping: Literal["none", "pca", "lda", "nca"] = "none"
     n_components: int | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from mirstore.core import Examples, Importance, Model
 
 from . import gain
+from .publications import chen
 
 
 @dataclass
@@ -37,6 +38,7 @@ class XGBoost(Model):
     """
 
     name = "xgboost"
+    cite = (chen,)
     n_estimators: int = 100
     max_depth: int = 3
     learning_rate: float = 0.3

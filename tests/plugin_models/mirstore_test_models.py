@@ -18,6 +18,7 @@ class Centroid(Model):
     """Scores by the distance to the mean of each class."""
 
     name = "centroid"
+    cite = ("@book{nearest-mean}",)
     behaviour: str = "good"
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Centroid:

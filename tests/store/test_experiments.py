@@ -402,6 +402,13 @@ def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_resul
     assert values[0] == values[1]  # the slow model is the same model
 
 
+def test_a_report_says_what_to_cite(store, plugins):
+    """The experiment's own entries first, then those of what takes part; a plugin's table of features has none."""
+    (outcome,) = run(store, planned(store, plugins, experiments__one__cite=["@data{ours}", "@book{nearest-mean}"]))
+    (report,) = collect(store, [outcome.run])
+    assert report["provenance"]["bibtex"] == ["@data{ours}", "@book{nearest-mean}"]
+
+
 def test_a_report_names_best_worst_and_ambiguous_tracks(store, plugins):
     (outcome,) = run(store, planned(store, plugins))
     (report,) = collect(store, [outcome.run])

@@ -30,10 +30,13 @@ class Component(ABC):
         Lower case, digits and hyphens; unique among the installed components of its kind.
     version : int
         Counts up whenever the same input and parameters would give another result.
+    cite : tuple of str
+        BibTeX of the publications behind it; reports print it.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    cite: ClassVar[tuple[str, ...]] = ()
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that can change the result."""

@@ -6,10 +6,11 @@ import hashlib
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mirstore.core.components import Grouper, Model, Smoother
+from mirstore.core.components import Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.cases import Case
@@ -133,7 +134,7 @@ class _Planner:
         planned.details = {
             **self._health[data.sha256],
             "question": entry.question,
-            "cite": entry.cite,
+            "cite": [*entry.cite, *self._cited(case, groups, model, smoother)],
             "task": {
                 **task.model_dump(),
                 "name": case.task,
@@ -179,6 +180,23 @@ class _Planner:
             return written_by_hand(entry.groups, columns, where)
         grouper = component(Grouper, "groupings", name, entry.grouper, entry.params, self.plugins)
         return apply_grouper(grouper, columns, where)
+
+    def _cited(self, case: Case, groups: Groups, model: Model, smoother: Smoother | None) -> list[str]:
+        extractors = [extractor for name in case.features for extractor in self._extractors(name)]
+        cited = [extractor.cite for extractor in extractors] + [
+            groups.cite,
+            smoother.cite if smoother else (),
+            model.cite,
+        ]
+        return list(dict.fromkeys(text for texts in cited for text in texts))
+
+    def _extractors(self, feature: str) -> Iterator[type[Extractor]]:
+        """Yield the extractors of a feature set and of what it read, as far as they are installed."""
+        about = self.store.about(feature)
+        for source in about["inputs"].values():
+            yield from self._extractors(source)
+        with suppress(UnknownNameError, PluginError):
+            yield self.plugins.get(Extractor, about["extractor"].partition("@")[0])
 
     def _config(
         self, planned: Planned, entry: ExperimentEntry, task: TaskEntry, data: TaskExamples, groups: Groups

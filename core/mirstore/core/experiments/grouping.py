@@ -20,10 +20,13 @@ class Groups:
         Group to its columns, disjoint, none empty.
     lacking : Mapping
         Group to what it asks for and the feature sets do not have.
+    cite : sequence of str
+        BibTeX of the grouper.
     """
 
     columns: Mapping[str, Sequence[str]]
     lacking: Mapping[str, Sequence[str]]
+    cite: Sequence[str] = ()
 
 
 def apply_grouper(grouper: Grouper, columns: Sequence[str], where: str) -> Groups:
@@ -33,7 +36,7 @@ def apply_grouper(grouper: Grouper, columns: Sequence[str], where: str) -> Group
     if unknown:
         raise ConfigError(f"{where}: {grouper.name} invents column {sorted(unknown)[0]!r}")
     lacking = {name: list(names) for name, names in grouper.lacking(columns).items() if names}
-    return _checked(Groups(found, lacking), where)
+    return _checked(Groups(found, lacking, grouper.cite), where)
 
 
 def written_by_hand(groups: Mapping[str, Sequence[str]], columns: Sequence[str], where: str) -> Groups:
