@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mirstore.core import Extractor, MirstoreError, Track, TrackError
+from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows
 
 pytest.importorskip("essentia", reason="the extra 'essentia' is not installed")
@@ -326,3 +327,15 @@ def test_tempo_and_key_of_rendered_songs_are_mostly_right(shared: Path) -> None:
         right_key += best is not None and best[:2] == (song["tonic"], song["mode"])
     assert tempo >= 0.9 * len(songs)
     assert right_key >= 0.65 * len(songs)
+
+
+extractors = [Essentia(), EssentiaKey(), EssentiaFull()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extractor", "check"),
+    [pytest.param(e, check, id=f"{e.name}-{check.__name__}") for e in extractors for check in checks_for(e)],
+)
+def test_keeps_the_contract(extractor, check):
+    check(extractor)
