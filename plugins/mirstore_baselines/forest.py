@@ -39,7 +39,8 @@ class RandomForest(Model):
         from sklearn.ensemble import RandomForestClassifier
 
         self.groups_ = {name: list(members) for name, members in groups.items()}
-        self.columns_ = [column for members in self.groups_.values() for column in members]
+        grouped = {column for members in self.groups_.values() for column in members}
+        self.columns_ = [column for column in examples.table.columns if column in grouped]
         self.exclusive_, self.k_ = examples.exclusive, len(examples.classes)
         X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels)
         target = Y.argmax(axis=1) if self.exclusive_ else (Y > 0.5).astype(int)

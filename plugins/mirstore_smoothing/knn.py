@@ -97,12 +97,13 @@ class KNNSmoothing(Smoother):
             return self._estimator(seed).fit(X, classes).transform
 
     def _check_components(self, X: np.ndarray, classes: int) -> None:
-        limits = {"pca": min(X.shape), "lda": min(classes - 1, X.shape[1]), "nca": X.shape[1]}
+        varying = int((np.ptp(X, axis=0) > 0).sum())
+        limits = {"pca": min(X.shape), "lda": min(classes - 1, varying), "nca": X.shape[1]}
         most, wanted = limits[self.mapping], self.n_components or 1
         if wanted > most:
             raise UsageError(
-                f"mapping {self.mapping!r} can keep {most} dimensions of {X.shape[1]} columns and {classes} classes, "
-                f"not {wanted}",
+                f"mapping {self.mapping!r} can keep {most} dimensions of {varying} columns that vary and {classes} "
+                f"classes, not {wanted}",
                 hint=f"set n_components to at most {most}" if most else None,
             )
 

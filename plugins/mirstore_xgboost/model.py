@@ -60,7 +60,8 @@ class XGBoost(Model):
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
         self.groups_ = {name: list(members) for name, members in groups.items()}
-        self.columns_ = [column for members in self.groups_.values() for column in members]
+        grouped = {column for members in self.groups_.values() for column in members}
+        self.columns_ = [column for column in examples.table.columns if column in grouped]
         self.labels_, self.table_ = examples.classes, examples.table.columns
         self.softmax_ = examples.exclusive and self.single == "softmax"
         X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels, dtype=np.float64)

@@ -153,6 +153,8 @@ def finished(rng, report: dict, names: dict, groups: list[str], mean: float, cli
         "tracks": [] if floor else tracks(rng, groups, labels, clip),
         "confusion": {"labels": labels, "counts": counts} if exclusive else None,
         "ambiguity": None,
+        "components": {"model": model, "grouper": names["grouping"]},
+        "folds": [str(i) for i in range(folds)],
         "seconds": 12.3,
         "overhead_seconds": 0.4,
     }
@@ -178,9 +180,9 @@ def empty_report(name: str, labels: list[str], exclusive: bool, folds: int) -> d
             "classes": [{"label": x, "tracks": 100 if exclusive else int(rng.integers(50, 1500))} for x in labels],
             "folds": [{"run": 0, "fold": i, "train": 800, "test": 200 - i % 2} for i in range(folds)],
             "leakage": [
-                {"kind": "artist", "known": not exclusive, "shared": 0, "examples": None},
-                {"kind": "album", "known": True, "shared": 12, "examples": "Greatest Hits, Live"},
-                {"kind": "audio", "known": True, "shared": 0, "examples": None},
+                {"kind": "artist", "known": 0 if exclusive else 18000, "shared": 0, "examples": None},
+                {"kind": "album", "known": 1000, "shared": 12, "examples": "Greatest Hits, Live"},
+                {"kind": "audio", "known": 1000 if exclusive else 18486, "shared": 0, "examples": None},
             ],
             "left_out": [{"why": "no features", "tracks": 7}],
         },

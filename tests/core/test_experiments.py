@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mirstore.core.errors import ConfigError, UnknownNameError, UsageError
+from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases, expand
 from mirstore.core.experiments.grouping import written_by_hand
 from mirstore.core.experiments.metrics import average_precision, evaluate, interval, roc_auc, vote
@@ -224,7 +224,7 @@ def test_groups_by_hand_name_columns_with_and_without_their_features():
     ],
 )
 def test_groups_by_hand_that_make_no_sense(groups, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(MirstoreError, match=message):
         written_by_hand(groups, ["f.x", "f.y"], "groupings.mine")
 
 

@@ -16,8 +16,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mirstore.core import Column, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError
 from mirstore.core.experiments.cases import cases
+from mirstore.core.experiments.run import run_case
+from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
@@ -34,7 +37,7 @@ registry_data = {
     "schema": 1,
     "models": {
         kind: {"model": "centroid@1", "params": {"behaviour": kind}}
-        for kind in ("raises", "aborts", "nonsense", "slow")
+        for kind in ("raises", "exits", "aborts", "nonsense", "nan shares", "slow")
     },
     "groupings": {
         "mine": {"groups": {"first": ["f1", "f2", "f9"], "second": ["f3"]}},
@@ -245,28 +248,30 @@ def test_tags_are_measured_by_area_and_cannot_be_smoothed(store, plugins):
     assert "tags are no distribution" in outcome.error
 
 
-def test_a_vector_is_as_many_columns_and_text_is_none(store, plugins):
-    from mirstore.core import Column, Extractor
-    from mirstore.core.features import FeatureSet
+def add_rows(store, name, columns, rows):
+    """Add a feature set as if an extractor had returned these rows."""
 
-    class Vectors(Extractor):
-        name = "vectors"
-
+    class Given(Extractor):
         def columns(self):
-            return {
-                "array": Column(pl.Array(pl.Float32, 2), "", "Two numbers."),
-                "text": Column(pl.String, "", "A word."),
-            }
+            return columns
 
         def extract(self, track):
             raise NotImplementedError
 
-    feature = FeatureSet("vectors", Vectors())
-    stamp = {"ingest": "i", "added": datetime(2026, 1, 1)}
-    rows = [{"track": f"small:t{i:03}", "array": np.array([i, 1.0], np.float32), "text": "a"} for i in range(60)]
-    with store.write("vectors") as tx:
-        tx.add_feature_set("vectors", feature, **stamp)
+    Given.name = name
+    feature, stamp = FeatureSet(name, Given()), {"ingest": "i", "added": datetime(2026, 1, 1)}
+    with store.write(name) as tx:
+        tx.add_feature_set(name, feature, **stamp)
         tx.append_features(feature, rows, **stamp)
+
+
+def test_a_vector_is_as_many_columns_and_text_is_none(store, plugins):
+    columns = {
+        "array": Column(pl.Array(pl.Float32, 2), "", "Two numbers."),
+        "text": Column(pl.String, "", "A word."),
+    }
+    rows = [{"track": f"small:t{i:03}", "array": np.array([i, 1.0], np.float32), "text": "a"} for i in range(60)]
+    add_rows(store, "vectors", columns, rows)
     (item,) = planned(store, plugins, experiments__one__features=["vectors"])
     assert item.assembly.examples.table.columns == ["vectors.array_000", "vectors.array_001"]
     (outcome,) = run(store, [item])
@@ -428,3 +433,279 @@ def test_a_report_names_best_worst_and_ambiguous_tracks(store, plugins):
         summaries(store, [outcome.run])[0]["metrics"]["accuracy"]["mean"], abs=0.03
     )
     assert json.loads(json.dumps(report)) == report
+
+
+# What a model is given
+
+
+def test_scaling_knows_the_training_part_only_and_units_belong_to_rows(store, plugins):
+    """Raises in the model if not: one track of the other fold is far out, and artists keep to one genre."""
+    (outcome,) = run(store, planned(store, plugins, experiments__one__model="witness"))
+    assert outcome.error is None
+
+
+def test_repetitions_have_their_own_seed(store, plugins):
+    changes = {"experiments__one__model": "witness", "experiments__one__runs": 3, "experiments__one__seed": 7}
+    (outcome,) = run(store, planned(store, plugins, **changes))
+    shares = store.sql("SELECT number, value FROM group_importances WHERE \"group\" = 'first' AND kind = 'fold'")
+    assert outcome.error is None
+    assert shares.sort("number")["value"].to_list() == pytest.approx([0.07] * 3 + [0.08] * 3 + [0.09] * 3)
+
+
+@pytest.fixture
+def chunks(store):
+    """Three rows per track, stored out of order, of which the third is like another genre's."""
+    rows = []
+    for i in reversed(range(60)):
+        for chunk in (2, 0, 1):
+            near = (i + (chunk == 2)) % 3
+            rows.append(
+                {"track": f"small:t{i:03}", "start": float(chunk), **{f"c{j}": float(near == j) for j in range(3)}}
+            )
+    columns = {"start": Column(pl.Float64, "s", "start")} | {
+        f"c{j}": Column(pl.Float64, "", "nearness to a genre") for j in range(3)
+    }
+    add_rows(store, "chunks", columns, rows)
+    return store
+
+
+def test_chunks_are_voted_for_and_keep_their_tracks_labels(chunks, plugins):
+    (outcome,) = run(chunks, planned(chunks, plugins, experiments__one__features=["chunks"]))
+    assert outcome.error is None
+    metrics = summaries(chunks, [outcome.run])[0]["metrics"]
+    assert metrics["chunk_accuracy"]["mean"] == pytest.approx(2 / 3)
+    assert metrics["accuracy"]["mean"] == 1.0
+    truth = chunks.sql("SELECT track, label FROM predictions WHERE truth = 1").sort("track")
+    assert truth["label"].to_list() == [genres[i % 3] for i in range(60)]
+
+
+def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
+    """At random labels the next track says nothing; the next chunk, which is the same track, would say it all."""
+    shuffled = np.random.default_rng(3).permutation(60) % 3
+    with chunks.write("labels") as tx:
+        rows = [
+            {"dataset": "small", "track": f"small:t{i:03}", "label_set": "chance", "label": genres[g], "value": 1.0}
+            for i, g in enumerate(shuffled)
+        ]
+        tx.append("core.labels", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+    changes = {
+        "tasks__chance": {"dataset": "small", "labels": "chance", "metric": "accuracy", "split": "stratified"},
+        "experiments__one__task": "chance",
+        "experiments__one__features": ["chunks"],
+        "experiments__one__smoothing": "knn",
+        "smoothings__knn": {"smoother": "knn-smoothing@1", "params": {"k": 5}},
+    }
+    (outcome,) = run(chunks, planned(chunks, plugins, **changes))
+    assert outcome.error is None
+    (report,) = collect(chunks, [outcome.run])
+    assert report["cases"][0]["ambiguity"]["own_class_mean"]["after"] < 0.6
+
+
+# What makes another case
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"experiments__one__bootstraps": 3},
+        {"experiments__one__random_groupings": 4},
+        {"experiments__one__seed": 1},
+        {"experiments__one__runs": 2},
+        {"groupings__mine__groups": {"first": ["f1"], "second": ["f2", "f3"]}},
+        {"models__mine__params": {"behaviour": "slow"}},
+        {"smoothings__sm__features": ["more"]},
+        {"smoothings__sm__params": {"k": 4}},
+        {"tasks__genre__folds": 4},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_the_same_names_with_other_contents_are_another_case(store, plugins, tmp_path, changes):
+    more = make_table(tmp_path / "more.csv").read_text().replace("f1,f2,f3,f4", "g1,g2,g3,g4")
+    tmp_path.joinpath("more.csv").write_text(more)
+    import_table(store, tmp_path / "more.csv", dataset="small", feature="more", labels=["genre"])
+    base = {
+        "models__mine": {"model": "centroid@1"},
+        "smoothings__sm": {"smoother": "knn-smoothing@1", "params": {"k": 3}},
+        "experiments__one__features": ["small", "more"],
+        "experiments__one__grouping": "mine",
+        "experiments__one__model": "mine",
+        "experiments__one__smoothing": "sm",
+    }
+    (outcome,) = run(store, planned(store, plugins, **base))
+    assert outcome.error is None
+    assert planned(store, plugins, **base)[0].state == "finished"
+    assert planned(store, plugins, **base, **changes)[0].state == "ready"
+
+
+def test_the_order_of_groups_changes_nothing(store, plugins):
+    groups = {"a": ["f3", "f1"], "b": ["f4", "f2"]}
+    changes = {"experiments__one__grouping": "mine", "experiments__one__model": "random-forest"}
+    values = []
+    for order in (groups, dict(reversed(groups.items()))):
+        entries = registry(**changes, groupings__mine__groups=order)
+        item = plan(store, cases(entries, ["one"]), entries, plugins)[0]
+        values.append([m["value"] for m in run_case(item.assembly).metrics])
+    assert values[0] == values[1]
+
+
+# Splits
+
+
+def add_split(store, parts):
+    rows = [{"dataset": "small", "track": track, "split": "theirs", "fold": 1, "part": p} for track, p in parts]
+    with store.write("split") as tx:
+        tx.append("core.splits", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+
+
+def test_what_a_published_split_has_on_both_sides_is_tested_only_and_told(store, plugins):
+    parts = [(f"small:t{i:03}", "train" if i < 40 else "test") for i in range(60)] + [("small:t000", "test")] * 2
+    add_split(store, parts)
+    changes = {"tasks__genre__split": "theirs", "experiments__one__runs": 2}
+    (outcome,) = run(store, planned(store, plugins, **changes))
+    scores = store.sql("SELECT * FROM predictions WHERE repeat = 0")
+    assert scores.filter(pl.col("track") == "small:t000").height == 3
+    assert scores["score"].is_not_nan().all()
+    (report,) = collect(store, [outcome.run])
+    assert [row["shared"] for row in report["data"]["leakage"] if row["kind"] == "audio"] == [1]
+    assert report["data"]["folds"][0]["train"] == 39
+    assert report["task"]["group_by"] is None
+
+
+def test_another_seed_on_the_same_fold_is_no_other_fold(store, plugins):
+    add_split(store, [(f"small:t{i:03}", "train" if i < 40 else "test") for i in range(60)])
+    (outcome,) = run(store, planned(store, plugins, tasks__genre__split="theirs", experiments__one__runs=5))
+    accuracy = summaries(store, [outcome.run])[0]["metrics"]["accuracy"]
+    assert len(accuracy["values"]) == 1
+    assert accuracy["low"] is None
+
+
+def test_folds_are_compared_and_not_feature_values(store, plugins, tmp_path):
+    import_table(store, make_table(tmp_path / "o.csv", seed=5), dataset="small", feature="other", labels=["genre"])
+    first, second, leaky = (
+        run_one(store, plugins, **changes)
+        for changes in (
+            {},
+            {"experiments__one__features": ["other"]},
+            {"experiments__one__task": "leaky"},
+        )
+    )
+    rows = [row for row in compare(store, [first, second, leaky]) if row["metric"] == "accuracy"]
+    assert [row["difference"] is None for row in rows] == [True, False, True]
+
+
+def run_one(store, plugins, **changes):
+    (outcome,) = run(store, planned(store, plugins, **changes))
+    assert outcome.error is None
+    return outcome.run
+
+
+@pytest.mark.parametrize(("split", "kept"), [("grouped", "artist"), ("holdout", "artist"), ("stratified", None)])
+def test_artists_are_kept_together_where_it_is_said(store, plugins, split, kept):
+    (item,) = planned(store, plugins, tasks__genre__split=split)
+    shared = next(row["shared"] for row in item.details["leakage"] if row["kind"] == "artist")
+    assert item.details["task"]["group_by"] == kept
+    assert (shared == 0) == (kept is not None)
+
+
+# Labels
+
+
+def test_of_tags_tracks_with_other_tags_are_the_negatives(store, plugins):
+    (item,) = planned(store, plugins, experiments__one__task="tags", tasks__tags__classes=["loud"])
+    assert item.state == "ready"
+    assert item.assembly.examples.labels.shape == (51, 1)
+    assert not item.assembly.examples.exclusive
+
+
+def test_a_class_without_features_is_lacking(store, plugins):
+    with store.write("labels") as tx:
+        row = {"dataset": "small", "track": "small:none", "label_set": "genre", "label": "folk", "value": 1.0}
+        tx.append("core.labels", [{**row, "added": datetime(2026, 1, 1)}])
+    (item,) = planned(store, plugins, tasks__genre__classes=["blues", "jazz", "folk"])
+    assert item.why.startswith("no track of class 'folk' has features small")
+
+
+def test_a_label_map_names_labels_of_the_other_dataset(store, plugins, tmp_path):
+    import_table(store, make_table(tmp_path / "o.csv", seed=5), dataset="other", feature="small2", labels=["genre"])
+    changes = {"tasks__genre__evaluate_on": "other", "tasks__genre__label_map": {"Bloooz": "blues"}}
+    (item,) = planned(store, plugins, **changes)
+    assert item.why.startswith("unknown label of 'other': 'Bloooz'")
+
+
+def test_a_test_part_without_features_is_lacking(store, plugins, tmp_path):
+    import_table(store, make_table(tmp_path / "o.csv", seed=5), dataset="other", feature="others", labels=["genre"])
+    (item,) = planned(store, plugins, tasks__genre__evaluate_on="other")
+    assert "has 60 training and 0 test tracks" in item.why
+
+
+def test_a_track_in_both_datasets_has_the_labels_of_its_own(store, plugins):
+    with store.write("both") as tx:
+        rows = [(f"small:t{i:03}", genres[(i + 1) % 3] if i < 3 else genres[i % 3]) for i in range(30)]
+        added = {"dataset": "both", "added": datetime(2026, 1, 1)}
+        tx.append("core.datasets", [added])
+        tx.append("core.items", [{**added, "track": track} for track, _ in rows])
+        labels = [
+            {**added, "track": track, "label_set": "genre", "label": label, "value": 1.0} for track, label in rows
+        ]
+        tx.append("core.labels", labels)
+    (item,) = planned(store, plugins, tasks__genre__dataset="both", tasks__genre__evaluate_on="small")
+    assert item.state == "ready"
+    assert item.assembly.examples.labels.sum(axis=1).tolist() == [1.0] * 60
+    assert [len(item.assembly.folds[0].train), len(item.assembly.folds[0].test)] == [30, 30]
+
+
+# Plugins that give nonsense
+
+
+@pytest.mark.parametrize(
+    ("model", "message"), [("exits", "SystemExit: 0"), ("nan shares", "not finite|no shares of 1")]
+)
+def test_a_model_that_exits_or_gives_nan_costs_its_case(store, plugins, model, message):
+    outcomes = list(
+        run(store, planned(store, plugins, ("many",), experiments__many__matrix__model=[model, "centroid"]))
+    )
+    errors = {o.planned.case.model: o.error for o in outcomes if o.planned.case.task == "genre"}
+    assert errors["centroid"] is None
+    assert re.search(message, errors[model])
+
+
+def test_a_hanging_model_is_stopped(store, plugins):
+    item = planned(store, plugins, experiments__one__model="slow")
+    (outcome,) = run_in_processes(store, item, seconds=0.5)
+    assert outcome.error == "timeout: stopped after 0.5 s"
+
+
+def test_the_run_that_the_registry_means_is_the_one_shown(store, plugins):
+    first = run_one(store, plugins)
+    second = run_one(store, plugins, experiments__one__seed=3)
+    assert find(store, ["one"])["run"].to_list() == [second]
+    assert list(run(store, planned(store, plugins))) == []
+    assert find(store, ["one"])["run"].to_list() == [first]
+
+
+# Imported tables
+
+
+def test_a_table_is_imported_again_for_another_dataset_and_for_labels(tmp_path):
+    """The values are stored once; tracks, labels and credits are those of each dataset."""
+    file = make_table(tmp_path / "t.csv")
+    with Store(tmp_path / "tables", create=True) as store:
+        given = {"labels": ["genre"], "label_set": "genre"}
+        assert not import_table(store, file, dataset="a", feature="f", label_set="first").fresh
+        assert not import_table(store, file, dataset="a", feature="f", **given).fresh
+        assert not import_table(store, file, dataset="a", feature="f", about=tmp_path / "about.csv", **given).fresh
+        assert import_table(store, file, dataset="a", feature="f", **given).fresh
+        assert not import_table(store, file, dataset="b", feature="f", **given).fresh
+        counts = store.sql("SELECT dataset, count(*) AS n, count(artist) AS known FROM items GROUP BY dataset")
+        assert counts.sort("dataset").rows() == [("a", 60, 60), ("b", 60, 0)]
+        assert store.sql("SELECT DISTINCT dataset, label_set FROM labels").height == 3
+        assert store.features("f").height == 120
+
+
+def test_numbers_that_are_missing_in_any_spelling(tmp_path):
+    tmp_path.joinpath("t.csv").write_text("id,empty,odd\na,,nan\nb,,-inf\nc,,2.5\n")
+    with Store(tmp_path / "odd", create=True) as store:
+        import_table(store, tmp_path / "t.csv", dataset="t")
+        table = store.features("t").sort("track")
+    assert table["empty"].null_count() == 3
+    assert table["odd"].to_list() == [None, float("-inf"), 2.5]

@@ -22,7 +22,9 @@ class _Commands(TyperGroup):
             if error.hint:
                 typer.echo(f"hint: {error.hint}", err=True)
             raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes "Query interrupted" of Ctrl-C
+            if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
+                raise
             typer.echo("interrupted: what was committed stays; run the same command again to go on", err=True)
             raise typer.Exit(130) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,9 +30,12 @@ def report(
 
     Runs of several tasks give one page per task.
     """
+    from mirstore.core.errors import UsageError
     from mirstore.store.report import collect
 
     app: Context = context.obj
+    if output and output.suffix == ".json":
+        raise UsageError(f"{output}: the page is HTML, and its JSON is written beside it", hint="-o report.html")
     with app.open_store() as store:
         reports = collect(store, names, clips=embed_audio)
     if json_output:
@@ -46,8 +50,8 @@ def report(
 
 
 def _path(output: Path | None, content: dict[str, Any], *, several: bool) -> Path:
-    path = output or Path(content["experiment"].replace(", ", "-").replace("/", "-") + ".html")
-    return path.with_stem(f"{path.stem}-{content['task']['name']}") if several else path
+    path = output or Path(re.sub(r"[^\w.-]+", "-", content["experiment"]) + ".html")
+    return path.with_stem(re.sub(r"[^\w.-]+", "-", f"{path.stem}-{content['task']['name']}")) if several else path
 
 
 def _write(content: dict[str, Any], path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mirstore.cli.context import Context
     from mirstore.core.experiments.cases import Case
@@ -24,6 +24,9 @@ def run_experiment(
         typer.Option(help="key=value: only these cases, e.g. model=em-banded; repeat it for more keys or values."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List the cases and what each lacks.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds that a case may take.  [default: any]", show_default=False)
+    ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
 ) -> None:
@@ -44,7 +47,7 @@ def run_experiment(
         if dry_run:
             _show_plan(planned, json_output)
             return
-        outcomes = _run(app, store, planned, jobs or default_workers())
+        outcomes = _run(app, store, planned, jobs or default_workers(), timeout)
         _show(app, store, planned, outcomes, json_output)
     failed = sum(error is not None for _, error in outcomes.values())
     lacking = [item for item in planned if item.state == "lacking"]
@@ -55,14 +58,18 @@ def run_experiment(
         raise typer.Exit(3)
 
 
-def _run(app: Context, store: Store, planned: Sequence[Planned], workers: int) -> dict[Case, tuple[str, str | None]]:
+def _run(
+    app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None
+) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
     from mirstore.store.experiments import run
 
+    for text in dict.fromkeys(text for item in planned for text in _unmatched(item)):
+        app.say(text)
     found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
     total = sum(item.state == "ready" for item in planned)
     with app.progress() as progress:
-        for done, outcome in enumerate(run(store, planned, workers=workers), 1):
+        for done, outcome in enumerate(run(store, planned, workers=workers, seconds=timeout), 1):
             progress(done, total, "cases")
             found[outcome.planned.case] = outcome.run, outcome.error
             if outcome.error:
@@ -72,8 +79,24 @@ def _run(app: Context, store: Store, planned: Sequence[Planned], workers: int) -
     return found
 
 
+def _unmatched(item: Planned) -> Iterator[str]:
+    """Yield what groups that were written by hand ask for and nothing has: that is a misspelt name, perhaps."""
+    if item.details and item.details["components"]["grouper"] is None:
+        for group, patterns in item.details["lacking"].items():
+            yield f"groupings.{item.case.grouping}: {group} names {', '.join(patterns)}, which no feature is called"
+
+
 def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
-    rows = [{**item.case.names(), "state": item.state, "run": item.run, "why": item.why} for item in planned]
+    rows = [
+        {
+            **item.case.names(),
+            "state": item.state,
+            "run": item.run,
+            "why": item.why,
+            "lacking": item.details.get("lacking", {}),
+        }
+        for item in planned
+    ]
     if json_output:
         for item, row in zip(planned, rows, strict=True):
             typer.echo(json.dumps({"experiment": item.case.experiment, **row}))
@@ -82,10 +105,17 @@ def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
 
     from mirstore.cli.output import show
 
-    varying = [row | {"features": "+".join(row["features"])} for row in rows]
+    varying = [
+        row
+        | {"features": "+".join(row["features"])}
+        | {"lacking": ", ".join(f"{group} {len(names)}" for group, names in row["lacking"].items()) or None}
+        for row in rows
+    ]
     frame = pl.DataFrame(varying, infer_schema_length=None)
     show(
-        frame.select(c for c in frame.columns if not (c in ("run", "why") and frame[c].null_count() == len(frame))),
+        frame.select(
+            c for c in frame.columns if not (c in ("run", "why", "lacking") and frame[c].null_count() == len(frame))
+        ),
         "table",
     )
 

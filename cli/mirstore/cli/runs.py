@@ -26,7 +26,10 @@ def list_runs(
     from mirstore.store.runs import find, summaries
 
     with context.obj.open_store() as store:
-        runs = find(store, [experiment] if experiment else [])
+        runs = find(store)
+        if experiment:
+            find(store, [experiment])  # or say what there is
+            runs = runs.filter(runs["experiment"] == experiment)
         found = summaries(store, runs["run"].to_list())
     if json_output:
         typer.echo(json.dumps(found))
@@ -55,6 +58,9 @@ def compare(context: typer.Context, names: Names, json_output: JsonOption = Fals
 
     with context.obj.open_store() as store:
         rows = paired(store, names)
+    if not rows:
+        context.obj.say("nothing to compare: none of these runs has finished")
+        return
     output.show(pl.DataFrame(rows, infer_schema_length=None), "json" if json_output else "table")
 
 
@@ -64,8 +70,8 @@ def rm(context: typer.Context, runs: Annotated[list[str], typer.Argument(help="R
     from mirstore.store.runs import remove
 
     with context.obj.open_store() as store:
-        remove(store, runs)
-    context.obj.say(f"removed {len(runs)}")
+        remove(store, list(dict.fromkeys(runs)))
+    context.obj.say(f"removed {len(set(runs))}")
 
 
 def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
@@ -101,5 +107,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
 
 
 def _with_interval(value: dict[str, Any]) -> str:
-    half = "" if value["high"] is None else f" ± {value['high'] - value['mean']:.3f}"
-    return f"{value['mean']:.4f}{half}"
+    if value["high"] is None:
+        return f"{value['mean']:.4f}"
+    half = max(value["high"] - value["mean"], value["mean"] - value["low"])  # one of them may end at 0 or 1
+    return f"{value['mean']:.4f} ± {half:.3f}"

@@ -20,6 +20,8 @@ from mirstore.core.workers import Limits, local_pool, run_jobs
 Pool = Callable[[int, Limits], Executor]
 """Makes an executor for a number of workers: local processes, or an existing cluster's."""
 
+ctrl_c = 0.5  # [s] between looks at it: polars keeps it from ending a wait for a lock
+
 
 def extract(
     jobs: Iterable[Job],
@@ -62,7 +64,7 @@ def extract(
                 running[executor.submit(run_jobs, plan, batch, limits)] = batch
             if not running:
                 return
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
             suspects: list[Job] = []
             for future in finished:
                 batch = running.pop(future)
@@ -102,9 +104,10 @@ def _one_by_one(suspects: Sequence[Job], plan: Mapping[str, FeatureSet], limits:
                 features = todo.popleft()
                 begun = monotonic()
                 try:
-                    (done,) = executor.submit(
-                        run_jobs, plan, [Job(job.track, job.path, features, given)], limits
-                    ).result()
+                    future = executor.submit(run_jobs, plan, [Job(job.track, job.path, features, given)], limits)
+                    while not future.done():
+                        wait([future], timeout=ctrl_c)
+                    (done,) = future.result()
                 except BrokenExecutor:
                     executor = pool(1, limits)
                     reason = _why_it_died(monotonic() - begun, limits)

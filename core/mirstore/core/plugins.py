@@ -180,3 +180,16 @@ def _is_installed(requirement: Requirement) -> bool:
         return requirement.specifier.contains(version(requirement.name), prereleases=True)
     except PackageNotFoundError:
         return False
+
+
+def distributions(component: type[Component]) -> dict[str, str]:
+    """Return the versions of the installed distributions behind a component: recorded, but no part of what it is."""
+    package = component.__module__.partition(".")[0]
+    names = {"mirstore", "numpy"}
+    for entry in entry_points(group="mirstore"):
+        if entry.module.partition(".")[0] == package and entry.dist is not None:
+            names.add(entry.dist.name)
+            for requirement in map(Requirement, entry.dist.requires or ()):
+                if requirement.marker is not None and requirement.marker.evaluate({"extra": entry.name}):
+                    names.add(requirement.name)
+    return {name: version(name) for name in sorted(names)}

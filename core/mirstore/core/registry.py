@@ -191,6 +191,9 @@ class Registry(_Entry):
         All but tasks may also be components' own names, which only the installed plugins know: what is nearly a
         registered name, and no component's, is a mistake.
         """
+        for name, grouping in self.groupings.items():
+            if (grouping.grouper is None) == (grouping.groups is None):
+                yield f"groupings.{name}: give either grouper or groups"
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             for key, known in (
@@ -208,10 +211,13 @@ class Registry(_Entry):
                 for value in values:
                     if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
+            if experiment.features is not None and experiment.matrix.features:
+                yield f"{where}: give features once, here or in matrix"
             for features in [experiment.features or [], *(experiment.matrix.features or [])]:
                 for value in [features] if isinstance(features, str) else features:
-                    if value not in self.features and _mistaken(value, self.features):
-                        yield f"{where}: unknown features {value!r}{_meant(value, self.features)}"
+                    base = value.partition("@")[0]
+                    if base not in self.features and _mistaken(base, self.features):
+                        yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
 
 
 def _shipped() -> str:
@@ -243,7 +249,7 @@ def _problem(item: Any, data: dict[str, Any]) -> str:
         return f"{where}: unknown key{_meant(str(item['loc'][-1]), _fields(item['loc']))}"
     if item["type"] == "missing":
         return f"{where}: field required"
-    return f"{where}: {message.replace(' or ', ' or ')}"
+    return f"{where}: {message}"
 
 
 def _fields(where: tuple[Any, ...]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mirstore.core.components import Component, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
-from mirstore.core.features import FeatureSet
+from mirstore.core.features import FeatureSet, normalise
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 
@@ -99,7 +99,9 @@ def build(kind: type[C], params: dict[str, Any], where: str) -> C:
             message = error.errors()[0]["msg"]
             raise ConfigError(f"{where}.{name}: {message[0].lower()}{message[1:]}, got {value!r}") from None
     try:
-        return kind(**values)
+        made = kind(**values)
+        normalise(made.params())
+        return made
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from None
 

@@ -134,7 +134,7 @@ class _TrackRun:
     def _decode(self, limits: Limits) -> None:
         """Decode before any extractor runs, so that a bad file is told from a bad extractor."""
         try:
-            with _time_limit(limits.seconds):
+            with time_limit(limits.seconds):
                 _ = self.track.decoded
         except TrackError as error:
             self.error = error.reason, str(error)
@@ -178,13 +178,13 @@ def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limit
         begun = perf_counter()
         seconds = limits.seconds and limits.seconds * len(runs)
         try:
-            with _time_limit(seconds):
+            with time_limit(seconds):
                 results = feature.extractor.extract_batch([run.view(feature) for run in runs])
             if len(results) != len(runs):
                 raise TrackError("wrong columns", f"{len(results)} results for a batch of {len(runs)} tracks")
             each = (perf_counter() - begun) / len(runs)
             return [_checked(feature, result, each) for result in results]
-        except (Exception, _TimeUp):  # one track spoils the batch: find out which
+        except (Exception, TimeUp):  # one track spoils the batch: find out which
             return [_run_one(feature, run, limits) for run in runs]
     return [_run_one(feature, run, limits) for run in runs]
 
@@ -192,12 +192,12 @@ def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limit
 def _run_one(feature: FeatureSet, run: _TrackRun, limits: Limits) -> Outcome:
     begun = perf_counter()
     try:
-        with _time_limit(limits.seconds):
+        with time_limit(limits.seconds):
             (result,) = feature.extractor.extract_batch([run.view(feature)])
         return _checked(feature, result, perf_counter() - begun)
     except TrackError as error:
         reason = error.reason, str(error)
-    except _TimeUp:
+    except TimeUp:
         reason = "timeout", f"stopped after {limits.seconds:g} s"
     except MemoryError:
         reason = "out of memory", "needs more memory than a worker may take"
@@ -214,19 +214,19 @@ def _checked(feature: FeatureSet, result: Any, seconds: float) -> Outcome:
     return Outcome(feature.id, "ok" if rows else "none", rows, seconds=seconds)
 
 
-class _TimeUp(BaseException):
+class TimeUp(BaseException):
     """Raised by the alarm; no Exception, so that an extractor's own handler cannot swallow it."""
 
 
 @contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
+def time_limit(seconds: float | None) -> Iterator[None]:
     """Stop what runs inside: by an exception, or, if native code does not let go, by ending the process."""
     if not seconds:
         yield
         return
 
     def stop(*_: Any) -> None:
-        raise _TimeUp
+        raise TimeUp
 
     alarm = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
     before = signal.signal(signal.SIGALRM, stop) if alarm else None

@@ -20,6 +20,8 @@ from mirstore.core.registry import TaskEntry
 from mirstore.store.query import session
 from mirstore.store.store import Store
 
+needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
+
 
 @dataclass
 class TaskExamples:
@@ -39,6 +41,10 @@ class TaskExamples:
         Tensor column to a sequence of arrays, one per row.
     owners : np.ndarray of int
         Track number of each row.
+    exclusive : bool
+        Whether each track has exactly one class.
+    published : list of (position, fold, part)
+        The split of that name.
     left_out : dict
         Reason to number of labelled tracks.
     """
@@ -50,19 +56,21 @@ class TaskExamples:
     table: pl.DataFrame
     tensors: dict[str, Sequence[np.ndarray]]
     owners: np.ndarray
+    exclusive: bool
     published: list[tuple[int, int, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
-    def exclusive(self) -> bool:
-        """Whether each track has exactly one class."""
-        return bool(((self.labels > 0).sum(axis=1) == 1).all())
-
-    @property
     def group_by(self) -> str:
-        """What is kept together: as the task says, or the artist if any is known, or the track."""
+        """What belongs together: as the task says, or the artist if any is known, or the track."""
         known = self.tracks["artist"].null_count() < self.tracks.height
         return self.task.group_by or ("artist" if known else "track")
+
+    @property
+    def kept_together(self) -> str | None:
+        """What of `group_by` the folds do keep on one side; None if they are drawn by track, or were not made here."""
+        made_here = self.task.split in ("grouped", "modulo", "holdout") and not self.task.evaluate_on
+        return self.group_by if made_here and self.group_by != "track" else None
 
     @cached_property
     def units(self) -> list[str]:
@@ -80,26 +88,30 @@ class TaskExamples:
         """Return the folds that the task asks for."""
         if self.task.evaluate_on:
             here = (self.tracks["dataset"] == self.task.dataset).to_numpy()
-            parts = np.flatnonzero(here), np.flatnonzero(~here)
-            return [Fold(repeat, 0, *parts) for repeat in range(repeats)]
+            parts = [(i, 0, "train" if learned else "test") for i, learned in enumerate(here)]
+            return published_folds(parts, repeats)
         if self.task.split not in protocols:
             return published_folds(self.published, repeats)
-        task = self.task
+        task = self.task.model_copy(update={"group_by": self.group_by})
         if task.split == "grouped" and self.group_by == "track":
             task = task.model_copy(update={"split": "stratified"})  # nothing to keep together
         return make_folds(task, self.labels, self.classes, self.exclusive, self.units, repeats)
 
     def leakage(self, folds: Sequence[Fold]) -> list[dict[str, Any]]:
-        """Return how many artists and albums stand on both sides of a fold, whether or not it was grouped."""
+        """Return how many artists and albums stand on both sides of a fold, whether or not it was grouped.
+
+        Of ``audio``, identical files: they are one track, which only a published split can name on both sides.
+        """
         found = []
-        for kind in ("artist", "album", "audio"):
-            values = self.tracks["track" if kind == "audio" else kind].to_list()
-            shared = shared_between(folds, values)
-            known = any(value is not None for value in values)
-            found.append(
-                {"kind": kind, "known": known, "shared": len(shared), "examples": ", ".join(shared[:3]) or None}
-            )
-        return found
+        for kind in ("artist", "album"):
+            values = self.tracks[kind].to_list()
+            known = len(values) - self.tracks[kind].null_count()
+            found.append(_leak(kind, known, shared_between(folds, values)))
+        return [*found, _leak("audio", self.tracks.height, self._on_both_sides())]
+
+    def _on_both_sides(self) -> list[str]:
+        sides = {part: {(i, fold) for i, fold, p in self.published if (p == "test") == part} for part in (True, False)}
+        return sorted({self.tracks["path"][i] or self.tracks["track"][i] for i, _ in sides[True] & sides[False]})
 
     @cached_property
     def sha256(self) -> str:
@@ -110,6 +122,7 @@ class TaskExamples:
         for text in (
             self.task.model_dump(),
             self.classes,
+            self.exclusive,
             self.units,
             self.tracks["track"].to_list(),
             self.published,
@@ -120,6 +133,10 @@ class TaskExamples:
         for name, items in sorted(self.tensors.items()):
             digest.update(repr((name, getattr(items, "references", len(items)))).encode())
         return digest.hexdigest()
+
+
+def _leak(kind: str, known: int, shared: Sequence[str]) -> dict[str, Any]:
+    return {"kind": kind, "known": known, "shared": len(shared), "examples": ", ".join(shared[:3]) or None}
 
 
 def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExamples:
@@ -136,9 +153,12 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         tracks = _members(store, task, connection)
         labelled = _labels(task, connection)
         published = _published(task, connection)
-    table, tensors = _features(store, features)
+    exclusive = task.metric in needs_one_class or not labelled.select("track", "dataset").is_duplicated().any()
+    wanted = labelled.filter(pl.col("label").is_in(task.classes)) if task.classes else labelled
+    # Of classes, those asked for; of tags, tracks that have others only are the negatives.
+    chosen = tracks.join(wanted if exclusive else labelled, on=["track", "dataset"], how="semi", maintain_order="left")
+    table, tensors = _features(store, features, chosen["track"].to_list())
     have = table.select("track").unique()
-    chosen = tracks.filter(pl.col("track").is_in(labelled["track"].implode()))
     left_out = {"no label": tracks.height - chosen.height}
     complete = chosen.join(have, on="track", how="semi", maintain_order="left")
     left_out["no features"] = chosen.height - complete.height
@@ -152,9 +172,12 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         .select("track", "_owner")
         .join(table, on="track", how="inner", maintain_order="left_right")
     )
-    labels, classes = _matrix(complete, labelled)
+    labels, classes = _matrix(complete, wanted)
+    for label in task.classes:
+        if label not in classes:
+            raise UsageError(f"no track of class {label!r} has features {', '.join(features)}", hint="mirstore status")
     several = int(((labels > 0).sum(axis=1) > 1).sum())
-    if task.metric in ("accuracy", "balanced_accuracy") and several:
+    if exclusive and several:
         raise UsageError(
             f"{task.metric} needs one label per track, {several} tracks have several in {task.labels!r}",
             hint='metric = "roc_auc", or fewer classes = [...]',
@@ -167,6 +190,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         rows.select(column for column in table.columns if column not in ("track", "start", *tensors)),
         {name: make(rows) for name, make in tensors.items()},
         rows["_owner"].to_numpy().astype(np.int64),
+        exclusive,
         _at(complete, published),
         {why: count for why, count in left_out.items() if count},
     )
@@ -204,17 +228,21 @@ def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFr
         raise UnknownNameError(f"label set of {task.dataset!r}:", task.labels, known)
     frame = frame.filter(pl.col("label_set") == task.labels)
     if task.label_map:
+        there = set(frame.filter(~here)["label"])
+        for label in task.label_map:
+            if label not in there:
+                raise UnknownNameError(f"label of {task.evaluate_on!r}:", label, there)
         mapped = pl.col("label").replace(task.label_map)
         frame = frame.with_columns(pl.when(here).then("label").otherwise(mapped).alias("label"))
     classes = set(frame.filter(here)["label"])
     for label in (*task.classes, *task.label_map.values()):
         if label not in classes:
             raise UnknownNameError(f"label of {task.dataset!r}:", label, classes)
-    return frame.filter(pl.col("label").is_in(task.classes or sorted(classes)))
+    return frame.filter(pl.col("label").is_in(sorted(classes)))
 
 
 def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
-    found = tracks.with_row_index("row").select("row", "track").join(labelled, on="track")
+    found = tracks.with_row_index("row").select("row", "track", "dataset").join(labelled, on=["track", "dataset"])
     classes = tuple(sorted(found["label"].unique()))
     number = {label: i for i, label in enumerate(classes)}
     labels = np.zeros((tracks.height, len(classes)))
@@ -222,8 +250,8 @@ def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, t
     return labels, classes
 
 
-def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return the feature sets side by side, columns qualified, and how to read their tensors."""
+def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the feature sets of some tracks side by side, columns qualified, and how to read their tensors."""
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
@@ -231,7 +259,7 @@ def _features(store: Store, names: Sequence[str]) -> tuple[pl.DataFrame, dict[st
     tensors: dict[str, Any] = {}
     for name in names:
         base = name.partition("@")[0]
-        frame = store.features(name)
+        frame = store.features(name, tracks)
         values = [column for column in frame.columns if column not in ("track", "start", "end")]
         frame = frame.select(c for c in frame.columns if c != "end").rename({c: f"{base}.{c}" for c in values})
         for column in values:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mirstore.core.components import Extractor, Grouper, Model, Smoother
-from mirstore.core.errors import MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
+from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.cases import Case
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import Fold
-from mirstore.core.extraction import Pool
+from mirstore.core.extraction import Pool, ctrl_c
 from mirstore.core.features import canonical_json, normalise
-from mirstore.core.plugins import Plugins
+from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.registry import ExperimentEntry, GroupingEntry, ModelEntry, Registry, SmoothingEntry, TaskEntry
 from mirstore.core.resolve import component
-from mirstore.core.workers import Limits, local_pool
+from mirstore.core.workers import Limits, TimeUp, local_pool, time_limit
 from mirstore.store.examples import TaskExamples, load_task
 from mirstore.store.health import describe
-from mirstore.store.runs import finished, record_failure, record_result
+from mirstore.store.runs import finished, prefer, record_failure, record_result
 from mirstore.store.store import Store
 
 engine = 1
@@ -76,7 +77,14 @@ def plan(store: Store, cases: Sequence[Case], registry: Registry, plugins: Plugi
     with Store(store.path, snapshot=snapshot) as pinned:  # all cases see the same state
         known = finished(pinned)
         planner = _Planner(pinned, registry, plugins)
-        planned = [planner.plan(case) for case in cases]
+        planned, mistakes = [], {}
+        for case in cases:
+            try:
+                planned.append(planner.plan(case))
+            except ConfigError as error:
+                mistakes[f"{error}" + (f" ({error.hint})" if error.hint else "")] = error
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
     for item in planned:
         item.snapshot = snapshot
         if item.state == "ready" and item.sha256 in known:
@@ -89,7 +97,7 @@ class _Planner:
 
     def __init__(self, store: Store, registry: Registry, plugins: Plugins) -> None:
         self.store, self.registry, self.plugins = store, registry, plugins
-        self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples] = {}
+        self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples | MirstoreError] = {}
         self._health: dict[str, Any] = {}
         self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]]]] = {}
 
@@ -112,6 +120,7 @@ class _Planner:
         inside = tuple(f"{name.partition('@')[0]}." for name in case.features)
         columns = [column for column in data.table.columns if column.startswith(inside)]
         groups = self._groups(case.grouping, columns)
+        by_chance = groups.grouper is not None and groups.grouper.name == "random"
         folds, leakage = self._fold(data, entry.runs)
         planned.assembly = Assembly(
             examples=data.examples(),
@@ -125,24 +134,27 @@ class _Planner:
                 c for c in data.table.columns if c.startswith(tuple(f"{n.partition('@')[0]}." for n in neighbours))
             ),
             seed=entry.seed,
-            random_groupings=0 if case.grouping.startswith("random") else entry.random_groupings,
+            random_groupings=0 if by_chance else entry.random_groupings,
             bootstraps=entry.bootstraps,
         )
         planned.config = self._config(planned, entry, task, data, groups)
+        parts = [part for part in (groups.grouper, smoother, model) if part is not None]
         if data.sha256 not in self._health:
             self._health[data.sha256] = describe(data)
         planned.details = {
             **self._health[data.sha256],
             "question": entry.question,
-            "cite": [*entry.cite, *self._cited(case, groups, model, smoother)],
+            "cite": [*entry.cite, *self._cited(case, parts)],
+            "distributions": {name: number for part in parts for name, number in distributions(type(part)).items()},
+            "components": {"model": model.name, "grouper": groups.grouper.name if groups.grouper else None},
             "task": {
                 **task.model_dump(),
                 "name": case.task,
                 "exclusive": data.exclusive,
-                "group_by": data.group_by,
+                "group_by": data.kept_together,
                 "runs": entry.runs,
             },
-            "folds": [{"run": f.repeat, "fold": f.number, "train": len(f.train), "test": len(f.test)} for f in folds],
+            "folds": [_about(fold, planned.assembly.tracks) for fold in folds],
             "leakage": leakage,
             "groups": {name: list(members) for name, members in groups.columns.items()},
             "lacking": {name: list(names) for name, names in groups.lacking.items()},
@@ -152,8 +164,14 @@ class _Planner:
         names = tuple(dict.fromkeys([*case.features, *neighbours]))
         key = case.task, names
         if key not in self._examples:
-            self._examples[key] = load_task(self.store, task, names)
-        return self._examples[key]
+            try:
+                self._examples[key] = load_task(self.store, task, names)
+            except (UsageError, StoreError) as error:
+                self._examples[key] = error
+        found = self._examples[key]
+        if isinstance(found, MirstoreError):
+            raise found
+        return found
 
     def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]]]:
         key = data.sha256, runs
@@ -181,14 +199,10 @@ class _Planner:
         grouper = component(Grouper, "groupings", name, entry.grouper, entry.params, self.plugins)
         return apply_grouper(grouper, columns, where)
 
-    def _cited(self, case: Case, groups: Groups, model: Model, smoother: Smoother | None) -> list[str]:
-        extractors = [extractor for name in case.features for extractor in self._extractors(name)]
-        cited = [extractor.cite for extractor in extractors] + [
-            groups.cite,
-            smoother.cite if smoother else (),
-            model.cite,
-        ]
-        return list(dict.fromkeys(text for texts in cited for text in texts))
+    def _cited(self, case: Case, parts: Sequence[Component]) -> list[str]:
+        kinds: list[type[Component]] = [kind for name in case.features for kind in self._extractors(name)]
+        kinds += [type(part) for part in parts]
+        return list(dict.fromkeys(text for kind in kinds for text in kind.cite))
 
     def _extractors(self, feature: str) -> Iterator[type[Extractor]]:
         """Yield the extractors of a feature set and of what it read, as far as they are installed."""
@@ -212,13 +226,25 @@ class _Planner:
             "data": data.sha256,
             "features": {name: self.store.resolve(name) for name in case.features},
             "groups": {name: list(members) for name, members in groups.columns.items()},
-            "smoothing": None if smoother is None else _identity(smoother),
+            "smoothing": None if smoother is None else _identity(smoother) | {"columns": assembly.smoothing_columns},
             "model": _identity(assembly.model),
             "runs": entry.runs,
             "seed": entry.seed,
             "random_groupings": assembly.random_groupings,
             "bootstraps": assembly.bootstraps,
         }
+
+
+def _about(fold: Fold, tracks: Sequence[str]) -> dict[str, Any]:
+    """Return the size of a fold, and a checksum by which the same fold of another case is known."""
+    names = json.dumps([[tracks[i] for i in part] for part in (fold.train, fold.test)])
+    return {
+        "run": fold.repeat,
+        "fold": fold.number,
+        "train": len(fold.train),
+        "test": len(fold.test),
+        "sha256": hashlib.sha256(names.encode()).hexdigest(),
+    }
 
 
 def _identity(part: Model | Smoother) -> dict[str, Any]:
@@ -234,7 +260,14 @@ class Outcome:
     error: str | None = None
 
 
-def run(store: Store, planned: Sequence[Planned], *, workers: int = 1, pool: Pool = local_pool) -> Iterator[Outcome]:
+def run(
+    store: Store,
+    planned: Sequence[Planned],
+    *,
+    workers: int = 1,
+    seconds: float | None = None,
+    pool: Pool = local_pool,
+) -> Iterator[Outcome]:
     """Run the cases that are ready, each committed as it finishes, in whatever order.
 
     A case whose model raises, or kills its process, is recorded as failed and costs no other.
@@ -247,49 +280,66 @@ def run(store: Store, planned: Sequence[Planned], *, workers: int = 1, pool: Poo
         From `plan`.
     workers : int > 0
         Processes.
+    seconds : float > 0 [s], optional
+        What a case may take.
 
     Yields
     ------
     Outcome
         One per case that ran.
     """
+    store.refuse_read_only()
+    prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
-    if not waiting:
-        return
-    executor = pool(min(workers, len(waiting)), Limits())
+    while waiting:
+        size = min(workers, len(waiting))
+        unfinished: list[Planned] = []
+        for item, result in _together(waiting, size, seconds, pool):
+            if result is None:
+                unfinished.append(item)
+            else:
+                yield _record(store, item, result)
+        # A process died. The first ones had begun; who dies alone did it, and the others start again together.
+        for item in unfinished[: size + 1]:
+            ((_, result),) = _together([item], 1, seconds, pool)
+            yield _record(store, item, result or "crashed: its process died, by native code, lack of memory or time")
+        waiting = unfinished[size + 1 :]
+
+
+def _together(
+    items: Sequence[Planned], workers: int, seconds: float | None, pool: Pool
+) -> Iterator[tuple[Planned, Result | str | None]]:
+    """Yield each case's result or failure as it finishes; None, in order, for those that a dead process took along."""
+    executor: Executor = pool(workers, Limits(seconds))
     try:
-        suspects: list[Planned] = []
-        futures = {executor.submit(_attempt, item.assembly): item for item in waiting}
-        for future in as_completed(futures):
-            try:
-                yield _record(store, futures[future], future.result())
-            except BrokenExecutor:
-                suspects.append(futures[future])
+        futures = {executor.submit(_attempt, item.assembly, seconds): item for item in items}
+        lost = set()
+        while futures:
+            finished, _ = wait(futures, timeout=ctrl_c, return_when=FIRST_COMPLETED)
+            for future in finished:
+                item = futures.pop(future)  # results are large: keep none that is recorded
+                try:
+                    yield item, future.result()
+                except BrokenExecutor:
+                    lost.add(id(item))
+                except Exception as error:  # what cannot be pickled
+                    yield item, f"{type(error).__name__}: {error}"
+        yield from ((item, None) for item in items if id(item) in lost)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-    for item in suspects:  # who dies alone did it
-        yield _record(store, item, _alone(item, pool))
 
 
-def _alone(item: Planned, pool: Pool) -> Result | str:
-    executor: Executor = pool(1, Limits())
-    try:
-        future: Future[Result | str] = executor.submit(_attempt, item.assembly)
-        return future.result()
-    except BrokenExecutor:
-        return "crashed: its process died: a crash in native code, or out of memory"
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _attempt(assembly: Assembly | None) -> Result | str:
+def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
     """Run in a worker: a failure comes back as text, because a plugin's exception may not travel."""
     assert assembly is not None  # only cases that are ready come here
     try:
-        return run_case(assembly)
+        with time_limit(seconds):
+            return run_case(assembly)
+    except TimeUp:
+        return f"timeout: stopped after {seconds:g} s"
     except MirstoreError as error:
         return f"{error}" + (f" ({error.hint})" if error.hint else "")
-    except Exception as error:
+    except BaseException as error:  # sys.exit() in a plugin is its failure too
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {error} (line {place.lineno} of {place.filename})"
 

@@ -39,7 +39,7 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[dict[
     reports = []
     for (task,), of_task in runs.group_by("task", maintain_order=True):
         cases = [_Case(tables, row) for row in of_task.iter_rows(named=True)]
-        reports.append(_report(store, str(task), cases, credits, clips))
+        reports.append(_report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1))
     return reports
 
 
@@ -66,24 +66,31 @@ class _Case:
         return table.by_run.get(self.run, table.empty).drop("run")
 
 
-def _report(store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int) -> dict[str, Any]:
-    first = cases[0]
+def _report(
+    store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int, *, several: bool
+) -> dict[str, Any]:
+    first = max(cases, key=lambda case: case.details["data"]["tracks"])  # more features, fewer tracks that have them
     experiments = list(dict.fromkeys(case.row["experiment"] for case in cases))
     details = first.details
-    features = list(dict.fromkeys(name for case in cases for name in case.config["case"]["features"]))
-    distributions = {**details["distributions"], **_feature_distributions(store, features)}
+    features = {id_: name for case in cases for name, id_ in case.config["features"].items()}
+    about = [(name, store.about(id_)) for id_, name in features.items()]
+    distributions = {n: v for case in cases for n, v in case.details["distributions"].items()}
+    distributions |= {n: v for _, feature in about for n, v in feature["distributions"].items()}
+    sizes = {"+".join(case.config["case"]["features"]): case.details["data"]["tracks"] for case in cases}
+    health = {row["column"]: row for case in cases for row in case.details["health"]}
     return {
         "experiment": ", ".join(experiments),
         "question": details["question"],
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version("mirstore"),
-        "command": f"mirstore run-experiment {' '.join(experiments)}"
-        + (f" --only task={task}" if len({case.row["task"] for case in cases}) > 1 else ""),
+        "command": f"mirstore run-experiment {' '.join(experiments)}" + (f" --only task={task}" if several else ""),
         "task": details["task"] | {"name": task},
-        "data": details["data"] | {"folds": details["folds"], "leakage": details["leakage"]},
+        "data": details["data"]
+        | {"folds": details["folds"], "leakage": details["leakage"]}
+        | {"tracks_per_features": sizes if len(set(sizes.values())) > 1 else {}},
         "cases": [_case(store, case, credits, clips) for case in cases],
-        "features": [_feature(store, name) for name in features],
-        "health": details["health"],
+        "features": [_feature(store, name, feature) for name, feature in about],
+        "health": list(health.values()),
         "provenance": {
             "snapshot": max(case.row["snapshot"] for case in cases),
             "seeds": sorted({seed for case in cases for seed in case.details["seeds"]}),
@@ -107,6 +114,8 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame, clips: int) -> dict[
         "notes": details.get("notes", []),
         "seconds": details.get("seconds"),
         "overhead_seconds": details.get("overhead_seconds"),
+        "components": details["components"],
+        "folds": [fold["sha256"] for fold in details["folds"]],
     }
     if found["state"] != "finished":
         return found
@@ -121,7 +130,7 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame, clips: int) -> dict[
         "groups": _groups(store, case),
         "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"], clips),
         "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
-        "ambiguity": _ambiguity(case, predictions),
+        "ambiguity": _ambiguity(case.table("label_distributions")),
     }
 
 
@@ -193,13 +202,11 @@ def _confusion(predictions: pl.DataFrame) -> dict[str, Any]:
     return {"labels": labels, "counts": [[table.get((row, column), 0) for column in labels] for row in labels]}
 
 
-def _ambiguity(case: _Case, predictions: pl.DataFrame) -> dict[str, Any] | None:
+def _ambiguity(smooth: pl.DataFrame) -> dict[str, Any] | None:
     """Return how much of a training track's label stays on its own class: all of it before smoothing."""
-    smooth = case.table("label_distributions")
     if smooth.is_empty():
         return None
-    own = predictions.filter((pl.col("truth") > 0) & (pl.col("repeat") == 0)).select("track", "label")
-    mass = smooth.filter(pl.col("repeat") == 0).join(own, on=["track", "label"])["value"].to_numpy()
+    mass = smooth.filter(pl.col("truth") > 0)["value"].to_numpy()
     edges = np.linspace(0, 1, 11)
     shifted = np.append(edges[:-1], 1 + 1e-9) - 1e-9  # 0.3 is not exactly three tenths
     after, _ = np.histogram(mass, shifted)
@@ -212,8 +219,7 @@ def _ambiguity(case: _Case, predictions: pl.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _feature(store: Store, name: str) -> dict[str, Any]:
-    about = store.about(name)
+def _feature(store: Store, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
     ledger = store.scan("core.extractions").filter(
         (pl.col("feature_set") == about["feature_set"]) & (pl.col("status") == "ok")
     )
@@ -227,10 +233,6 @@ def _feature(store: Store, name: str) -> dict[str, Any]:
         "seconds_per_track": ledger.select(pl.col("seconds").mean()).collect().item(),
         "licences": sorted({f"{d}: {_licence(d)}" for d in about["distributions"] if _licence(d)}),
     }
-
-
-def _feature_distributions(store: Store, features: Sequence[str]) -> dict[str, str]:
-    return {name: number for feature in features for name, number in store.about(feature)["distributions"].items()}
 
 
 def _licence(distribution: str) -> str | None:

@@ -7,12 +7,13 @@ import platform
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from mirstore.core.errors import UnknownNameError
+from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
 from mirstore.core.experiments.metrics import interval
 from mirstore.store.store import Store
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 tables = ("metrics", "importances", "predictions", "contributions", "column_weights", "label_distributions")
 """Tables with a run's results; each is an attribute of `Result` too."""
+
+
+case_keys = ("experiment", "task", "features", "grouping", "smoothing", "model")
+"""What a case is called."""
 
 
 def finished(store: Store) -> dict[str, str]:
@@ -59,10 +64,24 @@ def record_result(store: Store, item: Planned, result: Result) -> str:
 def record_failure(store: Store, item: Planned, error: str) -> str:
     """Commit a failed case; the next attempt is another run."""
     run, added = _new()
+    error = error.encode("utf-8", "backslashreplace").decode()  # of a file name that is no text
     with store.write(f"run {item.case} failed") as tx:
         tx.append("core.runs", [_row(run, item, {**item.details, **_circumstances(item)}, added)])
         tx.append("core.run_events", [{"run": run, "state": "failed", "detail": error, "added": added}])
     return run
+
+
+def prefer(store: Store, runs: Sequence[str]) -> None:
+    """Make runs that were found again the latest of their cases: they are what the registry means now."""
+    if not runs:
+        return
+    events = store.scan("core.run_events").filter(pl.col("state") == "finished")
+    times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col("added").max())
+    latest = times.sort("added").group_by(case_keys).agg(pl.col("run").last()).collect()["run"]
+    _, added = _new()
+    if older := sorted(set(runs) - set(latest)):
+        with store.write(f"found again {', '.join(older)}") as tx:
+            tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 
 
 def _new() -> tuple[str, datetime]:
@@ -90,15 +109,9 @@ def _circumstances(item: Planned) -> dict[str, Any]:
         "seeds": seeds,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "distributions": {name: _version(name) for name in ("mirstore", "numpy", "scipy", "scikit-learn", "polars")},
+        "distributions": {name: version(name) for name in ("scipy", "scikit-learn", "polars")}
+        | item.details["distributions"],
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def remove(store: Store, runs: Sequence[str]) -> None:
@@ -112,7 +125,7 @@ def remove(store: Store, runs: Sequence[str]) -> None:
     known = set(find(store)["run"])
     for run in runs:
         if run not in known:
-            raise UnknownNameError("run", run, known)
+            raise UnknownNameError("run", run, [name for name in known if name.startswith(run)] or known)
     _, added = _new()
     with store.write(f"remove runs {', '.join(runs)}") as tx:
         tx.append("core.run_events", [{"run": run, "state": "removed", "added": added} for run in runs])
@@ -125,26 +138,32 @@ def find(store: Store, names: Sequence[str] = ()) -> pl.DataFrame:
     ----------
     store : Store
     names : sequence of str
-        Runs (also the first letters of one) or experiments, of which the latest run of each case is meant; all if
-        empty.
+        Runs (also the first letters of one) or experiments, of which the latest finished run of each case is meant,
+        or the latest one if none has finished; all if empty.
 
     Raises
     ------
     UnknownNameError
         If nothing is called so.
+    UsageError
+        If there is no run at all, or the first letters are those of several.
     """
-    runs = store.sql("SELECT * FROM runs ORDER BY added DESC")
+    runs = store.sql("SELECT * FROM runs ORDER BY updated DESC")
     if not names:
         return runs
+    if runs.is_empty():
+        raise UsageError("there are no runs yet", hint=f"mirstore run-experiment {names[0]}")
     chosen: list[str] = []
     for name in names:
-        of_experiment = runs.filter(pl.col("experiment") == name)
-        latest = of_experiment.unique(
-            ["task", "features", "grouping", "smoothing", "model"], keep="first", maintain_order=True
+        of_experiment = runs.filter(pl.col("experiment") == name).sort(
+            pl.col("state") != "finished", maintain_order=True
         )
-        matches = latest["run"].to_list() or [run for run in runs["run"] if run.startswith(name)]
-        if not matches or (latest.is_empty() and len(matches) > 1):
-            raise UnknownNameError("run or experiment", name, {*runs["run"], *runs["experiment"]})
+        matches = of_experiment.unique(case_keys, keep="first", maintain_order=True)["run"].to_list()
+        matches = matches or [run for run in runs["run"] if run.startswith(name)]
+        if not matches:
+            raise UnknownNameError("run or experiment", name, runs["experiment"].unique())
+        if of_experiment.is_empty() and len(matches) > 1:
+            raise UsageError(f"{name!r} could be any of {', '.join(matches)}", hint="give more of its letters")
         chosen += matches
     order = {run: i for i, run in enumerate(dict.fromkeys(chosen))}
     return runs.filter(pl.col("run").is_in(list(order))).sort(pl.col("run").replace_strict(order, default=None))
@@ -158,7 +177,7 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     list of dict
         ``run``, ``experiment``, ``case``, ``state``, ``error``, ``metrics`` (name to ``mean``, ``sd``, ``low``,
         ``high`` of the 95 % interval, ``values`` per fold), ``importances`` (group to mean share), ``snapshot``,
-        ``seconds``.
+        ``seconds``. A fold that is the same in all repetitions, as a published one is, has one value: their mean.
     """
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
@@ -187,14 +206,25 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     return found
 
 
-def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, int]]) -> dict[str, dict[str, Any]]:
+def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return mean, standard deviation, interval and values per metric of one run."""
-    test_share = sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds))
+    which = pl.DataFrame(
+        [(fold["run"], fold["fold"], fold["sha256"]) for fold in folds],
+        schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
+        orient="row",
+    )
+    # Another seed on the same fold is no other fold: it says nothing about other tracks.
+    per_fold = (
+        metrics.join(which, on=["repeat", "fold"])
+        .sort("repeat", "fold")
+        .group_by("name", "sha256", maintain_order=True)
+        .agg(pl.col("value").mean())
+    )
     found = {}
-    for (name,), rows in metrics.sort("repeat", "fold").group_by("name", maintain_order=True):
+    for (name,), rows in per_fold.group_by("name", maintain_order=True):
         values = rows["value"].to_list()
-        low, high = _inside(interval(values, test_share))
-        deviation = float(rows["value"].std()) if len(values) > 1 else None  # type: ignore[arg-type]
+        low, high = _inside(interval(values, _test_share(folds)))
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         found[str(name)] = {
             "mean": sum(values) / len(values),
             "sd": deviation,
@@ -203,6 +233,10 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, int]]) -> dic
             "values": values,
         }
     return found
+
+
+def _test_share(folds: Sequence[Mapping[str, Any]]) -> float:
+    return float(sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds)))
 
 
 def _inside(found: tuple[float, float] | None) -> tuple[float | None, float | None]:
@@ -235,13 +269,11 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     """
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
-    raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "config", "details").collect()
-    parts = {
-        run: (json.loads(config)["data"], json.loads(details)["folds"]) for run, config, details in raw.iter_rows()
-    }
+    raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "details").collect()
+    folds = {run: json.loads(details)["folds"] for run, details in raw.iter_rows()}
     rows = []
     for summary in found:
-        first, same = found[0], parts[summary["run"]] == parts[found[0]["run"]]
+        first, same = found[0], folds[summary["run"]] == folds[found[0]["run"]]
         for metric, value in summary["metrics"].items():
             base = first["metrics"].get(metric)
             row = {
@@ -251,7 +283,7 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
                 "mean": value["mean"],
             }
             rows.append(
-                row | _difference(value, base if same and summary is not first else None, parts[summary["run"]][1])
+                row | _difference(value, base if same and summary is not first else None, folds[summary["run"]])
             )
     return rows
 
@@ -261,11 +293,10 @@ def _short(case: Mapping[str, Any]) -> list[str]:
 
 
 def _difference(
-    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[Mapping[str, int]]
+    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
     if base is None or len(base["values"]) != len(value["values"]):
         return {"difference": None, "low": None, "high": None}
     differences = [a - b for a, b in zip(value["values"], base["values"], strict=True)]
-    test_share = sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds))
-    low, high = interval(differences, test_share) or (None, None)
+    low, high = interval(differences, _test_share(folds)) or (None, None)
     return {"difference": sum(differences) / len(differences), "low": low, "high": high}

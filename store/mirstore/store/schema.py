@@ -38,7 +38,9 @@ tables = {
     "predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score FLOAT",
     "contributions": 'run VARCHAR, track VARCHAR, label VARCHAR, "group" VARCHAR, value FLOAT',
     "column_weights": 'run VARCHAR, label VARCHAR, "column" VARCHAR, value FLOAT',
-    "label_distributions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, value DOUBLE",
+    "label_distributions": (
+        "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, value DOUBLE"
+    ),
     "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, added TIMESTAMP",
 }
 """Table in the schema ``core`` to its columns."""

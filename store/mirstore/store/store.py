@@ -122,7 +122,7 @@ class Store:
         StoreError
             If the store is read-only, locked for too long, or the disk is full.
         """
-        self._refuse_read_only()
+        self.refuse_read_only()
         with lake.committer(self.path):
             transaction = Transaction(self._connection, self.path)
             transaction.begin()
@@ -371,11 +371,12 @@ class Store:
         """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them."""
         from mirstore.store.garbage import collect
 
-        self._refuse_read_only()
+        self.refuse_read_only()
         with lake.committer(self.path):
             return collect(self, self._connection, grace, dry_run=dry_run)
 
-    def _refuse_read_only(self) -> None:
+    def refuse_read_only(self) -> None:
+        """Raise StoreError if this is opened for reading only."""
         if self.read_only:
             raise StoreError(
                 f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"

@@ -123,20 +123,39 @@ def import_table(
     set_name = label_set or (label_columns[0].lower() if len(label_columns) == 1 else "tags")
     label_rows = list(_labels(frame, ids, dataset, label_columns, set_name))
     stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
-    fresh = source.id in store.feature_set_ids()
+    items = _items(ids, dataset, about)
+    fresh = source.id in store.feature_set_ids() and _is_known(store, dataset, items, label_rows)
     if not fresh:
         with store.write(f"import {file.name}") as tx:
             described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
             tx.append("core.datasets", [{**described, **stamp}])
             tx.add_feature_set(name, source, source=f"import:{file.name}:{sha256}", **stamp)
             tx.append("core.tracks", [{"track": f"{dataset}:{id_}", **stamp} for id_ in ids], key=["track"])
-            tx.append("core.items", [{**item, **stamp} for item in _items(ids, dataset, about)])
+            # Without a table about them, tracks that are there keep their artists.
+            tx.append("core.items", [{**item, **stamp} for item in items], key=() if about else ("dataset", "track"))
             tx.append("core.labels", [{**row, **stamp} for row in label_rows])
             tx.append_features(source, rows, **stamp)
             done = {"feature_set": source.id, "status": "ok", "rows": 1, "seconds": 0.0, **stamp}
-            tx.append("core.extractions", [{"track": f"{dataset}:{id_}", **done} for id_ in ids])
+            tx.append(
+                "core.extractions",
+                [{"track": f"{dataset}:{id_}", **done} for id_ in ids],
+                key=["track", "feature_set", "status"],
+            )
     counts = {set_name: len({row["label"] for row in label_rows})} if label_rows else {}
     return Imported(dataset, name, source.id, len(ids), len(names), counts, fresh)
+
+
+def _is_known(
+    store: Store, dataset: str, items: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Return whether the store says the same of these tracks already, labels and credits included."""
+    for view, rows in (("items", items), ("labels", labels)):
+        columns = list(dict.fromkeys(key for row in rows for key in row if key != "position"))
+        if rows:
+            have = set(store.sql(f"SELECT {', '.join(columns)} FROM {view}").iter_rows())
+            if not have.issuperset(tuple(row.get(column) for column in columns) for row in rows):
+                return False
+    return True
 
 
 def read(file: Path) -> pl.DataFrame:
@@ -151,9 +170,17 @@ def read(file: Path) -> pl.DataFrame:
         if file.suffix == ".parquet":
             return pl.read_parquet(file)
         separator = "\t" if ".tsv" in file.suffixes else ","
-        return pl.read_csv(file, separator=separator, infer_schema_length=None, truncate_ragged_lines=True)
+        frame = pl.read_csv(file, separator=separator, infer_schema_length=None, truncate_ragged_lines=True)
+        return frame.with_columns(_numbers(frame[name]) for name in frame.columns if frame[name].dtype == pl.String)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(f"{file}: cannot be read as a table: {str(error).splitlines()[0]}") from None
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    """Return a column of text as numbers if it holds nothing but numbers, ``nan`` and ``inf`` in any case."""
+    found = column.str.strip_chars().str.to_lowercase().replace({"": None, "nan": "NaN", "inf": "inf", "-inf": "-inf"})
+    parsed = found.cast(pl.Float64, strict=False)
+    return parsed if parsed.null_count() == found.null_count() else column
 
 
 def _ids(column: pl.Series, file: Path) -> list[str]:
@@ -200,7 +227,8 @@ def _safe_names(originals: Sequence[str], file: Path) -> dict[str, str]:
 def _features(
     frame: pl.DataFrame, ids: Sequence[str], dataset: str, names: Mapping[str, str], file: Path
 ) -> list[dict[str, Any]]:
-    texts = [name for name in names.values() if not (frame[name].dtype.is_numeric() or frame[name].dtype == pl.Boolean)]
+    numbers = (pl.Boolean, pl.Null)  # beside numeric types; a column that is empty throughout is missing numbers
+    texts = [name for name in names.values() if not (frame[name].dtype.is_numeric() or frame[name].dtype in numbers)]
     if texts:
         raise UsageError(
             f"{file}: columns with text cannot be features: {', '.join(map(repr, texts))}",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from packaging.requirements import Requirement
 
 from mirstore.core.columns import Tensor
 from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.core.plugins import distributions
 from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
 from mirstore.store.lake import keep
@@ -96,7 +95,7 @@ class Transaction:
             "weights": definition["weights"],
             "table_name": feature.table,
             "source": source,
-            "distributions": json.dumps(_distributions(feature)),
+            "distributions": json.dumps(distributions(type(feature.extractor))),
             "ingest": ingest,
             "added": added,
         }
@@ -161,16 +160,3 @@ def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
         }
         for position, (name, column) in enumerate(feature.extractor.columns().items())
     ]
-
-
-def _distributions(feature: FeatureSet) -> dict[str, str]:
-    """Return the versions of the installed distributions behind an extractor: recorded, but no part of its id."""
-    package = type(feature.extractor).__module__.partition(".")[0]
-    names = {"mirstore", "numpy"}
-    for entry in entry_points(group="mirstore"):
-        if entry.module.partition(".")[0] == package and entry.dist is not None:
-            names.add(entry.dist.name)
-            for requirement in map(Requirement, entry.dist.requires or ()):
-                if requirement.marker is not None and requirement.marker.evaluate({"extra": entry.name}):
-                    names.add(requirement.name)
-    return {name: version(name) for name in sorted(names)}

@@ -78,7 +78,8 @@ views = {
         QUALIFY row_number() OVER (PARTITION BY run ORDER BY added DESC) = 1""",
     "runs": """
         SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
-               config_sha256, r.added FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
+               config_sha256, r.added, run_states.added AS updated
+        FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
     "metrics": "SELECT * FROM core.metrics SEMI JOIN runs USING (run)",
     "group_importances": "SELECT * FROM core.importances SEMI JOIN runs USING (run)",
     "predictions": "SELECT * FROM core.predictions SEMI JOIN runs USING (run)",

@@ -99,11 +99,11 @@ def _text(part: Any) -> str:
 
 
 def _role(case: Mapping[str, Any], able: Collection[Any]) -> str:
-    if str(case["case"].get("model")).startswith("majority"):
+    if case["components"]["model"] == "majority":
         return "floor"
     if case["case"].get("model") not in able:
         return "opaque"
-    return "control" if str(case["case"].get("grouping")).startswith("random") else ""
+    return "control" if case["components"]["grouper"] == "random" else ""
 
 
 def signed(case: Mapping[str, Any]) -> bool:
@@ -142,9 +142,14 @@ def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
     # First what the rest of the report explains, last the groups by chance: they are there to be compared with.
     main = explained(cases)
     first = main.text("grouping") if main else None
-    return dict(sorted(found.items(), key=lambda item: (item[0] != first, item[0].startswith("random"))))
+    return dict(sorted(found.items(), key=lambda item: (item[0] != first, by_chance(item[1][0]))))
+
+
+def by_chance(case: Scored) -> bool:
+    """Return whether its groups were drawn by chance."""
+    return bool(case.raw["components"]["grouper"] == "random")
 
 
 def _preferred(cases: Sequence[Scored], model: str, roles: tuple[str, ...]) -> Scored | None:
-    named = [case for case in cases if case.model.startswith(model)]
+    named = [case for case in cases if case.raw["components"]["model"] == model]
     return named[0] if named else best(cases, *roles)

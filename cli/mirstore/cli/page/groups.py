@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mirstore.cli.page import plots
-from mirstore.cli.page.cases import Scored, pairs
+from mirstore.cli.page.cases import Scored, by_chance, pairs
 from mirstore.cli.page.svg import Figure
 from mirstore.cli.page.words import general, known, plain
 
@@ -114,7 +114,7 @@ def meanings(cases: Sequence[Scored]) -> list[dict[str, Any]]:
         rows = sorted(
             case.raw.get("groups") or [], key=lambda g: -(shares.get(g["group"]) or {"mean": 0.0}).get("mean", 0.0)
         )
-        if rows and not grouping.startswith("random"):
+        if rows and not by_chance(case):
             sources = {column["column"].rpartition(".")[0] for group in rows for column in group["columns"]}
             several, groups = len(sources) > 1, [_meaning(group, shares) for group in rows]
             found.append({"grouping": grouping, "case": case, "groups": groups, "several": several})

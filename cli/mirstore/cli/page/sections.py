@@ -88,6 +88,7 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "largest": max((row["tracks"] for row in classes), default=1) or 1,
         "sizes": {key: _span([fold[key] for fold in folds]) for key in ("train", "test")} if folds else {},
+        "folds": len({fold["fold"] for fold in folds}),
         "leakage": data.get("leakage") or [],
         "left_out": data.get("left_out") or [],
     }

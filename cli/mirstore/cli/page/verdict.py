@@ -28,7 +28,7 @@ def question(report: Mapping[str, Any]) -> str:
     task = report["task"]
     features = listed(dict.fromkeys(name for case in report["cases"] for name in case["case"].get("features") or []))
     group = task.get("group_by")
-    heard = f", on no {group} heard in training" if group not in (None, "track") else ""
+    heard = f", on no {group} heard in training" if group else ""
     return (
         f"How well do the features of {features or 'this store'} tell the labels “{task.get('labels')}” of "
         f"{task.get('dataset')}{heard}, and which group of them does it?"
@@ -113,8 +113,10 @@ def _sure(case: Scored, other: Scored, gap: float) -> str:
 
 
 def _paired(case: Scored, other: Scored) -> list[tuple[float, float]]:
-    both = case.value.get("values") or [], other.value.get("values") or []
-    return [pair for pair in zip(*both, strict=True) if all(map(known, pair))] if len(both[0]) == len(both[1]) else []
+    if case.raw["folds"] != other.raw["folds"]:
+        return []
+    both = zip(case.value.get("values") or [], other.value.get("values") or [], strict=False)
+    return [pair for pair in both if all(map(known, pair))]
 
 
 def _groups(case: Scored) -> list[tuple[str, str]]:

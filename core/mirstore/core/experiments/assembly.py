@@ -73,9 +73,10 @@ class Result:
     contributions : pl.DataFrame
         ``track``, ``label``, ``group``, ``value``: of the first repetition, for a track's own and its best labels.
     label_distributions : pl.DataFrame
-        ``repeat``, ``fold``, ``track``, ``label``, ``value``: what was learned from after smoothing.
+        ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``value``: what was learned from after smoothing, in the
+        first repetition; labels that are neither the track's nor its neighbours' are left out.
     column_weights : pl.DataFrame
-        ``label``, ``column``, ``value``: of a fit to all examples.
+        ``label``, ``column``, ``value``: of a fit to all that some fold learns from.
     notes : list of str
         Warnings, each once.
     fit_seconds, seconds : float [s]

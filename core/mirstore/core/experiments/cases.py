@@ -63,7 +63,7 @@ def cases(registry: Registry, patterns: Iterable[str], only: Sequence[str] = ())
     """
     found = [case for name in _matching(registry, patterns) for case in expand(name, registry.experiments[name])]
     for key, wanted in _conditions(only).items():
-        kept = [case for case in found if any(fnmatchcase(case.text(key), pattern) for pattern in wanted)]
+        kept = [case for case in found if any(p == case.text(key) or fnmatchcase(case.text(key), p) for p in wanted)]
         if not kept:
             raise UnknownNameError(key, ", ".join(wanted), {case.text(key) for case in found})
         found = kept
@@ -73,7 +73,7 @@ def cases(registry: Registry, patterns: Iterable[str], only: Sequence[str] = ())
 def _matching(registry: Registry, patterns: Iterable[str]) -> list[str]:
     names: dict[str, None] = {}
     for pattern in patterns:
-        matches = [name for name in registry.experiments if fnmatchcase(name, pattern)]
+        matches = [name for name in registry.experiments if name == pattern or fnmatchcase(name, pattern)]
         if not matches:
             raise UnknownNameError("experiment", pattern, registry.experiments)
         names |= dict.fromkeys(matches)
@@ -96,7 +96,8 @@ def expand(name: str, entry: ExperimentEntry) -> list[Case]:
     """Return the product of an experiment's alternatives, the last key varying fastest."""
     alternatives = [_alternatives(entry, key) for key in keys]
     blank = Case(name, "", (), "", "none", "")
-    return [replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives)]
+    cases = (replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives))
+    return list(dict.fromkeys(cases))
 
 
 def _alternatives(entry: ExperimentEntry, key: str) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mirstore.core.components import Grouper
-from mirstore.core.errors import ConfigError
+from mirstore.core.errors import ConfigError, UsageError
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Groups:
         Group to its columns, disjoint, none empty.
     lacking : Mapping
         Group to what it asks for and the feature sets do not have.
-    cite : sequence of str
-        BibTeX of the grouper.
+    grouper : Grouper or None
+        Who made them; None if they were written by hand.
     """
 
     columns: Mapping[str, Sequence[str]]
     lacking: Mapping[str, Sequence[str]]
-    cite: Sequence[str] = ()
+    grouper: Grouper | None = None
 
 
 def apply_grouper(grouper: Grouper, columns: Sequence[str], where: str) -> Groups:
@@ -36,7 +36,7 @@ def apply_grouper(grouper: Grouper, columns: Sequence[str], where: str) -> Group
     if unknown:
         raise ConfigError(f"{where}: {grouper.name} invents column {sorted(unknown)[0]!r}")
     lacking = {name: list(names) for name, names in grouper.lacking(columns).items() if names}
-    return _checked(Groups(found, lacking, grouper.cite), where)
+    return _checked(Groups(found, lacking, grouper), where)
 
 
 def written_by_hand(groups: Mapping[str, Sequence[str]], columns: Sequence[str], where: str) -> Groups:
@@ -54,7 +54,9 @@ def written_by_hand(groups: Mapping[str, Sequence[str]], columns: Sequence[str],
     Raises
     ------
     ConfigError
-        If two groups claim one column, a group names nothing, or no group has any of the columns.
+        If two groups claim one column, or a group names nothing.
+    UsageError
+        If no group has any of the columns.
     """
     found: dict[str, list[str]] = {}
     lacking: dict[str, list[str]] = {}
@@ -76,7 +78,7 @@ def _checked(groups: Groups, where: str) -> Groups:
             if owner.setdefault(column, name) != name:
                 raise ConfigError(f"{where}: column {column!r} is in groups {owner[column]!r} and {name!r}")
     if not owner:
-        raise ConfigError(
+        raise UsageError(
             f"{where}: none of its columns is in the chosen features", hint="mirstore sql --schema lists the columns"
         )
     return groups

@@ -53,7 +53,9 @@ class _Run:
     result: Result
 
     def __post_init__(self) -> None:
-        self.columns = [column for members in self.case.groups.values() for column in members]
+        grouped = {column for members in self.case.groups.values() for column in members}
+        # In the table's order: trees and forests draw columns by position, so a grouping must not decide it.
+        self.columns = [column for column in self.case.examples.table.columns if column in grouped]
         self.frames: dict[str, list[pl.DataFrame]] = {}
         self.names = pl.Series(self.case.tracks, dtype=pl.String)
         self.labels = pl.Series(self.case.examples.classes, dtype=pl.String)
@@ -63,7 +65,9 @@ class _Run:
         case, seed = self.case, self.case.seed + fold.repeat
         rows, test_rows = case.rows_of(fold.train), case.rows_of(fold.test)
         train, test = self._scaled(rows, test_rows)
-        train = self._smoothed(train, rows, fold, seed)
+        train = self._smoothed(train, rows, fold.train, seed)
+        if case.smoother is not None and fold.repeat == 0:
+            self._add("label_distributions", self._distributions(fold, rows, np.asarray(train.labels)))
         model = self._timed(lambda: _fresh(case.model).fit(train, case.groups, seed))
         scores = self._timed(lambda: _checked(model, replace(test, labels=None)))
         owners = np.searchsorted(fold.test, case.owners[test_rows])
@@ -76,17 +80,21 @@ class _Run:
         if fold.repeat == 0:
             parts = self._timed(lambda: model.contributions(replace(test, labels=None)))
             if parts is not None:
+                parts = _finite(model, "contributions", parts)
                 self._add("contributions", self._explain(fold.test, truth, voted, _means(parts, owners)))
 
     def whole(self) -> None:
-        """Fit to all examples, for what describes the model and not its success."""
+        """Fit to everything that some fold learns from, for what describes the model and not its success."""
         case = self.case
-        everything, _ = self._scaled(np.arange(len(case.owners)), np.arange(0))
+        tracks = np.unique(np.concatenate([fold.train for fold in case.folds]))
+        rows = case.rows_of(tracks)
+        everything, _ = self._scaled(rows, np.arange(0))
+        everything = self._smoothed(everything, rows, tracks, case.seed)
         model = self._timed(lambda: _fresh(case.model).fit(everything, case.groups, case.seed))
         self._importances(model, "whole", 0)
         weights = model.column_weights()
         if weights is not None:
-            self._add("column_weights", self._weights(np.asarray(weights)))
+            self._add("column_weights", self._weights(_finite(model, "column_weights", weights)))
         if case.random_groupings and len(case.groups) > 1:
             groupings = list(random_groupings(case.groups, case.random_groupings, case.seed))
             draws = self._timed(lambda: model.importances_of_groupings(everything, groupings, case.seed))
@@ -111,18 +119,24 @@ class _Run:
             replace(other, table=scaling.apply(other.table.select(self.columns))),
         )
 
-    def _smoothed(self, train: Examples, rows: np.ndarray, fold: Fold, seed: int) -> Examples:
-        """Replace the training labels by distributions; test labels stay as they are."""
+    def _smoothed(self, train: Examples, rows: np.ndarray, tracks: np.ndarray, seed: int) -> Examples:
+        """Replace the training labels by distributions; test labels stay as they are.
+
+        Neighbours are tracks, at the mean of their chunks: the chunks next to a chunk are those of its own track.
+        """
         smoother = self.case.smoother
         if smoother is None:
             return train
         raw = self.case.examples.table[rows].select(self.case.smoothing_columns)
-        X = Scaling.fit(raw).apply(raw).to_numpy()
-        assert train.labels is not None
-        smooth = self._timed(lambda: smoother.smooth(X, np.asarray(train.labels), seed))
-        per_track = _means(np.asarray(smooth), np.searchsorted(fold.train, self.case.owners[rows]))
-        self._add("label_distributions", self._long(fold, fold.train, {"value": per_track}))
-        return replace(train, labels=smooth)
+        owners = np.searchsorted(tracks, self.case.owners[rows])
+        X = _means(Scaling.fit(raw).apply(raw).to_numpy(), owners)
+        smooth = self._timed(lambda: smoother.smooth(X, self._truth(tracks), seed))
+        return replace(train, labels=np.asarray(smooth)[owners])
+
+    def _distributions(self, fold: Fold, rows: np.ndarray, smooth: np.ndarray) -> pl.DataFrame:
+        _, first = np.unique(self.case.owners[rows], return_index=True)
+        frame = self._long(fold, fold.train, {"truth": self._truth(fold.train), "value": smooth[first]})
+        return frame.filter((pl.col("value") > 0) | (pl.col("truth") > 0))
 
     def _truth(self, tracks: np.ndarray) -> np.ndarray:
         _, first = np.unique(self.case.owners, return_index=True)
@@ -180,10 +194,21 @@ class _Run:
         )
 
     def _importances(self, model: Model, kind: str, number: int) -> None:
-        self._shares(kind, [model.group_importances()], number)
-        self.result.importances += [{"kind": kind, "number": number, **vars(item)} for item in model.importances()]
+        shares = model.group_importances()
+        if shares and (min(shares.values()) < -1e-9 or abs(sum(shares.values()) - 1) > 1e-6):
+            raise ValueError(f"{model.name}.group_importances gave {dict(shares)}: no shares of 1")
+        self._shares(kind, [shares], number)
+        further = [{"kind": kind, "number": number, **vars(item)} for item in model.importances()]
+        _finite(model, "importances", [item["value"] for item in further])
+        self.result.importances += further
 
     def _shares(self, kind: str, draws: Sequence[Mapping[str, float]], first: int = 0) -> None:
+        for draw in draws:
+            _finite(self.case.model, "group_importances", list(draw.values()))
+            if unknown := draw.keys() - self.case.groups.keys():
+                raise ValueError(
+                    f"{self.case.model.name}.group_importances names group {min(unknown)!r}, which is none"
+                )
         self.result.importances += [
             {"kind": kind, "number": number, "measure": "share", "label": None, "group": group, "value": float(value)}
             for number, draw in enumerate(draws, first)
@@ -221,6 +246,14 @@ def _checked(model: Model, examples: Examples) -> np.ndarray:
     if not np.isfinite(scores).all() or scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
         raise ValueError(f"{model.name}.predict_proba gave scores that are not finite numbers in [0, 1]")
     return scores
+
+
+def _finite(model: Model, method: str, values: Any) -> np.ndarray:
+    """Return numbers that a plugin gave, if they are finite ones: NaN is no JSON, and means nothing to a reader."""
+    found = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{model.name}.{method} gave numbers that are not finite")
+    return found
 
 
 def _means(values: np.ndarray, owners: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,7 @@ def make_folds(
     task : TaskEntry
         ``grouped`` keeps the units whole (stratified where classes are exclusive), ``stratified`` ignores them,
         ``modulo`` takes the number in the unit's name modulo the number of folds, ``holdout`` draws one test part of
-        20 %.
+        20 % of the units.
     labels : np.ndarray [shape=(n, k)]
         0/1.
     classes : sequence of str
@@ -70,9 +70,7 @@ def make_folds(
         for repeat in range(repeats)
         for number, (train, test) in enumerate(_splits(task, labels, exclusive, units, task.seed + repeat))
     ]
-    for fold in folds:
-        if not len(fold.train) or not len(fold.test):
-            raise UsageError(f"fold {fold.number} has {len(fold.train)} training and {len(fold.test)} test tracks")
+    _check_sizes(folds)
     return folds
 
 
@@ -139,13 +137,13 @@ def _number(name: str) -> int:
 
 
 def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list[Fold]:
-    """Return the folds of a published split.
+    """Return the folds of a published split, numbered as published.
 
     Parameters
     ----------
     parts : sequence of (position, fold, part)
         ``train`` and ``validation`` are learned from, ``test`` is predicted. With test parts only, every fold is
-        learned from all the others.
+        learned from all the others. What stands in both parts of a fold, as copies of a file do, is tested only.
 
     Raises
     ------
@@ -162,12 +160,15 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
             for position, f, part in parts
             if (f != fold if only_tests else f == fold and part in ("train", "validation"))
         ]
-        if not train or not test:
-            raise UsageError(
-                f"fold {fold} of the published split has {len(train)} training and {len(test)} test tracks"
-            )
-        folds.append((np.array(sorted(train)), np.array(sorted(test))))
-    return [Fold(repeat, n, train, test) for repeat in range(repeats) for n, (train, test) in enumerate(folds)]
+        folds.append(Fold(0, fold, np.setdiff1d(train, test).astype(np.int64), np.unique(test).astype(np.int64)))
+    _check_sizes(folds)
+    return [replace(fold, repeat=repeat) for repeat in range(repeats) for fold in folds]
+
+
+def _check_sizes(folds: Sequence[Fold]) -> None:
+    for fold in folds:
+        if not len(fold.train) or not len(fold.test):
+            raise UsageError(f"fold {fold.number} has {len(fold.train)} training and {len(fold.test)} test tracks")
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:
