@@ -23,9 +23,9 @@ schema = 1
 [models.raising]
 model = "centroid"
 params = { behaviour = "raises" }
-[models.slow]
+[models.hanging]
 model = "centroid"
-params = { behaviour = "slow" }
+params = { behaviour = "hangs" }
 [tasks.genre]
 dataset = "small"
 labels = "genre"
@@ -38,12 +38,12 @@ features = ["small"]
 grouping = "halves"
 random_groupings = 3
 matrix.model = ["centroid", "raising", "absent"]
-[experiments.slow]
+[experiments.hanging]
 task = "genre"
 features = ["small"]
 grouping = "halves"
 random_groupings = 0
-matrix.model = ["centroid", "slow"]
+matrix.model = ["centroid", "hanging"]
 """
 
 
@@ -96,9 +96,9 @@ def test_runs_are_listed_shown_compared_and_removed(project):
     assert shown["details"]["task"]["name"] == "genre"
     rows = json.loads(run("runs", "compare", "first", "--json").stdout)
     assert {row["metric"] for row in rows} == {"accuracy", "balanced_accuracy", "pr_auc", "roc_auc"}
+    assert "unknown run or experiment 'nope'" in run("runs", "show", "nope", code=2).stderr
     run("runs", "rm", listed["run"])
     assert run("runs", "list").stdout.startswith("no runs yet")
-    assert "unknown run or experiment 'nope'" in run("runs", "show", "nope", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -120,19 +120,41 @@ def test_a_bad_key_in_the_matrix_is_a_mistake_of_the_registry(project):
 
 
 def test_ctrl_c_keeps_what_is_finished(project):
-    command = [sys.executable, "-m", "mirstore.cli", "run-experiment", "slow", "-j", "1"]
+    command = [sys.executable, "-m", "mirstore.cli", "run-experiment", "hanging", "-j", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
-            if json.loads(run("runs", "list", "slow", "--json").stdout if _has_runs() else "[]"):
+            if json.loads(run("runs", "list", "hanging", "--json").stdout if _has_runs() else "[]"):
                 break
             time.sleep(0.2)
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "run the same command again" in errors
-    plan = [json.loads(line) for line in run("run-experiment", "slow", "-n", "--json").stdout.splitlines()]
+    plan = [json.loads(line) for line in run("run-experiment", "hanging", "-n", "--json").stdout.splitlines()]
     assert [row["state"] for row in plan] == ["finished", "ready"]
+
+
+def test_a_case_may_have_a_time_limit(project):
+    result = run("run-experiment", "hanging", "--only", "model=hanging", "--timeout", 1, code=3)
+    assert "timeout: stopped after 1 s" in result.stderr
+
+
+def test_names_that_are_not_quite_right(project):
+    assert "mirstore run-experiment first" in run("report", "first", code=2).stderr
+    run("run-experiment", "first", "--only", "model=centroid")
+    assert "the page is HTML" in run("report", "first", "-o", "r.json", code=2).stderr
+    assert "did you mean 'first'" in run("runs", "list", "frist", code=2).stderr
+    assert project.joinpath("registry.toml").exists()
+
+
+def test_groups_by_hand_say_what_is_not_there(project):
+    text = '[groupings.mine]\ngroups = { left = ["a", "bmp"], right = ["c", "d"] }\n'
+    project.joinpath("registry.toml").write_text(registry.replace('grouping = "halves"', 'grouping = "mine"') + text)
+    (plan,) = run("run-experiment", "first", "-n", "--json", "--only", "model=centroid").stdout.splitlines()
+    assert json.loads(plan)["lacking"] == {"left": ["bmp"]}
+    result = run("run-experiment", "first", "--only", "model=centroid")
+    assert "groupings.mine: left names bmp, which no feature is called" in result.stderr
 
 
 def _has_runs() -> bool:

@@ -29,8 +29,8 @@ class Centroid(Model):
             raise SystemExit(0)
         if self.behaviour == "aborts":
             os.abort()
-        if self.behaviour == "slow":
-            time.sleep(1.0)
+        if self.behaviour in ("slow", "hangs"):
+            time.sleep(1.0 if self.behaviour == "slow" else 600.0)
         self.columns, self.groups = examples.table.columns, {name: list(members) for name, members in groups.items()}
         self.means = (Y.T @ X) / np.maximum(Y.sum(axis=0), 1e-9)[:, None]
         return self

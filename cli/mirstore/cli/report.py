@@ -60,6 +60,6 @@ def _write(content: dict[str, Any], path: Path) -> None:
 
     try:
         path.write_text(render(content), encoding="utf-8")
-        path.with_suffix(".json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        path.with_suffix(".json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise MirstoreError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None

@@ -34,13 +34,18 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[dict[
         If nothing is called so.
     """
     runs = find(store, names)
-    tables = {name: _Table(store, name, runs["run"].to_list()) for name in ("runs", *result_tables)}
+    small = [name for name in ("runs", *result_tables) if name not in large]
+    tables = {name: _Table(store, name, runs["run"].to_list()) for name in small}
     credits = store.sql("SELECT track, title, artist, path FROM tracks")
     reports = []
     for (task,), of_task in runs.group_by("task", maintain_order=True):
-        cases = [_Case(tables, row) for row in of_task.iter_rows(named=True)]
+        cases = [_Case(store, tables, row) for row in of_task.iter_rows(named=True)]
         reports.append(_report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1))
     return reports
+
+
+large = ("predictions", "label_distributions")  # tables with a row per track and label: read run by run
+strongest = 8  # labels per feature whose weights are told
 
 
 class _Table:
@@ -55,13 +60,15 @@ class _Table:
 class _Case:
     """One run with its rows of the result tables."""
 
-    def __init__(self, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
-        self.run, self.shown, self._tables = shown["run"], shown, tables
+    def __init__(self, store: Store, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
+        self.run, self.shown, self._store, self._tables = shown["run"], shown, store, tables
         (self.row,) = self.table("runs").to_dicts()
         self.config, self.details = json.loads(self.row["config"]), json.loads(self.row["details"])
 
     def table(self, name: str) -> pl.DataFrame:
         """Return this run's rows of a result table."""
+        if name in large:
+            return self._store.scan(f"core.{name}").filter(pl.col("run") == self.run).drop("run").collect()
         table = self._tables[name]
         return table.by_run.get(self.run, table.empty).drop("run")
 
@@ -164,9 +171,12 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
         for name in case.config["case"]["features"]
         for column in store.about(case.config["features"][name])["columns"]
     }
+    ranked = case.table("column_weights").sort(pl.col("value").abs(), descending=True)
     weights: dict[str, dict[str, float]] = {}
-    for label, column, value in case.table("column_weights").select("label", "column", "value").iter_rows():
-        weights.setdefault(column, {})[label] = value
+    for column, label, value in (
+        ranked.group_by("column").head(strongest).select("column", "label", "value").iter_rows()
+    ):
+        weights.setdefault(column, {})[label] = float(f"{value:.4g}")
     return [
         {
             "group": group,
