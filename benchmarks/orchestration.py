@@ -22,7 +22,8 @@ from mirstore.core.experiments.cases import cases
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
-from mirstore.store.experiments import plan, run
+from mirstore.store.cases import plan
+from mirstore.store.experiments import run
 from mirstore.store.tables import import_table
 
 rng = np.random.default_rng(440)
@@ -85,7 +86,7 @@ def main() -> None:
 
 
 def _fit_seconds(store: Store, run: str) -> float:
-    from mirstore.store.runs import everything
+    from mirstore.store.results import everything
 
     details = everything(store, run)["details"]
     return float(details["seconds"] - details["overhead_seconds"])

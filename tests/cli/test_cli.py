@@ -118,11 +118,9 @@ def test_mistakes_in_the_registry_are_reported_together(project):
 
 def test_published_tables_become_datasets(project):
     (project / "table.csv").write_text("id,1-Flux,Key Strength,rock,pop\n7,0.5,1,1,0\n8,0.25,,0,1\n")
-    text = run(
-        "dataset", "import", "table.csv", "--name", "pub", "--labels", "rock..pop", "--label-set", "genre"
-    ).stdout
-    assert "2 tracks × 2 features" in text
-    assert "imported before" in run("dataset", "import", "table.csv", "--name", "pub", "--labels", "rock..pop").stdout
+    command = ("dataset", "import", "table.csv", "--name", "pub", "--labels", "rock..pop", "--label-set", "genre")
+    assert "2 tracks × 2 features" in run(*command).stdout
+    assert "imported before" in run(*command).stdout
     rows = json.loads(run("sql", "SELECT * FROM pub JOIN labels USING (track) ORDER BY track", "--json").stdout)
     assert [(row["track"], row["flux"], row["key_strength"], row["label"]) for row in rows] == [
         ("pub:7", 0.5, 1.0, "rock"),

@@ -24,11 +24,12 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
+from mirstore.store.cases import plan
 from mirstore.store.doctor import doctor
-from mirstore.store.experiments import plan
 from mirstore.store.experiments import run as run_in_processes
 from mirstore.store.report import collect
-from mirstore.store.runs import compare, everything, find, remove, summaries
+from mirstore.store.results import compare, everything, summaries
+from mirstore.store.runs import find, remove
 from mirstore.store.tables import import_table
 
 rng = np.random.default_rng(440)
@@ -370,7 +371,8 @@ script = textwrap.dedent(
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
-    from mirstore.store.experiments import plan, run
+    from mirstore.store.cases import plan
+    from mirstore.store.experiments import run
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
         with Store(sys.argv[1]) as store:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.experiments.cases import Case
     from mirstore.store import Store
-    from mirstore.store.experiments import Planned
+    from mirstore.store.cases import Planned
 
 
 def run_experiment(
@@ -37,7 +37,7 @@ def run_experiment(
     """
     from mirstore.core.experiments.cases import cases
     from mirstore.core.extraction import default_workers
-    from mirstore.store.experiments import plan
+    from mirstore.store.cases import plan
 
     app: Context = context.obj
     registry = app.load_registry()
@@ -127,7 +127,7 @@ def _show(
     outcomes: dict[Case, tuple[str, str | None]],
     json_output: bool,
 ) -> None:
-    from mirstore.store.runs import summaries
+    from mirstore.store.results import summaries
 
     order = [outcomes[item.case][0] for item in planned if item.case in outcomes]
     found = summaries(store, order)

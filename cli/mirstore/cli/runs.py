@@ -23,7 +23,8 @@ def list_runs(
     json_output: JsonOption = False,
 ) -> None:
     """List the runs, the latest first, with the metric that decides their task."""
-    from mirstore.store.runs import find, summaries
+    from mirstore.store.results import summaries
+    from mirstore.store.runs import find
 
     with context.obj.open_store() as store:
         runs = find(store)
@@ -42,7 +43,7 @@ def list_runs(
 @app.command()
 def show(context: typer.Context, name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     """Show everything about one run as JSON: what went in, what came out, warnings."""
-    from mirstore.store.runs import everything
+    from mirstore.store.results import everything
 
     with context.obj.open_store() as store:
         typer.echo(json.dumps(everything(store, name), indent=1, ensure_ascii=False))
@@ -54,7 +55,7 @@ def compare(context: typer.Context, names: Names, json_output: JsonOption = Fals
     import polars as pl
 
     from mirstore.cli import output
-    from mirstore.store.runs import compare as paired
+    from mirstore.store.results import compare as paired
 
     with context.obj.open_store() as store:
         rows = paired(store, names)

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from mirstore.store.explanations import explain
-from mirstore.store.runs import find, statistics
+from mirstore.store.results import statistics
+from mirstore.store.runs import find
 from mirstore.store.runs import tables as result_tables
 from mirstore.store.store import Store
 
