@@ -711,3 +711,17 @@ def test_numbers_that_are_missing_in_any_spelling(tmp_path):
         table = store.features("t").sort("track")
     assert table["empty"].null_count() == 3
     assert table["odd"].to_list() == [None, float("-inf"), 2.5]
+
+
+def test_a_clip_stands_in_a_report_once(tmp_path, plugins, make_wav):
+    with Store(tmp_path / "sounds", create=True) as store:
+        import_table(store, make_table(tmp_path / "s.csv"), dataset="small", labels=["genre"])
+        path = make_wav(tmp_path / "a.wav", np.zeros(22050), 22050)
+        with store.write("located") as tx:
+            rows = [{"track": f"small:t{i:03}", "path": str(path), "added": datetime(2026, 1, 1)} for i in range(60)]
+            tx.append("core.locations", rows)
+        runs = [run_one(store, plugins), run_one(store, plugins, experiments__one__grouping="mine")]
+        (report,) = collect(store, runs, clips=2)
+    assert len(report["cases"]) == 2
+    assert [t["track"] for t in report["cases"][0]["tracks"][:2]] == list(report["clips"])
+    assert all(sound.startswith("data:audio/ogg;base64,") for sound in report["clips"].values())

@@ -18,7 +18,7 @@ clip_seconds = 10.0
 
 
 def explain(
-    contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame, exclusive: bool, clips: int
+    contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame, exclusive: bool
 ) -> list[dict[str, Any]]:
     """Return tracks with their scores and what each group added to the label that is explained.
 
@@ -34,8 +34,6 @@ def explain(
         ``track``, ``title``, ``artist``, ``path``.
     exclusive : bool
         Whether a track has one class.
-    clips : int
-        How many of them get some seconds of their audio.
     """
     if contributions.is_empty():
         return []
@@ -59,8 +57,6 @@ def explain(
     for item in chosen:
         here = contributions.filter((pl.col("track") == item["track"]) & (pl.col("label") == item["label"]))
         item["contributions"] = dict(here.select("group", "value").iter_rows())
-    for number, item in enumerate(chosen):
-        item["clip"] = _clip(item["path"]) if number < clips else None
     return chosen
 
 
@@ -85,7 +81,7 @@ def _scores(predictions: pl.DataFrame, track: str) -> dict[str, Any]:
     }
 
 
-def _clip(path: str | None) -> str | None:
+def clip(path: str | None) -> str | None:
     """Return ten seconds from the middle as an Ogg Vorbis data URL, None if the file is gone."""
     import soundfile
 

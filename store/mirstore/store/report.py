@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.store.explanations import explain
+from mirstore.store.explanations import clip, explain
 from mirstore.store.results import statistics
 from mirstore.store.runs import find
 from mirstore.store.runs import tables as result_tables
@@ -86,6 +86,7 @@ def _report(
     distributions |= {n: v for _, feature in about for n, v in feature["distributions"].items()}
     sizes = {"+".join(case.config["case"]["features"]): case.details["data"]["tracks"] for case in cases}
     health = {row["column"]: row for case in cases for row in case.details["health"]}
+    shown = [_case(store, case, credits) for case in cases]
     return {
         "experiment": ", ".join(experiments),
         "question": details["question"],
@@ -96,7 +97,8 @@ def _report(
         "data": details["data"]
         | {"folds": details["folds"], "leakage": details["leakage"]}
         | {"tracks_per_features": sizes if len(set(sizes.values())) > 1 else {}},
-        "cases": [_case(store, case, credits, clips) for case in cases],
+        "cases": shown,
+        "clips": _clips(shown, clips),
         "features": [_feature(store, name, feature) for name, feature in about],
         "health": list(health.values()),
         "provenance": {
@@ -112,7 +114,13 @@ def _report(
     }
 
 
-def _case(store: Store, case: _Case, credits: pl.DataFrame, clips: int) -> dict[str, Any]:
+def _clips(cases: Sequence[Mapping[str, Any]], each: int) -> dict[str, str]:
+    """Return some seconds of the audio of explained tracks: several cases explain the same ones."""
+    wanted = {item["track"]: item["path"] for case in cases for item in case.get("tracks", [])[:each]}
+    return {track: sound for track, path in wanted.items() if (sound := clip(path))}
+
+
+def _case(store: Store, case: _Case, credits: pl.DataFrame) -> dict[str, Any]:
     details = case.details
     found: dict[str, Any] = {
         "run": case.run,
@@ -136,7 +144,7 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame, clips: int) -> dict[
         "null": _draws(importances, "random grouping"),
         "bootstrap": _draws(importances, "bootstrap"),
         "groups": _groups(store, case),
-        "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"], clips),
+        "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"]),
         "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
         "ambiguity": _ambiguity(case.table("label_distributions")),
     }

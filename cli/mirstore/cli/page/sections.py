@@ -47,7 +47,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
             "words": groups.measures,
         },
         "meaning": groups.meanings(cases),
-        "listen": tracks.listening(cases),
+        "listen": tracks.listening(cases, report.get("clips") or {}),
         "smoothing": tracks.smoothing(cases),
         "health": _health(report["health"] or []),
         "provenance": {"command": report.get("command"), **(report.get("provenance") or {})},

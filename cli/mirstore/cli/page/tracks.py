@@ -19,25 +19,28 @@ roles = {
 scores_shown = 5
 
 
-def listening(cases: Sequence[Scored]) -> list[dict[str, Any]]:
+def listening(cases: Sequence[Scored], clips: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the explained tracks per case: of the case that the report explains, and of the best per grouping."""
     first = explained(cases)
     wanted: dict[str, Scored] = {first.text("grouping"): first} if first and first.raw.get("tracks") else {}
     for case in cases:
         if case.raw.get("tracks") and not case.role:
             wanted.setdefault(case.text("grouping"), case)
-    return [{"case": case, "roles": _by_role(case.raw["tracks"])} for case in wanted.values()]
+    return [{"case": case, "roles": _by_role(case.raw["tracks"], clips)} for case in wanted.values()]
 
 
-def _by_role(tracks: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    found = [(title, [_track(track) for track in tracks if track.get("role") == role]) for role, title in roles.items()]
+def _by_role(tracks: Sequence[Mapping[str, Any]], clips: Mapping[str, str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    found = [
+        (title, [_track(track, clips) for track in tracks if track.get("role") == role])
+        for role, title in roles.items()
+    ]
     return [(title, items) for title, items in found if items]
 
 
-def _track(track: Mapping[str, Any]) -> dict[str, Any]:
+def _track(track: Mapping[str, Any], clips: Mapping[str, str]) -> dict[str, Any]:
     parts = {group: value for group, value in (track.get("contributions") or {}).items() if known(value)}
     largest = max(map(abs, parts.values()), default=0.0) or 1.0
-    truth, clip = track.get("truth") or [], track.get("clip")
+    truth, clip = track.get("truth") or [], clips.get(track["track"])
     return {
         "title": track.get("title")
         or (PurePath(track["path"]).name if track.get("path") else _id(str(track["track"]))),
