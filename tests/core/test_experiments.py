@@ -235,3 +235,12 @@ def test_random_groupings_keep_names_and_sizes():
     assert all(sorted(column for members in draw.values() for column in members) == list("uvwxy") for draw in draws)
     assert len({tuple(sorted(draw["b"])) for draw in draws}) > 5
     assert draws == list(random_groupings(groups, 20, 0))
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+def test_scaling_does_not_turn_a_square_table(rows):
+    """With as many rows as columns polars would take a matrix for its transpose."""
+    X = rng.normal(size=(rows, 4)) + 100 * np.arange(4)
+    table = pl.DataFrame(dict(zip("abcd", X.T, strict=True)))
+    scaled = Scaling.fit(table).apply(table).to_numpy()
+    np.testing.assert_allclose(scaled, (X - X.mean(axis=0)) / X.std(axis=0), atol=1e-9)

@@ -716,7 +716,8 @@ def test_numbers_that_are_missing_in_any_spelling(tmp_path):
 def test_a_clip_stands_in_a_report_once(tmp_path, plugins, make_wav):
     with Store(tmp_path / "sounds", create=True) as store:
         import_table(store, make_table(tmp_path / "s.csv"), dataset="small", labels=["genre"])
-        paths = {f"small:t{i:03}": make_wav(tmp_path / f"{i}.wav", np.zeros(2205), 22050) for i in range(60)}
+        sound = 0.1 * np.random.default_rng(0).normal(size=11025)
+        paths = {f"small:t{i:03}": make_wav(tmp_path / f"{i}.wav", sound, 22050) for i in range(60)}
         with store.write("located") as tx:
             rows = [{"track": t, "path": str(path), "added": datetime(2026, 1, 1)} for t, path in paths.items()]
             tx.append("core.locations", rows)

@@ -35,7 +35,8 @@ class Scaling:
     def apply(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the table with mean 0 and deviation 1, as measured in training, and nothing missing."""
         X = np.nan_to_num((_finite(table) - self.mean) / self.deviation, nan=0.0)
-        return pl.DataFrame(X, schema=table.columns) if table.width else table
+        # Told, because polars takes the rows of a square matrix for columns.
+        return pl.DataFrame(X, schema=table.columns, orient="row") if table.width else table
 
 
 def _finite(table: pl.DataFrame) -> np.ndarray:
