@@ -724,5 +724,5 @@ def test_a_clip_stands_in_a_report_once(tmp_path, plugins, make_wav):
         runs = [run_one(store, plugins), run_one(store, plugins, experiments__one__grouping="mine")]
         (report,) = collect(store, runs, clips=2)
     assert len(report["cases"]) == 2
-    assert [t["track"] for t in report["cases"][0]["tracks"][:2]] == list(report["clips"])
+    assert {t["track"] for case in report["cases"] for t in case["tracks"][:2]} == set(report["clips"])
     assert all(sound.startswith("data:audio/ogg;base64,") for sound in report["clips"].values())
