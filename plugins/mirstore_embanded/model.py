@@ -157,10 +157,12 @@ class EMBanded(Model):
         from mirstore_embanded import measures
 
         found = self.fit_
-        lambdas = found.lambdas / found.lambdas.sum(axis=1, keepdims=True)
+        # Shared variances are the same for all labels; what they explain is not.
+        measure, values = ("variance", measures.variance(found)) if self.shared else ("lambda", found.lambdas)
+        shares = values / np.maximum(values.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         per_label = [
-            Importance("lambda", label, group, float(value))
-            for label, row in zip(self.labels_, lambdas, strict=True)
+            Importance(measure, label, group, float(value))
+            for label, row in zip(self.labels_, shares, strict=True)
             for group, value in zip(self.groups_, row, strict=True)
         ]
         means = {
