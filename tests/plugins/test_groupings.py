@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirstore.core.checks import checks_for
-from mirstore.core.errors import ConfigError
+from mirstore.core.errors import ConfigError, UsageError
 from mirstore.core.experiments.grouping import apply_grouper
 from mirstore.core.resolve import build
 from mirstore_essentia.columns import declared
@@ -154,7 +154,7 @@ def test_no_columns_make_no_groups(grouper):
 
 
 def test_features_without_any_of_the_names_are_an_error():
-    with pytest.raises(ConfigError, match=r"groupings\.mine: none of its columns"):
+    with pytest.raises(UsageError, match=r"groupings\.mine: none of its columns"):
         apply_grouper(UserFriendly(), ["mel.spectrogram"], "groupings.mine")
 
 
