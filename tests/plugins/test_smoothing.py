@@ -156,7 +156,8 @@ def test_too_few_examples_are_an_error():
 )
 def test_more_dimensions_than_there_are_is_an_error(mapping, wanted, most):
     X, Y = rng.normal(size=(40, 3)), np.eye(2)[np.arange(40) % 2]
-    with pytest.raises(UsageError, match=f"can keep {most} dimensions of 3 columns that vary and 2 classes, not {wanted}"):
+    message = f"can keep {most} dimensions of 3 columns that vary and 2 classes, not {wanted}"
+    with pytest.raises(UsageError, match=message):
         KNNSmoothing(mapping=mapping, n_components=wanted).smooth(X, Y, 0)
 
 

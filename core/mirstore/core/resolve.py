@@ -66,13 +66,17 @@ def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plug
             raise ConfigError(f"features.{name}: {error}", hint=error.hint) from None
         known = {*registry.features, *_names(plugins)}
         raise UnknownNameError("features", name, known) from None
-    if pinned and pinned != str(kind.version):
-        provided = f"{extractor}@{kind.version}"
-        raise ConfigError(
-            f"features.{name}: pins {entry.extractor}, but the installed plugin provides {provided}",
-            hint=f"install the version of the plugin that provides {entry.extractor}, or pin {provided}",
-        )
+    _check_pin(kind, pinned, f"features.{name}")
     return kind
+
+
+def _check_pin(kind: type[Component], pinned: str, where: str) -> None:
+    if pinned and pinned != str(kind.version):
+        wanted, provided = f"{kind.name}@{pinned}", f"{kind.name}@{kind.version}"
+        raise ConfigError(
+            f"{where}: pins {wanted}, but the installed plugin provides {provided}",
+            hint=f"install the version of the plugin that provides {wanted}, or pin {provided}",
+        )
 
 
 def _names(plugins: Plugins) -> set[str]:
@@ -133,7 +137,5 @@ def component(
     """
     wanted, _, pinned = (registered or name).partition("@")
     found = plugins.get(kind, wanted)
-    if pinned and pinned != str(found.version):
-        provided = f"{wanted}@{found.version}"
-        raise ConfigError(f"{table}.{name}: pins {registered}, but the installed plugin provides {provided}")
+    _check_pin(found, pinned, f"{table}.{name}")
     return build(found, params, f"{table}.{name}.params")
