@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, is_dataclass
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Self, TypeVar
 
@@ -182,6 +183,7 @@ def _is_installed(requirement: Requirement) -> bool:
         return False
 
 
+@cache
 def distributions(component: type[Component]) -> dict[str, str]:
     """Return the versions of the installed distributions behind a component: recorded, but no part of what it is."""
     package = component.__module__.partition(".")[0]

@@ -94,8 +94,9 @@ class _Planner:
     def __init__(self, store: Store, registry: Registry, plugins: Plugins) -> None:
         self.store, self.registry, self.plugins = store, registry, plugins
         self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples | MirstoreError] = {}
+        self._features: dict[str, tuple[str, list[type[Extractor]]]] = {}
         self._health: dict[str, Any] = {}
-        self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]]]] = {}
+        self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]] = {}
 
     def plan(self, case: Case) -> Planned:
         planned = Planned(case)
@@ -117,7 +118,7 @@ class _Planner:
         columns = [column for column in data.table.columns if column.startswith(inside)]
         groups = self._groups(case.grouping, columns)
         by_chance = groups.grouper is not None and groups.grouper.name == "random"
-        folds, leakage = self._fold(data, entry.runs)
+        folds, leakage, about_folds = self._fold(data, entry.runs)
         planned.assembly = Assembly(
             examples=data.examples(),
             tracks=tuple(data.tracks["track"]),
@@ -150,7 +151,7 @@ class _Planner:
                 "group_by": data.kept_together,
                 "runs": entry.runs,
             },
-            "folds": [_about(fold, planned.assembly.tracks) for fold in folds],
+            "folds": about_folds,
             "leakage": leakage,
             "groups": {name: list(members) for name, members in groups.columns.items()},
             "lacking": {name: list(names) for name, names in groups.lacking.items()},
@@ -169,11 +170,13 @@ class _Planner:
             raise found
         return found
 
-    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]]]:
+    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the folds, what leaks, and what is told of each fold."""
         key = data.sha256, runs
         if key not in self._folds:
             folds = data.folds(runs)
-            self._folds[key] = folds, data.leakage(folds)
+            tracks = data.tracks["track"].to_list()
+            self._folds[key] = folds, data.leakage(folds), [_about(fold, tracks) for fold in folds]
         return self._folds[key]
 
     def _model(self, name: str) -> Model:
@@ -196,9 +199,15 @@ class _Planner:
         return apply_grouper(grouper, columns, where)
 
     def _cited(self, case: Case, parts: Sequence[Component]) -> list[str]:
-        kinds: list[type[Component]] = [kind for name in case.features for kind in self._extractors(name)]
+        kinds: list[type[Component]] = [kind for name in case.features for kind in self._feature(name)[1]]
         kinds += [type(part) for part in parts]
         return list(dict.fromkeys(text for kind in kinds for text in kind.cite))
+
+    def _feature(self, name: str) -> tuple[str, list[type[Extractor]]]:
+        """Return a feature set's id, and what computed it."""
+        if name not in self._features:
+            self._features[name] = self.store.resolve(name), list(self._extractors(name))
+        return self._features[name]
 
     def _extractors(self, feature: str) -> Iterator[type[Extractor]]:
         """Yield the extractors of a feature set and of what it read, as far as they are installed."""
@@ -220,7 +229,7 @@ class _Planner:
             "case": case.names(),
             "task": normalise(task.model_dump()),
             "data": data.sha256,
-            "features": {name: self.store.resolve(name) for name in case.features},
+            "features": {name: self._feature(name)[0] for name in case.features},
             "groups": {name: list(members) for name, members in groups.columns.items()},
             "smoothing": None if smoother is None else _identity(smoother) | {"columns": assembly.smoothing_columns},
             "model": _identity(assembly.model),
