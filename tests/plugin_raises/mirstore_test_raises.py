@@ -18,6 +18,8 @@ class Raises(Extractor):
         return {"seconds": Column(pl.Float64, "s", "length of the track", range=(0, 1200))}
 
     def extract(self, track: Track) -> Row:
+        if "exit" in track.path.name:
+            raise SystemExit(0)
         if self.only in track.path.name:
             raise ValueError("the moon is in the wrong phase")
         return {"seconds": track.duration}

@@ -126,7 +126,9 @@ def test_an_extractor_that_hangs_in_native_code_is_ended(store, music, test_plug
 def test_failures_stay_until_retried(store, music, test_plugins):
     wanted = features("raises")
     ingest(store, find([music]), wanted)
-    assert ingest(store, find([music]), wanted).as_dict()["features"]["raises"]["failed"] == 0
+    second = ingest(store, find([music]), wanted)  # not tried again, and not forgotten
+    assert second.as_dict()["features"]["raises"] == {"id": wanted["raises"].id, "ok": 0, "failed": 1, "fresh": 3}
+    assert second.failed
     again = ingest(store, find([music]), wanted, retry_failed=True).as_dict()
     assert again["features"]["raises"] == {"id": wanted["raises"].id, "ok": 0, "failed": 1, "fresh": 3}
 
@@ -242,3 +244,11 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_ingest_goes_on(store, music, mak
     assert process.returncode == 0
     assert store.features("slow").height == 24
     assert doctor(store) == []
+
+
+def test_an_extractor_that_exits_costs_its_track_only(store, music, make_wav, test_plugins):
+    make_wav(music / "exit.wav", 0.1 * np.random.default_rng(0).normal(size=22050), 22050)
+    summary = ingest(store, find([music]), features("raises"))
+    assert summary.features["raises"]["failed"] == 2
+    errors = dict(store.sql("SELECT path, error FROM failures").iter_rows())
+    assert errors[str(music / "exit.wav")] == "SystemExit"

@@ -30,6 +30,32 @@ def test_a_folder_gives_its_audio_and_follows_no_links(music):
     assert names(find([music]), music) == ["a.wav", "b.MP3", "sub/c.flac"]
 
 
+@pytest.mark.parametrize(("cell", "fold"), [("0", 0), ("3", 3), ("1.0", 1)])
+def test_folds_alone_are_a_split(tmp_path, cell, fold):
+    (tmp_path / "t.csv").write_text(f"path,fold\nx.wav,{cell}\ny.wav,\n")
+    first, second = read_table(tmp_path / "t.csv")
+    assert (first.splits, second.splits) == ({"fold": (fold, "test")}, {})
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "message"),
+    [
+        ("fold", "x", "fold 'x' is no whole number"),
+        ("label:live", "maybe", "'label:live' has 'maybe', which is neither"),
+    ],
+)
+def test_cells_that_make_no_sense_are_refused(tmp_path, header, cell, message):
+    (tmp_path / "t.csv").write_text(f"path,{header}\nx.wav,{cell}\n")
+    with pytest.raises(UsageError, match=message):
+        read_table(tmp_path / "t.csv")
+
+
+def test_lists_of_parquet_are_several_labels(tmp_path):
+    pl.DataFrame({"path": ["x.wav"], "genre": [["rock", "metal"]]}).write_parquet(tmp_path / "t.parquet")
+    (source,) = read_table(tmp_path / "t.parquet")
+    assert source.labels == {"genre": ["rock", "metal"]}
+
+
 def test_globs_and_files_are_found_once(music):
     assert names(find([f"{music}/**/*.wav", music / "a.wav", music / "none.wav"]), music) == ["a.wav", "none.wav"]
     with pytest.raises(UsageError, match="no file matches"):

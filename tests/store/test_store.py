@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from mirstore.core import Column, Extractor, Tensor
-from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store, checksums
 from mirstore.store.doctor import doctor
@@ -360,3 +360,30 @@ def test_killed_writers_lose_no_commit_and_leave_nothing_half_visible(store):
             assert doctor(found) == []
         assert rows.height - 1 >= acknowledged
     assert rows.height - 1 <= acknowledged + 20
+
+
+def test_a_store_without_its_catalogue_is_not_written_over(tmp_path):
+    with Store(tmp_path / "s", create=True) as store:
+        fill(store, ["a"])
+    (tmp_path / "s" / "catalog.sqlite").unlink()
+    with pytest.raises(StoreError, match="has data but no catalogue"):
+        Store(tmp_path / "s", create=True)
+
+
+def test_an_old_version_is_named_by_its_id(tmp_path):
+    with Store(tmp_path / "s", create=True) as store:
+        fill(store, ["a"])
+        (name, id_), *_ = store.names().items()
+        assert store.resolve(f"{name}@{id_}") == store.resolve(name) == id_
+
+
+def test_a_snapshot_that_is_not_there_is_no_damage(tmp_path):
+    Store(tmp_path / "s", create=True).close()
+    with pytest.raises(UsageError, match="has no snapshot 999"):
+        Store(tmp_path / "s", snapshot=999)
+
+
+@pytest.mark.parametrize("name", ["tracks", "labels", "", "a@1"])
+def test_names_that_could_not_be_asked_for_are_refused(tmp_path, name):
+    with Store(tmp_path / "s", create=True) as store, pytest.raises(UsageError, match="cannot be called"):
+        fill(store, ["a"], FeatureSet(name, Loudness()))

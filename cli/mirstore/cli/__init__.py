@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,14 @@ class _Commands(TyperGroup):
             if error.hint:
                 typer.echo(f"hint: {error.hint}", err=True)
             raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:
+            raise  # somebody has read enough: Typer ends quietly
+        except OSError as error:
+            in_store = ctx.obj is not None and str(Path(ctx.obj.store).absolute()) in str(error)
+            typer.secho(f"error: {' '.join(str(error).split())}", fg="red", err=True)
+            if in_store:
+                typer.echo("hint: mirstore doctor", err=True)
+            raise typer.Exit(6 if in_store else 2) from error
         except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes "Query interrupted" of Ctrl-C
             if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
                 raise

@@ -17,7 +17,8 @@ def doctor(
 
     app = context.obj
     problems: list[dict[str, Any]] = []
-    if Path(app.store).exists():
+    there = Path(app.store).exists()
+    if there:
         from mirstore.store.doctor import doctor as check_store
 
         with app.open_store() as store:
@@ -33,8 +34,11 @@ def doctor(
             typer.echo(f"decoder   {name:<12} {version}")
         for problem in problems:
             typer.secho("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items()), fg="red")
-        typer.echo(f"store     {app.store}: {len(problems)} problems" if problems else f"store     {app.store}: ok")
+        found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
+        typer.echo(f"store     {app.store}: {found}")
     if problems:
+        app.say("restore these files from a copy of the store, or ingest into a new one")
+    if problems or not there:
         raise typer.Exit(6)
 
 

@@ -56,12 +56,14 @@ def ingest(
 
     app: Context = context.obj
     sources = _sources(paths, labels, data_home)
+    if not sources:
+        app.say(f"no audio files in {', '.join(paths)}")
     chosen = _features(app, features)
     if not chosen:
         app.say("no features asked for: files and labels only (--features essentia,mel)")
     if dry_run:
         with _store_or_nothing(app) as store:
-            _show_plan(store, sources, chosen, retry_failed, prepare, json_output)
+            _show_plan(app, store, sources, chosen, retry_failed, prepare, json_output)
         return
     with app.open_store(create=True) as store, app.progress() as progress:
         summary = run(
@@ -77,7 +79,7 @@ def ingest(
         )
     _show_summary(app, summary.as_dict(), json_output)
     if summary.failed:
-        app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'")
+        app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'; --retry-failed")
         raise typer.Exit(3)
 
 
@@ -111,7 +113,9 @@ def _store_or_nothing(app: Context) -> Iterator[Store]:
             yield store
 
 
-def _show_plan(store: Store, sources: Any, chosen: Any, retry_failed: bool, prepare: Any, json_output: bool) -> None:
+def _show_plan(
+    app: Context, store: Store, sources: Any, chosen: Any, retry_failed: bool, prepare: Any, json_output: bool
+) -> None:
     from dataclasses import asdict
 
     import polars as pl
@@ -128,7 +132,10 @@ def _show_plan(store: Store, sources: Any, chosen: Any, retry_failed: bool, prep
     elif rows:
         show(pl.DataFrame(rows, infer_schema_length=None), "table")
     else:
-        typer.echo("nothing to compute: everything is fresh")
+        typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
+    for name, feature in plan.named.items():
+        if plan.failed[feature.id]:
+            app.say(f"{name}: failed before for {plan.failed[feature.id]} tracks (--retry-failed tries them again)")
 
 
 def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> None:

@@ -96,7 +96,7 @@ class Plugins:
             broken = [info for info in self._infos if info.status.startswith("broken") and info.name == name]
             if broken:
                 raise PluginError(f"plugin {name!r} is {broken[0].status}", hint="mirstore plugins list")
-            raise UnknownNameError(kind.__name__.lower(), name, [n for k, n in self._found if k == kind.__name__])
+            raise UnknownNameError(kind.__name__.lower(), name, self.names(kind))
         if len(found) > 1:
             owners = " and ".join(sorted(info.distribution for _, info in found))
             raise PluginError(f"{kind.__name__.lower()} {name!r} is claimed by {owners}", hint="uninstall one of them")
@@ -105,11 +105,18 @@ class Plugins:
             raise PluginError(f"{name!r} needs libraries that are not installed", hint=info.status[7:])
         return component  # type: ignore[return-value]
 
+    def names(self, kind: type[Component]) -> list[str]:
+        """Return the names of all components of a kind."""
+        return [name for found, name in self._found if found == kind.__name__]
+
     def component(self, name: str) -> Component:
         """Return the component called ``name``, whatever its kind, with its defaults."""
         for kind in kinds.values():
             if (kind.__name__, name) in self._found:
                 return self.get(kind, name)()
+        for info in self._infos:
+            if info.name == name and info.status.startswith("broken"):
+                raise PluginError(f"plugin {name!r} is {info.status}", hint="mirstore plugins list")
         raise UnknownNameError("component", name, {name for _, name in self._found})
 
     def _add(self, entry: EntryPoint) -> None:

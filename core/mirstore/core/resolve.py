@@ -64,7 +64,7 @@ def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plug
     except UnknownNameError as error:
         if name in registry.features:
             raise ConfigError(f"features.{name}: {error}", hint=error.hint) from None
-        known = {*registry.features, *_names(plugins)}
+        known = {*registry.features, *plugins.names(Extractor)}
         raise UnknownNameError("features", name, known) from None
     _check_pin(kind, pinned, f"features.{name}")
     return kind
@@ -77,10 +77,6 @@ def _check_pin(kind: type[Component], pinned: str, where: str) -> None:
             f"{where}: pins {wanted}, but the installed plugin provides {provided}",
             hint=f"install the version of the plugin that provides {wanted}, or pin {provided}",
         )
-
-
-def _names(plugins: Plugins) -> set[str]:
-    return {component.partition("@")[0] for row in plugins.rows() for component in row.components}
 
 
 def build(kind: type[C], params: dict[str, Any], where: str) -> C:

@@ -184,7 +184,7 @@ def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limit
                 raise TrackError("wrong columns", f"{len(results)} results for a batch of {len(runs)} tracks")
             each = (perf_counter() - begun) / len(runs)
             return [_checked(feature, result, each) for result in results]
-        except (Exception, TimeUp):  # one track spoils the batch: find out which
+        except BaseException:  # one track spoils the batch: find out which
             return [_run_one(feature, run, limits) for run in runs]
     return [_run_one(feature, run, limits) for run in runs]
 
@@ -201,7 +201,7 @@ def _run_one(feature: FeatureSet, run: _TrackRun, limits: Limits) -> Outcome:
         reason = "timeout", f"stopped after {limits.seconds:g} s"
     except MemoryError:
         reason = "out of memory", "needs more memory than a worker may take"
-    except Exception as error:
+    except BaseException as error:  # sys.exit() in a plugin is its failure too
         reason = type(error).__name__, " ".join(str(error).split()) or "no message"
     return Outcome(feature.id, "failed", [], *reason, perf_counter() - begun)
 

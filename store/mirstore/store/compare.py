@@ -104,6 +104,8 @@ def diff(store: Store, first: str, second: str, worst: int = 3) -> pl.DataFrame:
         for column in two.columns[1:]
         if column not in one.columns
     ]
+    if not any("in_sd" in row for row in rows):
+        raise UsageError(f"{first} and {second} have no column of numbers in common")
     return pl.DataFrame(rows, infer_schema_length=None).sort("in_sd", descending=True, nulls_last=True)
 
 

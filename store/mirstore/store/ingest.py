@@ -128,7 +128,7 @@ def ingest(
     summary = Summary(uuid.uuid4().hex[:12], dataset)
     summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
     summary.features = {
-        name: {"id": feature.id, "ok": 0, "failed": 0, "fresh": plan.fresh[feature.id]}
+        name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
         for name, feature in plan.named.items()
     }
     committer = _Committer(store, summary)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from mirstore.core.errors import StoreError
+from mirstore.core.errors import StoreError, UsageError
 
 _extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner"}
 _network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
@@ -59,6 +59,10 @@ def connect(
         connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
+        if "No snapshot found" in str(error):
+            raise UsageError(
+                f"{folder}: has no snapshot {snapshot}", hint="mirstore sql 'FROM pins' lists pinned ones"
+            ) from None
         raise StoreError(
             f"{folder}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",

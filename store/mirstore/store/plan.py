@@ -60,6 +60,8 @@ class Plan:
         Track to the ids to compute, for tracks that lack any, and new tracks.
     fresh : Mapping of str to int
         Id to the number of tracks that have it.
+    failed : Mapping of str to int
+        Id to the number of tracks for which it failed before, and which are not tried again.
     needs : sequence of Need
         The reasons.
     """
@@ -68,6 +70,7 @@ class Plan:
     named: Mapping[str, FeatureSet]
     missing: Mapping[str, tuple[str, ...]]
     fresh: Mapping[str, int]
+    failed: Mapping[str, int]
     needs: Sequence[Need]
 
     @property
@@ -109,6 +112,7 @@ def make_plan(
     costs = _costs(store)
     missing: dict[str, tuple[str, ...]] = {}
     fresh: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
     decoded = set(store.scan("core.tracks").select("track").collect()["track"])
@@ -119,6 +123,7 @@ def make_plan(
         for feature in named.values():
             status = ledger.get((item.track, feature.id))
             if status == "failed" and not retry_failed:
+                failed[feature.id] += 1
                 continue
             if status in ("ok", "none"):
                 fresh[feature.id] += 1
@@ -133,7 +138,7 @@ def make_plan(
         Need(name, named[name].id, count, why, _estimate(costs, named[name], count))
         for (name, why), count in reasons.items()
     ]
-    return Plan(scanned, named, missing, fresh, needs)
+    return Plan(scanned, named, missing, fresh, failed, needs)
 
 
 def _ledger(store: Store) -> dict[tuple[str, str | None], str]:

@@ -197,9 +197,9 @@ def _source(row: Mapping[str, Any], key: str, base: Path) -> Source:
     labels: dict[str, list[str]] = {}
     splits: dict[str, tuple[int, str]] = {}
     attrs: dict[str, Any] = {}
-    fold = next((int(row[name]) for name in row if name.lower() == "fold" and str(row[name]).strip().isdigit()), 0)
+    fold = next((_fold(row[name]) for name in row if name.lower().strip() == "fold"), None)
     for name, value in row.items():
-        lower, text = name.lower().strip(), "" if value is None else str(value).strip()
+        lower, text = name.lower().strip(), _cell(value)
         if name == key or lower == "fold":
             continue
         if lower.removesuffix("_id") in _text_names:
@@ -207,9 +207,9 @@ def _source(row: Mapping[str, Any], key: str, base: Path) -> Source:
                 texts[lower.removesuffix("_id")] = text
         elif lower == "split" or lower.startswith("split:"):
             if text:
-                splits[lower.partition(":")[2] or "split"] = (fold, text)
+                splits[lower.partition(":")[2] or "split"] = (fold or 0, text)
         elif lower.startswith("label:"):
-            if text and text not in ("0", "0.0", "False", "false"):
+            if _is_true(name, text):
                 labels.setdefault("label", []).append(name.partition(":")[2])
         elif lower in _label_names:
             for label_set, label in _labels(lower, text):
@@ -217,8 +217,38 @@ def _source(row: Mapping[str, Any], key: str, base: Path) -> Source:
                     labels[label_set].append(label)
         elif text:
             attrs[name] = value
+    if fold is not None and not splits:
+        splits["fold"] = (fold, "test")  # each fold is learned from all the others
     path = os.path.abspath(base / str(row[key]))
     return Source(path, **texts, labels=labels, splits=splits, attrs=attrs, dataset=base.name)
+
+
+def _cell(value: Any) -> str:
+    """Return a cell as text; Parquet's lists as cells with several labels are written."""
+    if isinstance(value, list | tuple) or type(value).__name__ == "ndarray":
+        return "|".join(str(item).strip() for item in value)
+    return "" if value is None else str(value).strip()
+
+
+def _fold(value: Any) -> int | None:
+    text = _cell(value)
+    if not text:
+        return None
+    try:
+        number = float(text)  # pandas writes 1.0 where one was missing
+    except ValueError:
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise UsageError(f"fold {text!r} is no whole number")
+    return int(number)
+
+
+def _is_true(column: str, text: str) -> bool:
+    if text.lower() in ("", "0", "0.0", "false"):
+        return False
+    if text.lower() in ("1", "1.0", "true"):
+        return True
+    raise UsageError(f"column {column!r} has {text!r}, which is neither 0 nor 1")
 
 
 _label_names = frozenset(

@@ -69,6 +69,10 @@ class Store:
                 raise StoreError(
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
+            if next(self.path.glob("data/**/*.parquet"), None) and not (self.path / "catalog.new.sqlite").exists():
+                raise StoreError(
+                    f"{self.path}: has data but no catalogue", hint=f"copy the newest of {self.path / 'backups'} back"
+                )
             self._make()
         self._connection = lake.connect(self.path, read_only=self.read_only, snapshot=snapshot)
         schema.check(self._connection, str(self.path))
@@ -216,7 +220,7 @@ class Store:
         matches = [
             row["feature_set"]
             for row in sets.iter_rows(named=True)
-            if number == str(row["version"]) and row["feature_set"] in history
+            if number in (str(row["version"]), row["feature_set"]) and row["feature_set"] in history
         ]
         if not matches:
             raise UnknownNameError("features", name, names)

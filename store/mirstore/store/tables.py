@@ -124,6 +124,8 @@ def import_table(
     label_rows = list(_labels(frame, ids, dataset, label_columns, set_name))
     stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
     items = _items(ids, dataset, about)
+    if store.names().get(name, source.id) != source.id and not store.about(name)["source"].startswith("import:"):
+        raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
     fresh = source.id in store.feature_set_ids() and _is_known(store, dataset, items, label_rows)
     if not fresh:
         with store.write(f"import {file.name}") as tx:

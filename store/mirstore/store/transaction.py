@@ -12,12 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from mirstore.core.columns import Tensor
+from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.plugins import distributions
 from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
 from mirstore.store.lake import keep
 from mirstore.store.tensors import split_tensors, write_pack
+from mirstore.store.views import views
 
 
 class Transaction:
@@ -82,7 +84,15 @@ class Transaction:
     def add_feature_set(
         self, name: str, feature: FeatureSet, *, ingest: str, added: datetime, source: str = "extractor"
     ) -> None:
-        """Record a feature set under a name, with its table, if it is new."""
+        """Record a feature set under a name, with its table, if it is new.
+
+        Raises
+        ------
+        UsageError
+            If SQL has a view of that name already, or it could not be asked for.
+        """
+        if name in views or not name.strip() or "@" in name:  # that stands before a version
+            raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         columns = feature.extractor.columns()
         schema = arrow_schema(columns)
         self._connection.execute(f'CREATE TABLE IF NOT EXISTS lake.feat."{feature.table}" ({sql_columns(schema)})')

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from mirstore.store.store import Store
+if TYPE_CHECKING:
+    from mirstore.store.store import Store
 
 # Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
 views = {
