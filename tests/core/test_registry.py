@@ -128,6 +128,12 @@ def test_wrong_parameters_are_named(tmp_path, entry, message, hint):
     assert hint is None or hint in error.value.hint
 
 
+def test_inputs_that_name_nothing_are_a_mistake_of_the_registry(tmp_path):
+    registry = load(tmp_path, "schema = 1\n[features.f]\nextractor = 'mfcc-stats@1'\ninputs = { mfcc = 'nope' }")
+    with pytest.raises(ConfigError, match=r"features\.f\.inputs\.mfcc: unknown features 'nope'"):
+        resolve(["f"], registry, Plugins.installed())
+
+
 def test_a_pinned_version_that_is_not_installed_says_which_is(tmp_path):
     registry = load(tmp_path, "schema = 1\n[features.f]\nextractor = 'mel@7'")
     with pytest.raises(ConfigError, match="pins mel@7, but the installed plugin provides mel@1") as error:
@@ -204,6 +210,13 @@ def test_a_broken_plugin_is_a_row(tmp_path, monkeypatch, name, code, status):
 
     with pytest.raises((PluginError, UnknownNameError)):
         plugins.get(Extractor, "level")
+
+
+def test_what_a_plugin_prints_stays_out_of_the_data(tmp_path, monkeypatch, capsys):
+    install(tmp_path, "chatty", 'print("hello")\n' + component)
+    monkeypatch.syspath_prepend(tmp_path)
+    Plugins.installed()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_name_that_two_plugins_claim_is_an_error_that_names_both(tmp_path, monkeypatch):

@@ -50,6 +50,12 @@ def test_cells_that_make_no_sense_are_refused(tmp_path, header, cell, message):
         read_table(tmp_path / "t.csv")
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("path,genre,genre\nx.wav,a,b\n")
+    with pytest.raises(UsageError, match="column 'genre' stands there twice"):
+        read_table(tmp_path / "t.csv")
+
+
 def test_lists_of_parquet_are_several_labels(tmp_path):
     pl.DataFrame({"path": ["x.wav"], "genre": [["rock", "metal"]]}).write_parquet(tmp_path / "t.parquet")
     (source,) = read_table(tmp_path / "t.parquet")

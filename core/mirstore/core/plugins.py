@@ -9,7 +9,9 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
@@ -126,7 +128,9 @@ class Plugins:
         )
         self._infos.append(info)
         try:
-            for kind, component in _components(entry):
+            with redirect_stdout(sys.stderr):  # what a plugin prints must not get into a command's data
+                found = list(_components(entry))
+            for kind, component in found:
                 info.components.append(f"{component.name}@{component.version}")
                 self._found.setdefault((kind.__name__, component.name), []).append((component, info))
         except (Exception, SystemExit) as error:

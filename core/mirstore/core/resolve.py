@@ -52,7 +52,10 @@ def _resolve(
             )
         for declared in kind.inputs:
             source = entry.inputs.get(declared, declared)
-            inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
+            try:
+                inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
+            except UnknownNameError as error:
+                raise ConfigError(f"features.{name}.inputs.{declared}: {error}", hint=error.hint) from None
         made[name] = FeatureSet(name, build(kind, entry.params, f"features.{name}.params"), inputs)
     return made[name]
 

@@ -167,6 +167,9 @@ def _rows(table: Path) -> list[dict[str, Any]]:
     if not lines:
         return []
     header, *body = lines
+    named = [name for name in header if name.strip()]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise UsageError(f"{table}: column {twice[0]!r} stands there twice", hint="rename one of them")
     if header[-1].strip().upper() == "TAGS":  # ragged: MTG-Jamendo
         width = len(header) - 1
         return [{**dict(zip(header, line[:width], strict=False)), header[-1]: "|".join(line[width:])} for line in body]
