@@ -81,7 +81,7 @@ def test_every_view_is_documented_and_every_table_has_columns(tmp_path):
 
 def test_the_project_names_no_place_of_a_machine():
     files = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split("\n")
-    forbidden = re.compile(r"/home/\w+/|/root/")
+    forbidden = re.compile(r"/(home|Users)/\w+/")
     for name in files:
         path = root / name
         if path.suffix in {".py", ".md", ".toml", ".txt", ".sh"} and path != Path(__file__):

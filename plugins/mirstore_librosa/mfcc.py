@@ -9,7 +9,7 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Tensor, Track, TrackError
 from mirstore_librosa.excerpt import excerpt
-from mirstore_librosa.publications import buisson, mcfee
+from mirstore_librosa.publications import mcfee
 
 
 @dataclass
@@ -66,7 +66,7 @@ class MFCCStats(Extractor):
     """Mean and standard deviation of 13 MFCC over time: MFCC-S of Buisson et al., section 3.1, 26 values."""
 
     name = "mfcc-stats"
-    cite = (buisson,)
+    cite = (mcfee,)
     version = 1
     inputs = ("mfcc",)
     n_mfcc: int = 13
@@ -99,7 +99,7 @@ class MFCCWindows(Extractor):
     """
 
     name = "mfcc-windows"
-    cite = (buisson,)
+    cite = (mcfee,)
     version = 1
     inputs = ("mfcc",)
     frames: int = 86
