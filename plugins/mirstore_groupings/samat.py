@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ class _Named(Grouper):
 
     cite = (patakis,)
 
+    @abstractmethod
     def _asks_for(self) -> Mapping[str, Sequence[str]]:
-        raise NotImplementedError
+        """Return group to SAMAT's names of its features."""
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
         """Return the groups of which there is something; a feature set that has a name twice keeps both."""

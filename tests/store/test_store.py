@@ -387,3 +387,11 @@ def test_a_snapshot_that_is_not_there_is_no_damage(tmp_path):
 def test_names_that_could_not_be_asked_for_are_refused(tmp_path, name):
     with Store(tmp_path / "s", create=True) as store, pytest.raises(UsageError, match="cannot be called"):
         fill(store, ["a"], FeatureSet(name, Loudness()))
+
+
+def test_a_store_whose_making_was_killed_is_made_again(tmp_path):
+    """What is there then is the version and no catalogue."""
+    Store(tmp_path / "s", create=True).close()
+    (tmp_path / "s" / "catalog.sqlite").unlink()
+    with Store(tmp_path / "s", create=True) as store:
+        assert store.names() == {}

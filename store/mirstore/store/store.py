@@ -69,10 +69,6 @@ class Store:
                 raise StoreError(
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
-            if next(self.path.glob("data/**/*.parquet"), None) and not (self.path / "catalog.new.sqlite").exists():
-                raise StoreError(
-                    f"{self.path}: has data but no catalogue", hint=f"copy the newest of {self.path / 'backups'} back"
-                )
             self._make()
         self._connection = lake.connect(self.path, read_only=self.read_only, snapshot=snapshot)
         schema.check(self._connection, str(self.path))
@@ -85,6 +81,11 @@ class Store:
         with lake.committer(self.path):
             if (self.path / "catalog.sqlite").exists():  # another process was faster
                 return
+            # A store that was being made has only its version; anything else has lost its catalogue.
+            if any(path.parent.name != "meta" for path in self.path.glob("data/*/*/*.parquet")):
+                raise StoreError(
+                    f"{self.path}: has data but no catalogue", hint=f"copy the newest of {self.path / 'backups'} back"
+                )
             new = self.path / "catalog.new.sqlite"  # renamed when complete: a kill leaves no half-made store
             new.unlink(missing_ok=True)
             connection = lake.connect(self.path, read_only=False, catalog=new.name)
