@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from mirstore.core.errors import TrackError
+from mirstore.core.text import shown
+from mirstore.core.values import check_value
 
 type_names = {"float16", "float32", "int16", "int32", "uint8"}
+
+most_rows = 1_000_000  # of one track; frames belong into a tensor
 
 Row = Mapping[str, Any]
 """One row of features: column name to value; a tensor's value is an array."""
@@ -53,8 +58,8 @@ class Column:
         ``"Hz"``, ``"BPM"``, ``"dB"``, ``"s"``; ``""`` if it has none.
     text : str
         What it means, in a sentence that a musicologist can read.
-    range : tuple of (float, float), optional
-        Smallest and largest possible value.
+    range : tuple of (float or None, float or None), optional
+        Smallest and largest possible value; None, or infinity, where there is no such end: ``(0, None)``.
     nullable : bool
         Whether a track may have no value here (null; for floats also NaN, which is stored as null).
     """
@@ -62,8 +67,20 @@ class Column:
     dtype: Any
     unit: str
     text: str
-    range: tuple[float, float] | None = None
+    range: tuple[float | None, float | None] | None = None
     nullable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.range is not None and not _are_ends(self.range):
+            raise ValueError(f"range={shown(self.range)} must be two numbers, None for an open end: (0, None)")
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The range with infinity for an open end."""
+        if self.range is None:
+            return None
+        low, high = self.range
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     @property
     def is_tensor(self) -> bool:
@@ -71,17 +88,28 @@ class Column:
         return isinstance(self.dtype, Tensor)
 
 
+def _are_ends(ends: Any) -> bool:
+    return (
+        isinstance(ends, list | tuple) and len(ends) == 2 and all(end is None or isinstance(end, Real) for end in ends)
+    )
+
+
 def check_rows(rows: Row | Sequence[Row], columns: Mapping[str, Column]) -> list[dict[str, Any]]:
     """Return an extractor's result as a list of rows, or say how it breaks its declaration.
 
-    Done before any frame is built, because polars drops extra keys silently and panics on wrong shapes.
+    Done before any frame is built, because polars drops extra keys silently and panics on wrong shapes; and what passes
+    here can be stored.
 
     Raises
     ------
     TrackError
-        Reason ``"wrong columns"`` or ``"wrong value"``.
+        Reason ``"wrong columns"``, ``"wrong value"`` or ``"too many rows"``.
     """
-    rows = [rows] if isinstance(rows, Mapping) else list(rows)
+    rows = [rows] if isinstance(rows, Mapping) else rows
+    if isinstance(rows, str) or not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise TrackError("wrong columns", f"extractor returned {shown(rows)}, not a row or a list of rows")
+    if len(rows) > most_rows:
+        raise TrackError("too many rows", f"{len(rows):,} rows for one track; {most_rows:,} are the most")
     for row in rows:
         missing, extra = columns.keys() - row.keys(), row.keys() - columns.keys()
         if missing or extra:
@@ -89,63 +117,7 @@ def check_rows(rows: Row | Sequence[Row], columns: Mapping[str, Column]) -> list
             raise TrackError("wrong columns", f"extractor returned other columns than declared: {', '.join(parts)}")
     if "start" not in columns and len(rows) > 1:
         raise TrackError("wrong columns", f"{len(rows)} rows for one track need a 'start' column [s]")
-    return [{name: _check_value(name, row[name], column) for name, column in columns.items()} for row in rows]
-
-
-def _check_value(name: str, value: Any, column: Column) -> Any:
-    def wrong(what: str) -> TrackError:
-        return TrackError("wrong value", f"column {name!r}: {what}")
-
-    if isinstance(column.dtype, Tensor):
-        array = np.asarray(value)
-        expected = column.dtype.shape
-        if array.ndim != len(expected) or any(n not in (None, m) for n, m in zip(expected, array.shape, strict=True)):
-            raise wrong(f"shape {array.shape} does not fit {column.dtype}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all() and not column.nullable:
-            raise wrong("has NaN or inf and is not nullable")
-        if np.dtype(column.dtype.dtype).kind in "iu" and not np.can_cast(array.dtype, column.dtype.dtype):
-            raise wrong(f"has type {array.dtype}, which does not fit {column.dtype.dtype}")  # would wrap around
-        with np.errstate(over="raise"):
-            try:
-                return np.ascontiguousarray(array, dtype=column.dtype.dtype)
-            except FloatingPointError:
-                raise wrong(f"does not fit {column.dtype.dtype}") from None
-    if isinstance(column.dtype, pl.Array):
-        array = np.asarray(value, dtype=np.float64)
-        if array.shape != (column.dtype.size,):
-            raise wrong(f"shape {array.shape} does not fit ({column.dtype.size},)")
-        if not np.isfinite(array).all() and not column.nullable:
-            raise wrong("has NaN or inf and is not nullable")
-        return array.astype(np.float32)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or (isinstance(value, float) and value != value):
-        if not column.nullable:
-            raise wrong(f"is {'null' if value is None else 'NaN'} and is not nullable")
-        return None
-    return _check_scalar(value, column, wrong)
-
-
-def _check_scalar(value: Any, column: Column, wrong: Any) -> Any:
-    kind = column.dtype
-    if kind in (pl.Float32, pl.Float64):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong(f"expected a number, got {value!r}")
-        if not np.isfinite(value):
-            raise wrong(f"is {value}")
-        value = float(value)
-    elif kind in (pl.Int8, pl.Int16, pl.Int32, pl.Int64):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong(f"expected an integer, got {value!r}")
-    elif kind == pl.Boolean:
-        if not isinstance(value, bool):
-            raise wrong(f"expected true or false, got {value!r}")
-    elif kind == pl.String:
-        if not isinstance(value, str):
-            raise wrong(f"expected text, got {value!r}")
-    else:
-        raise wrong(f"declared type {kind} is not supported")
-    return value
+    return [{name: check_value(name, row[name], column) for name, column in columns.items()} for row in rows]
 
 
 def input_frame(rows: Sequence[Row], columns: Mapping[str, Column]) -> pl.DataFrame:

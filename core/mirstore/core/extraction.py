@@ -1,21 +1,25 @@
 """The extraction engine: given tracks through a pool of worker processes, one result per track and feature set.
 
 What it promises: a track's audio is decoded once for all extractors; an extractor runs after its inputs; one that
-raises, hangs, returns wrong columns, eats memory or kills its process costs that track and feature set only.
+raises, hangs, returns wrong columns, eats memory or kills its process costs that track and feature set only; and one
+that spoils its process for others is not believed: what fails there is tried again in a new one.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from time import monotonic
 
+from mirstore.core.components import Component
+from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.core.jobs import AudioFacts, Done, Job, Outcome
-from mirstore.core.workers import Limits, local_pool, run_jobs
+from mirstore.core.jobs import Done, Job
+from mirstore.core.pool import Fresh, local_pool
+from mirstore.core.suspicion import Repeat, Suspicions
+from mirstore.core.text import explained
+from mirstore.core.workers import Limits, run_jobs
 
 Pool = Callable[[int, Limits], Executor]
 """Makes an executor for a number of workers: local processes, or an existing cluster's."""
@@ -51,35 +55,72 @@ def extract(
     Done
         One per job.
     """
+    refuse_scripts(feature.extractor for feature in features)
     plan = {feature.id: feature for feature in features}
     limits = limits or Limits()
     size = max((feature.extractor.batch for feature in features), default=1)
     batches = _batches(jobs, size)
+    suspicions = Suspicions()
     executor = pool(workers, limits)
-    running: dict[Future[list[Done]], list[Job]] = {}
+    running: dict[Future[list[Done]], list[Job] | Repeat] = {}
     try:
         while True:
             # One batch waits for each that runs: enough to keep workers busy, little to repeat after a crash.
             for batch in itertools.islice(batches, max(0, 2 * workers - len(running))):
-                running[executor.submit(run_jobs, plan, batch, limits)] = batch
+                running[executor.submit(run_jobs, plan, batch, limits, suspicions.believed)] = batch
             if not running:
                 return
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
-            suspects: list[Job] = []
             for future in finished:
-                batch = running.pop(future)
-                try:
-                    yield from future.result()
-                except BrokenExecutor:
-                    suspects += batch
-            if suspects:
-                suspects += itertools.chain.from_iterable(running.values())
-                running.clear()
-                executor.shutdown(wait=False, cancel_futures=True)
-                yield from _one_by_one(suspects, plan, limits, pool)
-                executor = pool(workers, limits)
+                attempt = running.pop(future)
+                for result in _results(future, attempt, plan, limits, suspicions):
+                    if isinstance(result, Done):
+                        yield result
+                    else:
+                        running[executor.submit(Fresh(run_jobs), plan, [result.job], limits)] = result
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _results(
+    future: Future[list[Done]],
+    attempt: list[Job] | Repeat,
+    plan: Mapping[str, FeatureSet],
+    limits: Limits,
+    suspicions: Suspicions,
+) -> Iterator[Done | Repeat]:
+    """Yield what an attempt came to: jobs that are done, and what must be tried again alone."""
+    try:
+        results = future.result()
+    except Exception as error:  # a worker died; or the engine itself failed at these jobs
+        if isinstance(attempt, Repeat):
+            attempt.fail(*_why_it_failed(error, limits))
+            yield attempt.result or attempt
+        else:
+            yield from (Repeat.of_job(job) for job in attempt)
+        return
+    if isinstance(attempt, Repeat):
+        suspicions.learn(attempt, results[0])
+        attempt.add(results[0])
+        yield attempt.result or attempt
+    else:
+        yield from (suspicions.check(done, plan) for done in results)
+
+
+def refuse_scripts(components: Iterable[Component]) -> None:
+    """Refuse components that a worker process cannot import.
+
+    Raises
+    ------
+    UsageError
+        If one's class is defined in the script or notebook that runs.
+    """
+    for component in components:
+        if type(component).__module__ == "__main__":
+            raise UsageError(
+                f"class {type(component).__name__} is defined in the script that runs",
+                hint="put it into a module of its own: worker processes import it from there",
+            )
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
@@ -88,44 +129,14 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
         yield batch
 
 
-def _one_by_one(suspects: Sequence[Job], plan: Mapping[str, FeatureSet], limits: Limits, pool: Pool) -> Iterator[Done]:
-    """Repeat jobs that were under way when a worker died, alone, one feature set at a time: who dies now did it."""
-    executor = pool(1, limits)
-    try:
-        for job in suspects:
-            facts: AudioFacts | None = None
-            error: tuple[str, str] | None = None
-            outcomes: list[Outcome] = []
-            given = dict(job.given)
-            todo: deque[tuple[str, ...]] = deque((feature,) for feature in job.features)
-            if not todo:
-                todo.append(())
-            while todo:
-                features = todo.popleft()
-                begun = monotonic()
-                try:
-                    future = executor.submit(run_jobs, plan, [Job(job.track, job.path, features, given)], limits)
-                    while not future.done():
-                        wait([future], timeout=ctrl_c)
-                    (done,) = future.result()
-                except BrokenExecutor:
-                    executor = pool(1, limits)
-                    reason = _why_it_died(monotonic() - begun, limits)
-                    outcomes += [Outcome(id_, "failed", [], *reason, monotonic() - begun) for id_ in features]
-                    error = error or (reason if not features else None)
-                    continue
-                facts, error = facts or done.facts, error or done.error
-                outcomes += done.outcomes
-                given |= {outcome.feature: outcome.rows for outcome in done.outcomes if outcome.status != "failed"}
-            yield Done(job, facts, outcomes, error)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _why_it_died(seconds: float, limits: Limits) -> tuple[str, str]:
+def _why_it_failed(error: Exception, limits: Limits) -> tuple[str, str, float]:
+    """Return the short word, the message and the seconds of an attempt that gave no result."""
+    seconds = float(getattr(error, "seconds", 0.0))
+    if not isinstance(error, BrokenExecutor):
+        return (*explained(error), seconds)
     if limits.seconds and seconds >= limits.seconds:
-        return "timeout", f"stopped after {limits.seconds:g} s, twice"
-    return "crashed", "its worker process died twice: a crash in native code, or out of memory"
+        return "timeout", f"stopped after {limits.seconds:g} s, twice", seconds
+    return "crashed", "its worker process died twice: a crash in native code, or out of memory", seconds
 
 
 def default_workers() -> int:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+Believed = frozenset[tuple[str, str]]
+"""Failures that are the extractor's own: ids of feature sets with the short word of the error."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -46,6 +49,8 @@ class Outcome:
         A short stable word, and a sentence, if it failed.
     seconds : float
         Time spent on it.
+    doubtful : bool
+        Whether it failed in a way that another extractor in the same worker may have caused.
     """
 
     feature: str
@@ -54,6 +59,7 @@ class Outcome:
     error: str | None = None
     message: str | None = None
     seconds: float = 0.0
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

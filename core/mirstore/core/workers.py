@@ -1,31 +1,26 @@
-"""What happens inside a worker process: limits, and one batch of jobs after another."""
+"""What happens inside a worker process: limits, and one batch of jobs after another. Nothing that a job does raises."""
 
 from __future__ import annotations
 
 import faulthandler
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from mirstore.core.columns import Row, check_rows, input_frame
 from mirstore.core.errors import TrackError
 from mirstore.core.features import FeatureSet
-from mirstore.core.jobs import AudioFacts, Done, Job, Outcome
+from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
+from mirstore.core.process import leave
+from mirstore.core.text import explained, shortened, storable
 from mirstore.core.tracks import Track
 
-# Extractors run in as many processes as there are cores; threads of their own would only get in each other's way.
-one_thread = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"),
-    "1",
-)
+upstream = "upstream"  # the error of what reads something that failed
 grace = 5.0  # [s] between asking an extractor to stop and ending its process
 
 
@@ -48,75 +43,31 @@ class Limits:
     max_duration: float = 1200.0
 
 
-class _LocalPool(ProcessPoolExecutor):
-    """Ends its workers when it is shut down: after Ctrl-C or a crash nobody waits for what they hold."""
+def run_jobs(
+    plan: Mapping[str, FeatureSet], jobs: Sequence[Job], limits: Limits, believed: Believed = frozenset()
+) -> list[Done]:
+    """Compute what the jobs ask for, extractor by extractor, each over all of the batch's tracks.
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        workers = list((self._processes or {}).values())  # Python 3.14 has kill_workers() for this
-        super().shutdown(wait=False, cancel_futures=cancel_futures)
-        for worker in workers:
-            worker.kill()
+    Parameters
+    ----------
+    plan : Mapping of str to FeatureSet
+        By id, each after its inputs.
+    jobs : sequence of Job
+    limits : Limits
+    believed : set of (feature set's id, error)
+        Failures that are known to be the extractor's own; any other is `Outcome.doubtful`.
 
-
-def local_pool(workers: int, limits: Limits) -> Executor:
-    """Return an executor of local processes, each with a clean interpreter and one thread per library."""
-    memory = limits.memory or int(0.9 * _physical_memory() / workers)
-    with _environment(one_thread):
-        executor = _LocalPool(workers, get_context("spawn"), _prepare, (memory,))
-        for _ in range(workers):  # start them while the environment holds
-            executor.submit(os.getpid)
-    return executor
-
-
-def _physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables that child processes inherit: some libraries read them only when they load."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _prepare(memory: int) -> None:
-    """Set a new worker up."""
-    os.dup2(2, 1)  # what a library prints must not get between a command's data on stdout
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end_with_parent() -> None:
-    from multiprocessing import parent_process
-    from multiprocessing.connection import wait
-
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def run_jobs(plan: Mapping[str, FeatureSet], jobs: Sequence[Job], limits: Limits) -> list[Done]:
-    """Compute what the jobs ask for, extractor by extractor, each over all of the batch's tracks."""
+    Returns
+    -------
+    list of Done
+        One per job. Whatever is raised on the way is in there.
+    """
     runs = [_TrackRun(plan, job, limits) for job in jobs]
-    for id_, feature in plan.items():  # in dependency order
+    for id_, feature in plan.items():
         ready = [run for run in runs if id_ in run.job.features and run.is_ready(feature)]
         for run, outcome in zip(ready, _run_extractor(feature, ready, limits), strict=True):
             run.add(outcome)
-    return [run.done() for run in runs]
+    return [run.done(believed) for run in runs]
 
 
 class _TrackRun:
@@ -128,6 +79,7 @@ class _TrackRun:
         self.rows: dict[str, Sequence[Row]] = dict(job.given)
         self.track = Track(job.track, job.path, max_duration=limits.max_duration)
         self.error: tuple[str, str] | None = None
+        self.doubtful = False
         if not job.features or any(not plan[id_].inputs for id_ in job.features):
             self._decode(limits)
 
@@ -136,20 +88,21 @@ class _TrackRun:
         try:
             with time_limit(limits.seconds):
                 _ = self.track.decoded
-        except TrackError as error:
-            self.error = error.reason, str(error)
-        except MemoryError:
-            self.error = "out of memory", "decoding needs more memory than a worker may take"
+        except BaseException as error:  # decoders raise more than they say: OSError, RuntimeError
+            self.error = _why(error, limits)
+            self.doubtful = _is_doubtful(error)
 
     def is_ready(self, feature: FeatureSet) -> bool:
         """Whether all inputs are there; records the failure if not."""
-        reason = self.error if not feature.inputs else None
         lacking = [source.name for source in feature.inputs.values() if source.id not in self.rows]
-        if lacking:
-            reason = self.error or ("upstream", f"reads {', '.join(lacking)}, which this track does not have")
-        if reason:
+        if lacking and not self.error:
+            reason = upstream, f"reads {', '.join(lacking)}, which this track does not have"
             self.outcomes.append(Outcome(feature.id, "failed", [], *reason))
-        return not reason
+        elif self.error and (lacking or not feature.inputs):
+            self.outcomes.append(Outcome(feature.id, "failed", [], *self.error, doubtful=self.doubtful))
+        else:
+            return True
+        return False
 
     def view(self, feature: FeatureSet) -> Track:
         """Return the track with the inputs that this extractor declared."""
@@ -164,13 +117,16 @@ class _TrackRun:
         if outcome.status != "failed":
             self.rows[outcome.feature] = outcome.rows
 
-    def done(self) -> Done:
+    def done(self, believed: Believed) -> Done:
+        outcomes = [replace(o, doubtful=o.doubtful and (o.feature, o.error) not in believed) for o in self.outcomes]
+        if any(outcome.doubtful or outcome.error == "timeout" for outcome in outcomes):
+            leave()  # whatever it was may have left anything behind
         audio = self.track._audio
         facts = None
         if audio is not None:
             names = ("sr", "channels", "duration", "codec", "decoder", "warnings")
             facts = AudioFacts(*(getattr(audio, name) for name in names))
-        return Done(self.job, facts, self.outcomes, self.error)
+        return Done(self.job, facts, outcomes, self.error)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:
@@ -180,38 +136,48 @@ def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limit
         try:
             with time_limit(seconds):
                 results = feature.extractor.extract_batch([run.view(feature) for run in runs])
-            if len(results) != len(runs):
-                raise TrackError("wrong columns", f"{len(results)} results for a batch of {len(runs)} tracks")
+                if len(results) != len(runs):
+                    raise TrackError("wrong columns", f"{len(results)} results for a batch of {len(runs)} tracks")
+                checked = [check_rows(result, feature.extractor.columns()) for result in results]
             each = (perf_counter() - begun) / len(runs)
-            return [_checked(feature, result, each) for result in results]
+            return [_good(feature, rows, each) for rows in checked]
         except BaseException:  # one track spoils the batch: find out which
-            return [_run_one(feature, run, limits) for run in runs]
+            pass
     return [_run_one(feature, run, limits) for run in runs]
 
 
 def _run_one(feature: FeatureSet, run: _TrackRun, limits: Limits) -> Outcome:
-    begun = perf_counter()
+    begun, returned = perf_counter(), False
     try:
         with time_limit(limits.seconds):
             (result,) = feature.extractor.extract_batch([run.view(feature)])
-        return _checked(feature, result, perf_counter() - begun)
-    except TrackError as error:
-        reason = error.reason, str(error)
-    except TimeUp:
-        reason = "timeout", f"stopped after {limits.seconds:g} s"
-    except MemoryError:
-        reason = "out of memory", "needs more memory than a worker may take"
+            returned = True
+            rows = check_rows(result, feature.extractor.columns())
+        return _good(feature, rows, perf_counter() - begun)
     except BaseException as error:  # sys.exit() in a plugin is its failure too
-        reason = type(error).__name__, " ".join(str(error).split()) or "no message"
-    return Outcome(feature.id, "failed", [], *reason, perf_counter() - begun)
+        seconds = perf_counter() - begun
+        return Outcome(feature.id, "failed", [], *_why(error, limits), seconds, returned or _is_doubtful(error))
 
 
-def _checked(feature: FeatureSet, result: Any, seconds: float) -> Outcome:
-    try:
-        rows = check_rows(result, feature.extractor.columns())
-    except TrackError as error:
-        return Outcome(feature.id, "failed", [], error.reason, str(error), seconds)
+def _good(feature: FeatureSet, rows: list[dict[str, Any]], seconds: float) -> Outcome:
     return Outcome(feature.id, "ok" if rows else "none", rows, seconds=seconds)
+
+
+def _is_doubtful(error: BaseException) -> bool:
+    """Whether another extractor in this process may be to blame: not if this one says why, or takes too long."""
+    return not isinstance(error, TrackError | TimeUp)
+
+
+def _why(error: BaseException, limits: Limits) -> tuple[str, str]:
+    """Return a failure's short word and its message."""
+    name, message = explained(error)
+    if isinstance(error, TrackError):
+        return storable(shortened(str(error.reason), 80)), message
+    if isinstance(error, TimeUp):
+        return "timeout", f"stopped after {limits.seconds:g} s"
+    if isinstance(error, MemoryError):
+        return "out of memory", "needs more memory than a worker may take"
+    return storable(shortened(name, 80)), message
 
 
 class TimeUp(BaseException):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import dataclass
 
+from mirstore.core.components import Component
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
-from mirstore.core.extraction import Pool, ctrl_c
-from mirstore.core.workers import Limits, TimeUp, local_pool, time_limit
+from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
+from mirstore.core.pool import Fresh, local_pool
+from mirstore.core.process import leave
+from mirstore.core.text import explained
+from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.cases import Planned
 from mirstore.store.runs import prefer, record_failure, record_result
 from mirstore.store.store import Store
@@ -57,57 +61,59 @@ def run(
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
-    while waiting:
-        size = min(workers, len(waiting))
-        unfinished: list[Planned] = []
-        for item, result in _together(waiting, size, seconds, pool):
-            if result is None:
-                unfinished.append(item)
-            else:
-                yield _record(store, item, result)
-        # A process died. The first ones had begun; who dies alone did it, and the others start again together.
-        for item in unfinished[: size + 1]:
-            ((_, result),) = _together([item], 1, seconds, pool)
-            yield _record(store, item, result or "crashed: its process died, by native code, lack of memory or time")
-        waiting = unfinished[size + 1 :]
-
-
-def _together(
-    items: Sequence[Planned], workers: int, seconds: float | None, pool: Pool
-) -> Iterator[tuple[Planned, Result | str | None]]:
-    """Yield each case's result or failure as it finishes; None, in order, for those that a dead process took along."""
-    executor: Executor = pool(workers, Limits(seconds))
+    refuse_scripts(part for item in waiting for part in _components(item))
+    executor = pool(min(workers, max(1, len(waiting))), Limits(seconds))
     try:
-        futures = {executor.submit(_attempt, item.assembly, seconds): item for item in items}
-        lost = set()
-        while futures:
-            finished, _ = wait(futures, timeout=ctrl_c, return_when=FIRST_COMPLETED)
+        running = {executor.submit(_attempt, item.assembly, seconds): (item, False) for item in waiting}
+        while running:
+            finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
             for future in finished:
-                item = futures.pop(future)  # results are large: keep none that is recorded
+                item, again = running.pop(future)  # results are large: keep none that is recorded
                 try:
-                    yield item, future.result()
-                except BrokenExecutor:
-                    lost.add(id(item))
+                    result = future.result()
+                except BrokenExecutor as error:
+                    if not again:
+                        running[executor.submit(Fresh(_attempt), item.assembly, seconds)] = item, True
+                        continue
+                    result = _why_it_died(error, seconds)
                 except Exception as error:  # what cannot be pickled
-                    yield item, f"{type(error).__name__}: {error}"
-        yield from ((item, None) for item in items if id(item) in lost)
+                    result = ": ".join(explained(error))
+                yield _record(store, item, result)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
+def _components(item: Planned) -> Iterator[Component]:
+    assert item.assembly is not None  # only cases that are ready run
+    yield item.assembly.model
+    if item.assembly.smoother is not None:
+        yield item.assembly.smoother
+
+
+def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
+    if seconds and float(getattr(error, "seconds", 0.0)) >= seconds:
+        return f"timeout: stopped after {seconds:g} s, twice"
+    return "crashed: its process died twice, by native code or lack of memory"
+
+
+def _attempt(assembly: Assembly, seconds: float | None) -> Result | str:
     """Run in a worker: a failure comes back as text, because a plugin's exception may not travel."""
-    assert assembly is not None  # only cases that are ready come here
     try:
         with time_limit(seconds):
             return run_case(assembly)
-    except TimeUp:
-        return f"timeout: stopped after {seconds:g} s"
-    except MirstoreError as error:
-        return f"{error}" + (f" ({error.hint})" if error.hint else "")
     except BaseException as error:  # sys.exit() in a plugin is its failure too
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} (line {place.lineno} of {place.filename})"
+        leave()
+        return _explain(error, seconds)
+
+
+def _explain(error: BaseException, seconds: float | None) -> str:
+    name, message = explained(error)
+    if isinstance(error, TimeUp):
+        return f"timeout: stopped after {seconds:g} s"
+    if isinstance(error, MirstoreError):
+        return message + (f" ({error.hint})" if error.hint else "")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name}: {message} (line {place.lineno} of {place.filename})"
 
 
 def _record(store: Store, item: Planned, result: Result | str) -> Outcome:

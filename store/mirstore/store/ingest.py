@@ -18,7 +18,8 @@ from typing import Any
 from mirstore.core.extraction import Pool, extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done
-from mirstore.core.workers import Limits, local_pool
+from mirstore.core.pool import local_pool
+from mirstore.core.workers import Limits
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.schema import order

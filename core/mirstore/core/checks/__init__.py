@@ -24,7 +24,8 @@ from mirstore.core.checks import extractors, general, groupers, models, smoother
 from mirstore.core.checks.subject import Subject, component_of, feature_of
 from mirstore.core.components import Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import MirstoreError
-from mirstore.core.workers import Limits, local_pool
+from mirstore.core.pool import local_pool
+from mirstore.core.workers import Limits
 
 __all__ = ["Check", "CheckResult", "checks_for", "run_checks"]
 

@@ -49,11 +49,11 @@ def _text_problem(column: Column) -> str:
 
 
 def _range_problem(column: Column) -> str:
-    if column.range is None:
+    if column.ends is None:
         return ""
     if column.dtype in (pl.String, pl.Boolean):
         return "text and truth values have no range"
-    low, high = column.range
+    low, high = column.ends
     sane = low < high and (math.isfinite(low) or math.isfinite(high))
     return "" if sane else f"range {column.range} must be two numbers that rise, one of them finite"
 

@@ -12,8 +12,9 @@ import numpy as np
 from mirstore.core.audio import hash_file
 from mirstore.core.columns import Column, check_rows, input_frame
 from mirstore.core.features import FeatureSet
+from mirstore.core.pool import local_pool
 from mirstore.core.tracks import Track
-from mirstore.core.workers import Limits, local_pool
+from mirstore.core.workers import Limits
 
 Rows = list[dict[str, Any]]
 
@@ -62,10 +63,11 @@ def _equal(x: Any, y: Any, rtol: float) -> bool:
 
 def outside(value: Any, column: Column) -> str:
     """Say how far a value leaves its declared range, empty if it does not."""
-    if column.range is None or value is None or not np.size(value):
+    if column.ends is None or value is None or not np.size(value):
         return ""
+    least, most = column.ends
     low, high = float(np.nanmin(value)), float(np.nanmax(value))
-    slack = 1e-6 * max(abs(end) for end in column.range if math.isfinite(end))  # float32 rounds
-    if low >= column.range[0] - slack and high <= column.range[1] + slack:
+    slack = 1e-6 * max(abs(end) for end in column.ends if math.isfinite(end))  # float32 rounds
+    if low >= least - slack and high <= most + slack:
         return ""
     return f"{low:g} to {high:g} is outside {column.range}"

@@ -1,0 +1,33 @@
+"""Text from plugins, file names and tags, made fit for a UTF-8 table and a person to read."""
+
+from __future__ import annotations
+
+longest_message = 4_000  # characters: the gist is at the beginning, and a traceback of 50 MB helps nobody
+
+
+def storable(text: str) -> str:
+    r"""Return text with what UTF-8 cannot hold written as ``\udce9``: one byte of a file name that is no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str, most: int = longest_message) -> str:
+    """Return at most so many characters, and say how many there were."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def shown(value: object, most: int = 80) -> str:
+    """Return a value as Python writes it, short, whatever its own ``__repr__`` does."""
+    try:
+        return shortened(repr(value), most)
+    except Exception:  # 10**5000 has no text either
+        return f"a value of type {type(value).__name__}"
+
+
+def explained(error: BaseException) -> tuple[str, str]:
+    """Return the name and the message of an exception as one short line that can be stored."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "its message cannot be read"
+    message = shortened(message, 10 * longest_message)  # before it is split into words
+    return type(error).__name__, storable(shortened(" ".join(message.replace("\0", "\\x00").split()))) or "no message"
