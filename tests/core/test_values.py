@@ -140,7 +140,7 @@ def test_storable_text_is_utf_8_and_other_text_is_left_as_it_is(value):
 
 
 def test_an_error_is_explained_whatever_it_says():
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self):
             raise RuntimeError
 
@@ -148,7 +148,7 @@ def test_an_error_is_explained_whatever_it_says():
         "ValueError",
         r"no beats in caf\udce9.wav\x00",
     )
-    assert explained(Mute()) == ("Mute", "its message cannot be read")
+    assert explained(MuteError()) == ("MuteError", "its message cannot be read")
     assert explained(KeyError()) == ("KeyError", "no message")
     assert explained(ValueError("x" * 50_000_000))[1].endswith("characters)")
     assert shortened("x" * 10, 4) == "xxxx… (10 characters)"

@@ -89,9 +89,8 @@ class Column:
 
 
 def _are_ends(ends: Any) -> bool:
-    return (
-        isinstance(ends, list | tuple) and len(ends) == 2 and all(end is None or isinstance(end, Real) for end in ends)
-    )
+    pair = isinstance(ends, list | tuple) and len(ends) == 2
+    return pair and all(end is None or isinstance(end, Real) for end in ends)
 
 
 def check_rows(rows: Row | Sequence[Row], columns: Mapping[str, Column]) -> list[dict[str, Any]]:

@@ -155,7 +155,7 @@ class _Worker:
             while True:
                 ready = wait([self._connection, *printed.open], timeout=_look)
                 if self._connection in ready:
-                    return pickle.loads(self._connection.recv_bytes())  # type: ignore[no-any-return]
+                    return pickle.loads(self._connection.recv_bytes())
                 printed.read()
                 if not ready and self._process is not None and self._process.poll() is not None:
                     raise EOFError

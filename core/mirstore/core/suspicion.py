@@ -1,4 +1,4 @@
-"""Who did it? What fails beside other extractors is repeated alone in a new worker: what fails there is its own fault."""
+"""Who did it? What fails beside other extractors is repeated alone in a new worker; if it fails there, it did it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 longest_text = 1 << 20  # characters: the transcript of 20 hours
 _bits = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
-_floats = {pl.Float32: np.float32, pl.Float64: np.float64}
+_floats: dict[Any, type[np.floating[Any]]] = {pl.Float32: np.float32, pl.Float64: np.float64}
 
 
 def check_value(name: str, value: Any, column: Column) -> Any:
@@ -41,17 +41,17 @@ def check_value(name: str, value: Any, column: Column) -> Any:
         if isinstance(column.dtype, pl.Array):
             return _vector(value, column)
         return _scalar(value.item() if isinstance(value, np.generic) else value, column)
-    except _Wrong as wrong:
+    except _WrongError as wrong:
         raise TrackError("wrong value", f"column {name!r}: {wrong}") from None
 
 
-class _Wrong(ValueError):
+class _WrongError(ValueError):
     """What is wrong with the value."""
 
 
 def _is_null(value: Any, column: Column) -> bool:
     if value is None and not column.nullable:
-        raise _Wrong("is null and is not nullable")
+        raise _WrongError("is null and is not nullable")
     return value is None
 
 
@@ -61,11 +61,11 @@ def _tensor(value: Any, column: Column) -> np.ndarray | None:
     kind = column.dtype
     array = _array(value)
     if array.ndim != len(kind.shape) or any(n not in (None, m) for n, m in zip(kind.shape, array.shape, strict=True)):
-        raise _Wrong(f"shape {array.shape} does not fit {kind}")
+        raise _WrongError(f"shape {array.shape} does not fit {kind}")
     if array.dtype.kind == "f" and not np.isfinite(array).all() and not column.nullable:
-        raise _Wrong("has NaN or inf and is not nullable")
+        raise _WrongError("has NaN or inf and is not nullable")
     if np.dtype(kind.dtype).kind in "iu" and not np.can_cast(array.dtype, kind.dtype):
-        raise _Wrong(f"has type {array.dtype}, which does not fit {kind.dtype}")  # would wrap around
+        raise _WrongError(f"has type {array.dtype}, which does not fit {kind.dtype}")  # would wrap around
     return np.ascontiguousarray(_cast(array, kind.dtype))
 
 
@@ -74,9 +74,9 @@ def _vector(value: Any, column: Column) -> np.ndarray | None:
         return None
     array = _array(value)
     if array.shape != (column.dtype.size,):
-        raise _Wrong(f"shape {array.shape} does not fit ({column.dtype.size},)")
+        raise _WrongError(f"shape {array.shape} does not fit ({column.dtype.size},)")
     if not np.isfinite(array).all() and not column.nullable:
-        raise _Wrong("has NaN or inf and is not nullable")
+        raise _WrongError("has NaN or inf and is not nullable")
     return _cast(array, "float32")
 
 
@@ -84,9 +84,9 @@ def _array(value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except Exception:  # rows of different lengths, an __array__ that raises
-        raise _Wrong(f"expected an array of numbers, got {shown(value)}") from None
+        raise _WrongError(f"expected an array of numbers, got {shown(value)}") from None
     if array.dtype.kind not in "biuf":
-        raise _Wrong(f"expected an array of numbers, got {shown(value)}")
+        raise _WrongError(f"expected an array of numbers, got {shown(value)}")
     return array
 
 
@@ -94,7 +94,7 @@ def _cast(array: np.ndarray, kind: str) -> np.ndarray:
     with np.errstate(all="ignore"):
         made = array.astype(kind)
     if made.dtype.kind == "f" and (np.isinf(made) != np.isinf(array)).any():  # 1e39 has no float32
-        raise _Wrong(f"does not fit {kind}")
+        raise _WrongError(f"does not fit {kind}")
     return made
 
 
@@ -102,7 +102,7 @@ def _scalar(value: Any, column: Column) -> Any:
     kind = column.dtype
     if isinstance(value, float) and value != value:
         if not column.nullable:
-            raise _Wrong("is NaN and is not nullable")
+            raise _WrongError("is NaN and is not nullable")
         return None
     if _is_null(value, column):
         return None
@@ -112,44 +112,44 @@ def _scalar(value: Any, column: Column) -> Any:
         return _integer(value, _bits[kind])
     if kind == pl.Boolean:
         if not isinstance(value, bool):
-            raise _Wrong(f"expected true or false, got {shown(value)}")
+            raise _WrongError(f"expected true or false, got {shown(value)}")
         return value
     if kind == pl.String:
         return _text(value)
-    raise _Wrong(f"declared type {kind} is not supported")
+    raise _WrongError(f"declared type {kind} is not supported")
 
 
-def _number(value: Any, kind: type[np.floating]) -> float:
+def _number(value: Any, kind: type[np.floating[Any]]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Wrong(f"expected a number, got {shown(value)}")
+        raise _WrongError(f"expected a number, got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:
-        raise _Wrong(f"is {shown(value)}, which does not fit {kind.__name__}") from None
+        raise _WrongError(f"is {shown(value)}, which does not fit {kind.__name__}") from None
     if not np.isfinite(number):
-        raise _Wrong(f"is {number}")
+        raise _WrongError(f"is {number}")
     with np.errstate(over="ignore"):
         if np.isinf(kind(number)):
-            raise _Wrong(f"is {number}, which does not fit {kind.__name__}")
+            raise _WrongError(f"is {number}, which does not fit {kind.__name__}")
     return number
 
 
 def _integer(value: Any, bits: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _Wrong(f"expected an integer, got {shown(value)}")
+        raise _WrongError(f"expected an integer, got {shown(value)}")
     if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise _Wrong(f"is {shown(value)}, which does not fit int{bits}")
+        raise _WrongError(f"is {shown(value)}, which does not fit int{bits}")
     return int(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong(f"expected text, got {shown(value)}")
+        raise _WrongError(f"expected text, got {shown(value)}")
     if len(value) > longest_text:
-        raise _Wrong(f"has {len(value):,} characters; {longest_text:,} are the most")
+        raise _WrongError(f"has {len(value):,} characters; {longest_text:,} are the most")
     if "\0" in value:
-        raise _Wrong(f"has a character NUL: {shown(value)}")
+        raise _WrongError(f"has a character NUL: {shown(value)}")
     try:
         return str.encode(value, "utf-8").decode()  # also of a class of text that the plugin made
     except UnicodeEncodeError as error:
-        raise _Wrong(f"has no UTF-8 form: {shown(value[error.start : error.end])} at {error.start}") from None
+        raise _WrongError(f"has no UTF-8 form: {shown(value[error.start : error.end])} at {error.start}") from None

@@ -96,8 +96,9 @@ def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
     return "crashed: its process died twice, by native code or lack of memory"
 
 
-def _attempt(assembly: Assembly, seconds: float | None) -> Result | str:
+def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
     """Run in a worker: a failure comes back as text, because a plugin's exception may not travel."""
+    assert assembly is not None  # only cases that are ready come here
     try:
         with time_limit(seconds):
             return run_case(assembly)

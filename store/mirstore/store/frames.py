@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from mirstore.core.columns import Column, Tensor
+from mirstore.core.text import storable
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
 _arrow: dict[Any, pa.DataType] = {
@@ -54,10 +55,16 @@ def sql_columns(schema: pa.Schema) -> str:
 
 
 def to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return rows as a table of exactly this schema; keys that a row lacks are null."""
-    return pa.Table.from_pydict(
-        {field.name: [_plain(row.get(field.name)) for row in rows] for field in schema}, schema=schema
-    )
+    """Return rows as a table of exactly this schema; keys that a row lacks are null, text that is none is escaped."""
+    columns = {field.name: [_plain(row.get(field.name)) for row in rows] for field in schema}
+    try:
+        return pa.Table.from_pydict(columns, schema=schema)
+    except UnicodeEncodeError:  # a file name, or a message with one; an extractor's text was refused before
+        escaped = {
+            name: [storable(value) if isinstance(value, str) else value for value in values]
+            for name, values in columns.items()
+        }
+        return pa.Table.from_pydict(escaped, schema=schema)
 
 
 def _plain(value: Any) -> Any:

@@ -12,14 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from sys import getsizeof
 from time import monotonic
 from typing import Any
 
 from mirstore.core.extraction import Pool, extract
 from mirstore.core.features import FeatureSet, in_order
-from mirstore.core.jobs import Done
+from mirstore.core.jobs import Done, Outcome
 from mirstore.core.pool import local_pool
+from mirstore.core.text import explained
 from mirstore.core.workers import Limits
+from mirstore.store.halves import commit_in_halves
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.schema import order
@@ -199,33 +202,47 @@ class _Committer:
     def add(self, done: Done) -> None:
         self.batch.append(done)
         for outcome in done.outcomes:
-            self.bytes += sum(getattr(value, "nbytes", 0) for row in outcome.rows for value in row.values())
+            self.bytes += sum(_size(value) for row in outcome.rows for value in row.values())
         full = len(self.batch) >= batch_tracks or self.bytes >= batch_bytes
         if full or monotonic() - self.since > batch_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Commit the batch: features, ledger and tensors together, or nothing of it."""
-        if not self.batch:
-            return
-        with self.store.write(f"ingest {self.summary.ingest}: {len(self.batch)} tracks") as tx:
-            self._append(tx)
-        self._count()
-        self.batch, self.bytes, self.since = [], 0, monotonic()
+        """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
+        if self.batch:
+            commit_in_halves(self.batch, self._commit, self._commit_by_feature)
+        self.bytes, self.since = 0, monotonic()
 
-    def _append(self, tx: Transaction) -> None:
-        tx.append("core.tracks", [self._track(done) for done in self.batch if done.facts], key=["track"])
+    def _commit(self, batch: Sequence[Done]) -> None:
+        """Commit features, ledger and tensors together, or nothing of them."""
+        with self.store.write(f"ingest {self.summary.ingest}: {len(batch)} tracks") as tx:
+            self._append(tx, batch)
+        self._count(batch)
+        over = {done.job.track for done in batch}
+        self.batch = [done for done in self.batch if done.job.track not in over]
+
+    def _commit_by_feature(self, done: Done, error: Exception) -> None:
+        parts = [replace(done, outcomes=[outcome], error=None) for outcome in done.outcomes]
+        if len(parts) > 1:
+            commit_in_halves(parts, self._commit, self._commit_by_feature)
+            return
+        why = "not stored", f"could not be stored: {': '.join(explained(error))}"
+        failed = [Outcome(outcome.feature, "failed", [], *why, outcome.seconds) for outcome in done.outcomes]
+        self._commit([replace(done, facts=None, outcomes=failed, error=None if failed else why)])
+
+    def _append(self, tx: Transaction, batch: Sequence[Done]) -> None:
+        tx.append("core.tracks", [self._track(done) for done in batch if done.facts], key=["track"])
         for id_, feature in self.features.items():
             rows = [
                 {"track": done.job.track, **row}
-                for done in self.batch
+                for done in batch
                 for outcome in done.outcomes
                 if outcome.feature == id_
                 for row in outcome.rows
             ]
             if rows:
                 tx.append_features(feature, rows, **self.stamp)
-        tx.append("core.extractions", [row for done in self.batch for row in self._ledger(done)])
+        tx.append("core.extractions", [row for done in batch for row in self._ledger(done)])
 
     def _track(self, done: Done) -> dict[str, Any]:
         assert done.facts is not None
@@ -247,8 +264,8 @@ class _Committer:
         if done.error and not done.outcomes:  # nothing was asked for but the file itself
             yield {**where, "status": "failed", "error": done.error[0], "message": done.error[1]}
 
-    def _count(self) -> None:
-        for done in self.batch:
+    def _count(self, batch: Sequence[Done]) -> None:
+        for done in batch:
             if done.error:
                 self.summary.tracks["failed"] += 1
                 self.summary.tracks[self.shown[done.job.track].state] -= 1
@@ -262,6 +279,10 @@ class _Committer:
             with self.store.write(f"ingest {self.summary.ingest}: done") as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
+
+
+def _size(value: Any) -> int:
+    return int(getattr(value, "nbytes", 0)) or getsizeof(value)
 
 
 def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:

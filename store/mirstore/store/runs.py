@@ -63,7 +63,6 @@ def record_result(store: Store, item: Planned, result: Result) -> str:
 def record_failure(store: Store, item: Planned, error: str) -> str:
     """Commit a failed case; the next attempt is another run."""
     run, added = _new()
-    error = error.encode("utf-8", "backslashreplace").decode()  # of a file name that is no text
     with store.write(f"run {item.case} failed") as tx:
         tx.append("core.runs", [_row(run, item, {**item.details, **_circumstances(item)}, added)])
         tx.append("core.run_events", [{"run": run, "state": "failed", "detail": error, "added": added}])
