@@ -152,10 +152,9 @@ def test_a_crash_is_the_fault_of_the_extractor_that_crashed_and_not_of_its_neigh
 def test_nothing_that_a_plugin_started_outlives_the_ingest(store, music, test_plugins):
     for how in ("child", "fork", "crash"):
         ingest(store, find([music]), features(spoilt={"extractor": "a-spoils@1", "params": {"how": how}}), workers=2)
-    running = subprocess.run(["ps", "-A", "-o", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(music) not in running
-    children = subprocess.run(["ps", "-A", "-o", "ppid,args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in children.splitlines() if line.split()[0] == str(os.getpid()) and "serve(" in line]
+    running = subprocess.run(["ps", "-ww", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    here = os.environ["PYTHONPATH"].split(os.pathsep)[0]  # of this test alone; a worker is given its path
+    assert not [line for line in running.splitlines() if here in line or str(music) in line]
 
 
 def test_what_a_plugin_prints_is_capped(store, music, test_plugins, capsys):
@@ -182,11 +181,11 @@ def test_an_extractor_that_always_fails_costs_few_new_processes(store, tmp_path,
 # The safety net: what no check foresaw.
 
 
-@pytest.mark.parametrize(
-    "error", [pa.ArrowInvalid("too large"), duckdb.ConversionException("no"), UnicodeError("no"), KeyError("x")]
-)
-@given(bad=st.sets(st.integers(0, 15)))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+errors = [pa.ArrowInvalid("too large"), duckdb.ConversionException("no"), UnicodeError("no"), KeyError("x")]
+
+
+@given(bad=st.sets(st.integers(0, 7)), error=st.sampled_from(errors))
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_that_the_store_refuses_become_failures_and_the_others_are_kept(
     tmp_path_factory, test_plugins, error, bad
 ):
@@ -200,7 +199,7 @@ def test_rows_that_the_store_refuses_become_failures_and_the_others_are_kept(
 
     import soundfile
 
-    for number in range(16):
+    for number in range(8):
         soundfile.write(folder / f"{number}.wav", 0.1 * rng.uniform(-1, 1, 80 * (11 + number)), 8000)
     wanted = features("rms-segments", slow={"extractor": "slow@1", "params": {"delay": 0.0}})
     with pytest.MonkeyPatch.context() as patch, Store(folder / "store", create=True) as store:
@@ -209,11 +208,11 @@ def test_rows_that_the_store_refuses_become_failures_and_the_others_are_kept(
         found = failures(store)
         assert set(found) == {(f"{number}.wav", "slow") for number in bad}
         assert all(reason == "not stored" for reason, _ in found.values())
-        assert summary.features["slow"]["ok"] == 16 - len(bad)
+        assert summary.features["slow"]["ok"] == 8 - len(bad)
         assert summary.features["slow"]["failed"] == len(bad)
-        assert summary.features["rms-segments"]["ok"] == 16
-        assert store.features("rms-segments")["track"].n_unique() == 16
-        assert store.sql("SELECT count(*) AS n FROM tracks WHERE duration > 0")["n"][0] == 16
+        assert summary.features["rms-segments"]["ok"] == 8
+        assert store.features("rms-segments")["track"].n_unique() == 8
+        assert store.sql("SELECT count(*) AS n FROM tracks WHERE duration > 0")["n"][0] == 8
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), duckdb.IOException("gone")])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mirstore.cli import signals
 from mirstore.core.errors import MirstoreError
 
 
@@ -35,7 +36,7 @@ class _Commands(TyperGroup):
             if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
                 raise
             typer.echo("interrupted: what was committed stays; run the same command again to go on", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(signals.exit_code()) from None
 
 
 app = typer.Typer(
@@ -103,6 +104,7 @@ app.add_typer(plugins.app, name="plugins")
 
 def main() -> None:
     """Run the command line."""
+    signals.catch()
     try:
         app()
     except BrokenPipeError:  # `mirstore sql … | head`

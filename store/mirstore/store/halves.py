@@ -51,5 +51,5 @@ def commit_in_halves(
 def concerns_rows(error: Exception) -> bool:
     """Whether a commit failed for what was in it: other rows, or the same ones later, would not fail for that."""
     cause = error.__cause__ if isinstance(error, StoreError) else error
-    elsewhere = any(words in str(error) for words in ("disk is full", "is locked"))  # whatever DuckDB makes of it
+    elsewhere = any(words in str(error) for words in ("disk is full", "is locked", "nterrupted"))  # whatever it is
     return cause is not None and not elsewhere and not isinstance(cause, _others)

@@ -1,0 +1,77 @@
+"""However an ingest is ended, what is done stays done and nothing of it goes on running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from mirstore.store import Store
+from mirstore.store.doctor import doctor
+
+rng = np.random.default_rng(440)
+command = "from mirstore.cli import main; main()"
+
+
+@pytest.fixture
+def music(tmp_path, make_wav):
+    for number in range(60):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.01 * (number + 1) * rng.uniform(-1, 1, 5000))
+    return tmp_path / "music"
+
+
+def start(store, music):
+    arguments = ["--store", str(store), "-q", "ingest", str(music), "--features", "slow", "-j", "2"]
+    return subprocess.Popen([sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def workers() -> list[str]:
+    """Return the workers of an ingest, also when it is dead and they are not."""
+    listed = subprocess.run(["ps", "-ww", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    here = os.environ["PYTHONPATH"].split(os.pathsep)[0]  # of this test alone; a worker is given its path
+    return [line for line in listed.splitlines() if "import serve" in line and here in line]
+
+
+def wait_for_workers() -> None:
+    for _ in range(600):
+        if workers():
+            time.sleep(3.0)  # some tracks, of half a second each
+            return
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    pytest.fail("no worker was started")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_a_signal_commits_what_is_done_and_says_how_to_go_on(tmp_path, music, test_plugins, number, code):
+    process = start(tmp_path / "store", music)
+    wait_for_workers()
+    process.send_signal(number)
+    process.send_signal(number) if number != signal.SIGINT else None
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert errors.decode() == "interrupted: what was committed stays; run the same command again to go on\n"
+    assert workers() == []
+    with Store(tmp_path / "store") as store:
+        assert 0 < store.features("slow").height < 60
+        assert doctor(store) == []
+
+
+def test_workers_die_with_an_ingest_that_is_killed(tmp_path, music, test_plugins):
+    process = start(tmp_path / "store", music)
+    wait_for_workers()
+    process.kill()
+    process.communicate(timeout=60)
+    for _ in range(100):
+        if not workers():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still running: {workers()}")
