@@ -94,7 +94,7 @@ def test_failed_tracks_are_exit_code_3(project):
         (["ingest", "music/*.nothing"], 2, "no file matches", "quote the pattern"),
         (["sql", "SELECT 1"], 6, "no store here", "mirstore ingest"),
         (["--registry", "none.toml", "ingest", "music"], 4, "no such file", "mirstore init"),
-        (["plugins", "check", "tempo"], 2, "unknown component", "known:"),
+        (["plugins", "check", "tempo"], 2, "unknown plugin or component", "known:"),
         (["dataset", "import", "none.csv", "--name", "x"], 2, "cannot be read", ""),
     ],
 )

@@ -37,7 +37,7 @@ def workers() -> list[str]:
     return [line for line in listed.splitlines() if "import serve" in line and here in line]
 
 
-def wait_for_workers() -> None:
+def wait_for_workers(process) -> None:
     for _ in range(600):
         if workers():
             time.sleep(3.0)  # some tracks, of half a second each
@@ -53,7 +53,7 @@ def wait_for_workers() -> None:
 )
 def test_a_signal_commits_what_is_done_and_says_how_to_go_on(tmp_path, music, test_plugins, number, code):
     process = start(tmp_path / "store", music)
-    wait_for_workers()
+    wait_for_workers(process)
     process.send_signal(number)
     process.send_signal(number) if number != signal.SIGINT else None
     _, errors = process.communicate(timeout=60)
@@ -67,7 +67,7 @@ def test_a_signal_commits_what_is_done_and_says_how_to_go_on(tmp_path, music, te
 
 def test_workers_die_with_an_ingest_that_is_killed(tmp_path, music, test_plugins):
     process = start(tmp_path / "store", music)
-    wait_for_workers()
+    wait_for_workers(process)
     process.kill()
     process.communicate(timeout=60)
     for _ in range(100):

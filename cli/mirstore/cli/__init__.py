@@ -20,7 +20,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except MirstoreError as error:
-            typer.secho(f"error: {error}", fg="red", err=True)
+            typer.secho(f"error: {error.message}", fg="red", err=True)
             if error.hint:
                 typer.echo(f"hint: {error.hint}", err=True)
             raise typer.Exit(error.exit_code) from error

@@ -58,29 +58,36 @@ def show(
 @app.command()
 def check(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A component's name.")],
+    name: Annotated[str, typer.Argument(help="A plugin's, a distribution's or a component's name.")],
     json_output: JsonOption = False,
 ) -> None:
-    """Run the conformance kit on a component: what every plugin must keep to."""
+    """Run the conformance kit on all components of a plugin, or on one: what every plugin must keep to."""
     import json
     from dataclasses import asdict
 
     from mirstore.core.checks import run_checks
+    from mirstore.core.checks.subject import Subject
     from mirstore.core.components import Extractor
     from mirstore.core.resolve import resolve
 
-    plugins = context.obj.load_plugins()
-    component = plugins.component(name)
-    if isinstance(component, Extractor):  # with what it reads
-        results = run_checks(resolve([name], context.obj.load_registry(), plugins)[name])
-    else:
-        results = run_checks(component)
+    plugins, registry = context.obj.load_plugins(), context.obj.load_registry()
+    rows, well = [], True
+    for component in plugins.components(name):
+        called = f"{component.name}@{component.version}"
+        subject: Subject = component
+        if isinstance(component, Extractor):  # with what it reads
+            subject = resolve([component.name], registry, plugins)[component.name]
+            _ = subject.id  # weights that are not there are one mistake, not one of each check
+        if not json_output:
+            typer.echo(called)
+        for result in run_checks(subject):
+            well = well and result.ok
+            rows.append({"component": called, **asdict(result)})
+            if not json_output:
+                typer.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}{f': {result.message}' * (not result.ok)}")
     if json_output:
-        typer.echo(json.dumps([asdict(result) for result in results]))
-    else:
-        for result in results:
-            typer.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}{'' if result.ok else ': ' + result.message}")
-    if not all(result.ok for result in results):
+        typer.echo(json.dumps(rows))
+    if not well:
         raise typer.Exit(1)
 
 

@@ -29,6 +29,10 @@ _home = {
 }
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     for module, names in _home.items():
         if name in names:

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 
 
 class MirstoreError(Exception):
-    """An error that its reader can act on.
+    """An error that its reader can act on; as text it is the message with the hint in brackets.
 
     Parameters
     ----------
@@ -32,7 +32,10 @@ class MirstoreError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class UsageError(MirstoreError):
@@ -83,7 +86,7 @@ class TrackError(MirstoreError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[TrackError], tuple[str, str]]:
-        return type(self), (self.reason, str(self))  # exceptions with other arguments do not pickle
+        return type(self), (self.reason, self.message)  # exceptions with other arguments do not pickle
 
 
 class AudioError(TrackError):

@@ -8,9 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mirstore.core.components import Extractor
+from mirstore.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,23 @@ class FeatureSet:
             "extractor": f"{self.extractor.name}@{self.extractor.version}",
             "params": normalise(self.extractor.params()),
             "inputs": {name: source.id for name, source in sorted(self.inputs.items())},
-            "weights": self.extractor.weights(),
+            "weights": self._weights(),
         }
 
     @cached_property
     def id(self) -> str:
         """First 10 hex digits of the SHA-256 of the canonical JSON of `definition`."""
         return hashlib.sha256(canonical_json(self.definition).encode()).hexdigest()[:10]
+
+    def _weights(self) -> str | None:
+        try:
+            return self.extractor.weights()
+        except OSError as error:
+            where, what = Path(error.filename or "?"), (error.strerror or str(error)).lower()
+            raise ConfigError(
+                f"features.{self.name}: weights of extractor {self.extractor.name!r} cannot be read: {where}: {what}",
+                hint=f"put the file at {where.absolute()}, or name another in its params",
+            ) from None
 
     @property
     def table(self) -> str:

@@ -15,6 +15,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Self, TypeVar
 
 import pluggy
@@ -23,6 +25,7 @@ from packaging.requirements import Requirement
 from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
+from mirstore.core.text import explained
 
 C = TypeVar("C", bound=Component)
 kinds: dict[str, type[Component]] = {
@@ -44,7 +47,7 @@ class PluginInfo:
     distribution, version : str
         What pip installed.
     status : str
-        ``"ok"``, ``"needs: pip install …"``, ``"broken: …"`` or ``"conflict: …"``.
+        ``"ok"``, ``"needs: pip install …"``, ``"broken: …"``, ``"registers nothing: …"`` or ``"conflict: …"``.
     components : list of str
         ``name@version`` of what it provides.
     """
@@ -55,6 +58,11 @@ class PluginInfo:
     status: str = "ok"
     components: list[str] = field(default_factory=list)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it brings nothing, but should."""
+        return self.status.startswith(("broken: ", "registers nothing"))
+
 
 class Plugins:
     """The installed plugins and their components."""
@@ -62,6 +70,7 @@ class Plugins:
     def __init__(self, entries: Iterable[EntryPoint]) -> None:
         self._infos: list[PluginInfo] = []
         self._found: dict[tuple[str, str], list[tuple[type[Component], PluginInfo]]] = {}
+        self._modules: dict[str, str] = {}
         for entry in sorted(entries, key=lambda entry: entry.name):
             self._add(entry)
         self._mark_conflicts()
@@ -95,9 +104,7 @@ class Plugins:
         """
         found = self._found.get((kind.__name__, name), [])
         if not found:
-            broken = [info for info in self._infos if info.status.startswith("broken") and info.name == name]
-            if broken:
-                raise PluginError(f"plugin {name!r} is {broken[0].status}", hint="mirstore plugins list")
+            self.refuse_broken(name)
             raise UnknownNameError(kind.__name__.lower(), name, self.names(kind))
         if len(found) > 1:
             owners = " and ".join(sorted(info.distribution for _, info in found))
@@ -116,10 +123,51 @@ class Plugins:
         for kind in kinds.values():
             if (kind.__name__, name) in self._found:
                 return self.get(kind, name)()
-        for info in self._infos:
-            if info.name == name and info.status.startswith("broken"):
-                raise PluginError(f"plugin {name!r} is {info.status}", hint="mirstore plugins list")
+        self.refuse_broken(name)
         raise UnknownNameError("component", name, {name for _, name in self._found})
+
+    def components(self, name: str) -> list[Component]:
+        """Return what a plugin or a distribution brings, by its name; or else the one component of that name.
+
+        Raises
+        ------
+        PluginError
+            If the plugin cannot be used.
+        UnknownNameError
+            If nothing installed is called so.
+        """
+        infos = [info for info in self._infos if name in (info.name, info.distribution)]
+        for info in infos:
+            if info.is_broken:
+                raise PluginError(f"plugin {info.name!r} {_is(info)}", hint="mirstore plugins list")
+        found = [
+            self.get(kind, component)()
+            for kind in kinds.values()
+            for (kind_name, component), owners in self._found.items()
+            if kind_name == kind.__name__ and any(info in infos for _, info in owners)
+        ]
+        if found or infos:
+            return found
+        try:
+            return [self.component(name)]
+        except UnknownNameError:
+            known = {name for _, name in self._found} | {n for i in self._infos for n in (i.name, i.distribution)}
+            raise UnknownNameError("plugin or component", name, known) from None
+
+    def refuse_broken(self, name: str) -> None:
+        """Say which broken plugin would bring a component.
+
+        Raises
+        ------
+        PluginError
+            If one is called so, or has the name in its source.
+        """
+        for info in self._infos:
+            if info.is_broken and (info.name == name or _mentions(self._modules[info.name], name)):
+                raise PluginError(
+                    f"{name!r} is not there: plugin {info.name!r}, whose source names it, {_is(info)}",
+                    hint="mirstore plugins list",
+                )
 
     def _add(self, entry: EntryPoint) -> None:
         distribution = entry.dist
@@ -127,6 +175,7 @@ class Plugins:
             entry.name, distribution.name if distribution else "?", distribution.version if distribution else "?"
         )
         self._infos.append(info)
+        self._modules[info.name] = entry.module
         try:
             with redirect_stdout(sys.stderr):  # what a plugin prints must not get into a command's data
                 found = list(_components(entry))
@@ -136,9 +185,11 @@ class Plugins:
         except (Exception, SystemExit) as error:
             if os.environ.get("MIRSTORE_RAISE_PLUGIN_ERRORS") == "1":
                 raise
-            info.status = f"broken: {type(error).__name__}: {' '.join(str(error).split())}"
+            info.status = f"broken: {': '.join(explained(error))}"
             return
-        if distribution is not None:
+        if not info.components:
+            info.status = "registers nothing: no function is marked @hookimpl, or all return an empty list"
+        elif distribution is not None:
             info.status = _needs(distribution, entry.name) or "ok"
 
     def _mark_conflicts(self) -> None:
@@ -155,10 +206,32 @@ def _components(entry: EntryPoint) -> Iterator[tuple[type[Component], type[Compo
     manager.register(entry.load(), entry.name)  # refuses wrong signatures
     manager.check_pending()  # refuses unknown hooks
     for hook, kind in kinds.items():
-        for components in getattr(manager.hook, hook)():
+        caller = getattr(manager.hook, hook)
+        returned = caller()
+        if len(returned) < len(caller.get_hookimpls()):  # pluggy leaves None out
+            raise TypeError(f"{hook} returns None: it must return a list of {kind.__name__} classes")
+        for components in returned:
             for component in components:
                 _check(component, kind, hook)
                 yield kind, component
+
+
+def _is(info: PluginInfo) -> str:
+    return info.status if info.status.startswith("registers") else f"is {info.status}"
+
+
+def _mentions(module: str, name: str) -> bool:
+    """Whether a module's source has a component's name in quotation marks; nothing of it runs."""
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return False
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    sources = [path for folder in folders for path in folder.rglob("*.py")] or [Path(spec.origin or "")]
+    quoted = re.compile(rf"""["']{re.escape(name)}["']""")
+    return any(path.is_file() and quoted.search(path.read_text(encoding="utf-8", errors="replace")) for path in sources)
 
 
 def _check(component: object, kind: type[Component], hook: str) -> None:

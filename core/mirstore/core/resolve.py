@@ -55,7 +55,7 @@ def _resolve(
             try:
                 inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
             except UnknownNameError as error:
-                raise ConfigError(f"features.{name}.inputs.{declared}: {error}", hint=error.hint) from None
+                raise ConfigError(f"features.{name}.inputs.{declared}: {error.message}", hint=error.hint) from None
         made[name] = FeatureSet(name, build(kind, entry.params, f"features.{name}.params"), inputs)
     return made[name]
 
@@ -66,7 +66,7 @@ def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plug
         kind = plugins.get(Extractor, extractor)
     except UnknownNameError as error:
         if name in registry.features:
-            raise ConfigError(f"features.{name}: {error}", hint=error.hint) from None
+            raise ConfigError(f"features.{name}: {error.message}", hint=error.hint) from None
         known = {*registry.features, *plugins.names(Extractor)}
         raise UnknownNameError("features", name, known) from None
     _check_pin(kind, pinned, f"features.{name}")

@@ -5,3 +5,7 @@ from __future__ import annotations
 from mirstore.store.store import Store
 
 __all__ = ["Store"]
+
+
+def __dir__() -> list[str]:
+    return __all__

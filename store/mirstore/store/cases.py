@@ -78,7 +78,7 @@ def plan(store: Store, cases: Sequence[Case], registry: Registry, plugins: Plugi
             try:
                 planned.append(planner.plan(case))
             except ConfigError as error:
-                mistakes[f"{error}" + (f" ({error.hint})" if error.hint else "")] = error
+                mistakes[str(error)] = error
         if mistakes:
             raise ConfigError("\n".join(mistakes))
     for item in planned:
@@ -103,7 +103,7 @@ class _Planner:
         try:
             self._assemble(planned)
         except (UsageError, PluginError, StoreError) as error:
-            planned.state, planned.why = "lacking", f"{error}" + (f" ({error.hint})" if error.hint else "")
+            planned.state, planned.why = "lacking", str(error)
         return planned
 
     def _assemble(self, planned: Planned) -> None:

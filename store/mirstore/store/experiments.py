@@ -112,7 +112,7 @@ def _explain(error: BaseException, seconds: float | None) -> str:
     if isinstance(error, TimeUp):
         return f"timeout: stopped after {seconds:g} s"
     if isinstance(error, MirstoreError):
-        return message + (f" ({error.hint})" if error.hint else "")
+        return message
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{name}: {message} (line {place.lineno} of {place.filename})"
 
