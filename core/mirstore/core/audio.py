@@ -35,7 +35,7 @@ import numpy as np
 from mirstore.core.decoders import Source, decode_by_av, decode_by_soundfile
 from mirstore.core.downmix import mono_weights
 from mirstore.core.errors import AudioError
-from mirstore.core.headers import refuse_others
+from mirstore.core.headers import container_name, refuse_others
 from mirstore.core.recording import Audio
 
 shortest = 0.1  # [s]
@@ -119,9 +119,17 @@ def _typed(decoder: Callable[[Source, float], Audio], file: Source, max_duration
         _refuse_unread(file)
         if isinstance(error, AudioError):
             raise
-        raise AudioError("not audio", f"no decoder knows it: {getattr(error, 'strerror', None) or error}") from None
+        raise _unreadable(file, getattr(error, "strerror", None) or str(error)) from None
     _refuse_unread(file)
     return audio
+
+
+def _unreadable(file: Source, problem: str) -> AudioError:
+    name = container_name(file)
+    if not name:
+        return AudioError("not audio", f"no decoder knows it: {problem}")
+    hint = "; its index is missing or damaged, so it was probably cut short" if name in ("MPEG-4", "CAF") else ""
+    return AudioError("corrupt", f"begins as {name}, but cannot be read: {problem}{hint}")
 
 
 def _refuse_unread(file: Source) -> None:
@@ -147,7 +155,9 @@ def _checked(audio: Audio) -> Audio:
         return audio
     mixed = float(np.mean(np.square(audio.mono, dtype=np.float64)))  # again: the sum above is inexact near zero
     levels = f"{_db(mixed)} against {_db(channels / audio.samples.shape[1])}"
-    warning = f"the mono mix is more than {_cancelled:.0f} dB quieter than the channels ({levels}): they cancel each other"
+    warning = (
+        f"the mono mix is more than {_cancelled:.0f} dB quieter than the channels ({levels}): they cancel each other"
+    )
     return replace(audio, warnings=(*audio.warnings, warning))
 
 

@@ -8,6 +8,7 @@ ever opened, and an error of the disk is not mistaken for the end of the music.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, BinaryIO
 
@@ -15,8 +16,8 @@ import numpy as np
 
 from mirstore.core.downmix import name_channels
 from mirstore.core.errors import AudioError
-from mirstore.core.frames import Frames, Losses, join, milliseconds, most_samples, unite
-from mirstore.core.headers import mp3_seconds, ogg_is_cut, riff_seconds, states_duration
+from mirstore.core.frames import Frames, Losses, clock, join, milliseconds, most_samples, unite
+from mirstore.core.headers import asf_seconds, container_name, cut_seconds, has_duration, mp3_seconds, ogg_is_cut
 from mirstore.core.recording import Audio, frozen
 
 _block = 1 << 20  # samples
@@ -25,14 +26,15 @@ _rates = range(1_000, 384_001)
 
 # Containers whose demuxers read the file itself and nothing else; concat, hls, dash and sdp would open others.
 # Their lengths are counted by the writer, so fewer samples mean that something is missing …
-_counted = frozenset(
-    "aiff ape asf au caf dsf flac iff mov mp4 m4a mpc mpc8 ogg shn tak tta voc w64 wav wv wavarc".split()
-)
-# … or guesses, or counted in some files only (`mp3_seconds`, `states_duration`).
+_counted = frozenset("aiff ape au caf dsf flac iff mov mp4 m4a mpc mpc8 ogg shn tak tta voc w64 wav wv wavarc".split())
+# … or guesses, or counted in some files only (`mirstore.core.headers`).
 _streamed = frozenset(
-    "aac ac3 act adx aea amr amrnb amrwb avi bonk dts dtshd eac3 flv gsm ircam iss latm loas matroska mlp mp3 mpeg mpegts "
+    "aac ac3 act adx aea amr amrnb amrwb asf avi bonk dts dtshd eac3 flv gsm ircam iss latm loas matroska mlp mp3 mpeg mpegts "
     "nistsphere nut oma osq paf pvf qcp qoa rm sol sox truehd tta wve webm xwma".split()
 )
+_exact = frozenset("aiff flac tta wav w64 wv".split())  # to the sample; elsewhere padding is counted, or not
+_checksummed = frozenset("ac3 eac3 flac tak tta wavpack".split())
+_late = 0.05  # [s] that an Ogg file may begin after 0
 _options = {
     "format_whitelist": ",".join(sorted(_counted | _streamed)),
     "protocol_whitelist": "",
@@ -79,8 +81,8 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
     import av
 
     av.logging.set_level(av.logging.PANIC)
-    promised = riff_seconds(file) or mp3_seconds(file)
-    states, cut = states_duration(file), ogg_is_cut(file)
+    promised = cut_seconds(file) or mp3_seconds(file) or asf_seconds(file)  # where FFmpeg's own answer is another
+    counted, ogg, cut = has_duration(file), container_name(file) == "Ogg", ogg_is_cut(file)
     file.seek(0)
     with av.open(file, mode="r", options=_options, buffer_size=_buffer) as container:
         streams = container.streams.audio
@@ -90,22 +92,26 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
         if stream.codec_context is None:
             raise AudioError("not audio", "its codec is not known, or protected")
         _check_format(stream.rate or 0, stream.channels)
-        if states or not _counted.isdisjoint(container.format.name.split(",")):
-            promised = promised or _seconds(container, stream)
+        if not promised and (counted or not _counted.isdisjoint(container.format.name.split(","))):
+            promised = _seconds(container, stream)
             if promised and promised > max_duration:
                 _refuse_long(promised, max_duration)
+        if stream.codec_context.name in _checksummed:  # a damaged frame is lost, and told, instead of a burst of noise
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         frames, losses = _read(container, stream, max_duration)
-        codec = str(stream.codec_context.name)
+        codec, exact = str(stream.codec_context.name), container.format.name in _exact
         others = len(streams) - 1
     runs = frames.finish()
-    warnings = losses.warnings()
+    warnings = losses.warnings(frames.seconds)
+    if ogg and (before := losses.before) > _late:
+        warnings.append(f"begins at {clock(before)} by its own clock: what was before is missing")
     if not runs:
         raise AudioError("corrupt" if warnings else "empty", "; ".join(warnings) or "has no audio samples")
-    warnings += _missing(frames.seconds, promised, exact=codec.startswith(("pcm", "flac")))
+    warnings += _missing(frames.seconds, losses.seconds, promised, exact=exact)
     if cut:
         warnings.append("its last Ogg page is missing: it was probably cut short")
     if others:
-        warnings.append(f"has {others} more audio streams, which are not read")
+        warnings.append(f"only the first of its {others + 1} audio streams is read")
     samples, ruling, converted = unite(runs)
     _check_format(ruling.sr, len(ruling.layout))
     layout, unnamed = name_channels(ruling.layout)
@@ -124,14 +130,14 @@ def _read(container: Any, stream: Any, max_duration: float) -> tuple[Frames, Los
 
     expected = min(_seconds(container, stream) or 0, max_duration)
     frames, losses = Frames(expected), Losses(stream.time_base)
-    for packet in container.demux(stream):
+    for decode in _packets(container, stream, losses):
         try:
-            decoded = packet.decode()
+            decoded = decode()
         except av.FFmpegError:
-            losses.packet()
+            losses.damaged += 1
             continue
         for frame in decoded:
-            losses.frame(frame.pts, frame.samples, frame.sample_rate, frames.seconds)
+            losses.frame(frame.pts, frames.seconds)
             frames.add(frame)
         if frames.seconds > max_duration:
             _refuse_long(frames.seconds, max_duration)
@@ -139,9 +145,28 @@ def _read(container: Any, stream: Any, max_duration: float) -> tuple[Frames, Los
     return frames, losses
 
 
-def _missing(seconds: float, promised: float | None, *, exact: bool) -> list[str]:
-    """Return what is missing of a promise; lossy codecs count their padding differently, by up to 0.1 s."""
-    if not promised or promised - seconds < (0.0005 if exact else 0.1):
+def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Callable[[], list[Any]]]:
+    """Yield what decodes each packet; the last one empties the decoder, also where the container breaks off."""
+    import av
+
+    read = False
+    try:
+        for packet in container.demux(stream):
+            read = True
+            yield packet.decode
+    except av.FFmpegError as error:
+        if not read:
+            raise
+        losses.stopped = str(error.strerror).lower()
+        yield stream.codec_context.decode
+
+
+def _missing(seconds: float, lost: float, promised: float | None, *, exact: bool) -> list[str]:
+    """Return what is missing of a promise beside what is known to be lost.
+
+    Lossy codecs count their padding, or do not: up to 0.1 s say nothing.
+    """
+    if not promised or promised - seconds - lost < (0.0005 if exact else 0.1):
         return []
     what = f"has {seconds:.3f} s of the {promised:.3f} s that its header promises"
     if seconds < 0.5 * promised:

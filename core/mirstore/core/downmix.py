@@ -32,6 +32,8 @@ _mono = {
     "LFE2": 0.0,
 }
 _usual = {
+    1: ("FC",),
+    2: ("FL", "FR"),
     5: ("FL", "FR", "FC", "BL", "BR"),
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
@@ -63,8 +65,9 @@ def name_channels(layout: Sequence[str]) -> tuple[tuple[str, ...], str]:
     FLAC; three, four and seven could be several things.
     """
     layout = tuple(layout)
-    if len(layout) <= 2 or is_known(layout):
+    if is_known(layout):
         return layout, ""
-    if usual := _usual.get(len(layout) if not any(name in _mono for name in layout) else 0):
-        return usual, f"its {len(layout)} channels have no names: taken as {' '.join(usual)}"
-    return layout, f"its {len(layout)} channels are of no known layout: mono is their mean"
+    usual = _usual.get(len(layout))
+    if usual is None or any(name in _mono for name in layout):
+        return layout, f"its {len(layout)} channels are of no known layout: mono is their mean"
+    return usual, f"its {len(layout)} channels have no names: taken as {' '.join(usual)}" if len(layout) > 2 else ""

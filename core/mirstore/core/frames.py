@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from mirstore.core.downmix import mono_weights
 most_samples = 60_000_000  # of all channels together: 240 MB as float32
 _block = 1 << 20  # samples
 _named = 3  # places of loss that are told one by one
+_swing = 0.012  # [s] by which timestamps may be off
+_restart = 0.1  # [s] by which they fall back where another file begins
 # FFmpeg's sample formats: numpy's type, and what makes full scale ±1. 24 bits come as the upper part of 32.
 _formats = {
     "u8": ("u1", 2.0**-7),
@@ -79,7 +82,9 @@ class Frames:
         channels = len(run.layout)
         if at + samples > self._block.shape[1]:
             self._close()
-            size = _block // channels if run.frames else min(int((self._expected + 1) * run.sr), most_samples // channels)
+            size = (
+                _block // channels if run.frames else min(int((self._expected + 1) * run.sr), most_samples // channels)
+            )
             self._block = np.empty((channels, max(samples, size)), np.float32)  # takes memory where it is written
             at = 0
         self._at = at + samples
@@ -135,8 +140,12 @@ def join(blocks: list[np.ndarray]) -> np.ndarray:
 
 
 def unite(runs: list[Run]) -> tuple[np.ndarray, Run, list[str]]:
-    """Return all runs as one array [shape=(channels, n)], the longest run, whose format rules, and warnings."""
-    ruling = max(runs, key=lambda run: run.seconds)
+    """Return all runs as one array [shape=(channels, n)], the run whose format rules, and warnings.
+
+    The first one rules, as in FFmpeg, unless it is a splinter: a damaged header makes a frame of any format.
+    """
+    whole = sum(run.seconds for run in runs)
+    ruling = next(run for run in runs if run.seconds >= whole / len(runs) / 2)
     warnings: list[str] = []
     blocks: list[np.ndarray] = []
     at = 0.0
@@ -153,49 +162,71 @@ def unite(runs: list[Run]) -> tuple[np.ndarray, Run, list[str]]:
 
 
 class Losses:
-    """Where music is missing: timestamps that jump, packets that no frame came of."""
+    """Where music is missing: the timestamps of what is decoded run ahead of it, and do not come back.
+
+    Vorbis' timestamps swing by half a block, so one that is ahead says nothing; what lies behind all later ones does.
+    """
 
     def __init__(self, tick: Fraction) -> None:
         self.tick = float(tick)  # [s]
-        self.damaged = 0
-        self.places: list[tuple[float, float, int]] = []  # where [s], how much [s], damaged packets
-        self._next: float | None = None
-        self._since = 0  # damaged packets since the last frame
+        self.damaged = 0  # packets that could not be decoded
+        self.stopped = ""  # why reading ended before the file did
+        self._seen: list[tuple[float, float, int]] = []  # decoded until here [s], ahead by [s], damaged until here
 
-    def packet(self) -> None:
-        """Count a packet that could not be decoded."""
-        self.damaged += 1
-        self._since += 1
+    def frame(self, pts: int | None, at: float) -> None:
+        """Compare a frame's time with how much was decoded before it, ``at`` [s]."""
+        if pts is not None:
+            self._seen.append((at, pts * self.tick - at, self.damaged))
 
-    def frame(self, pts: int | None, samples: int, sr: int, at: float) -> None:
-        """Compare a frame's time with the end of the one before; ``at`` [s] is how much was decoded until now."""
-        if pts is None:
-            self._next = self._next + samples / sr if self._next is not None else None
-            return
-        time = pts * self.tick
-        gap = time - self._next if self._next is not None else 0.0
-        if gap > max(0.002, 2 * self.tick):
-            self.places.append((at, gap, self._since))
-            self._since = 0
-        self._next = time + samples / sr
+    @cached_property
+    def places(self) -> list[tuple[float, float, int]]:
+        """Where [s] how much [s] was lost, and how many damaged packets were there."""
+        if not self._seen:
+            return []
+        at, ahead, damaged = (np.array(values) for values in zip(*self._seen, strict=True))
+        found: list[tuple[float, float, int]] = []
+        restarts = np.flatnonzero(np.diff(ahead) < -_restart) + 1  # files that were joined
+        for part in np.split(np.arange(len(ahead)), restarts):
+            lasting = np.minimum.accumulate(ahead[part][::-1])[::-1]
+            gaps, packets = np.diff(lasting), np.diff(damaged[part])
+            lost = np.flatnonzero(gaps > np.where(packets > 0, max(0.002, 2 * self.tick), _swing))
+            found += [(float(at[part[i + 1]]), float(gaps[i]), int(packets[i])) for i in lost]
+        return found
 
-    def warnings(self) -> list[str]:
-        """Return what was lost, in words."""
+    @property
+    def seconds(self) -> float:
+        """How much was lost where the timestamps tell [s]."""
+        return sum(gap for _, gap, _ in self.places)
+
+    @property
+    def before(self) -> float:
+        """Time of the first frame [s]."""
+        return self._seen[0][1] if self._seen else 0.0
+
+    def warnings(self, seconds: float) -> list[str]:
+        """Return what was lost of a file of which ``seconds`` were decoded, in words."""
         found = [
-            f"{milliseconds(gap)} lost at {clock(at)}" + (f": {packets} damaged packets" if packets else "")
+            f"{milliseconds(gap)} lost at {clock(at)}" + (f": {plural(packets, 'damaged packet')}" if packets else "")
             for at, gap, packets in self.places
         ]
-        told = sum(packets for _, _, packets in self.places)
-        if self.damaged > told:
-            found.append(f"{self.damaged - told} packets could not be decoded")
-        seconds = sum(gap for _, gap, _ in self.places[_named:])
-        return shortened(found, lambda rest: f"{rest} more places, {milliseconds(seconds)} in all")
+        rest = sum(gap for _, gap, _ in self.places[_named:])
+        found = shortened(found, lambda count: f"{count} more places, {milliseconds(rest)} in all")
+        if others := self.damaged - sum(packets for _, _, packets in self.places):
+            found.append(f"{plural(others, 'damaged packet')} left out")
+        if self.stopped:
+            found.append(f"what comes after {clock(seconds)} cannot be read: {self.stopped}")
+        return found
 
 
 def shortened(warnings: list[str], rest: Callable[[int], str]) -> list[str]:
     """Return the first warnings, and one for how many more there are."""
     more = len(warnings) - _named
     return warnings if more <= 1 else [*warnings[:_named], rest(more)]
+
+
+def plural(count: int, what: str) -> str:
+    """Return ``1 packet`` or ``2 packets``."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def clock(seconds: float) -> str:
