@@ -29,8 +29,8 @@ _rates = range(1_000, 384_001)
 _counted = frozenset("aiff ape au caf dsf flac iff mov mp4 m4a mpc mpc8 ogg shn tak tta voc w64 wav wv wavarc".split())
 # … or guesses, or counted in some files only (`mirstore.core.headers`).
 _streamed = frozenset(
-    "aac ac3 act adx aea amr amrnb amrwb asf avi bonk dts dtshd eac3 flv gsm ircam iss latm loas matroska mlp mp3 mpeg mpegts "
-    "nistsphere nut oma osq paf pvf qcp qoa rm sol sox truehd tta wve webm xwma".split()
+    "aac ac3 act adx aea amr amrnb amrwb asf avi bonk dts dtshd eac3 flv gsm ircam iss latm loas matroska mlp mp3 mpeg "
+    "mpegts nistsphere nut oma osq paf pvf qcp qoa rm sol sox truehd webm wve xwma".split()
 )
 _exact = frozenset("aiff flac tta wav w64 wv".split())  # to the sample; elsewhere padding is counted, or not
 _checksummed = frozenset("ac3 eac3 flac tak tta wavpack".split())
@@ -107,7 +107,8 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
         warnings.append(f"begins at {clock(before)} by its own clock: what was before is missing")
     if not runs:
         raise AudioError("corrupt" if warnings else "empty", "; ".join(warnings) or "has no audio samples")
-    warnings += _missing(frames.seconds, losses.seconds, promised, exact=exact)
+    padding = 0.0005 if exact else max(0.1, 3 * 1152 / runs[0].sr)
+    warnings += _missing(frames.seconds, losses.seconds, promised, padding)
     if cut:
         warnings.append("its last Ogg page is missing: it was probably cut short")
     if others:
@@ -161,12 +162,9 @@ def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Callable[[
         yield stream.codec_context.decode
 
 
-def _missing(seconds: float, lost: float, promised: float | None, *, exact: bool) -> list[str]:
-    """Return what is missing of a promise beside what is known to be lost.
-
-    Lossy codecs count their padding, or do not: up to 0.1 s say nothing.
-    """
-    if not promised or promised - seconds - lost < (0.0005 if exact else 0.1):
+def _missing(seconds: float, lost: float, promised: float | None, padding: float) -> list[str]:
+    """Return what is missing of a promise beside what is known to be lost; lossy codecs count padding, or do not."""
+    if not promised or promised - seconds - lost < padding:
         return []
     what = f"has {seconds:.3f} s of the {promised:.3f} s that its header promises"
     if seconds < 0.5 * promised:
@@ -187,10 +185,11 @@ def decode_by_soundfile(file: Source, max_duration: float) -> Audio:
     import soundfile
 
     file.seek(0)
+    if file.read(4).startswith((b"ID3", b"OggS", b"\xff")):  # MP3 and Ogg: it stops at what it takes for the length
+        raise AudioError("not audio", "no decoder knows it")
+    file.seek(0)
     with soundfile.SoundFile(file) as sound:
         _check_format(sound.samplerate, sound.channels)
-        if sound.format in ("MP3", "OGG"):  # it would stop at what it takes for the length
-            raise AudioError("not audio", "no decoder knows it")
         blocks: list[np.ndarray] = []
         frames, problem = 0, ""
         while True:
