@@ -99,7 +99,7 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
         if stream.codec_context.name in _checksummed:  # a damaged frame is lost, and told, instead of a burst of noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         frames, losses = _read(container, stream, max_duration)
-        codec, exact = str(stream.codec_context.name), container.format.name in _exact
+        codec, exact = str(stream.codec_context.codec.canonical_name), container.format.name in _exact
         others = len(streams) - 1
     runs = frames.finish()
     warnings = losses.warnings(frames.seconds)

@@ -17,8 +17,8 @@ audio_suffixes = frozenset(
 _no_audio = frozenset(
     ".accurip .asc .bak .bib .bmp .css .csv .cue .db .doc .docx .ffp .gif .gz .heic .htm .html .ico .ini .ipynb .jams "
     ".jpeg .jpg .js .json .jsonl .lab .lnk .log .lrc .m3u .m3u8 .md .md5 .nfo .npy .npz .ods .odt .parquet .pdf .pkl "
-    ".pls .png .ps .py .rst .rtf .sfv .sha1 .sha256 .srt .svg .tex .tif .tiff .toml .tsv .txt .url .webp .xlsx .xml .xspf "
-    ".yaml .yml .zip".split()
+    ".pls .png .ps .py .rst .rtf .sfv .sha1 .sha256 .srt .svg .tex .tif .tiff .toml .tsv .txt .url .webp .xlsx .xml "
+    ".xspf .yaml .yml .zip".split()
 )
 
 
