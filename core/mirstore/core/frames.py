@@ -89,8 +89,8 @@ class Frames:
             at = 0
         self._at = at + samples
         if self._planar:
-            for channel, plane in enumerate(frame.planes):
-                self._write(self._block[channel, at : self._at], np.frombuffer(plane, self._dtype, samples))
+            for row, plane in zip(self._block, frame.planes, strict=False):  # PyAV sees a ninth plane behind eight
+                self._write(row[at : self._at], np.frombuffer(plane, self._dtype, samples))
         else:
             packed = np.frombuffer(frame.planes[0], self._dtype, samples * channels)
             self._write(self._block[:, at : self._at], packed.reshape(samples, channels).T)
