@@ -32,7 +32,7 @@ def test_a_sine_keeps_its_level_and_length(tmp_path, suffix):
     assert np.sqrt(np.mean(audio.mono**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
     assert audio.samples.dtype == np.float32
     assert not audio.samples.flags.writeable
-    assert audio.decoder.startswith("soundfile")
+    assert audio.decoder.startswith("PyAV")
 
 
 def test_resampling_keeps_frequency_and_level(tmp_path):

@@ -43,12 +43,11 @@ def doctor(
 
 
 def _decoders() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
+    import av
+    import soundfile
 
-    found = {}
-    for name in ("soundfile", "av"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = f"not installed: pip install 'mirstore[{name}]'"
-    return found
+    libraries = {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
+    return {
+        "av": f"{av.__version__} (FFmpeg's libavcodec {libraries['libavcodec']})",
+        "soundfile": f"{soundfile.__version__} ({soundfile.__libsndfile_version__})",
+    }

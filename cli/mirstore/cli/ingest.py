@@ -55,7 +55,7 @@ def ingest(
     from mirstore.store.ingest import prepare
 
     app: Context = context.obj
-    sources = _sources(paths, labels, data_home)
+    sources = _sources(app, paths, labels, data_home)
     if not sources:
         app.say(f"no audio files in {', '.join(paths)}")
     chosen = _features(app, features)
@@ -83,13 +83,20 @@ def ingest(
         raise typer.Exit(3)
 
 
-def _sources(paths: list[str], labels: Path | None, data_home: Path | None) -> list[Any]:
+def _sources(app: Context, paths: list[str], labels: Path | None, data_home: Path | None) -> list[Any]:
+    from collections import Counter
+
+    from mirstore.store.folders import passed_over_text
     from mirstore.store.mirdata import read_mirdata
     from mirstore.store.sources import find
 
     loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
     found = [source for name in loaders for source in read_mirdata(name, data_home)]
-    return found + find([path for path in paths if not path.startswith("mirdata:")], labels)
+    passed_over: Counter[str] = Counter()
+    found += find([path for path in paths if not path.startswith("mirdata:")], labels, passed_over=passed_over)
+    if text := passed_over_text(passed_over):
+        app.say(text)
+    return found
 
 
 def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:

@@ -64,7 +64,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What decoding told about a file."""
+    """What decoding told about a file; ``samples`` is `Audio.samples_sha256`."""
 
     sr: int
     channels: int
@@ -72,6 +72,7 @@ class AudioFacts:
     codec: str
     decoder: str
     warnings: tuple[str, ...]
+    samples: str
 
 
 @dataclass(frozen=True)

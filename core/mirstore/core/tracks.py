@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mirstore.core.audio import Audio, decode
+from mirstore.core.audio import decode
+from mirstore.core.recording import Audio
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Track:
         sr : int > 0 [Hz] or None
             Sampling rate; None keeps the file's own.
         mono : bool
-            Mix all channels down, or keep them.
+            Mix all channels down (`mirstore.core.downmix`), or keep them, in the file's order.
         offset : float >= 0 [s]
             Where the excerpt begins.
         duration : float > 0 [s] or None

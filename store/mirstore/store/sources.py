@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.folders import audio_files
 
-# Taken from folders; a file that is named itself is tried whatever its suffix.
-audio_suffixes = frozenset(
-    ".aac .ac3 .aif .aiff .ape .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .wav .webm .wma .wv".split()
-)
 table_suffixes = frozenset({".csv", ".tsv", ".parquet"})
 _path_names = ("path", "file", "filename", "filepath", "audio", "audio_path")
 _id_names = ("track", "track_id", "id")
@@ -52,7 +50,9 @@ class Source:
     dataset: str = ""
 
 
-def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source]:
+def find(
+    paths: Iterable[str | Path], labels: Path | None = None, *, passed_over: Counter[str] | None = None
+) -> list[Source]:
     """Return the files that ``paths`` name, each once, in a stable order.
 
     Parameters
@@ -62,6 +62,8 @@ def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source
         tables with a column ``path`` or ``file`` relative to the table.
     labels : path, optional
         A table with credits, labels and splits for these files, matched by path, name or stem.
+    passed_over : Counter, optional
+        Takes the suffixes of the files in folders that are taken for no audio; see `mirstore.store.folders`.
 
     Raises
     ------
@@ -70,17 +72,17 @@ def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source
     """
     found: dict[str, Source] = {}
     for path in paths:
-        for source in _expand(os.fspath(path)):
+        for source in _expand(os.fspath(path), Counter() if passed_over is None else passed_over):
             found.setdefault(source.path, source)
     if labels is not None:
         _describe(found, labels)
     return list(found.values())
 
 
-def _expand(path: str) -> Iterator[Source]:
+def _expand(path: str, passed_over: Counter[str]) -> Iterator[Source]:
     if os.path.isdir(path):
         name = os.path.basename(os.path.abspath(path))
-        yield from (Source(file, dataset=name) for file in _walk(os.path.abspath(path)))
+        yield from (Source(file, dataset=name) for file in audio_files(os.path.abspath(path), passed_over))
     elif Path(path).suffix.lower() in table_suffixes:
         yield from read_table(Path(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
@@ -101,16 +103,6 @@ def _glob(pattern: str) -> Iterator[Path]:
     for match in base.glob(str(Path(*parts[fixed:]))):
         if not any(part.startswith(".") for part in match.relative_to(base).parts):
             yield match
-
-
-def _walk(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    yield from _walk(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in audio_suffixes and not entry.name.startswith("._"):
-                yield entry.path
 
 
 def _describe(found: dict[str, Source], table: Path) -> None:

@@ -1,0 +1,86 @@
+"""A decoded recording: its samples, and what was found out on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import soxr
+
+from mirstore.core.downmix import mono_weights
+from mirstore.core.errors import AudioError
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Decoded audio.
+
+    Attributes
+    ----------
+    samples : np.ndarray [shape=(channels, n), dtype=float32]
+        All channels of the file, in its order. Read-only, full scale is ±1.
+    sr : int [Hz]
+        Sampling rate of the file.
+    codec : str
+        As the decoder calls it.
+    decoder : str
+        Name and version: decoders differ by up to 93 ms of offset.
+    layout : tuple of str
+        Names of the channels as FFmpeg writes them: FL, FR, FC, LFE, BL, BR, …
+    warnings : tuple of str
+        What was odd but usable.
+    """
+
+    samples: np.ndarray
+    sr: int
+    codec: str
+    decoder: str
+    layout: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Number of channels in the file."""
+        return int(self.samples.shape[0])
+
+    @property
+    def duration(self) -> float:
+        """Length [s]."""
+        return self.samples.shape[1] / self.sr
+
+    @cached_property
+    def mono(self) -> np.ndarray:
+        """The channels mixed down [shape=(n,)]: their mean up to two, else by ITU-R BS.775 (`core.downmix`)."""
+        return self.samples[0] if self.channels == 1 else frozen(mono_weights(self.layout) @ self.samples)
+
+    @cached_property
+    def samples_sha256(self) -> str:
+        """SHA-256 of the rate, the number of channels and all samples: equal for a wav and the flac made of it."""
+        digest = hashlib.sha256(f"{self.sr} Hz, {self.channels} channels, float32\n".encode())
+        for channel in self.samples:
+            digest.update(np.ascontiguousarray(channel, "<f4").data)
+        return digest.hexdigest()
+
+    def resampled(self, sr: int, *, mono: bool) -> np.ndarray:
+        """Return the samples at another rate [shape=(n,) if mono else (channels, n)], by soxr's HQ.
+
+        Raises
+        ------
+        AudioError
+            If the rates are too far apart for soxr.
+        """
+        samples = self.mono if mono else self.samples
+        if sr == self.sr:
+            return samples
+        try:
+            return frozen(np.ascontiguousarray(soxr.resample(samples.T, self.sr, sr).T))
+        except (RuntimeError, ValueError) as error:
+            raise AudioError("sampling rate", f"cannot be resampled from {self.sr} to {sr} Hz: {error}") from None
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Return the array itself, read-only from now on."""
+    array.flags.writeable = False
+    return array
