@@ -10,7 +10,8 @@ import pytest
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.mirdata import read_mirdata
-from mirstore.store.sources import find, read_table
+from mirstore.store.listing import read_listing
+from mirstore.store.sources import find
 
 
 @pytest.fixture
@@ -20,6 +21,10 @@ def music(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
     return tmp_path
+
+
+def read_table(file):
+    return read_listing(file).sources
 
 
 def names(sources, base):

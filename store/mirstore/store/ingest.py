@@ -21,7 +21,7 @@ from mirstore.core.jobs import Done
 from mirstore.core.workers import Limits, local_pool
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
-from mirstore.store.sources import Source
+from mirstore.store.source import Source
 from mirstore.store.store import Store
 from mirstore.store.transaction import Transaction
 

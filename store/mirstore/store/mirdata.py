@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError
-from mirstore.store.sources import Source
+from mirstore.store.source import Source
 
 # How mirdata's loaders call labels and credits; beatport_key's genres are a dict of two label sets.
 _label_names = ("genre", "genres", "tag", "tags", "style", "mood", "emotion", "instrument", "instruments", "key")

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 protocols = ("grouped", "stratified", "modulo", "holdout")
 """How folds can be made; any other ``split`` is the name of a published one."""
 
+_parts = {
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development"),
+    "test": ("test", "testing", "tst", "eval", "evaluation"),
+}
+
+
+def part_name(word: str) -> str | None:
+    """Return ``train``, ``validation`` or ``test`` for a word that published splits use for it, in any case."""
+    lower = word.strip().lower()
+    return next((part for part, words in _parts.items() if lower in words), None)
+
+
+def part_words() -> str:
+    """Return the words that `part_name` knows, for a message."""
+    return ", ".join("/".join(words) for words in _parts.values())
+
 
 @dataclass(frozen=True)
 class Fold:
