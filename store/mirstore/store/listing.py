@@ -69,6 +69,10 @@ def _ends(name: str, columns: Iterable[str]) -> list[str]:
     return [first, last] if dots and name not in columns else [name]
 
 
+default = Options()
+"""Columns are known by their names."""
+
+
 @dataclass
 class Listing:
     """A table that lists files, read.
@@ -109,7 +113,7 @@ class Listing:
             )
 
 
-def read_listing(file: Path, options: Options = Options()) -> Listing:
+def read_listing(file: Path, options: Options = default) -> Listing:
     """Read a table that lists files.
 
     Columns by name: ``path`` or ``file``, else ``track_id``, ``id`` …; ``title``, ``artist``, ``album``; ``split``,
@@ -183,7 +187,7 @@ def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
 
 def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFrame, report: Report) -> list[Source]:
     frame, base = table.frame, table.file.parent.absolute()
-    said: list[dict[str, list[str]]] = [{} for _ in names]
+    said: list[dict[str, list[str]]] = [{label_set: [] for label_set in found.labels} for _ in names]
     for row, label_set, label in labels.select("row", "label_set", "label").iter_rows():
         said[row].setdefault(label_set, []).append(label)
     credits = {what: cells.text(frame[name]).to_list() for what, name in found.credits.items()}

@@ -50,8 +50,8 @@ def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence
     Raises
     ------
     UsageError
-        If a key fits several paths, or several keys fit a path, equally well. A number that does (``3``: ``a3``, ``b3``)
-        fits none.
+        If a key fits several paths, or several keys fit a path, equally well. A number that does (``3`` fits ``a3`` and
+        ``b3``) fits none.
     """
     index, there = _index(paths, keys), {path: number for number, path in enumerate(paths)}
     claims: dict[int, dict[_Score, list[int]]] = defaultdict(lambda: defaultdict(list))

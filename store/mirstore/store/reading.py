@@ -1,4 +1,4 @@
-"""Tables as files: text with separators, Parquet, Excel and ARFF become one kind of frame, cells as they are written."""
+"""Tables as files: text with separators, Parquet, Excel and ARFF become one kind of frame, cells as written."""
 
 from __future__ import annotations
 

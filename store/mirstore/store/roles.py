@@ -97,7 +97,7 @@ def expand(names: Sequence[str], known: Sequence[str], file: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What became of a column: ``labels``, ``credits``, ``path``, ``id``, ``split``, ``features``, ``attrs`` …"""
+    """What became of a column: ``labels``, ``credits``, ``path``, ``id``, ``split``, ``features``, ``attrs``."""
 
     column: str
     became: str
@@ -235,6 +235,11 @@ def assign(
     return roles
 
 
+def is_flag(column: pl.Series) -> bool:
+    """Return whether a column says 0 or 1, or how much in between, and not the names of labels."""
+    return _flagged(column, column.name) is not None
+
+
 def _is_number(column: pl.Series) -> bool:
     return cells.numbers(column).values is not None
 
@@ -271,7 +276,7 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
                 values = cells.numbers(frame[column]).values
                 part = pl.DataFrame({"value": values}).with_row_index("row").filter(pl.col("value") > 0)
                 part = part.with_columns(pl.lit(label_set).alias("label_set"), pl.lit(label).alias("label"))
-            parts.append(part.select(schema).cast(schema))  # type: ignore[arg-type]
+            parts.append(part.select(list(schema)).cast(schema))  # type: ignore[arg-type]
     return pl.concat(parts).unique(["row", "label_set", "label"], keep="first", maintain_order=True)
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mirstore.core.errors import UsageError
-from mirstore.store.listing import Listing, Options, read_listing
-from mirstore.store.matching import match
+from mirstore.store import matching
+from mirstore.store.listing import Listing, Options, default, read_listing
 from mirstore.store.reading import is_table
 from mirstore.store.roles import Report
 from mirstore.store.source import Source
@@ -26,7 +26,7 @@ def find(
     paths: Iterable[str | Path],
     labels: Path | None = None,
     *,
-    options: Options = Options(),
+    options: Options = default,
     label_from_folder: bool = False,
     reports: list[Report] | None = None,
 ) -> list[Source]:
@@ -117,7 +117,7 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
     """Give the files what the table says about them, and the report which rows and files found no partner."""
     paths = list(found)
     shown = _below(paths)
-    matched = match(table.keys, paths, str(table.file), [source.path for source in table.sources])
+    matched = matching.match(table.keys, paths, str(table.file), [source.path for source in table.sources])
     for path, row in matched.found.items():
         source, file = table.sources[row], found[paths[path]]
         labels = {**file.labels, **source.labels}
