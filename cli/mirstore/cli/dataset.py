@@ -66,6 +66,8 @@ def import_dataset(
         typer.echo(f"{done.dataset}: {done.tracks} tracks{features}")
         for label_set_name, count in done.labels.items():
             typer.echo(f"labels: {label_set_name}, {count} classes")
+        if done.changed:
+            typer.echo(f"{done.changed} labels changed")
         if done.fresh:
             typer.echo("was imported before: nothing added")
 

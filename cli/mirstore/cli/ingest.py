@@ -204,8 +204,8 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
     typer.echo(f"{'tracks':<{width}}  {tracks}")
     if any(summary["labels"].values()):
-        added, altered = summary["labels"]["added"], summary["labels"]["changed"]
-        typer.echo(f"{'labels':<{width}}  of {added} tracks added, {altered} label{'s' * (altered != 1)} changed")
+        labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
+        typer.echo(f"{'labels':<{width}}  {labels}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")

@@ -88,7 +88,7 @@ def _unmatched(item: Planned) -> Iterator[str]:
 
 def _unused(item: Planned) -> Iterator[str]:
     """Yield which tracks of the task are neither learned from nor tested."""
-    for left_out in item.details.get("left_out", []):
+    for left_out in item.details.get("data", {}).get("left_out", []):
         yield f"tasks.{item.case.task}: {left_out['tracks']} tracks are left out: {left_out['why']}"
 
 

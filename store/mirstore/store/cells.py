@@ -91,6 +91,13 @@ def numbers(column: pl.Series) -> Numbers:
     return Numbers()
 
 
+def values(column: pl.Series) -> pl.Series:
+    """Return a column as numbers of which it is known that it is one."""
+    found = numbers(column).values
+    assert found is not None
+    return found
+
+
 def labels(cell: str) -> Iterator[tuple[str, str]]:
     """Yield label set (or ``""``) and label: ``genre---rock|mood---dark``, ``rock; pop``, ``['rock', 'pop']``."""
     parts = _listed(cell) if cell[:1] == "[" and cell[-1:] == "]" else None

@@ -11,17 +11,17 @@ from mirstore.store.store import Store
 _key = ("dataset", "track", "label_set")
 
 
-def count_changes(store: Store, rows: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """Return for how many tracks (of each label set) these rows are ``added``, and for how many ``changed``.
+def count_changes(store: Store, groups: Iterable[tuple[Any, ...]]) -> Counter[str]:
+    """Return how many tracks have labels of a set ``added``, and how many have other labels, ``changed``.
 
     Parameters
     ----------
     store : Store
         Before they are written.
-    rows : iterable of dict
-        Of ``core.labels``, those that differ from what the store says.
+    groups : iterable of (dataset, track, label set)
+        Those that differ from what the store says.
     """
-    said = {tuple(row[name] for name in _key) for row in rows}
+    said = set(groups)
     before = _labelled(store) if said else set()
     return Counter("changed" if group in before else "added" for group in said)
 

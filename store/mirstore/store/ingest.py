@@ -173,7 +173,10 @@ class _Committer:
         located = [self._location(item) for item in plan.scanned if item.track and not item.located]
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
         described = list(describe(self.store, plan.scanned))
-        self.summary.labels = count_changes(self.store, dict(described)["core.labels"])
+        self.summary.labels = count_changes(
+            self.store,
+            ((row["dataset"], row["track"], row["label_set"]) for row in dict(described)["core.labels"]),
+        )
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return

@@ -175,7 +175,7 @@ def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
     for members in found.labels.values():
         for column, label in members:
             if label is not None:
-                values = cells.numbers(frame[column]).values
+                values = cells.values(frame[column])
                 odd = values.is_not_null() & ~values.is_in([0.0, 1.0])
                 if odd.any():
                     row = odd.arg_true()[0]

@@ -49,7 +49,7 @@ def feature_columns(
     commas: dict[str, list[str]] = {"decimal": [], "unclear": []}
     for name, kind in frame.schema.items():
         column = frame[name]
-        if isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric():  # type: ignore[union-attr]
+        if isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric():
             values[name] = _vectors(column, file)
             continue
         found = cells.numbers(column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.experiments.splits import part_name
 from mirstore.store import cells
 
 _paths = (
@@ -273,7 +275,7 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
             if label is None:
                 part = _classes(frame[column], label_set)
             else:
-                values = cells.numbers(frame[column]).values
+                values = cells.values(frame[column])
                 part = pl.DataFrame({"value": values}).with_row_index("row").filter(pl.col("value") > 0)
                 part = part.with_columns(pl.lit(label_set).alias("label_set"), pl.lit(label).alias("label"))
             parts.append(part.select(list(schema)).cast(schema))  # type: ignore[arg-type]
@@ -309,7 +311,7 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
     """
     said = {roles.key: Meaning(roles.key, kind)}
     said |= {name: Meaning(name, "credits", what) for what, name in roles.credits.items()}
-    said |= {name: Meaning(name, "split", split) for split, name in roles.splits.items()}
+    said |= {name: Meaning(name, "split", _parts(split, frame[name])) for split, name in roles.splits.items()}
     if roles.fold is not None:
         said[roles.fold] = Meaning(roles.fold, "fold")
     for label_set, members in roles.labels.items():
@@ -327,6 +329,17 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
             became = "credits, labels" if column in said and said[column].became == "credits" else "labels"
             said[column] = Meaning(column, became, detail)
     return {name: said[name] for name in frame.columns if name in said}
+
+
+def _parts(split: str, column: pl.Series) -> str:
+    found = Counter(cells.text(column).drop_nulls())
+    told = [
+        f"{part_name(word)} {count}" + (f" called {word!r}" if word != part_name(word) else "")
+        for word, count in found.most_common(6)
+        if part_name(word)
+    ]
+    told += [f"{word!r} {count}" for word, count in found.most_common(3) if not part_name(word)]
+    return f"{split!r}: {', '.join(told)}"
 
 
 def missing(frame: pl.DataFrame) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mirstore.core.errors import UsageError
 from mirstore.store import matching
 from mirstore.store.listing import Listing, Options, default, read_listing
 from mirstore.store.reading import is_table
-from mirstore.store.roles import Report
+from mirstore.store.roles import Meaning, Report
 from mirstore.store.source import Source
 
 # Taken from folders; a file that is named itself is tried whatever its suffix.
@@ -53,9 +54,11 @@ def find(
     """
     found: dict[str, Source] = {}
     tables: list[Listing] = []
-    for path in map(os.fspath, paths):
+    for path in (os.fspath(path) for path in paths):
         for source in _expand(path, options, tables):
             found.setdefault(source.path, _labelled_by_folder(source, path) if label_from_folder else source)
+    if label_from_folder and reports is not None:
+        reports.append(_about_folders(found.values()))
     if labels is not None:
         tables.append(read_listing(labels, options))
         _describe(found, tables[-1])
@@ -113,6 +116,16 @@ def _walk(folder: str) -> Iterator[str]:
                 yield entry.path
 
 
+def _about_folders(sources: Collection[Source]) -> Report:
+    counts = Counter(label for source in sources for label in source.labels.get("label", ()))
+    without = [source.path for source in sources if not source.labels.get("label")]
+    report = Report("folders", [Meaning("folder", "labels", f"{len(counts)} classes of 'label'")])
+    if without:
+        names = _first([os.path.basename(path) for path in without])
+        report.remarks.append(f"{len(without)} files stand in no folder of a class: {names}")
+    return report
+
+
 def _describe(found: dict[str, Source], table: Listing) -> None:
     """Give the files what the table says about them, and the report which rows and files found no partner."""
     paths = list(found)
@@ -120,8 +133,15 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
     matched = matching.match(table.keys, paths, str(table.file), [source.path for source in table.sources])
     for path, row in matched.found.items():
         source, file = table.sources[row], found[paths[path]]
-        labels = {**file.labels, **source.labels}
-        found[file.path] = replace(source, path=file.path, dataset=file.dataset, labels=labels)
+        found[file.path] = replace(
+            file,
+            title=source.title or file.title,
+            artist=source.artist or file.artist,
+            album=source.album or file.album,
+            labels={**file.labels, **source.labels},
+            splits={**file.splits, **source.splits},
+            attrs={**file.attrs, **source.attrs},
+        )
     if found and not matched.found:
         raise UsageError(
             f"{table.file}: none of its {len(table.keys)} rows names one of the {len(found)} files",

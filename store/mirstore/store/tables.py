@@ -19,6 +19,7 @@ from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
 from mirstore.store import cells, roles
+from mirstore.store.corrections import count_changes
 from mirstore.store.listing import split_parts
 from mirstore.store.matching import match
 from mirstore.store.published import feature_columns
@@ -76,6 +77,8 @@ class Imported:
         How many tracks, and columns of features.
     labels : Mapping of str to int
         Label set to its number of labels.
+    changed : int
+        Tracks whose labels of a set were others before.
     fresh : bool
         Whether the store said all of it before.
     reports : list of Report
@@ -88,6 +91,7 @@ class Imported:
     tracks: int
     columns: int
     labels: Mapping[str, int]
+    changed: int
     fresh: bool
     reports: Sequence[Report] = ()
 
@@ -173,13 +177,19 @@ def import_table(
     taken = source and store.names().get(name, source.id) != source.id
     if taken and not store.about(name)["source"].startswith("import:"):
         raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
-    fresh = (source is None or source.id in store.feature_set_ids()) and _is_known(store, dataset, contents)
+    contents["labels"] = _with_ends(store, contents["labels"], items, list(found.labels))
+    other = {view: _differing(store, view, frame, dataset) for view, frame in contents.items()}
+    known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
+    fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
+    changes = count_changes(store, other["labels"].iter_rows())
     if not fresh:
         described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
         _write(store, file, described, source, values, contents)
     counts = label_rows.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
     feature_set = source.id if source else None
-    return Imported(dataset, name, feature_set, len(ids), len(names), dict(counts.iter_rows()), fresh, reports)
+    return Imported(
+        dataset, name, feature_set, len(ids), len(names), dict(counts.iter_rows()), changes["changed"], fresh, reports
+    )
 
 
 def _roles(frame: pl.DataFrame, key: str, labels: Sequence[str], label_set: str | None, drop: Sequence[str]) -> Roles:
@@ -220,17 +230,28 @@ def _write(
             tx.append("core.extractions", ledger.to_arrow(), key=["track", "feature_set", "status"])
 
 
-def _is_known(store: Store, dataset: str, contents: Mapping[str, pl.DataFrame]) -> bool:
-    """Return whether the store says the same of these tracks already."""
-    known = store.scan("core.datasets").select("dataset").collect()["dataset"]
-    if dataset not in known:
-        return False
-    for view, frame in contents.items():
-        columns = [name for name in frame.columns if name != "position"]
-        have = _current(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
-        if frame.join(have, on=columns, how="anti", nulls_equal=True).height:
-            return False
-    return True
+_keys = {
+    "items": ["dataset", "track"],
+    "labels": ["dataset", "track", "label_set"],
+    "splits": ["dataset", "split", "fold", "track"],
+}
+
+
+def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl.DataFrame:
+    """Return the groups of rows that the store does not have, or has otherwise."""
+    columns, key = [name for name in frame.columns if name != "position"], _keys[view]
+    have = _current(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
+    have = have.join(frame, on=key, how="semi")
+    new = frame.join(have, on=columns, how="anti", nulls_equal=True).select(key)
+    return pl.concat([new, have.join(frame, on=columns, how="anti", nulls_equal=True).select(key)]).unique()
+
+
+def _with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets: Sequence[str]) -> pl.DataFrame:
+    """Return the rows and, for tracks that had a label and have an empty cell now, rows that end it."""
+    key = _keys["labels"]
+    had = _current(store, "labels", items["dataset"][0]).filter(pl.col("label_set").is_in(label_sets)).select(key)
+    ended = had.unique().join(items, on="track", how="semi").join(rows, on=key, how="anti")
+    return pl.concat([rows, ended], how="diagonal")
 
 
 def _current(store: Store, view: str, dataset: str) -> pl.DataFrame:
