@@ -21,11 +21,12 @@ def read_parquet(file: Path) -> Table:
     try:
         content = pa.parquet.ParquetFile(file).read()  # polars panics on damaged files
         refuse_equal(content.column_names, file)
-        frame = pl.from_arrow(content)
+        frame = pl.from_arrow(content.rename_columns([f"{n}" for n in range(content.num_columns)]))
     except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{file}: cannot be read as Parquet: {reason}") from None
     assert isinstance(frame, pl.DataFrame)
+    frame.columns = content.column_names  # polars has a name of its own for the empty one
     table = Table(file, frame)
     while structs := [name for name, kind in table.frame.schema.items() if isinstance(kind, pl.Struct)]:
         flat = [

@@ -187,7 +187,10 @@ def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
 
 def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFrame, report: Report) -> list[Source]:
     frame, base = table.frame, table.file.parent.absolute()
-    said: list[dict[str, list[str]]] = [{label_set: [] for label_set in found.labels} for _ in names]
+    empty = {label_set: roles.without_label(frame, members) for label_set, members in found.labels.items()}
+    said: list[dict[str, list[str]]] = [
+        {label_set: [] for label_set, rows in empty.items() if rows[row]} for row in range(len(names))
+    ]
     for row, label_set, label in labels.select("row", "label_set", "label").iter_rows():
         said[row].setdefault(label_set, []).append(label)
     credits = {what: cells.text(frame[name]).to_list() for what, name in found.credits.items()}

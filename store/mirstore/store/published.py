@@ -117,9 +117,8 @@ def safe_names(originals: Sequence[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for original in originals:
         name = re.sub(r"\W+", "_", re.sub(r"^\d+\W+(?=.*[^\W\d])", "", original.strip())).strip("_").lower()
-        if not name:
-            name = "column"
-        elif name[0].isdigit() or name in _reserved():
+        name = name or "column"
+        if name[0].isdigit() or name in _reserved():
             name = f"c_{name}"
         free, number = name, 1
         while free in names:

@@ -282,6 +282,18 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     return pl.concat(parts).unique(["row", "label_set", "label"], keep="first", maintain_order=True)
 
 
+def without_label(frame: pl.DataFrame, members: Sequence[tuple[str, str | None]]) -> list[bool]:
+    """Return per row whether its cells of a label set are empty; 0 is an answer of its own, and counts as empty too."""
+    empty = pl.Series([True] * frame.height, dtype=pl.Boolean)
+    for column, label in members:
+        if label is None:
+            cell = frame[column]
+            nested = isinstance(cell.dtype, pl.List | pl.Array)
+            some = cell.list.len() > 0 if isinstance(cell.dtype, pl.List) else cell.is_not_null()
+            empty &= ~(some.fill_null(False) if nested else cells.text(cell).is_not_null())
+    return empty.to_list()
+
+
 def _classes(column: pl.Series, label_set: str) -> pl.DataFrame:
     if isinstance(column.dtype, pl.List | pl.Array):
         rows = pl.DataFrame({"cell": column}).with_row_index("row").explode("cell")
