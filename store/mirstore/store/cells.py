@@ -26,6 +26,8 @@ def text(column: pl.Series) -> pl.Series:
         if fits.sum() == whole.count():  # pandas makes floats of whole numbers where one is missing
             return whole.cast(pl.Int64).cast(pl.String)
         return whole.cast(pl.String)
+    if column.dtype.is_nested() or column.dtype == pl.Duration:  # polars writes neither
+        return pl.Series(column.name, [None if cell is None else str(cell) for cell in column.to_list()], pl.String)
     if column.dtype == pl.Boolean:
         return column.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
     cells = column.cast(pl.String).str.strip_chars()

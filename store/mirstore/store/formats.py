@@ -19,7 +19,10 @@ def read_parquet(file: Path) -> Table:
     import pyarrow.parquet
 
     try:
-        content = pa.parquet.ParquetFile(file).read()  # polars panics on damaged files
+        content = pa.parquet.ParquetFile(
+            file, page_checksum_verification=True
+        ).read()  # polars panics where it is damaged
+        content.validate(full=True)  # text that is no UTF-8
         refuse_equal(content.column_names, file)
         frame = pl.from_arrow(content.rename_columns([f"{n}" for n in range(content.num_columns)]))
     except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:

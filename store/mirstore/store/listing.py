@@ -131,6 +131,7 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     key = options.path_column or roles.find_path(frame.columns) or roles.find_id(frame.columns)
     if key is None or key not in frame.columns:
         raise UnknownNameError(f"column for paths in {file}:", options.path_column or "path", frame.columns)
+    roles.refuse_nested(frame[key], file)
     found = roles.assign(frame, key, label_sets=options.sets(frame.columns, file))
     names = _keys(frame[key])
     empty = [row + 1 for row, name in enumerate(names) if not name]
@@ -250,7 +251,9 @@ def _folds(column: pl.Series, table: str) -> list[int | None]:
     values, words = found.values, cells.text(column)
     if values is None:
         values = words.cast(pl.Float64, strict=False)
-    bad = words.is_not_null() & (values.is_null() | (values < 0) | (values != values.floor())).fill_null(True)
+    bad = words.is_not_null() & (
+        values.is_null() | ~values.is_between(0, 2**31 - 1) | (values != values.floor())
+    ).fill_null(True)
     if bad.any():
         row = bad.arg_true()[0]
         raise UsageError(f"{table}: fold {words[row]!r} in row {row + 1} is no whole number")

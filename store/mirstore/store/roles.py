@@ -69,6 +69,18 @@ def is_row_number(column: pl.Series) -> bool:
     return values is not None and values.equals(pl.Series(column.name, range(len(values)), pl.Float64))
 
 
+def refuse_nested(column: pl.Series, file: Path) -> None:
+    """Refuse lists as paths or ids.
+
+    Raises
+    ------
+    UsageError
+        Naming the column.
+    """
+    if column.dtype.is_nested():
+        raise UsageError(f"{file}: column {column.name!r} holds lists", hint="choose another column, or flatten it")
+
+
 def find_start(columns: Sequence[str]) -> str | None:
     """Return the column that says where a segment begins."""
     return _first(columns, _starts)

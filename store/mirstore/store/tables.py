@@ -261,6 +261,7 @@ def _current(store: Store, view: str, dataset: str) -> pl.DataFrame:
 
 
 def _ids(column: pl.Series, file: Path, report: Report) -> list[str]:
+    roles.refuse_nested(column, file)
     if column.dtype == pl.String:
         ids = column.str.strip_chars()
         if ids.len() and ids.str.contains(r"^\d+\.0$").fill_null(False).all():
