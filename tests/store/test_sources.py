@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.listing import read_listing
 from mirstore.store.mirdata import read_mirdata
-from mirstore.store.sources import find, read_table
+from mirstore.store.sources import find
 
 
 @pytest.fixture
@@ -20,6 +21,10 @@ def music(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
     return tmp_path
+
+
+def read_table(file):
+    return read_listing(file).sources
 
 
 def names(sources, base):
@@ -40,12 +45,12 @@ def test_folds_alone_are_a_split(tmp_path, cell, fold):
 @pytest.mark.parametrize(
     ("header", "cell", "message"),
     [
-        ("fold", "x", "fold 'x' is no whole number"),
-        ("label:live", "maybe", "'label:live' has 'maybe', which is neither"),
+        ("fold", "x", "fold 'x' in row 2 is no whole number"),
+        ("label:live", "maybe", "'label:live' has 'maybe' in row 2, which is neither"),
     ],
 )
 def test_cells_that_make_no_sense_are_refused(tmp_path, header, cell, message):
-    (tmp_path / "t.csv").write_text(f"path,{header}\nx.wav,{cell}\n")
+    (tmp_path / "t.csv").write_text(f"path,{header}\nx.wav,1\ny.wav,{cell}\nz.wav,0\n")
     with pytest.raises(UsageError, match=message):
         read_table(tmp_path / "t.csv")
 

@@ -28,7 +28,7 @@ def list_datasets(context: typer.Context, json_output: JsonOption = False) -> No
 @app.command("import")
 def import_dataset(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV, TSV (also gzipped) or Parquet.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, ARFF (also gzipped), Parquet or Excel.", dir_okay=False)],
     name: Annotated[str, typer.Option(help="Name of the dataset.")],
     feature: Annotated[str | None, typer.Option(help="Name of the feature set.  [default: the dataset's]")] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of ids.  [default: found by name]")] = None,
@@ -39,9 +39,8 @@ def import_dataset(
     licence: Annotated[str | None, typer.Option(help="Licence of the table.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Import a published feature table: a dataset and a feature set without audio."""
+    """Import a published table of features and labels: a dataset without audio."""
     import json
-    from dataclasses import asdict
 
     from mirstore.store.tables import import_table
 
@@ -58,12 +57,17 @@ def import_dataset(
             about=about,
             licence=licence,
         )
+    for line in (line for report in done.reports for line in report.lines()):
+        context.obj.say(line)
     if json_output:
-        typer.echo(json.dumps(asdict(done)))
+        typer.echo(json.dumps(done.as_dict()))
     else:
-        typer.echo(f"{done.dataset}: {done.tracks} tracks × {done.columns} features ({done.feature_set})")
+        features = f" × {done.columns} features ({done.feature_set})" if done.feature_set else ", no features"
+        typer.echo(f"{done.dataset}: {done.tracks} tracks{features}")
         for label_set_name, count in done.labels.items():
             typer.echo(f"labels: {label_set_name}, {count} classes")
+        if done.changed:
+            typer.echo(f"{done.changed} labels changed")
         if done.fresh:
             typer.echo("was imported before: nothing added")
 

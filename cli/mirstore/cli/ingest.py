@@ -15,19 +15,38 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
+    from mirstore.store.listing import Options
+    from mirstore.store.roles import Report
 
 
 def ingest(
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, folders, globs, CSV/TSV/Parquet tables with a column of paths, or mirdata:NAME."),
+        typer.Argument(help="Files, folders, globs, tables (CSV, Parquet …) with a column of paths, or mirdata:NAME."),
     ],
     dataset: Annotated[
         str | None, typer.Option(help="Dataset that the tracks belong to.  [default: their folder's name]")
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column of the tables that is a label set; repeat it for more."),
+    ] = None,
+    label_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMNS",
+            help="Columns of 0 and 1, or of labels, as one set: mood=happy,sad or mood=calm..wild.",
+        ),
+    ] = None,
+    label_from_folder: Annotated[
+        bool, typer.Option("--label-from-folder", help="A file's folder is its label, in the set 'label'.")
+    ] = False,
+    path_column: Annotated[
+        str | None, typer.Option(help="Column of paths in the tables.  [default: found by its name]")
     ] = None,
     features: Annotated[
         str | None,
@@ -55,7 +74,11 @@ def ingest(
     from mirstore.store.ingest import prepare
 
     app: Context = context.obj
-    sources = _sources(app, paths, labels, data_home)
+    reports: list[Report] = []
+    options = _options(label or [], label_set or [], path_column)
+    sources = _sources(app, paths, labels, data_home, options, label_from_folder, reports)
+    for line in (line for report in reports for line in report.lines()):
+        app.say(line)
     if not sources:
         app.say(f"no audio files in {', '.join(paths)}")
     chosen = _features(app, features)
@@ -63,7 +86,7 @@ def ingest(
         app.say("no features asked for: files and labels only (--features essentia,mel)")
     if dry_run:
         with _store_or_nothing(app) as store:
-            _show_plan(app, store, sources, chosen, retry_failed, prepare, json_output)
+            _show_plan(app, store, sources, chosen, retry_failed, prepare, reports, json_output)
         return
     with app.open_store(create=True) as store, app.progress() as progress:
         summary = run(
@@ -77,13 +100,38 @@ def ingest(
             command=" ".join(sys.argv[1:]),
             progress=progress,
         )
-    _show_summary(app, summary.as_dict(), json_output)
+    _show_summary(app, summary.as_dict() | _told(reports), json_output)
     if summary.failed:
         app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'; --retry-failed")
         raise typer.Exit(3)
 
 
-def _sources(app: Context, paths: list[str], labels: Path | None, data_home: Path | None) -> list[Any]:
+def _options(labels: list[str], label_sets: list[str], path_column: str | None) -> Options:
+    from mirstore.core.errors import UsageError
+    from mirstore.store.listing import Options
+
+    sets = {}
+    for text in label_sets:
+        name, equals, columns = text.partition("=")
+        if not (name.strip() and equals and columns.strip()):
+            raise UsageError(f"--label-set {text!r} names no columns", hint="--label-set mood=happy,sad")
+        sets[name.strip()] = [column.strip() for column in columns.split(",") if column.strip()]
+    return Options(path_column, labels, sets)
+
+
+def _told(reports: list[Report]) -> dict[str, Any]:
+    return {"tables": [report.as_dict() for report in reports]}
+
+
+def _sources(
+    app: Context,
+    paths: list[str],
+    labels: Path | None,
+    data_home: Path | None,
+    options: Options,
+    label_from_folder: bool,
+    reports: list[Report],
+) -> list[Any]:
     from collections import Counter
 
     from mirstore.store.folders import passed_over_text
@@ -92,8 +140,16 @@ def _sources(app: Context, paths: list[str], labels: Path | None, data_home: Pat
 
     loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
     found = [source for name in loaders for source in read_mirdata(name, data_home)]
+    named = [path for path in paths if not path.startswith("mirdata:")]
     passed_over: Counter[str] = Counter()
-    found += find([path for path in paths if not path.startswith("mirdata:")], labels, passed_over=passed_over)
+    found += find(
+        named,
+        labels,
+        options=options,
+        label_from_folder=label_from_folder,
+        reports=reports,
+        passed_over=passed_over,
+    )
     if text := passed_over_text(passed_over):
         app.say(text)
     return found
@@ -121,7 +177,14 @@ def _store_or_nothing(app: Context) -> Iterator[Store]:
 
 
 def _show_plan(
-    app: Context, store: Store, sources: Any, chosen: Any, retry_failed: bool, prepare: Any, json_output: bool
+    app: Context,
+    store: Store,
+    sources: Any,
+    chosen: Any,
+    retry_failed: bool,
+    prepare: Any,
+    reports: list[Report],
+    json_output: bool,
 ) -> None:
     from dataclasses import asdict
 
@@ -135,7 +198,8 @@ def _show_plan(
         import json
 
         states = [item.state for item in plan.scanned]
-        typer.echo(json.dumps({"tracks": {state: states.count(state) for state in sorted(set(states))}, "needs": rows}))
+        tracks = {state: states.count(state) for state in sorted(set(states))}
+        typer.echo(json.dumps({"tracks": tracks, "needs": rows, **_told(reports)}))
     elif rows:
         show(pl.DataFrame(rows, infer_schema_length=None), "table")
     else:
@@ -154,6 +218,9 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     width = max(map(len, ["tracks", *summary["features"]]))
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
     typer.echo(f"{'tracks':<{width}}  {tracks}")
+    if any(summary["labels"].values()):
+        labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
+        typer.echo(f"{'labels':<{width}}  {labels}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")

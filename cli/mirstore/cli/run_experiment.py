@@ -64,7 +64,7 @@ def _run(
     """Return run and error per case that ran or was finished."""
     from mirstore.store.experiments import run
 
-    for text in dict.fromkeys(text for item in planned for text in _unmatched(item)):
+    for text in dict.fromkeys(text for item in planned for text in (*_unmatched(item), *_unused(item))):
         app.say(text)
     found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
     total = sum(item.state == "ready" for item in planned)
@@ -84,6 +84,12 @@ def _unmatched(item: Planned) -> Iterator[str]:
     if item.details and item.details["components"]["grouper"] is None:
         for group, patterns in item.details["lacking"].items():
             yield f"groupings.{item.case.grouping}: {group} names {', '.join(patterns)}, which no feature is called"
+
+
+def _unused(item: Planned) -> Iterator[str]:
+    """Yield which tracks of the task are neither learned from nor tested."""
+    for left_out in item.details.get("data", {}).get("left_out", []):
+        yield f"tasks.{item.case.task}: {left_out['tracks']} tracks are left out: {left_out['why']}"
 
 
 def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:

@@ -239,6 +239,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {(error.strerror or 'cannot be read').lower()}", hint="mirstore init") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: its brackets are nested too deeply") from None
 
 
 def _problem(item: Any, data: dict[str, Any]) -> str:

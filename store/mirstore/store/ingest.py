@@ -22,11 +22,12 @@ from mirstore.core.jobs import Done, Outcome
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits
+from mirstore.store.corrections import count_changes, taken_away
 from mirstore.store.halves import commit_in_halves
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.schema import order
-from mirstore.store.sources import Source
+from mirstore.store.source import Source
 from mirstore.store.store import Store
 from mirstore.store.transaction import Transaction
 
@@ -46,6 +47,7 @@ class Summary:
     dataset: str | None
     tracks: Counter[str] = field(default_factory=Counter)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: Counter[str] = field(default_factory=Counter)
     snapshot: int | None = None
     seconds: float = 0.0
 
@@ -61,6 +63,7 @@ class Summary:
             "dataset": self.dataset,
             "tracks": {state: self.tracks[state] for state in ("new", "changed", "known", "failed")},
             "features": self.features,
+            "labels": {state: self.labels[state] for state in ("added", "changed")},
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
         }
@@ -175,6 +178,10 @@ class _Committer:
         located = [self._location(item) for item in plan.scanned if item.track and not item.located]
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
         described = list(describe(self.store, plan.scanned))
+        self.summary.labels = count_changes(
+            self.store,
+            ((row["dataset"], row["track"], row["label_set"]) for row in dict(described)["core.labels"]),
+        )
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return
@@ -287,7 +294,7 @@ def _size(value: Any) -> int:
 
 def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
-    items, labels, splits = [], [], []
+    items, labels, silent, splits = [], [], [], []
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
     for item in scanned:
         if item.track is None:
@@ -303,6 +310,7 @@ def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, li
             for label_set, names in source.labels.items()
             for label in names
         ]
+        silent += [{**where, "label_set": label_set} for label_set, names in source.labels.items() if not names]
         splits += [
             {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
         ]
@@ -310,6 +318,7 @@ def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, li
     named = {str(item["dataset"]) for item in items}
     yield "core.datasets", [{"dataset": dataset} for dataset in sorted(named - known)]
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
+    labels += taken_away(store, silent)
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
     yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "fold", "track"])
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError
-from mirstore.store.sources import Source
+from mirstore.core.experiments.splits import part_name
+from mirstore.store.source import Source
 
 # How mirdata's loaders call labels and credits; beatport_key's genres are a dict of two label sets.
 _label_names = ("genre", "genres", "tag", "tags", "style", "mood", "emotion", "instrument", "instruments", "key")
@@ -78,4 +79,4 @@ def _splits(dataset: Any) -> dict[str, dict[str, tuple[int, str]]]:
         parts = dataset.get_track_splits()
     except (AttributeError, NotImplementedError):
         return {}
-    return {id_: {"mirdata": (0, str(part))} for part, ids in parts.items() for id_ in ids}
+    return {id_: {"mirdata": (0, part_name(str(part)) or str(part))} for part, ids in parts.items() for id_ in ids}

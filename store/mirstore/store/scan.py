@@ -14,7 +14,7 @@ import polars as pl
 from mirstore.core.audio import hash_file
 from mirstore.core.errors import AudioError
 from mirstore.store.schema import order
-from mirstore.store.sources import Source
+from mirstore.store.source import Source
 from mirstore.store.store import Store
 
 

@@ -1,8 +1,8 @@
-"""Published feature tables: a CSV or Parquet file with ids, labels and features becomes a dataset and a feature set."""
+"""Published feature tables: a table with ids, labels and features becomes a dataset and a feature set."""
 
 from __future__ import annotations
 
-import re
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,14 @@ from mirstore.core.components import Extractor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
+from mirstore.store import cells, roles
+from mirstore.store.corrections import count_changes
+from mirstore.store.listing import split_parts
+from mirstore.store.matching import match
+from mirstore.store.published import feature_columns
+from mirstore.store.reading import read
+from mirstore.store.roles import Meaning, Report, Roles
 from mirstore.store.store import Store
-
-_id_names = ("track", "track_id", "id", "item", "")
-_label_names = ("class", "label", "genre", "subgenre", "style", "mood")
 
 
 @dataclass
@@ -34,16 +38,24 @@ class Table(Extractor):
         Of the file, so that another file is another feature set.
     names : Mapping of str to str
         Column in the store to column in the file.
+    vectors : Mapping of str to int
+        Length of those columns that hold vectors.
     """
 
     name = "table"
     sha256: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, int] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Column]:
         """Return one nullable column per column of the file; their units are not known."""
         return {
-            name: Column(pl.Float64, "", f"column {original!r} of an imported table", nullable=True)
+            name: Column(
+                pl.Array(pl.Float32, self.vectors[name]) if name in self.vectors else pl.Float64,
+                "",
+                f"column {original!r} of an imported table",
+                nullable=True,
+            )
             for name, original in self.names.items()
         }
 
@@ -54,15 +66,39 @@ class Table(Extractor):
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import added."""
+    """What an import added.
+
+    Attributes
+    ----------
+    dataset, feature : str
+    feature_set : str or None
+        Its id; None if the table has no features.
+    tracks, columns : int
+        How many tracks, and columns of features.
+    labels : Mapping of str to int
+        Label set to its number of labels.
+    changed : int
+        Tracks whose labels of a set were others before.
+    fresh : bool
+        Whether the store said all of it before.
+    reports : list of Report
+        What became of each column, of the table and of the one about it.
+    """
 
     dataset: str
     feature: str
-    feature_set: str
+    feature_set: str | None
     tracks: int
     columns: int
     labels: Mapping[str, int]
+    changed: int
     fresh: bool
+    reports: Sequence[Report] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        plain = {key: value for key, value in vars(self).items() if key != "reports"}
+        return plain | {"tables": [report.as_dict() for report in self.reports]}
 
 
 def import_table(
@@ -78,26 +114,27 @@ def import_table(
     about: Path | None = None,
     licence: str | None = None,
 ) -> Imported:
-    """Import a published feature table.
+    """Import a published table of features, labels or both.
 
     Parameters
     ----------
     store : Store
         Open for writing.
     file : path
-        CSV, TSV or Parquet, also gzipped CSV.
+        See `mirstore.store.reading.read` for the formats.
     dataset : str
-        Name of the dataset; tracks are called ``dataset:id``.
+        Name of the dataset; tracks are called ``dataset:id``, ids being text as written.
     feature : str, optional
         Name of the feature set; the dataset's by default.
     id_column : str, optional
-        Found by its name (``track``, ``id`` …) if not given.
+        Found by its name (``track_id``, ``id`` …) if not given.
     labels : sequence of str
-        Columns with labels: one with text, or several with 0 and 1; ``first..last`` names a range.
+        Columns with labels: one with classes of any type, or several with 0 and 1; ``first..last`` names a range.
+        If not given, columns called ``genre``, ``label`` … are.
     label_set : str, optional
-        Name of the label set; by default the text column's name, or ``tags``.
+        Name of the label set; by default the column's name, and ``tags`` for columns of 0 and 1.
     drop : sequence of str
-        Columns that are neither labels nor features.
+        Columns to leave out.
     about : path, optional
         Table with ``artist``, ``album``, ``title`` per id.
     licence : str, optional
@@ -106,172 +143,216 @@ def import_table(
     Raises
     ------
     UsageError
-        If ids repeat or are missing, or a feature column is not numeric.
+        If ids repeat or are missing, or a column of numbers has a cell that is none.
     """
-    frame = read(file)
-    key = id_column or next((name for name in frame.columns if name.lower().strip() in _id_names), None)
+    table = read(file)
+    frame, report = table.frame, Report(file.name, remarks=table.remarks)
+    key = id_column if id_column is not None else roles.find_id(frame.columns)
     if key is None or key not in frame.columns:
         raise UnknownNameError(f"id column in {file.name}:", id_column or "id", frame.columns)
-    ids = _ids(frame[key], file)
-    label_columns = _expand(labels, frame.columns, file) or [n for n in frame.columns if n.lower() in _label_names][:1]
-    dropped = {key, *label_columns, *_expand(drop, frame.columns, file)}
-    names = _safe_names([name for name in frame.columns if name not in dropped], file)
-    rows = _features(frame, ids, dataset, names, file)
-    sha256 = hash_file(file)
-    name = feature or dataset
-    source = FeatureSet(name, Table(sha256=sha256, names=names))
-    set_name = label_set or (label_columns[0].lower() if len(label_columns) == 1 else "tags")
-    label_rows = list(_labels(frame, ids, dataset, label_columns, set_name))
-    stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
-    items = _items(ids, dataset, about)
-    if store.names().get(name, source.id) != source.id and not store.about(name)["source"].startswith("import:"):
+    ids = _ids(frame[key], file, report)
+    left_out = roles.expand(drop, frame.columns, file)
+    found = _roles(frame, key, roles.expand(labels, frame.columns, file), label_set, left_out)
+    report.remarks += roles.missing(frame.drop(key, *left_out))
+    said = {name: Meaning(name, "left out", "--drop") for name in left_out}
+    wanted = [name for name in found.rest if not roles.is_row_number(frame[name])]
+    values, names, became = feature_columns(frame.select(wanted), file, report)
+    said |= became
+    label_rows = roles.label_rows(frame, found)
+    said |= roles.meanings(frame, found, label_rows, "id")
+    row_number = "an index that pandas wrote"
+    report.columns = [said.get(name) or Meaning(name, "left out", row_number) for name in frame.columns]
+    items, reports = _items(store, dataset, ids, frame, found, said), [report]
+    if about is not None:
+        items, told = _with_credits(items, ids, about)
+        reports.append(told)
+    vectors = {name: kind.size for name, kind in values.schema.items() if isinstance(kind, pl.Array)}
+    sha256, name = hash_file(file), feature or dataset
+    source = FeatureSet(name, Table(sha256=sha256, names=names, vectors=vectors)) if names else None
+    contents = {
+        "items": items,
+        "labels": _of_tracks(label_rows, items).drop("row"),
+        "splits": _of_tracks(_splits(split_parts(frame, found, report)), items).drop("row"),
+    }
+    taken = source and store.names().get(name, source.id) != source.id
+    if taken and not store.about(name)["source"].startswith("import:"):
         raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
-    fresh = source.id in store.feature_set_ids() and _is_known(store, dataset, items, label_rows)
+    contents["labels"] = _with_ends(store, contents["labels"], items, list(found.labels))
+    other = {view: _differing(store, view, frame, dataset) for view, frame in contents.items()}
+    known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
+    fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
+    changes = count_changes(store, other["labels"].iter_rows())
     if not fresh:
-        with store.write(f"import {file.name}") as tx:
-            described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
-            tx.append("core.datasets", [{**described, **stamp}])
-            tx.add_feature_set(name, source, source=f"import:{file.name}:{sha256}", **stamp)
-            tx.append("core.tracks", [{"track": f"{dataset}:{id_}", **stamp} for id_ in ids], key=["track"])
-            # Without a table about them, tracks that are there keep their artists.
-            tx.append("core.items", [{**item, **stamp} for item in items], key=() if about else ("dataset", "track"))
-            tx.append("core.labels", [{**row, **stamp} for row in label_rows])
-            tx.append_features(source, rows, **stamp)
-            done = {"feature_set": source.id, "status": "ok", "rows": 1, "seconds": 0.0, **stamp}
-            tx.append(
-                "core.extractions",
-                [{"track": f"{dataset}:{id_}", **done} for id_ in ids],
-                key=["track", "feature_set", "status"],
-            )
-    counts = {set_name: len({row["label"] for row in label_rows})} if label_rows else {}
-    return Imported(dataset, name, source.id, len(ids), len(names), counts, fresh)
+        described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
+        _write(store, file, described, source, values, contents)
+    counts = label_rows.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
+    feature_set = source.id if source else None
+    return Imported(
+        dataset, name, feature_set, len(ids), len(names), dict(counts.iter_rows()), changes["changed"], fresh, reports
+    )
 
 
-def _is_known(
-    store: Store, dataset: str, items: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]]
-) -> bool:
-    """Return whether the store says the same of these tracks already, labels and credits included."""
-    for view, rows in (("items", items), ("labels", labels)):
-        columns = list(dict.fromkeys(key for row in rows for key in row if key != "position"))
-        if rows:
-            have = set(store.sql(f"SELECT {', '.join(columns)} FROM {view}").iter_rows())
-            if not have.issuperset(tuple(row.get(column) for column in columns) for row in rows):
-                return False
-    return True
-
-
-def read(file: Path) -> pl.DataFrame:
-    """Return a CSV, TSV or Parquet file as a frame.
-
-    Raises
-    ------
-    UsageError
-        If it is missing or cannot be read.
-    """
-    try:
-        if file.suffix == ".parquet":
-            return pl.read_parquet(file)
-        separator = "\t" if ".tsv" in file.suffixes else ","
-        frame = pl.read_csv(file, separator=separator, infer_schema_length=None, truncate_ragged_lines=True)
-        return frame.with_columns(_numbers(frame[name]) for name in frame.columns if frame[name].dtype == pl.String)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"{file}: cannot be read as a table: {str(error).splitlines()[0]}") from None
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    """Return a column of text as numbers if it holds nothing but numbers, ``nan`` and ``inf`` in any case."""
-    found = column.str.strip_chars().str.to_lowercase().replace({"": None, "nan": "NaN", "inf": "inf", "-inf": "-inf"})
-    parsed = found.cast(pl.Float64, strict=False)
-    return parsed if parsed.null_count() == found.null_count() else column
-
-
-def _ids(column: pl.Series, file: Path) -> list[str]:
-    ids = [_plain_id(value) for value in column]
-    if None in ids or "" in ids:
-        raise UsageError(f"{file}: {ids.count(None) + ids.count('')} rows have no id in column {column.name!r}")
-    if len(set(ids)) < len(ids):
-        twice = next(id_ for id_ in ids if ids.count(id_) > 1)
-        raise UsageError(f"{file}: id {twice!r} stands in several rows", hint="give one row per track")
-    return [id_ for id_ in ids if id_ is not None]
-
-
-def _plain_id(value: Any) -> str | None:
-    """Return 3346 for 3346.0: a column of whole numbers with decimals is what pandas writes when one was missing."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return None if value is None else str(value).strip()
-
-
-def _expand(names: Sequence[str], known: Sequence[str], file: Path) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        first, dots, last = name.partition("..")
-        for end in (first, last) if dots else (first,):
-            if end not in known:
-                raise UnknownNameError(f"column in {file.name}:", end, known)
-        found += known[known.index(first) : known.index(last) + 1] if dots else [name]
+def _roles(frame: pl.DataFrame, key: str, labels: Sequence[str], label_set: str | None, drop: Sequence[str]) -> Roles:
+    """Of several columns, those with 0 and 1 are tags of one set, the others a set each, unless one is named."""
+    sets: dict[str, list[str]] = {}
+    if len(labels) == 1:
+        sets = {label_set or roles.normal(labels[0]): list(labels)}
+    for name in labels if len(labels) > 1 else ():
+        sets.setdefault(label_set or ("tags" if roles.is_flag(frame[name]) else roles.normal(name)), []).append(name)
+    found = roles.assign(frame, key, label_sets=sets, guess=not labels, among_features=True, drop=drop)
+    if label_set and not labels and len(found.labels) == 1:
+        found.labels = {label_set: next(iter(found.labels.values()))}
     return found
 
 
-def _safe_names(originals: Sequence[str], file: Path) -> dict[str, str]:
-    """Return names that SQL takes without quotes: ``1-ZCRm`` is zcrm, ``Spectral-Flux`` is spectral_flux."""
-    names: dict[str, str] = {}
-    for original in originals:
-        name = re.sub(r"\W+", "_", re.sub(r"^\d+\W+", "", original.strip())).strip("_").lower() or "column"
-        if name in names:
-            raise UsageError(
-                f"{file}: columns {names[name]!r} and {original!r} would both be {name!r}", hint="rename one of them"
-            )
-        names[name] = original
-    return names
+def _write(
+    store: Store,
+    file: Path,
+    described: Mapping[str, Any],
+    source: FeatureSet | None,
+    values: pl.DataFrame,
+    contents: Mapping[str, pl.DataFrame],
+) -> None:
+    stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
+    stamped = [pl.lit(value).alias(name) for name, value in stamp.items()]
+    tracks = contents["items"].select("track")
+    with store.write(f"import {file.name}") as tx:
+        tx.append("core.datasets", [{**described, **stamp}])
+        tx.append("core.tracks", tracks.with_columns(stamped).to_arrow(), key=["track"])
+        for name, frame in contents.items():
+            tx.append(f"core.{name}", frame.with_columns(stamped).to_arrow())
+        if source:
+            tx.add_feature_set(source.name, source, source=f"import:{file.name}:{described['sha256']}", **stamp)
+            rows = pl.concat([tracks, values], how="horizontal")
+            tx.append(f"feat.{source.table}", rows.to_arrow(), key=["track"])
+            done = {"feature_set": source.id, "status": "ok", "rows": 1, "seconds": 0.0}
+            ledger = tracks.with_columns(*(pl.lit(value).alias(name) for name, value in done.items()), *stamped)
+            tx.append("core.extractions", ledger.to_arrow(), key=["track", "feature_set", "status"])
 
 
-def _features(
-    frame: pl.DataFrame, ids: Sequence[str], dataset: str, names: Mapping[str, str], file: Path
-) -> list[dict[str, Any]]:
-    numbers = (pl.Boolean, pl.Null)  # beside numeric types; a column that is empty throughout is missing numbers
-    texts = [name for name in names.values() if not (frame[name].dtype.is_numeric() or frame[name].dtype in numbers)]
-    if texts:
+_keys = {
+    "items": ["dataset", "track"],
+    "labels": ["dataset", "track", "label_set"],
+    "splits": ["dataset", "split", "fold", "track"],
+}
+
+
+def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl.DataFrame:
+    """Return the groups of rows that the store does not have, or has otherwise."""
+    columns, key = [name for name in frame.columns if name != "position"], _keys[view]
+    have = _current(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
+    have = have.join(frame, on=key, how="semi")
+    new = frame.join(have, on=columns, how="anti", nulls_equal=True).select(key)
+    return pl.concat([new, have.join(frame, on=columns, how="anti", nulls_equal=True).select(key)]).unique()
+
+
+def _with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets: Sequence[str]) -> pl.DataFrame:
+    """Return the rows and, for tracks that had a label and have an empty cell now, rows that end it."""
+    key = _keys["labels"]
+    had = _current(store, "labels", items["dataset"][0]).filter(pl.col("label_set").is_in(label_sets)).select(key)
+    ended = had.unique().join(items, on="track", how="semi").join(rows, on=key, how="anti")
+    return pl.concat([rows, ended], how="diagonal")
+
+
+def _current(store: Store, view: str, dataset: str) -> pl.DataFrame:
+    quoted = dataset.replace("'", "''")
+    attrs = "* REPLACE (CASE WHEN cardinality(attrs) > 0 THEN to_json(attrs) END AS attrs)" if view == "items" else "*"
+    return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = '{quoted}'")
+
+
+def _ids(column: pl.Series, file: Path, report: Report) -> list[str]:
+    roles.refuse_nested(column, file)
+    if column.dtype == pl.String:
+        ids = column.str.strip_chars()
+        if ids.len() and ids.str.contains(r"^\d+\.0$").fill_null(False).all():
+            ids = ids.str.strip_suffix(".0")  # pandas writes 3346.0 where an id was missing once
+            report.remarks.append(f"ids in {column.name!r} are whole numbers: read without .0")
+    else:
+        ids = cells.text(column)
+    empty = (ids.is_null() | (ids == "")).fill_null(True)
+    if empty.any():
+        first = empty.arg_true()[0] + 1
+        raise UsageError(f"{file}: {empty.sum()} rows have no id in column {column.name!r}, the first is row {first}")
+    if ids.is_duplicated().any():
+        twice = ids.filter(ids.is_duplicated())[0]
+        rows = [str(row + 1) for row in (ids == twice).arg_true()[:3]]
         raise UsageError(
-            f"{file}: columns with text cannot be features: {', '.join(map(repr, texts))}",
-            hint="name them in --labels or --drop",
+            f"{file}: id {twice!r} stands in several rows ({', '.join(rows)})", hint="give one row per track"
         )
-    values = frame.select(
-        pl.col(original).cast(pl.Float64).fill_nan(None).alias(name) for name, original in names.items()
-    )
-    return [{"track": f"{dataset}:{id_}", **row} for id_, row in zip(ids, values.iter_rows(named=True), strict=True)]
+    return ids.to_list()
 
 
-def _labels(
-    frame: pl.DataFrame, ids: Sequence[str], dataset: str, columns: Sequence[str], label_set: str
-) -> list[dict[str, Any]]:
-    rows = []
-    for name in columns:
-        text = frame[name].dtype == pl.String
-        for id_, value in zip(ids, frame[name], strict=True):
-            label, weight = (value, 1.0) if text else (name, value)
-            if label and weight:
-                where = {"dataset": dataset, "track": f"{dataset}:{id_}", "label_set": label_set}
-                rows.append({**where, "label": label, "value": float(weight)})
-    return rows
+def _of_tracks(rows: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    tracks = items.select("dataset", "track").with_row_index("row")
+    return rows.join(tracks, on="row", maintain_order="left")
 
 
-def _items(ids: Sequence[str], dataset: str, about: Path | None) -> list[dict[str, Any]]:
-    credits: dict[str, dict[str, Any]] = {}
-    if about is not None:
-        frame = read(about)
-        columns = {name.lower().removesuffix("_id"): name for name in frame.columns}
-        key = next((columns[name] for name in ("track", "id", "") if name in columns), frame.columns[0])
-        texts = {name: columns[name] for name in ("title", "artist", "album") if name in columns}
-        for row in frame.iter_rows(named=True):
-            credits[_bare_id(str(row[key]))] = {name: row[original] for name, original in texts.items()}
-    return [
-        {"dataset": dataset, "track": f"{dataset}:{id_}", "position": position, **credits.get(_bare_id(id_), {})}
-        for position, id_ in enumerate(ids)
+def _splits(parts: Sequence[Mapping[str, tuple[int, str]]]) -> pl.DataFrame:
+    rows = [(row, split, *value) for row, said in enumerate(parts) for split, value in said.items()]
+    schema = {"row": pl.UInt32, "split": pl.String, "fold": pl.Int32, "part": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _items(
+    store: Store,
+    dataset: str,
+    ids: Sequence[str],
+    frame: pl.DataFrame,
+    found: Roles,
+    said: Mapping[str, Meaning],
+) -> pl.DataFrame:
+    """Return the rows of ``items``; what this table does not say of a track stays as another said it."""
+    items = pl.DataFrame({"track": [f"{dataset}:{id_}" for id_ in ids]}).with_row_index("position")
+    credits = {what: cells.text(frame[name]).alias(what) for what, name in found.credits.items()}
+    attrs = [name for name in found.rest if name in said and said[name].became == "attrs"]
+    if attrs:
+        texts = {name: _plain(frame[name]) for name in attrs}
+        rows = ({n: v for n in sorted(texts) if (v := texts[n][row]) is not None} for row in range(len(ids)))
+        written = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) if row else None for row in rows]
+        credits["attrs"] = pl.Series("attrs", written, pl.String)
+    items = items.with_columns(credits.values())
+    names = ["title", "artist", "album", "attrs"]
+    before = _current(store, "items", dataset).select("track", *(pl.col(name).cast(pl.String) for name in names))
+    kept = [name for name in names if name not in credits]
+    items = items.join(before.select("track", *kept), on="track", how="left", maintain_order="left")
+    return items.select(pl.lit(dataset).alias("dataset"), "track", *names, pl.col("position").cast(pl.Int32))
+
+
+def _plain(column: pl.Series) -> list[str | None]:
+    if column.dtype.is_nested():
+        return [None if value is None else str(value) for value in column.to_list()]
+    return cells.text(column).to_list()
+
+
+def _with_credits(items: pl.DataFrame, ids: Sequence[str], about: Path) -> tuple[pl.DataFrame, Report]:
+    """Return the items with the credits of another table, whose ids may be spelt in another way."""
+    table = read(about)
+    frame, report = table.frame, Report(about.name, remarks=table.remarks)
+    key = roles.find_id(frame.columns)
+    key = frame.columns[0] if key is None else key
+    found = roles.assign(frame, key, label_sets={}, guess=False)
+    if not found.credits:
+        raise UsageError(f"{about}: has none of the columns title, artist and album", hint="rename its columns")
+    keys = _ids(frame[key], about, report)
+    matched = match(keys, ids, str(about))
+    rows = pl.Series("row", [matched.found.get(number) for number in range(len(ids))], pl.UInt32)
+    credits = frame.select(cells.text(frame[name]).alias(what) for what, name in found.credits.items())
+    credits = pl.DataFrame(rows).join(credits.with_row_index("row"), on="row", how="left", maintain_order="left")
+    report.columns = [
+        Meaning(name, "id") if name == key else Meaning(name, "not read", "--about gives credits")
+        for name in frame.columns
     ]
-
-
-def _bare_id(text: str) -> str:
-    """Return ``3346`` for ``track_0003346``: tables of one collection spell the same number in several ways."""
-    digits = re.search(r"(\d+)(?:\.0)?$", text)
-    return str(int(digits[1])) if digits else text
+    what = {name: Meaning(name, "credits", credit) for credit, name in found.credits.items()}
+    report.columns = [what.get(meaning.column, meaning) for meaning in report.columns]
+    without = [id_ for number, id_ in enumerate(ids) if number not in matched.found]
+    report.match = {
+        "rows": len(keys),
+        "tracks": len(ids),
+        "rows_without_track": len(matched.idle),
+        "tracks_without_row": len(without),
+        "first_tracks_without_row": without[:3],
+    }
+    if without:
+        report.remarks.append(f"{len(without)} of {len(ids)} tracks have no row: {', '.join(without[:3])}")
+    given = credits.drop("row")
+    return items.with_columns(pl.coalesce(given[name], items[name]).alias(name) for name in given.columns), report

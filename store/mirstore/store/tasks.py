@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.core.experiments.splits import protocols
+from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.registry import TaskEntry
 from mirstore.store.examples import TaskExamples
 from mirstore.store.query import session
@@ -53,6 +53,8 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         .select("track", "_owner")
         .join(table, on="track", how="inner", maintain_order="left_right")
     )
+    parts = _at(complete, published)
+    left_out |= _unused(parts, complete.height, published is not None)
     labels, classes = _matrix(complete, wanted)
     for label in task.classes:
         if label not in classes:
@@ -72,7 +74,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         {name: make(rows) for name, make in tensors.items()},
         rows["_owner"].to_numpy().astype(np.int64),
         exclusive,
-        _at(complete, published),
+        parts,
         {why: count for why, count in left_out.items() if count},
     )
 
@@ -197,7 +199,19 @@ def _at(tracks: pl.DataFrame, splits: pl.DataFrame | None) -> list[tuple[int, in
     if splits is None:
         return []
     rows = tracks.with_row_index("row").select("row", "track").join(splits, on="track")
-    return sorted((row, fold or 0, part) for row, fold, part in rows.select("row", "fold", "part").iter_rows())
+    return sorted(
+        (row, fold or 0, part_name(part) or part) for row, fold, part in rows.select("row", "fold", "part").iter_rows()
+    )
+
+
+def _unused(parts: Sequence[tuple[int, int, str]], tracks: int, published: bool) -> dict[str, int]:
+    """Return why labelled tracks are neither learned from nor tested, and how many."""
+    words = {part for _, _, part in parts}
+    used = {row for row, _, part in parts if part in used_parts}
+    found = {f"part {word!r}": len({row for row, _, part in parts if part == word} - used) for word in sorted(words)}
+    if published:
+        found["in no part of the split"] = tracks - len({row for row, _, _ in parts})
+    return found
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:

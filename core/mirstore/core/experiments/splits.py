@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 
 protocols = ("grouped", "stratified", "modulo", "holdout")
 """How folds can be made; any other ``split`` is the name of a published one."""
+
+_parts = {
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development"),
+    "test": ("test", "testing", "tst", "eval", "evaluation"),
+}
+used_parts = frozenset(_parts)
+"""What an experiment learns from or tests."""
+
+
+def part_name(word: str) -> str | None:
+    """Return ``train``, ``validation`` or ``test`` for a word that published splits use for it, in any case."""
+    lower = word.strip().lower()
+    return next((part for part, words in _parts.items() if lower in words), None)
+
+
+def part_words() -> str:
+    """Return the words that `part_name` knows, for a message."""
+    return ", ".join("/".join(words) for words in _parts.values())
 
 
 @dataclass(frozen=True)
@@ -161,14 +181,19 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
             if (f != fold if only_tests else f == fold and part in ("train", "validation"))
         ]
         folds.append(Fold(0, fold, np.setdiff1d(train, test).astype(np.int64), np.unique(test).astype(np.int64)))
-    _check_sizes(folds)
+    _check_sizes(folds, Counter(part for _, _, part in parts))
     return [replace(fold, repeat=repeat) for repeat in range(repeats) for fold in folds]
 
 
-def _check_sizes(folds: Sequence[Fold]) -> None:
+def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) -> None:
     for fold in folds:
         if not len(fold.train) or not len(fold.test):
-            raise UsageError(f"fold {fold.number} has {len(fold.train)} training and {len(fold.test)} test tracks")
+            words = ", ".join(f"{count} {part!r}" for part, count in sorted((parts or {}).items()))
+            raise UsageError(
+                f"fold {fold.number} has {len(fold.train)} training and {len(fold.test)} test tracks"
+                + (f" (the split has {words})" if words else ""),
+                hint="parts are called train, validation and test" if words else None,
+            )
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:

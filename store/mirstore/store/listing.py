@@ -1,0 +1,301 @@
+"""Tables that list files: one row per file, with credits, labels and splits, become sources."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.experiments.splits import part_name, part_words
+from mirstore.store import cells, roles
+from mirstore.store.reading import Table, read
+from mirstore.store.roles import Meaning, Report, Roles
+from mirstore.store.source import Source
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says about the columns of tables that list files.
+
+    Attributes
+    ----------
+    path_column : str or None
+        Found by its name if not given.
+    labels : sequence of str
+        Columns that are a label set each.
+    label_sets : Mapping of str to sequence of str
+        Label set to its columns, with 0 and 1 or with labels; ``first..last`` is a range.
+    """
+
+    path_column: str | None = None
+    labels: Sequence[str] = ()
+    label_sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def sets(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
+        """Return label sets with those of their columns that a table has."""
+
+        def here(names: Sequence[str]) -> list[str]:
+            return [name for name in names if set(_ends(name, columns)) <= set(columns)]
+
+        found = {roles.normal(name): [name] for name in here(self.labels)}
+        found |= {label_set: roles.expand(here(names), columns, file) for label_set, names in self.label_sets.items()}
+        return {label_set: names for label_set, names in found.items() if names}
+
+    def check(self, tables: Iterable[Listing]) -> None:
+        """Refuse columns that no table has.
+
+        Raises
+        ------
+        UsageError
+            Naming the first.
+        """
+        known = {column for table in tables for column in table.columns}
+        for name in (*self.labels, *(name for names in self.label_sets.values() for name in names)):
+            if not known:
+                raise UsageError(f"no table was given that could have a column {name!r}", hint="--labels TABLE")
+            for end in _ends(name, known):
+                if end not in known:
+                    raise UnknownNameError("column", end, known)
+
+
+def _ends(name: str, columns: Iterable[str]) -> list[str]:
+    first, dots, last = name.partition("..")
+    return [first, last] if dots and name not in columns else [name]
+
+
+default = Options()
+"""Columns are known by their names."""
+
+
+@dataclass
+class Listing:
+    """A table that lists files, read.
+
+    Attributes
+    ----------
+    file : path
+    key : str
+        The column of paths.
+    keys : list of str
+        Its cells as written, one per source.
+    sources : list of Source
+        One per path; rows of one path add their labels.
+    columns : list of str
+    report : Report
+    """
+
+    file: Path
+    key: str
+    keys: list[str]
+    sources: list[Source]
+    columns: list[str]
+    report: Report
+
+    def refuse_ids(self) -> None:
+        """Refuse a table whose ids are taken for paths and are none.
+
+        Raises
+        ------
+        UsageError
+            If the column is not called a path, and no file is there.
+        """
+        by_name = roles.find_path([self.key]) is None
+        if by_name and not any(os.path.exists(source.path) for source in self.sources):
+            raise UsageError(
+                f"{self.file}: has no column of paths, and no file is called as its column {self.key!r} says",
+                hint=f"mirstore ingest FOLDER --labels {self.file}, or --path-column",
+            )
+
+
+def read_listing(file: Path, options: Options = default) -> Listing:
+    """Read a table that lists files.
+
+    Columns by name: ``path`` or ``file``, else ``track_id``, ``id`` …; ``title``, ``artist``, ``album``; ``split``,
+    ``split:NAME``, ``fold``; ``genre``, ``mood``, ``tags`` … and those that the options name hold one label or several
+    separated by ``|`` or ``;``, or lists. A column ``label:NAME`` with 0 and 1 says who has the label NAME, with other
+    cells it is the label set NAME.
+
+    Raises
+    ------
+    UsageError
+        If there is no column of paths, rows of one path contradict each other, or rows are segments of files.
+    """
+    table = read(file)
+    frame = table.frame
+    key = options.path_column or roles.find_path(frame.columns) or roles.find_id(frame.columns)
+    if key is None or key not in frame.columns:
+        raise UnknownNameError(f"column for paths in {file}:", options.path_column or "path", frame.columns)
+    roles.refuse_nested(frame[key], file)
+    found = roles.assign(frame, key, label_sets=options.sets(frame.columns, file))
+    names = _keys(frame[key])
+    empty = [row + 1 for row, name in enumerate(names) if not name]
+    if empty:
+        raise UsageError(f"{file}: row {empty[0]} has nothing in column {key!r}", hint="give each row a path")
+    _refuse_segments(frame, names, file)
+    labels = roles.label_rows(frame, found)
+    _refuse_weights(frame, found, file)
+    report = Report(file.name, remarks=[*table.remarks, *roles.missing(frame.drop(key))])
+    rows = _sources(table, found, names, labels, report)
+    sources, keys = _merged(rows, names, file, report)
+    said = roles.meanings(frame, found, labels, "path")
+    report.columns = [said.get(name) or _rest(frame, name) for name in frame.columns]
+    return Listing(file, key, keys, sources, frame.columns, report)
+
+
+def _keys(column: pl.Series) -> list[str]:
+    if column.dtype == pl.String:
+        return column.str.strip_chars().fill_null("").to_list()
+    return cells.text(column).fill_null("").to_list()
+
+
+def _rest(frame: pl.DataFrame, name: str) -> Meaning:
+    if roles.is_row_number(frame[name]):
+        return Meaning(name, "left out", "an index that pandas wrote")
+    return Meaning(name, "attrs")
+
+
+def _refuse_segments(frame: pl.DataFrame, names: Sequence[str], file: Path) -> None:
+    start = roles.find_start(frame.columns)
+    if start is None or len(set(names)) == len(names):
+        return
+    begins = pl.DataFrame({"name": names, "start": frame[start]}).group_by("name").agg(pl.col("start").n_unique())
+    if (begins["start"] > 1).any():
+        raise UsageError(
+            f"{file}: has several segments per file (column {start!r}), and labels are kept per file",
+            hint="give one row per file",
+        )
+
+
+def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
+    for members in found.labels.values():
+        for column, label in members:
+            if label is not None:
+                values = cells.values(frame[column])
+                odd = values.is_not_null() & ~values.is_in([0.0, 1.0])
+                if odd.any():
+                    row = odd.arg_true()[0]
+                    raise UsageError(
+                        f"{file}: column {column!r} has {values[row]:g} in row {row + 1}, which is neither 0 nor 1",
+                        hint="decide from where on a track has the label",
+                    )
+
+
+def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFrame, report: Report) -> list[Source]:
+    frame, base = table.frame, table.file.parent.absolute()
+    empty = {label_set: roles.without_label(frame, members) for label_set, members in found.labels.items()}
+    said: list[dict[str, list[str]]] = [
+        {label_set: [] for label_set, rows in empty.items() if rows[row]} for row in range(len(names))
+    ]
+    for row, label_set, label in labels.select("row", "label_set", "label").iter_rows():
+        said[row].setdefault(label_set, []).append(label)
+    credits = {what: cells.text(frame[name]).to_list() for what, name in found.credits.items()}
+    splits = split_parts(frame, found, report)
+    attrs = {name: _values(frame[name]) for name in found.rest if not roles.is_row_number(frame[name])}
+    return [
+        Source(
+            os.path.abspath(base / name),
+            **{what: column[row] for what, column in credits.items()},
+            labels=said[row],
+            splits=splits[row],
+            attrs={key: column[row] for key, column in attrs.items() if column[row] is not None},
+            dataset=base.name,
+        )
+        for row, name in enumerate(names)
+    ]
+
+
+def _values(column: pl.Series) -> list[Any]:
+    if column.dtype == pl.String:
+        return cells.text(column).to_list()
+    if column.dtype.is_nested():
+        return [None if value is None else str(value) for value in column.to_list()]
+    return (column.fill_nan(None) if column.dtype.is_float() else column).to_list()
+
+
+def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[str, tuple[int, str]]]:
+    """Return per row what its splits say: split to fold and part. Words that no protocol knows are told.
+
+    Raises
+    ------
+    UsageError
+        If a fold is no whole number.
+    """
+    folds = _folds(frame[found.fold], report.table) if found.fold is not None else [None] * frame.height
+    result: list[dict[str, tuple[int, str]]] = [{} for _ in range(frame.height)]
+    for split, name in found.splits.items():
+        unknown: Counter[str] = Counter()
+        for row, word in enumerate(cells.text(frame[name])):
+            if word is not None:
+                part = part_name(word)
+                unknown[word] += part is None
+                result[row][split] = (folds[row] or 0, part or word)
+        if told := [f"{word!r} ({count} rows)" for word, count in unknown.most_common(5) if count]:
+            report.remarks.append(
+                f"split {split!r} has parts that no experiment uses: {', '.join(told)}; known are {part_words()}"
+            )
+    if not found.splits:
+        for row, fold in enumerate(folds):
+            if fold is not None:
+                result[row]["fold"] = (fold, "test")  # each fold is learned from all the others
+    return result
+
+
+def _folds(column: pl.Series, table: str) -> list[int | None]:
+    found = cells.numbers(column)
+    values, words = found.values, cells.text(column)
+    if values is None:
+        values = words.cast(pl.Float64, strict=False)
+    bad = words.is_not_null() & (
+        values.is_null() | ~values.is_between(0, 2**31 - 1) | (values != values.floor())
+    ).fill_null(True)
+    if bad.any():
+        row = bad.arg_true()[0]
+        raise UsageError(f"{table}: fold {words[row]!r} in row {row + 1} is no whole number")
+    return values.cast(pl.Int64).to_list()
+
+
+def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Report) -> tuple[list[Source], list[str]]:
+    """Return one source per path: labels add up, the first credits stand, splits must agree."""
+    found: dict[str, Source] = {}
+    keys: dict[str, str] = {}
+    differ: list[str] = []
+    for source, name in zip(rows, names, strict=True):
+        if source.path not in found:
+            found[source.path], keys[source.path] = source, name
+            continue
+        first = found[source.path]
+        for split in first.splits.keys() & source.splits.keys():
+            (a, one), (b, other) = first.splits[split], source.splits[split]
+            if (a, one) != (b, other):
+                raise UsageError(
+                    f"{file}: rows of {name!r} disagree about split {split!r}: {one} of fold {a}, {other} of fold {b}",
+                    hint="one part per file; a column split:NAME for each further split",
+                )
+        for what in ("title", "artist", "album"):
+            before, after = getattr(first, what), getattr(source, what)
+            if before and after and before != after:
+                differ.append(f"{name}: {what} {before!r}, {after!r}")
+        labels = {label_set: list(first.labels.get(label_set, ())) for label_set in {**first.labels, **source.labels}}
+        for label_set, more in source.labels.items():
+            labels[label_set] += [label for label in more if label not in labels[label_set]]
+        found[source.path] = replace(
+            first,
+            title=first.title or source.title,
+            artist=first.artist or source.artist,
+            album=first.album or source.album,
+            labels=labels,
+            splits={**first.splits, **source.splits},
+            attrs={**first.attrs, **source.attrs},
+        )
+    if len(found) < len(rows):
+        report.remarks.append(f"{len(rows)} rows name {len(found)} files: labels of rows of one file were united")
+    if differ:
+        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
+        report.remarks.append(f"rows of one file differ, the first one stands: {'; '.join(differ[:3])}{more}")
+    return list(found.values()), list(keys.values())
