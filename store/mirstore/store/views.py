@@ -97,7 +97,7 @@ views = {
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
     "pins": "SELECT * EXCLUDE (committed) FROM core.pins",
 }
-"""View to its SELECT; later ones read earlier ones. ``{store}`` is the option that names the store, where one is needed."""
+"""View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
 internal = frozenset({"gone", "located", "ledger", "feature_names", "run_states"})
 
