@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mirstore.core.errors import UsageError
-from mirstore.core.template import write_plugin
+from mirstore.core.template import kinds, write_plugin
 
 plugin_segments = Path(__file__).parents[1] / "plugin_segments"
 
@@ -70,6 +70,12 @@ def test_an_improper_name_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"unknown kind of component 'modal' \(did you mean 'model'"):
+        write_plugin("tempo", tmp_path, "modal")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_existing_folder_is_left_alone(tmp_path):
     (tmp_path / "mirstore-tempo").mkdir()
     with pytest.raises(UsageError, match="exists already"):
@@ -77,16 +83,18 @@ def test_an_existing_folder_is_left_alone(tmp_path):
     assert list((tmp_path / "mirstore-tempo").iterdir()) == []
 
 
-def test_a_new_plugin_passes_its_own_tests(tmp_path):
-    folder = write_plugin("tempo-lab", tmp_path)
+@pytest.mark.parametrize("kind", kinds)
+def test_a_new_plugin_passes_its_own_tests(tmp_path, kind):
+    folder = write_plugin("tempo-lab", tmp_path, kind)
     printed = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder, path=folder)
     assert " passed" in printed
     assert "skipped" not in printed
 
 
-def test_a_new_plugin_is_clean(tmp_path):
+@pytest.mark.parametrize("kind", kinds)
+def test_a_new_plugin_is_clean(tmp_path, kind):
     pytest.importorskip("ruff")
-    folder = write_plugin("tempo-lab", tmp_path)
+    folder = write_plugin("tempo-lab", tmp_path, kind)
     run(sys.executable, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)
     run(sys.executable, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=folder)
 

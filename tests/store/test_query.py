@@ -389,10 +389,12 @@ def test_a_failure_says_how_to_retry(empty):
         tx.add_feature_set("loudness", loudness, **day(1))
         located(tx, "a", "/it's here.wav", 1)
         failed(tx, 1, track="a", path="/it's here.wav")
+        tx.append("core.items", [{"dataset": "Ann's", "track": "a", "attrs": "{}", **day(1)}])
     row = empty.sql("SELECT * FROM failures").row(0, named=True)
     assert (row["track"], row["feature"], row["error"], row["message"]) == ("a", "loudness", "timeout", "60 s")
     assert shlex.split(row["retry"]) == [
-        "mirstore", "ingest", "/it's here.wav", "--features", "loudness", "--retry-failed",
+        "mirstore", "--store", str(empty.path), "ingest", "/it's here.wav", "--dataset", "Ann's",
+        "--features", "loudness", "--retry-failed",
     ]  # fmt: skip
 
 

@@ -96,9 +96,10 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Lower case with hyphens, e.g. tempo-lab.")],
     folder: Annotated[Path, typer.Option(help="Where the plugin's folder is made.")] = Path(),
+    kind: Annotated[str, typer.Option(help="extractor, grouper, smoother or model.")] = "extractor",
 ) -> None:
-    """Write a complete plugin: one extractor, its tests, ready to install."""
+    """Write a complete plugin: one component, its tests, ready to install."""
     from mirstore.core.template import write_plugin
 
-    made = write_plugin(name, folder)
+    made = write_plugin(name, folder, kind)
     context.obj.say(f"wrote {made}\nnext: pip install -e {made} && mirstore plugins check {name}")

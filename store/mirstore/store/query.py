@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -162,7 +164,9 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> N
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
     for table, paths in files.items():
         _create(connection, store, table, paths)
+    option = "" if store.path == Path("store") else f"--store {shlex.quote(str(store.path))} "
     for name, query in views.items():
+        query = query.replace("{store}", option.replace("'", "''"))
         connection.execute(f"CREATE VIEW {identifier(name)} AS {query}")
     for name, table in feature_views(store):
         connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM feat.{identifier(table)}")

@@ -69,11 +69,13 @@ views = {
     # that its name no longer means is not computed again.
     "failures": """
         SELECT l.track, coalesce(t.path, l.path) AS path, n.name AS feature, l.error, l.message,
-               'mirstore ingest ''' || replace(coalesce(t.path, l.path), '''', '''\\''''') || ''''
+               'mirstore {store}ingest ''' || replace(coalesce(t.path, l.path), '''', '''\\''''') || ''''
+                   || coalesce(' --dataset ''' || replace(m.dataset, '''', '''\\''''') || '''', '')
                    || coalesce(' --features ' || n.name, '') || ' --retry-failed' AS retry
         FROM ledger l
         LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
         LEFT JOIN tracks t ON t.track = l.track
+        LEFT JOIN (SELECT track, min(dataset) AS dataset FROM items GROUP BY track) m ON m.track = l.track
         WHERE l.status = 'failed' AND (l.feature_set IS NULL OR n.name IS NOT NULL) AND CASE
             WHEN l.track IS NULL THEN NOT EXISTS (FROM located o WHERE o.path = l.path AND o.committed > l.committed)
             WHEN l.feature_set IS NULL AND l.track IN (
@@ -95,7 +97,7 @@ views = {
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
     "pins": "SELECT * EXCLUDE (committed) FROM core.pins",
 }
-"""View to its SELECT; later ones read earlier ones."""
+"""View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
 internal = frozenset({"gone", "located", "ledger", "feature_names", "run_states"})
 
