@@ -236,8 +236,8 @@ def test_damage_costs_what_it_costs_ffmpeg_and_is_told(made, reference, tmp_path
 
 
 promising = [
-    "wav", "wav 24", "rf64.wav", "flac", "mp3 cbr", "mp3 vbr", "m4a fast", "aiff", "caf", "w64", "au", "wma", "wv", "mka",
-    "webm",
+    "wav", "wav 24", "rf64.wav", "flac", "mp3 cbr", "mp3 vbr", "m4a fast", "aiff", "caf", "w64", "au", "wma", "wv",
+    "mka", "webm",
 ]  # fmt: skip
 
 
