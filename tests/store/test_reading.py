@@ -95,9 +95,9 @@ def test_long_cells_are_read(tmp_path):
 
 
 def test_tables_longer_than_a_chunk_keep_their_order(tmp_path):
-    (tmp_path / "t.csv").write_text("id,a\n" + "".join(f"{i},{-i}\n" for i in range(45_000)))
+    (tmp_path / "t.csv").write_text("id,a\n" + "".join(f"{i},{-i}\n" for i in range(600_000)))
     frame = read(tmp_path / "t.csv").frame
-    assert frame["id"].to_list() == [str(i) for i in range(45_000)]
+    assert frame["id"].to_list() == [str(i) for i in range(600_000)]
 
 
 def test_headers_of_several_rows_as_fma_has_them(tmp_path):

@@ -19,7 +19,7 @@ from mirstore.core.errors import MirstoreError, UsageError
 suffixes = frozenset(".csv .tsv .txt .tab .parquet .arff .xlsx .xlsm .xlsb .xls .ods".split())
 """Of tables; text and ARFF may be gzipped."""
 _separators = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
-_chunk = 20_000  # rows that stand in memory as Python text at one time
+_chunk = 500_000  # cells that stand in memory as Python text at one time
 
 
 @dataclass
@@ -213,10 +213,10 @@ def _frame(names: Sequence[str], rows: Iterator[list[str]]) -> pl.DataFrame:
 
     for cells in rows:
         chunk.append(cells)
-        if len(chunk) == _chunk:
+        if len(chunk) * len(names) >= _chunk:
             flush()
     flush()
-    frame = pl.concat(chunks, rechunk=True)
+    frame = pl.concat(chunks)
     frame.columns = [name or f"\0{number}" * bool(number) for number, name in enumerate(names)]
     return frame
 
