@@ -23,6 +23,7 @@ import pyarrow as pa
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
 from mirstore.store.hidden import Hidden
+from mirstore.store.history import snapshots
 from mirstore.store.store import Store, merged_column
 from mirstore.store.views import feature_views, identifier, internal, views
 
@@ -165,6 +166,9 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> N
     hidden.register(connection)
     for table, paths in files.items():
         _create(connection, store, table, paths, hidden)
+    connection.register("snapshots", snapshots(store).to_arrow())
+    connection.execute("CREATE TABLE core.snapshots AS FROM snapshots")
+    connection.unregister("snapshots")
     for name, query in views.items():
         connection.execute(f"CREATE VIEW {identifier(name)} AS {query}")
     for name, table in feature_views(store):

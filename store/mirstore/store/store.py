@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import polars as pl
@@ -27,6 +27,9 @@ from mirstore.store.hidden import Hidden, removals
 from mirstore.store.hidden import read as read_hidden
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from mirstore.store.purge import Purged
 
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = "_ducklake_internal_snapshot_id"
@@ -169,11 +172,11 @@ class Store:
 
     @property
     def _latest(self) -> int:
-        return int(
-            self._connection.execute(f"SELECT max(snapshot_id) FROM {lake.catalogue}.ducklake_snapshot").fetchall()[0][
-                0
-            ]
-        )
+        return int(self.ask(f"SELECT max(snapshot_id) FROM {lake.catalogue}.ducklake_snapshot")[0][0])
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what the catalogue answers: for the modules beside this one, which know its tables."""
+        return self._connection.execute(query).fetchall()
 
     @property
     def hidden(self) -> Hidden:
@@ -410,12 +413,29 @@ class Store:
             self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
 
     def gc(self, grace: float = 86400.0, *, dry_run: bool = False) -> list[Path]:
-        """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them."""
+        """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them.
+
+        Nothing behind a link is removed.
+        """
         from mirstore.store.garbage import collect
 
         self.refuse_read_only()
         with lake.committer(self.path):
-            return collect(self, self._connection, grace, dry_run=dry_run)
+            return collect(self, grace, dry_run=dry_run)
+
+    def purge(self, *, dry_run: bool = False) -> Purged:
+        """Erase what was removed, in all snapshots; see `mirstore.store.purge`."""
+        from mirstore.store.purge import note, purge
+
+        self.refuse_read_only()
+        with lake.committer(self.path):
+            done = purge(self, dry_run=dry_run)
+            if not dry_run:  # DuckLake remembers what the catalogue said
+                self._connection.close()
+                self._connection = lake.connect(self.path, read_only=False)
+        if not dry_run:
+            note(self, done)
+        return done
 
     def refuse_read_only(self) -> None:
         """Raise StoreError if this is opened for reading only."""

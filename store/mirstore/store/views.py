@@ -90,7 +90,15 @@ views = {
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
-    "pins": "SELECT * EXCLUDE (committed) FROM core.pins",
+    # A pin that was taken out is a row without a snapshot.
+    "pins": """
+        SELECT name, snapshot, note, added FROM core.pins
+        QUALIFY row_number() OVER (PARTITION BY name ORDER BY committed DESC) = 1 AND snapshot IS NOT NULL""",
+    "removals": """
+        SELECT kind, dataset, track, label_set, feature_set, coalesce(undone, false) AS undone,
+               committed AS snapshot, added
+        FROM core.removals""",
+    "snapshots": "SELECT snapshot, added, message, command FROM core.snapshots",
 }
 """View to its SELECT; later ones read earlier ones."""
 
