@@ -25,6 +25,9 @@ from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
 from mirstore.store.transaction import Transaction
+from mirstore.store.vanished import Vanished, continued, origins, renamed
+from mirstore.store.vanished import find as find_vanished
+from mirstore.store.vanished import prune as take_out
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
@@ -42,6 +45,10 @@ class Summary:
     dataset: str | None
     tracks: Counter[str] = field(default_factory=Counter)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    vanished: list[Vanished] = field(default_factory=list)
+    pruned: bool = False
+    restored: list[str] = field(default_factory=list)
     snapshot: int | None = None
     seconds: float = 0.0
 
@@ -57,6 +64,10 @@ class Summary:
             "dataset": self.dataset,
             "tracks": {state: self.tracks[state] for state in ("new", "changed", "known", "failed")},
             "features": self.features,
+            "withdrawn": self.tracks["withdrawn"],
+            "renamed": self.renamed,
+            "restored": self.restored,
+            "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
         }
@@ -88,6 +99,7 @@ def ingest(
     workers: int = 1,
     limits: Limits | None = None,
     retry_failed: bool = False,
+    prune: bool = False,
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
@@ -110,6 +122,8 @@ def ingest(
         Time and memory for one extractor on one track.
     retry_failed : bool
         Compute again what failed before; otherwise failures stay.
+    prune : bool
+        Take out of the datasets what is gone from them.
     command : str
         What the user asked, kept with the ingest.
     progress : callable, optional
@@ -125,8 +139,12 @@ def ingest(
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
     plan = prepare(store, sources, features, retry_failed=retry_failed, progress=progress)
-    dataset = ", ".join(sorted({source.dataset for source in sources})) or None
     summary = Summary(uuid.uuid4().hex[:12], dataset)
+    if dataset is None:  # which was not asked for by name
+        summary.renamed = renamed(store, plan.scanned)
+        plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
+    summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
+    summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
     summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
     summary.features = {
         name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
@@ -134,6 +152,9 @@ def ingest(
     }
     committer = _Committer(store, summary)
     committer.register(plan)
+    summary.vanished, summary.pruned = find_vanished(store, plan.scanned), prune
+    if prune:
+        take_out(store, summary.vanished)
     jobs = plan.jobs(store)
     if plan.total:
         results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
@@ -156,6 +177,7 @@ class _Committer:
 
     def __init__(self, store: Store, summary: Summary) -> None:
         self.store, self.summary = store, summary
+        self.message = f"ingest {summary.dataset or ''}".strip()
         self.stamp: dict[str, Any] = {"ingest": summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
         self.plan: Plan | None = None
         self.batch: list[Done] = []
@@ -174,7 +196,7 @@ class _Committer:
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return
-        with self.store.write(f"ingest {self.summary.ingest}") as tx:
+        with self.store.write(self.message) as tx:
             for name, feature in plan.named.items():
                 tx.add_feature_set(name, feature, **self.stamp)
             tx.append("core.locations", located)
@@ -207,7 +229,7 @@ class _Committer:
         """Commit the batch: features, ledger and tensors together, or nothing of it."""
         if not self.batch:
             return
-        with self.store.write(f"ingest {self.summary.ingest}: {len(self.batch)} tracks") as tx:
+        with self.store.write(self.message) as tx:
             self._append(tx)
         self._count()
         self.batch, self.bytes, self.since = [], 0, monotonic()
@@ -258,12 +280,12 @@ class _Committer:
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books."""
         if self.plan and self.plan.total:
-            with self.store.write(f"ingest {self.summary.ingest}: done") as tx:
+            with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
 
 
-def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def describe(store: Store, scanned: Sequence[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
     items, labels, splits = [], [], []
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
@@ -284,9 +306,7 @@ def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, li
         splits += [
             {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
         ]
-    known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
-    named = {str(item["dataset"]) for item in items}
-    yield "core.datasets", [{"dataset": dataset} for dataset in sorted(named - known)]
+    yield "core.datasets", origins(store, scanned)
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
     yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "fold", "track"])

@@ -54,7 +54,18 @@ class Purged:
     backups: list[Path] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.rewritten or self.deleted)
+        return bool(self.rewritten)
+
+    def __str__(self) -> str:
+        """Say what goes in words."""
+        tracks = f"{self.tracks} track{'' if self.tracks == 1 else 's'}"
+        rows = f"{sum(self.rows.values())} rows of {len(self.rows)} tables"
+        return f"{tracks}, {rows} ({self.rewritten} file{'' if self.rewritten == 1 else 's'})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        paths = {"deleted": [str(path) for path in self.deleted], "backups": [str(path) for path in self.backups]}
+        return {"tracks": self.tracks, "rows": self.rows, "rewritten": self.rewritten, **paths}
 
 
 def purge(store: Store, *, dry_run: bool = False) -> Purged:

@@ -40,6 +40,8 @@ class Source:
         The table's other columns.
     dataset : str
         Named as people do: after the folder, or the folder of the file or table.
+    origin : str
+        Absolute path of the folder or table that lists it; empty if it was named itself.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Source:
     splits: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = ""
+    origin: str = ""
 
 
 def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source]:
@@ -70,8 +73,11 @@ def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source
     """
     found: dict[str, Source] = {}
     for path in paths:
-        for source in _expand(os.fspath(path)):
-            found.setdefault(source.path, source)
+        path = os.fspath(path)
+        lists = os.path.isdir(path) or Path(path).suffix.lower() in table_suffixes
+        origin = os.path.abspath(path) if lists else ""
+        for source in _expand(path):
+            found.setdefault(source.path, replace(source, origin=origin))
     if labels is not None:
         _describe(found, labels)
     return list(found.values())
@@ -123,7 +129,7 @@ def _describe(found: dict[str, Source], table: Path) -> None:
         source = by_path.get(path) or by_name.get(name) or by_stem.get(os.path.splitext(name)[0])
         if source:
             matched += 1
-            found[path] = replace(source, path=path, dataset=found[path].dataset)
+            found[path] = replace(source, path=path, dataset=found[path].dataset, origin=found[path].origin)
     if found and not matched:
         raise UsageError(
             f"{table}: none of its {len(by_path)} rows names one of the {len(found)} files",

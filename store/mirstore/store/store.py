@@ -437,6 +437,12 @@ class Store:
             note(self, done)
         return done
 
+    def links(self) -> list[Path]:
+        """Return the store's folders that are links."""
+        from mirstore.store.files import links
+
+        return links(self.path)
+
     def refuse_read_only(self) -> None:
         """Raise StoreError if this is opened for reading only."""
         if self.read_only:
