@@ -150,8 +150,8 @@ def _remark(app: Context, summary: Summary) -> None:
     for name in summary.restored:
         app.say(f"{name} had been removed, and is back with the values that were there")
     if count := summary.tracks["withdrawn"]:
-        tracks = "1 track was" if count == 1 else f"{count} tracks were"
-        app.say(f"{tracks} withdrawn and left out (mirstore rm --undo brings back)")
+        tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
+        app.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
     for item in summary.vanished:
         app.say(f"{item}; {'taken out' if summary.pruned else 'the same command with --prune takes them out'}")
 

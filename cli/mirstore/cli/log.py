@@ -11,7 +11,7 @@ from mirstore.cli.context import JsonOption
 
 def log(
     context: typer.Context,
-    most: Annotated[int | None, typer.Option("-n", "--number", min=1, help="How many, the latest first.")] = None,
+    most: Annotated[int, typer.Option("-n", "--number", min=1, help="How many, the latest first.")] = 20,
     json_output: JsonOption = False,
 ) -> None:
     """List the snapshots: number, when, what changed, and by which command.
@@ -24,13 +24,16 @@ def log(
     from mirstore.store.history import log as read_log
 
     with context.obj.open_store() as store:
-        steps = read_log(store, most)
+        steps = read_log(store, most + 1)
+    older, steps = len(steps) > most, steps[:most]
     if json_output:
         typer.echo(json.dumps([{**step, "added": step["added"].isoformat() + "Z"} for step in steps]))
         return
     width = max(len(str(step["snapshot"])) for step in steps)
     for step in steps:
         typer.echo(_line(step, width))
+    if older:
+        context.obj.say(f"there are older ones: mirstore log -n {10 * most}")
 
 
 def _line(step: dict[str, Any], width: int) -> str:

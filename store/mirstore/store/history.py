@@ -27,7 +27,8 @@ def snapshots(store: Store) -> pl.DataFrame:
     rows = store.ask(
         f"""SELECT s.snapshot_id, s.snapshot_time::VARCHAR, commit_message, commit_extra_info
         FROM {lake.catalogue}.ducklake_snapshot s JOIN {lake.catalogue}.ducklake_snapshot_changes c USING (snapshot_id)
-        WHERE s.snapshot_id <= {store.snapshot_id} AND changes_made NOT LIKE '%{_compaction}%' ORDER BY ALL"""
+        WHERE s.snapshot_id BETWEEN 1 AND {store.snapshot_id} AND changes_made NOT LIKE '%{_compaction}%'
+        ORDER BY ALL"""
     )
     about = [json.loads(extra) if extra else {} for *_, extra in rows]
     return pl.DataFrame(
@@ -163,7 +164,8 @@ _told: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("core.items", ("dataset", "track"), "{n} track{s}", "credits of {n} track{s} changed"),
     ("core.labels", ("dataset", "track", "label_set"), "{n} label{s}", "{n} label{s} changed"),
     ("core.splits", ("dataset", "split", "fold", "track"), "{n} place{s} in splits", "{n} place{s} in splits changed"),
-    ("core.names", ("name",), "{n} name{s} of features", "{n} name{s} of features changed"),
+    ("core.locations", ("track",), "", "{n} track{s} at another path"),
+    ("core.names", ("name",), "", "{n} feature{s} in another version"),
 )
 
 
@@ -181,13 +183,14 @@ def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
             found[step].append(words.format(n=n, s="" if n == 1 else "s"))
 
     for table, keys, new, changed in _told:
-        groups = store.scan(table).select(order, *keys).unique()
+        groups = store.scan(table).select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
         begun = pl.col(order).min().over(keys)
-        tell(groups.filter(pl.col(order) == begun), new)
+        if new:
+            tell(groups.filter(pl.col(order) == begun), new)
         tell(groups.filter(pl.col(order) > begun), changed)
     ledger = store.scan("core.extractions")
     failed = pl.col("status") == "failed"
-    tell(ledger.filter(~failed).select(order, "feature_set"), "values of {n} feature set{s}")
+    tell(ledger.filter(~failed).select(order, "feature_set"), "{n} feature{s}")
     tell(ledger.filter(failed).select(order, "track", "path", "feature_set"), "{n} failure{s}")
     for state in ("finished", "failed", "removed"):
         tell(
@@ -200,7 +203,7 @@ def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
         ("dataset", "{n} dataset{s} removed", ""),
         ("labels", "{n} label set{s} removed", ""),
         ("member", "{n} track{s} left", ""),
-        ("features", "{n} feature set{s} removed", "{n} feature set{s} brought back"),
+        ("features", "{n} feature{s} removed", "{n} feature{s} brought back"),
     ):
         rows = events.filter(pl.col("kind") == kind).drop("note", "ingest", "added")
         tell(rows.filter(~back), gone)

@@ -83,7 +83,8 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
         "label sets": labels.select("dataset", "label_set").n_unique(),
         "runs": len({run for used in runs.values() for run in used}),
     }
-    names_shown = paths.filter(pl.col("track").is_in(chosen))["path"].to_list() or chosen
+    last = located.filter(pl.col("track").is_in(chosen)).unique("track", keep="last").sort("path")["path"].to_list()
+    names_shown = last or chosen
     what = f"{_count(len(chosen), 'track')} ({_some(names_shown)})"
     if counts["datasets"]:
         what += f" of {_some(there['dataset'].unique().sort().to_list())}"

@@ -68,7 +68,7 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
         known = _origins(store)
         complete = {dataset for dataset, origin in _listed(scanned).items() if origin and known.get(dataset) == origin}
         there = pl.DataFrame(
-            {(item.source.dataset, item.track) for item in scanned if item.track},
+            list({(item.source.dataset, item.track) for item in scanned if item.track}),
             schema={"dataset": pl.String, "track": pl.String},
             orient="row",
         )
