@@ -79,8 +79,10 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     gc,
     ingest,
     init,
+    log,
     plugins,
     report,
+    rm,
     run_experiment,
     runs,
     sql,
@@ -94,6 +96,10 @@ app.command()(sql.sql)
 app.command("run-experiment")(run_experiment.run_experiment)
 app.command()(report.report)
 app.command()(export.export)
+app.command()(rm.rm)
+app.command()(log.log)
+app.command()(log.pin)
+app.command()(log.unpin)
 app.command()(gc.gc)
 app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
+    from mirstore.store.removal import Removal
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+SnapshotOption = Annotated[
+    int | None, typer.Option("--snapshot", help="Read the store as it was at this snapshot; see mirstore log.")
+]
+AtOption = Annotated[
+    str | None, typer.Option("--at", help="The same by date: 2026-11-20 (its end), or 2026-11-20T14:30, local time.")
+]
 
 
 @dataclass
@@ -26,11 +39,40 @@ class Context:
     verbose: int
     quiet: bool
 
-    def open_store(self, *, create: bool = False) -> Store:
-        """Open the store, or say how to make one."""
+    def open_store(
+        self, *, create: bool = False, read_only: bool = False, snapshot: int | None = None, at: str | None = None
+    ) -> Store:
+        """Open the store, as it was at a snapshot or date if one is given, or say how to make one."""
         from mirstore.store import Store
 
-        return Store(self.store, create=create)
+        if snapshot is not None and at is not None:
+            raise UsageError("both --snapshot and --at given", hint="give one of them")
+        command = shlex.join(["mirstore", *sys.argv[1:]])
+        if at is None:
+            return Store(self.store, create=create, read_only=read_only, snapshot=snapshot, command=command)
+        from mirstore.store.history import at as snapshot_at
+
+        with Store(self.store, read_only=True) as store:
+            found = snapshot_at(store, at)
+        self.say(f"snapshot {found}")
+        return Store(self.store, snapshot=found, command=command)
+
+    def agree(self, what: str, yes: bool) -> None:
+        """Ask before something goes; without a terminal nobody can be asked."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageError(f"this would remove {what}", hint="--yes does it without asking")
+        typer.confirm(f"Remove {what}?", abort=True, err=True)
+
+    def tell_removed(self, removal: Removal, json_output: bool, state: str = "removed") -> None:
+        """Print what was removed."""
+        import json
+
+        if json_output:
+            typer.echo(json.dumps({"state": state, **removal.counts}))
+        else:
+            typer.echo(f"{state}: {removal.what}")
 
     def load_registry(self) -> Registry:
         """Load the shipped registry with the project's over it."""

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List and import datasets, look at their splits and leakage.")
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from mirstore.cli.context import JsonOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="List, import and remove datasets, look at their splits and leakage.")
 
 
 @app.command("list")
@@ -90,3 +91,25 @@ def leakage(context: typer.Context, name: str, json_output: JsonOption = False) 
 
     with context.obj.open_store() as store:
         show(read_leakage(store, name), "json" if json_output else "table")
+
+
+@app.command()
+def rm(
+    context: typer.Context,
+    name: str,
+    labels: Annotated[str | None, typer.Option(help="Remove only this label set.")] = None,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Remove a dataset, with the tracks that are in no other, or one of its label sets; in old snapshots too.
+
+    Ingested again it starts anew; values that were not erased by mirstore gc --purge are not computed again.
+    """
+    from mirstore.store.removal import dataset, remove
+
+    with context.obj.open_store() as store:
+        removal = dataset(store, name, labels)
+        context.obj.agree(removal.what, yes)
+        remove(store, removal, f"dataset rm {name}" + (f" --labels {labels}" if labels else ""))
+    context.obj.tell_removed(removal, json_output)
+    context.obj.say("mirstore gc --purge erases it for good")

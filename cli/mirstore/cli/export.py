@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli.context import AtOption, SnapshotOption
+
 
 def export(
     context: typer.Context,
@@ -17,12 +19,14 @@ def export(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Only its tracks, with its labels.")] = None,
     output_format: Annotated[str | None, typer.Option("--format", "-f", help="csv, parquet, json, table, md.")] = None,
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
 ) -> None:
     """Write a wide table: one row per track, all columns of the chosen features, then the labels."""
     from mirstore.cli.output import save, show
     from mirstore.store.export import wide_table
 
-    with context.obj.open_store() as store:
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         frame = wide_table(store, [name for name in features.split(",") if name], dataset=dataset)
     if output is None:
         show(frame, output_format or "csv")

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List, show and compare feature sets.")
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from mirstore.cli.context import AtOption, JsonOption, SnapshotOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove feature sets.")
 
 
 @app.command("list")
-def list_features(context: typer.Context, json_output: JsonOption = False) -> None:
+def list_features(
+    context: typer.Context, snapshot: SnapshotOption = None, at: AtOption = None, json_output: JsonOption = False
+) -> None:
     """List the feature sets: what each name means now, and its earlier versions."""
     from mirstore.cli.output import show
 
     short = "feature, id, extractor, current, ok, failed, round(seconds_per_track, 3) AS seconds_per_track, params"
-    with context.obj.open_store() as store:
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         query = f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added"
         show(store.sql(query), "json" if json_output else "table")
 
@@ -25,12 +28,14 @@ def list_features(context: typer.Context, json_output: JsonOption = False) -> No
 def show_feature(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show a feature set: extractor, parameters, what it read, and its columns with units."""
     import json
 
-    with context.obj.open_store() as store:
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         about = store.about(name)
     if json_output:
         typer.echo(json.dumps(about))
@@ -42,12 +47,18 @@ def show_feature(
 
 
 @app.command()
-def stats(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
+def stats(
+    context: typer.Context,
+    name: str,
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
+    json_output: JsonOption = False,
+) -> None:
     """Show per column how many values are missing, its range, outliers, and whether it is constant."""
     from mirstore.cli.output import show
     from mirstore.store.compare import stats as read_stats
 
-    with context.obj.open_store() as store:
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         show(read_stats(store, name), "json" if json_output else "table")
 
 
@@ -57,11 +68,34 @@ def diff(
     first: Annotated[str, typer.Argument(help="Name, name@version or id.")],
     second: Annotated[str, typer.Argument(help="Name, name@version or id.")],
     worst: Annotated[int, typer.Option(min=0, help="How many tracks to name per column.")] = 3,
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show which columns moved between two versions, by how much, and on which tracks most."""
     from mirstore.cli.output import show
     from mirstore.store.compare import diff as read_diff
 
-    with context.obj.open_store() as store:
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         show(read_diff(store, first, second, worst), "json" if json_output else "table")
+
+
+@app.command()
+def rm(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Names (with all earlier versions), name@version or ids.")],
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Remove feature sets with their values; ingesting with them brings them back until mirstore gc --purge."""
+    from mirstore.store.removal import features, remove
+
+    with context.obj.open_store() as store:
+        removal = features(store, names)
+        context.obj.agree(removal.what, yes)
+        before = store.names()
+        remove(store, removal, f"features rm {' '.join(names)}")
+        left = {name: id_ for name, id_ in store.names().items() if id_ != before.get(name)}
+    context.obj.tell_removed(removal, json_output)
+    for name, id_ in left.items():
+        context.obj.say(f"{name} means {id_} again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
+    from mirstore.store.ingest import Summary
     from mirstore.store.listing import Options
     from mirstore.store.roles import Report
 
@@ -61,6 +61,9 @@ def ingest(
         float | None, typer.Option(min=0.1, help="GB that a worker may take.  [default: its share of 90 %]")
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute again what failed before.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take out of the dataset what is gone from the folder or table.")
+    ] = False,
     data_home: Annotated[Path | None, typer.Option(help="Folder of a mirdata dataset.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -97,10 +100,12 @@ def ingest(
             workers=jobs or default_workers(),
             limits=Limits(timeout, int(memory * 1e9) if memory else None),
             retry_failed=retry_failed,
-            command=" ".join(sys.argv[1:]),
+            prune=prune,
+            command=store.command,
             progress=progress,
         )
     _show_summary(app, summary.as_dict() | _told(reports), json_output)
+    _remark(app, summary)
     if summary.failed:
         app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'; --retry-failed")
         raise typer.Exit(3)
@@ -207,6 +212,19 @@ def _show_plan(
     for name, feature in plan.named.items():
         if plan.failed[feature.id]:
             app.say(f"{name}: failed before for {plan.failed[feature.id]} tracks (--retry-failed tries them again)")
+
+
+def _remark(app: Context, summary: Summary) -> None:
+    """Say what is not as the one who asked may think."""
+    for new, old in summary.renamed.items():
+        app.say(f"{new} goes on as dataset {old}: it is the same folder or table; --dataset gives another name")
+    for name in summary.restored:
+        app.say(f"{name} had been removed, and is back with the values that were there")
+    if count := summary.tracks["withdrawn"]:
+        tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
+        app.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
+    for item in summary.vanished:
+        app.say(f"{item}; {'taken out' if summary.pruned else 'the same command with --prune takes them out'}")
 
 
 def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> None:

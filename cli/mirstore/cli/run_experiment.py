@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirstore.cli.context import AtOption, SnapshotOption
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -28,6 +30,8 @@ def run_experiment(
         float | None, typer.Option(min=0.001, help="Seconds that a case may take.  [default: any]", show_default=False)
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
 ) -> None:
     """Run the cases of an experiment that are not finished yet.
@@ -42,8 +46,10 @@ def run_experiment(
     app: Context = context.obj
     registry = app.load_registry()
     chosen = cases(registry, names, only or [])
+    with app.open_store(read_only=True, snapshot=snapshot, at=at) as store:
+        snapshot = store.snapshot_id
     with app.open_store() as store:
-        planned = plan(store, chosen, registry, app.load_plugins())
+        planned = plan(store, chosen, registry, app.load_plugins(), snapshot)
         if dry_run:
             _show_plan(planned, json_output)
             return

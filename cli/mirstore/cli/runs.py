@@ -105,6 +105,9 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
     ]
     typer.echo(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
     output.show(frame.drop(same), "table")
+    for summary in found:
+        if count := summary["withdrawn"]:
+            typer.echo(f"run {summary['run']}: {count} track{'' if count == 1 else 's'} withdrawn since")
 
 
 def _with_interval(value: dict[str, Any]) -> str:

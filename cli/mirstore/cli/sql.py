@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli.context import AtOption, SnapshotOption
+
 
 def sql(
     context: typer.Context,
@@ -18,7 +20,8 @@ def sql(
     output_format: Annotated[str, typer.Option("--format", "-f", help="table, csv, json, parquet or md.")] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
-    snapshot: Annotated[int | None, typer.Option(help="Ask the store as it was at this snapshot.")] = None,
+    snapshot: SnapshotOption = None,
+    at: AtOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Ask the store a question in SQL, read-only.
@@ -27,9 +30,8 @@ def sql(
     """
     from mirstore.cli.output import show
     from mirstore.core.errors import UsageError
-    from mirstore.store import Store
 
-    with _end_if_it_hangs(timeout), Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
+    with _end_if_it_hangs(timeout), context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         if schema:
             typer.echo(store.schema())
             return

@@ -18,13 +18,17 @@ def status(
 
     from mirstore.cli.output import show
     from mirstore.store.status import status as read_status
+    from mirstore.store.vanished import find
 
     app = context.obj
     with app.open_store() as store:
         rows = read_status(store, app.load_registry(), app.load_plugins())
+        vanished = find(store)
     if json_output:
         typer.echo(json.dumps(rows))
     elif rows:
         show(pl.DataFrame(rows, infer_schema_length=None), "table")
     else:
         typer.echo("no features yet: mirstore ingest FOLDER --features essentia")
+    for item in vanished:
+        app.say(f"{item}; mirstore ingest … --prune takes them out")

@@ -61,17 +61,19 @@ class Planned:
         return hashlib.sha256(canonical_json(self.config).encode()).hexdigest()
 
 
-def plan(store: Store, cases: Sequence[Case], registry: Registry, plugins: Plugins) -> list[Planned]:
-    """Assemble the cases and find those that are finished.
+def plan(
+    store: Store, cases: Sequence[Case], registry: Registry, plugins: Plugins, snapshot: int | None = None
+) -> list[Planned]:
+    """Assemble the cases, from the store as it was at a snapshot if one is given, and find those that are finished.
 
     Raises
     ------
     ConfigError
         If a registry entry is wrong; what is merely absent makes a case ``lacking``.
     """
-    snapshot = store.snapshot_id
+    snapshot = store.snapshot_id if snapshot is None else snapshot
+    known = finished(store)
     with Store(store.path, snapshot=snapshot) as pinned:  # all cases see the same state
-        known = finished(pinned)
         planner = _Planner(pinned, registry, plugins)
         planned, mistakes = [], {}
         for case in cases:

@@ -23,6 +23,18 @@ def record(store: Path, files: Iterable[Path]) -> None:
     fsync(store / name)
 
 
+def forget_missing(store: Path) -> None:
+    """Drop the lines of files that are no more."""
+    if not (store / name).exists():
+        return
+    kept = [line for line in (store / name).read_text().splitlines() if (store / line.partition("  ")[2]).exists()]
+    new = store / f"{name}.new"
+    new.write_text("".join(f"{line}\n" for line in kept))
+    fsync(new)
+    new.replace(store / name)
+    fsync(store)
+
+
 def read(store: Path) -> dict[Path, str]:
     """Return the recorded SHA-256 per file; what was stored before there were checksums has none."""
     if not (store / name).exists():

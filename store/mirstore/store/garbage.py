@@ -4,50 +4,51 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
+from mirstore.core.errors import StoreError
+from mirstore.store.files import scheduled, unnamed_data_files, unnamed_packs
 from mirstore.store.store import Store
 
 
-def collect(store: Store, connection: duckdb.DuckDBPyConnection, grace: float, *, dry_run: bool) -> list[Path]:
-    """Remove what is older than ``grace`` [s], after a backup of the catalogue; the caller holds the lock."""
-    if not dry_run:
-        _back_up(store.path)
-    age = f"older_than => now() - INTERVAL '{grace} seconds'"
-    old = connection.execute(
-        f"CALL ducklake_cleanup_old_files('lake', {age}, dry_run => {str(dry_run).lower()})"
-    ).fetchall()
-    # DuckLake names orphans, but does not delete them: it looks by a glob, so that in a store called `jazz*` it takes
-    # the files of the store `jazz1` for orphans.
-    orphans = connection.execute(f"CALL ducklake_delete_orphaned_files('lake', {age}, dry_run => true)").fetchall()
-    data = store.path.absolute() / "data"
-    ours = [path for path in (Path(name) for (name, *_) in orphans) if path.is_relative_to(data)]
-    ours += _unknown_packs(store, grace)
-    if not dry_run:
-        for path in ours:
-            path.unlink()
-    return [*(Path(name) for (name, *_) in old), *ours]
+def collect(store: Store, grace: float, *, dry_run: bool) -> list[Path]:
+    """Remove what is older than ``grace`` [s], after a backup of the catalogue; the caller holds the lock.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue names a file outside of the store.
+    """
+    with closing(sqlite3.connect(store.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+        since = scheduled(catalogue, store.path)
+        unnamed = [*unnamed_data_files(catalogue, store.path), *unnamed_packs(catalogue, store.path)]
+        ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
+        old = [path for path, age in ages.items() if age >= grace]
+        if not dry_run:
+            back_up(store.path)
+            for path in old:
+                path.unlink()
+            catalogue.executemany(
+                "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
+                [(str(path.relative_to(store.path / "data")),) for path in since if not path.exists()],
+            )
+    return old
 
 
-def _unknown_packs(store: Store, grace: float) -> list[Path]:
-    known = set(store.scan("core.packs").select("pack").collect()["pack"])
-    return [
-        path
-        for path in (store.path / "tensors").rglob("*")
-        if path.is_file() and time.time() - path.stat().st_mtime >= grace and path.name.split(".")[0] not in known
-    ]
+def back_up(folder: Path) -> None:
+    """Copy the catalogue to the store's backups.
 
-
-def _back_up(folder: Path) -> None:
+    Raises
+    ------
+    StoreError
+        If that folder is a link.
+    """
     backups = folder / "backups"
+    if backups.is_symlink():
+        raise StoreError(f"{backups}: is a link, and nothing is written behind a link", hint="make it a folder")
     backups.mkdir(exist_ok=True)
     target = backups / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
-    source, copy = sqlite3.connect(folder / "catalog.sqlite"), sqlite3.connect(target)
-    try:
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
-    finally:
-        source.close()
-        copy.close()

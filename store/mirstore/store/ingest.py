@@ -30,6 +30,9 @@ from mirstore.store.schema import order
 from mirstore.store.source import Source
 from mirstore.store.store import Store
 from mirstore.store.transaction import Transaction
+from mirstore.store.vanished import Vanished, continued, origins, renamed
+from mirstore.store.vanished import find as find_vanished
+from mirstore.store.vanished import prune as take_out
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
@@ -48,6 +51,10 @@ class Summary:
     tracks: Counter[str] = field(default_factory=Counter)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
+    renamed: dict[str, str] = field(default_factory=dict)
+    vanished: list[Vanished] = field(default_factory=list)
+    pruned: bool = False
+    restored: list[str] = field(default_factory=list)
     snapshot: int | None = None
     seconds: float = 0.0
 
@@ -64,6 +71,10 @@ class Summary:
             "tracks": {state: self.tracks[state] for state in ("new", "changed", "known", "failed")},
             "features": self.features,
             "labels": {state: self.labels[state] for state in ("added", "changed")},
+            "withdrawn": self.tracks["withdrawn"],
+            "renamed": self.renamed,
+            "restored": self.restored,
+            "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
         }
@@ -95,6 +106,7 @@ def ingest(
     workers: int = 1,
     limits: Limits | None = None,
     retry_failed: bool = False,
+    prune: bool = False,
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
@@ -117,6 +129,8 @@ def ingest(
         Time and memory for one extractor on one track.
     retry_failed : bool
         Compute again what failed before; otherwise failures stay.
+    prune : bool
+        Take out of the datasets what is gone from them.
     command : str
         What the user asked, kept with the ingest.
     progress : callable, optional
@@ -132,8 +146,12 @@ def ingest(
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
     plan = prepare(store, sources, features, retry_failed=retry_failed, progress=progress)
-    dataset = ", ".join(sorted({source.dataset for source in sources})) or None
     summary = Summary(uuid.uuid4().hex[:12], dataset)
+    if dataset is None:  # which was not asked for by name
+        summary.renamed = renamed(store, plan.scanned)
+        plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
+    summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
+    summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
     summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
     summary.features = {
         name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
@@ -141,6 +159,9 @@ def ingest(
     }
     committer = _Committer(store, summary)
     committer.register(plan)
+    summary.vanished, summary.pruned = find_vanished(store, plan.scanned), prune
+    if prune:
+        take_out(store, summary.vanished)
     jobs = plan.jobs(store)
     if plan.total:
         results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
@@ -163,6 +184,7 @@ class _Committer:
 
     def __init__(self, store: Store, summary: Summary) -> None:
         self.store, self.summary = store, summary
+        self.message = f"ingest {summary.dataset or ''}".strip()
         self.stamp: dict[str, Any] = {"ingest": summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
         self.plan: Plan | None = None
         self.batch: list[Done] = []
@@ -185,7 +207,7 @@ class _Committer:
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return
-        with self.store.write(f"ingest {self.summary.ingest}") as tx:
+        with self.store.write(self.message) as tx:
             for name, feature in plan.named.items():
                 tx.add_feature_set(name, feature, **self.stamp)
             tx.append("core.locations", located)
@@ -222,7 +244,7 @@ class _Committer:
 
     def _commit(self, batch: Sequence[Done]) -> None:
         """Commit features, ledger and tensors together, or nothing of them."""
-        with self.store.write(f"ingest {self.summary.ingest}: {len(batch)} tracks") as tx:
+        with self.store.write(self.message) as tx:
             self._append(tx, batch)
         self._count(batch)
         over = {done.job.track for done in batch}
@@ -283,7 +305,7 @@ class _Committer:
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books."""
         if self.plan and self.plan.total:
-            with self.store.write(f"ingest {self.summary.ingest}: done") as tx:
+            with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
 
@@ -292,7 +314,7 @@ def _size(value: Any) -> int:
     return int(getattr(value, "nbytes", 0)) or getsizeof(value)
 
 
-def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def describe(store: Store, scanned: Sequence[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
     items, labels, silent, splits = [], [], [], []
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
@@ -314,9 +336,7 @@ def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, li
         splits += [
             {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
         ]
-    known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
-    named = {str(item["dataset"]) for item in items}
-    yield "core.datasets", [{"dataset": dataset} for dataset in sorted(named - known)]
+    yield "core.datasets", origins(store, scanned)
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
     labels += taken_away(store, silent)
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])

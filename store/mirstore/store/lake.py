@@ -19,6 +19,9 @@ import duckdb
 
 from mirstore.core.errors import StoreError, UsageError
 
+catalogue = "__ducklake_metadata_lake"
+"""Schema of DuckLake's own tables on a connection; asking them is three times as fast as its functions."""
+
 _extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner"}
 _network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
 
@@ -60,9 +63,7 @@ def connect(
     except duckdb.Error as error:
         connection.close()
         if "No snapshot found" in str(error):
-            raise UsageError(
-                f"{folder}: has no snapshot {snapshot}", hint="mirstore sql 'FROM pins' lists pinned ones"
-            ) from None
+            raise UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them") from None
         raise StoreError(
             f"{folder}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",

@@ -116,7 +116,7 @@ def make_plan(
     failed: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
-    decoded = set(store.scan("core.tracks").select("track").collect()["track"])
+    decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
     for item in scanned:
         if item.track is None or item.track in missing:
             continue
@@ -143,7 +143,7 @@ def make_plan(
 
 
 def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
-    rows = store.scan("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
+    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
     return {(track, id_): status for track, id_, status, _ in rows.iter_rows()}  # later rows win
 
 
@@ -151,7 +151,7 @@ def _costs(store: Store) -> dict[str, float]:
     """Mean seconds per track and extractor."""
     sets = store.scan("core.feature_sets").select("feature_set", "extractor")
     means = (
-        store.scan("core.extractions")
+        store.recorded("core.extractions")
         .filter(pl.col("status") == "ok")
         .join(sets, on="feature_set")
         .group_by("extractor")

@@ -24,6 +24,8 @@ import pyarrow as pa
 
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
+from mirstore.store.hidden import Hidden
+from mirstore.store.history import snapshots
 from mirstore.store.store import Store, merged_column
 from mirstore.store.views import feature_views, identifier, internal, views
 
@@ -162,8 +164,13 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> N
     """Make the views, then lock the door."""
     files = {table: [str(path) for path in store.files(table)] for table in store.tables()}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
+    hidden = store.hidden
+    hidden.register(connection)
     for table, paths in files.items():
-        _create(connection, store, table, paths)
+        _create(connection, store, table, paths, hidden)
+    connection.register("snapshots", snapshots(store).to_arrow())
+    connection.execute("CREATE TABLE core.snapshots AS FROM snapshots")
+    connection.unregister("snapshots")
     option = "" if store.path == Path("store") else f"--store {shlex.quote(str(store.path))} "
     for name, query in views.items():
         query = query.replace("{store}", option.replace("'", "''"))
@@ -173,16 +180,19 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> N
     _lock(connection, [path for paths in files.values() for path in paths], memory)
 
 
-def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: Sequence[str]) -> None:
+def _create(
+    connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: Sequence[str], hidden: Hidden
+) -> None:
     folder, _, name = table.partition(".")
     target = f"{folder}.{identifier(name)}"
     if paths:
-        columns = ", ".join(identifier(column) for column in _columns(paths[0]) if column != merged_column)
+        names = [column for column in _columns(paths[0]) if column != merged_column]
         rows = f"read_parquet({_texts(paths)}, union_by_name = true)"
-        pinned = ""
-        if store.snapshot is not None and any(merged_column in _columns(path) for path in paths):
-            pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}"
-        connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {rows} {pinned}")
+        kept = list(hidden.conditions(table, names, "r"))
+        if (seen := store.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
+            kept.append(f"coalesce({merged_column}, 0) <= {seen}")
+        where = f"WHERE {' AND '.join(kept)}" if kept else ""
+        connection.execute(f"CREATE VIEW {target} AS SELECT {', '.join(map(identifier, names))} FROM {rows} r {where}")
     elif folder == "core" and name in schema.tables:
         connection.execute(f"CREATE TABLE {target} ({schema.tables[name]}, {schema.order} BIGINT)")
     else:

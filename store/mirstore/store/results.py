@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.experiments.metrics import interval
+from mirstore.store.removal import withdrawn_from
 from mirstore.store.runs import find
 from mirstore.store.store import Store
 
@@ -22,7 +23,8 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     list of dict
         ``run``, ``experiment``, ``case``, ``state``, ``error``, ``metrics`` (name to ``mean``, ``sd``, ``low``,
         ``high`` of the 95 % interval, ``values`` per fold), ``importances`` (group to mean share), ``snapshot``,
-        ``seconds``. A fold that is the same in all repetitions, as a published one is, has one value: their mean.
+        ``withdrawn`` (how many of its tracks were taken out since), ``seconds``. A fold that is the same in all
+        repetitions, as a published one is, has one value: their mean.
     """
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
@@ -32,6 +34,7 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
         pl.col("run").is_in(list(runs)) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
     )
     means = shares.group_by("run", "group", maintain_order=True).agg(pl.col("value").mean()).collect()
+    withdrawn = withdrawn_from(store)
     found = []
     for run in runs:
         row, (config, details) = rows[run], configs[run]
@@ -45,6 +48,7 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
                 "metrics": statistics(metrics.filter(pl.col("run") == run), details["folds"]),
                 "importances": dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
                 "snapshot": row["snapshot"],
+                "withdrawn": withdrawn[run],
                 "seconds": details.get("seconds"),
             }
         )

@@ -29,9 +29,9 @@ class Scanned:
     shown : str
         Its path as text: bytes that are no UTF-8 are escaped, because a table holds text only.
     state : str
-        ``"new"``, ``"changed"``, ``"moved"``, ``"known"`` or ``"failed"``.
+        ``"new"``, ``"changed"``, ``"moved"``, ``"known"``, ``"failed"`` or ``"withdrawn"``.
     track : str or None
-        SHA-256 of its bytes; None if it failed.
+        SHA-256 of its bytes; None if it failed or was withdrawn.
     bytes, mtime_ns : int
         Size and time of the file.
     error : tuple of (str, str) or None
@@ -52,7 +52,7 @@ class Scanned:
 
 def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
     """Return paths that could not be read since they were last seen: seeing them again clears that failure."""
-    failed = store.scan("core.extractions").filter(pl.col("track").is_null()).select("path", order).collect()
+    failed = store.recorded("core.extractions").filter(pl.col("track").is_null()).select("path", order).collect()
     seen = locations.group_by("path").agg(pl.col(order).max().alias("seen"))
     later = failed.join(seen, on="path").filter(pl.col(order) >= pl.col("seen"))
     return set(later["path"])
@@ -66,11 +66,13 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
     Scanned
         One per source, in order; hashing is spread over threads, because it waits for the disk.
     """
-    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
+    locations = store.recorded("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
     known = {
         path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort(order).iter_rows()
     }  # later rows win
+    known = {path: before for path, before in known.items() if before[0] is not None}  # of a path that holds nothing
     tracks = {track for track, _, _ in known.values()}
+    withdrawn = store.hidden.withdrawn
     unreadable = _unreadable(store, locations)
 
     def look(source: Source) -> Scanned:
@@ -81,6 +83,8 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
                 hash_file(Path(source.path))  # refuses with the reason for its kind
             before = known.get(shown)
             if before and before[1:] == (status.st_size, status.st_mtime_ns):
+                if before[0] in withdrawn:
+                    return Scanned(source, shown, "withdrawn")
                 return Scanned(source, shown, "known", *before, located=shown not in unreadable)
             track = hash_file(Path(source.path))
         except AudioError as error:
@@ -88,6 +92,8 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
         except OSError as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             return Scanned(source, shown, "failed", error=(reason, (error.strerror or str(error)).lower()))
+        if track in withdrawn:
+            return Scanned(source, shown, "withdrawn")
         if track in tracks:
             state = "known" if before and before[0] == track else "moved"
         else:

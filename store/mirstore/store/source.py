@@ -25,6 +25,8 @@ class Source:
         The table's other columns.
     dataset : str
         Named as people do: after the folder, or the folder of the file or table.
+    origin : str
+        Absolute path of the folder or table that lists it; empty if it was named itself.
     """
 
     path: str
@@ -35,3 +37,4 @@ class Source:
     splits: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = ""
+    origin: str = ""

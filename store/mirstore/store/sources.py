@@ -56,8 +56,10 @@ def find(
     tables: list[Listing] = []
     passed_over = Counter() if passed_over is None else passed_over
     for path in (os.fspath(path) for path in paths):
+        origin = os.path.abspath(path) if os.path.isdir(path) or is_table(path) else ""
         for source in _expand(path, options, tables, passed_over):
-            found.setdefault(source.path, _labelled_by_folder(source, path) if label_from_folder else source)
+            source = _labelled_by_folder(source, path) if label_from_folder else source
+            found.setdefault(source.path, replace(source, origin=origin))
     if label_from_folder and reports is not None:
         reports.append(_about_folders(found.values()))
     if labels is not None:

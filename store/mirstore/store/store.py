@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import polars as pl
@@ -23,8 +23,13 @@ from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.store import lake, schema
 from mirstore.store.checksums import record
+from mirstore.store.hidden import Hidden, removals
+from mirstore.store.hidden import read as read_hidden
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from mirstore.store.purge import Purged
 
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = "_ducklake_internal_snapshot_id"
@@ -42,7 +47,9 @@ class Store:
     read_only : bool
         Refuse to write; a store on read-only media can be opened this way.
     snapshot : int, optional
-        See the store as it was then; implies ``read_only``.
+        See the store as it was then; implies ``read_only``. What was removed since is not there either.
+    command : str
+        What the user asked; kept with every commit.
 
     Raises
     ------
@@ -57,10 +64,18 @@ class Store:
     """
 
     def __init__(
-        self, path: str | Path = "store", *, create: bool = False, read_only: bool = False, snapshot: int | None = None
+        self,
+        path: str | Path = "store",
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        snapshot: int | None = None,
+        command: str = "",
     ) -> None:
         self.path = Path(path)
         self.snapshot = snapshot
+        self.command, self._session = command, uuid.uuid4().hex[:12]
+        self._hidden: tuple[int, Hidden] | None = None
         self.read_only = read_only or snapshot is not None
         if self.path.exists() and not os.access(self.path, os.W_OK):
             self.read_only = True
@@ -120,7 +135,7 @@ class Store:
         Parameters
         ----------
         message : str
-            Kept with the snapshot.
+            What a person would call it; kept with the snapshot.
 
         Raises
         ------
@@ -129,11 +144,11 @@ class Store:
         """
         self.refuse_read_only()
         with lake.committer(self.path):
-            transaction = Transaction(self._connection, self.path)
+            transaction = Transaction(self._connection, self.path, self.hidden)
             transaction.begin()
             try:
                 yield transaction
-                transaction.commit(message)
+                transaction.commit(message, {"command": self.command, "session": self._session})
             except BaseException as error:
                 transaction.rollback()
                 if isinstance(error, duckdb.Error | OSError):
@@ -153,9 +168,27 @@ class Store:
     @property
     def snapshot_id(self) -> int:
         """Number of the snapshot that is read: the pinned one, or the latest."""
-        if self.snapshot is not None:
-            return self.snapshot
-        return int(self._connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()[0][0])
+        return self._latest if self.snapshot is None else self.snapshot
+
+    @property
+    def _latest(self) -> int:
+        return int(self.ask(f"SELECT max(snapshot_id) FROM {lake.catalogue}.ducklake_snapshot")[0][0])
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what the catalogue answers: for the modules beside this one, which know its tables."""
+        return self._connection.execute(query).fetchall()
+
+    @property
+    def hidden(self) -> Hidden:
+        """What is not shown: what was removed, and tracks whose files are gone."""
+        latest = self._latest
+        if self._hidden is None or self._hidden[0] != latest:
+            self._hidden = latest, read_hidden(self)
+        return self._hidden[1]
+
+    def seen(self, table: str) -> int | None:
+        """Return the snapshot at which a table is read, None for the latest: removals are never out of date."""
+        return None if table == removals else self.snapshot
 
     def tables(self) -> list[str]:
         """Return the names of all tables, as ``schema.table``."""
@@ -172,7 +205,8 @@ class Store:
     def file_sizes(self, table: str) -> dict[Path, int]:
         """Return the files of a table with their sizes [bytes] as the catalogue has them."""
         folder, _, name = table.partition(".")
-        at = f", snapshot_version => {self.snapshot}" if self.snapshot is not None else ""
+        seen = self.seen(table)
+        at = f", snapshot_version => {self._latest if seen is None else seen}" if self.snapshot is not None else ""
         rows = self._connection.execute(
             "SELECT data_file, data_file_size_bytes "
             f"FROM ducklake_list_files('lake', '{name}', schema => '{folder}'{at})"
@@ -180,7 +214,11 @@ class Store:
         return {Path(path): size for path, size in rows}
 
     def scan(self, table: str) -> pl.LazyFrame:
-        """Return a table as a lazy polars frame over its files; four times as fast as through SQL."""
+        """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL."""
+        return self.hidden.apply(table, self.recorded(table))
+
+    def recorded(self, table: str) -> pl.LazyFrame:
+        """Return all rows of a table, also those of what was removed and is not purged yet."""
         files = self.files(table)
         if not files:
             folder, _, name = table.partition(".")
@@ -189,8 +227,8 @@ class Store:
             ).lazy()
         kinds = {**pl.scan_parquet(files[0], glob=False).collect_schema(), merged_column: pl.Int64()}
         frame = pl.scan_parquet(files, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)
-        if self.snapshot is not None:
-            frame = frame.filter(pl.col(merged_column).fill_null(0) <= self.snapshot)
+        if (seen := self.seen(table)) is not None:
+            frame = frame.filter(pl.col(merged_column).fill_null(0) <= seen)
         return frame.drop(merged_column)
 
     def names(self) -> dict[str, str]:
@@ -199,8 +237,8 @@ class Store:
         return dict(zip(rows["name"], rows["feature_set"], strict=True))
 
     def feature_set_ids(self) -> set[str]:
-        """Return the ids of all feature sets."""
-        return set(self.scan("core.feature_sets").select("feature_set").collect()["feature_set"])
+        """Return the ids of all feature sets that were not removed."""
+        return set(self.scan("core.feature_sets").select("feature_set").collect()["feature_set"]) - self.hidden.features
 
     def resolve(self, name: str) -> str:
         """Return the id that a name, ``name@version`` or id stands for.
@@ -209,23 +247,33 @@ class Store:
         ------
         UnknownNameError
             If nothing stored is called so.
+        UsageError
+            If it was removed.
         """
         names = self.names()
         if name in names:
             return names[name]
-        sets = self.scan("core.feature_sets").collect().sort(schema.order)
-        if name in sets["feature_set"]:
-            return name
-        base, _, number = name.partition("@")
-        history = set(self.scan("core.names").filter(pl.col("name") == base).collect()["feature_set"])
-        matches = [
-            row["feature_set"]
-            for row in sets.iter_rows(named=True)
-            if number in (str(row["version"]), row["feature_set"]) and row["feature_set"] in history
-        ]
+        matches = self.meant(name)
         if not matches:
             raise UnknownNameError("features", name, names)
-        return str(matches[-1])
+        there = [id_ for id_ in matches if id_ not in self.hidden.features]
+        if not there:
+            again = f"mirstore ingest … --features {name.partition('@')[0]} brings them back"
+            raise UsageError(f"features {name!r} were removed", hint=again)
+        return there[-1]
+
+    def meant(self, name: str) -> list[str]:
+        """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too."""
+        sets = self.recorded("core.feature_sets").collect().sort(schema.order)
+        if name in sets["feature_set"]:
+            return [name]
+        base, at, number = name.partition("@")
+        history = set(self.recorded("core.names").filter(pl.col("name") == base).collect()["feature_set"])
+        return [
+            row["feature_set"]
+            for row in sets.iter_rows(named=True)
+            if row["feature_set"] in history and (not at or number in (str(row["version"]), row["feature_set"]))
+        ]
 
     def table(self, feature_set: str) -> str:
         """Return the table of a feature set's id."""
@@ -233,13 +281,13 @@ class Store:
         return f"feat.{rows['table_name'][0]}"
 
     def unknown_feature_sets(self, features: Mapping[str, FeatureSet]) -> list[str]:
-        """Return the names that do not mean these feature sets yet."""
+        """Return the names that do not mean these feature sets, or not any more."""
         names = self.names()
         return [name for name, feature in features.items() if names.get(name) != feature.id]
 
     def about(self, name: str) -> dict[str, Any]:
-        """Return what is recorded about a feature set: definition, lineage, columns."""
-        id_ = self.resolve(name)
+        """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed."""
+        id_ = name if self.meant(name) == [name] else self.resolve(name)
         (row,) = self.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
         inputs = self.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
         columns = self.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
@@ -359,26 +407,41 @@ class Store:
 
     # Maintenance
 
-    def pin(self, name: str, snapshot: int | None = None, note: str = "") -> int:
-        """Give a snapshot a name and keep it for ever."""
-        snapshot = self.snapshot_id if snapshot is None else snapshot
-        with self.write(f"pin {name}") as tx:
-            added = datetime.now(UTC).replace(tzinfo=None)
-            tx.append("core.pins", [{"name": name, "snapshot": snapshot, "note": note, "added": added}])
-        return snapshot
-
     def compact(self) -> None:
         """Merge the small files of many commits; every snapshot stays readable."""
         with self.write("compact"):
             self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
 
     def gc(self, grace: float = 86400.0, *, dry_run: bool = False) -> list[Path]:
-        """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them."""
+        """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them.
+
+        Nothing behind a link is removed.
+        """
         from mirstore.store.garbage import collect
 
         self.refuse_read_only()
         with lake.committer(self.path):
-            return collect(self, self._connection, grace, dry_run=dry_run)
+            return collect(self, grace, dry_run=dry_run)
+
+    def purge(self, *, dry_run: bool = False) -> Purged:
+        """Erase what was removed, in all snapshots; see `mirstore.store.purge`."""
+        from mirstore.store.purge import note, purge
+
+        self.refuse_read_only()
+        with lake.committer(self.path):
+            done = purge(self, dry_run=dry_run)
+            if not dry_run:  # DuckLake remembers what the catalogue said
+                self._connection.close()
+                self._connection = lake.connect(self.path, read_only=False)
+        if not dry_run:
+            note(self, done)
+        return done
+
+    def links(self) -> list[Path]:
+        """Return the store's folders that are links."""
+        from mirstore.store.files import links
+
+        return links(self.path)
 
     def refuse_read_only(self) -> None:
         """Raise StoreError if this is opened for reading only."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mirstore.core.columns import Tensor
 from mirstore.core.errors import UsageError
@@ -17,6 +18,7 @@ from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.plugins import distributions
 from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
+from mirstore.store.hidden import Hidden, removals
 from mirstore.store.lake import keep
 from mirstore.store.schema import order
 from mirstore.store.tensors import split_tensors, write_pack
@@ -26,8 +28,8 @@ from mirstore.store.views import views
 class Transaction:
     """Made by `Store.write`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-        self._connection, self._folder = connection, folder
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden) -> None:
+        self._connection, self._folder, self._hidden = connection, folder, hidden
         self._before: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes
 
@@ -38,12 +40,14 @@ class Transaction:
         ((last,),) = self._connection.execute("FROM lake.current_snapshot()").fetchall()
         self.number = int(last) + 1  # under the lock nobody else takes it
 
-    def commit(self, message: str) -> None:
+    def commit(self, message: str, about: Mapping[str, str]) -> None:
         """Flush the new files to disk, then commit: DuckLake does not flush them."""
         new = self._data_files() - self._before
         keep(new, self._folder)
         record(self._folder, new)
-        self._connection.execute("CALL lake.set_commit_message('mirstore', ?)", [message])
+        self._connection.execute(
+            "CALL lake.set_commit_message('mirstore', ?, extra_info => ?)", [message, json.dumps(about)]
+        )
         self._connection.execute("COMMIT")
 
     def rollback(self) -> None:
@@ -68,6 +72,8 @@ class Transaction:
         key : sequence of str
             Columns that tell rows apart, null like any other value; DuckLake has no primary keys. Rows of one call are
             not compared with each other: a track may have several rows of features.
+
+        Tracks that were withdrawn do not come in again.
         """
         folder, _, name = table.partition(".")
         target = f'lake."{folder}"."{name}"'
@@ -78,14 +84,26 @@ class Transaction:
             rows = to_arrow(rows, schema)
         if folder == "core":
             rows = _stamped(rows, self.number)
+        if self._hidden.withdrawn and "track" in rows.column_names and table != removals:
+            rows = rows.filter(pc.invert(pc.is_in(rows["track"], pa.array(sorted(self._hidden.withdrawn)))))
         self._connection.register("batch", rows)
         try:
             same = " AND ".join(f'batch."{column}" IS NOT DISTINCT FROM t."{column}"' for column in key)
-            anti = f"ANTI JOIN {target} t ON {same}" if key else ""
+            anti = f"ANTI JOIN {self._there(table, target, rows.column_names)} t ON {same}" if key else ""
             query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
             return int(self._connection.execute(query).fetchall()[0][0])
         finally:
             self._connection.unregister("batch")
+
+    def _there(self, table: str, target: str, columns: Sequence[str]) -> str:
+        """Return where rows that are there already are looked for: not among those that were removed for good."""
+        rules = [rule for rule in self._hidden.rules if rule.for_good and rule.applies(table, [*columns, order])]
+        if not rules:
+            return target
+        for rule in rules:
+            self._connection.register(f"hidden_{rule.name}", rule.rows.to_arrow())
+        left = " AND ".join(rule.condition("x", f"hidden_{rule.name}") for rule in rules)
+        return f"(FROM {target} x WHERE {left})"
 
     def add_feature_set(
         self, name: str, feature: FeatureSet, *, ingest: str, added: datetime, source: str = "extractor"
@@ -121,6 +139,9 @@ class Transaction:
             ]
             self.append("core.inputs", inputs)
             self.append("core.columns", _column_rows(feature))
+        if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
+            back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
+            self.append(removals, [back])
         current = self._connection.execute(
             "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY committed DESC LIMIT 1", [name]
         ).fetchall()

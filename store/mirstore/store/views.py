@@ -10,21 +10,19 @@ from mirstore.store.schema import order
 if TYPE_CHECKING:
     from mirstore.store.store import Store
 
-# Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit.
+# Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
+# removed, and tracks whose files are gone, are not in the tables that views see: mirstore.store.hidden.
 views = {
     "located": """
         SELECT track, path, committed FROM core.locations
         QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1""",
-    # A file that changed is another track; what it held before is kept, but belongs to no dataset any more.
-    "gone": "SELECT track FROM core.locations EXCEPT SELECT track FROM located",
     "items": """
         SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs, position
         FROM core.items
-        WHERE track NOT IN (FROM gone)
         QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY committed DESC) = 1""",
     "tracks": """
         SELECT track, path, title, artist, album, duration, sr, channels, codec, bytes, decoder, warnings, attrs, added
-        FROM (SELECT track FROM core.locations UNION SELECT track FROM core.tracks EXCEPT FROM gone)
+        FROM (SELECT track FROM core.locations WHERE track IS NOT NULL UNION SELECT track FROM core.tracks)
         LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC) = 1)
             USING (track)
         LEFT JOIN (
@@ -39,10 +37,9 @@ views = {
     "labels": """
         SELECT dataset, track, label_set, label, value FROM (
             SELECT * FROM core.labels QUALIFY committed = max(committed) OVER (PARTITION BY dataset, track, label_set))
-        WHERE label IS NOT NULL  -- a label set that was removed is one row without a label
-            AND track NOT IN (FROM gone)""",
+        WHERE label IS NOT NULL  -- a label set that was removed is one row without a label""",
     "splits": """
-        SELECT dataset, split, fold, track, part FROM core.splits WHERE track NOT IN (FROM gone)
+        SELECT dataset, split, fold, track, part FROM core.splits
         QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, fold, track)""",
     "ledger": """
         SELECT * FROM core.extractions
@@ -95,11 +92,19 @@ views = {
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
-    "pins": "SELECT * EXCLUDE (committed) FROM core.pins",
+    # A pin that was taken out is a row without a snapshot.
+    "pins": """
+        SELECT name, snapshot, note, added FROM core.pins
+        QUALIFY row_number() OVER (PARTITION BY name ORDER BY committed DESC) = 1 AND snapshot IS NOT NULL""",
+    "removals": """
+        SELECT kind, dataset, track, label_set, feature_set, coalesce(undone, false) AS undone,
+               committed AS snapshot, added
+        FROM core.removals""",
+    "snapshots": "SELECT snapshot, added, message, command FROM core.snapshots",
 }
 """View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
-internal = frozenset({"gone", "located", "ledger", "feature_names", "run_states"})
+internal = frozenset({"located", "ledger", "feature_names", "run_states"})
 
 
 def identifier(name: str) -> str:

@@ -1,0 +1,299 @@
+"""Erasing what was removed: the files that hold it are written anew, in all snapshots, and the old ones deleted.
+
+New files are on disk before the catalogue names them, in one transaction; old files go afterwards. So a kill at any
+moment leaves a store that can be read, and the next purge finishes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.core.errors import StoreError
+from mirstore.store import checksums, lake
+from mirstore.store.files import data_files, links, new_data_file, unnamed_data_files, unnamed_packs
+from mirstore.store.hidden import Rule, homeless, removals
+from mirstore.store.schema import order
+from mirstore.store.scrub import Scrubber
+from mirstore.store.store import Store
+from mirstore.store.tensors import open_pack, write_pack
+
+
+@dataclass
+class Purged:
+    """What a purge erased.
+
+    Attributes
+    ----------
+    tracks : int
+        Withdrawn, or in removed datasets only.
+    rows : dict of str to int
+        Per table.
+    rewritten : int
+        Files that were written anew or emptied.
+    deleted : list of path
+        Files that are no more.
+    backups : list of path
+        Copies of the catalogue from before, which may still name it.
+    """
+
+    tracks: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    rewritten: int = 0
+    deleted: list[Path] = field(default_factory=list)
+    backups: list[Path] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.rewritten)
+
+    def __str__(self) -> str:
+        """Say what goes in words."""
+        tracks = f"{self.tracks} track{'' if self.tracks == 1 else 's'}"
+        rows = f"{sum(self.rows.values())} rows of {len(self.rows)} tables"
+        return f"{tracks}, {rows} ({self.rewritten} file{'' if self.rewritten == 1 else 's'})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        paths = {"deleted": [str(path) for path in self.deleted], "backups": [str(path) for path in self.backups]}
+        return {"tracks": self.tracks, "rows": self.rows, "rewritten": self.rewritten, **paths}
+
+
+def purge(store: Store, *, dry_run: bool = False) -> Purged:
+    """Erase what was removed; the caller holds the lock.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue names files outside of the store, or another program keeps it locked.
+    """
+    if linked := links(store.path):
+        raise StoreError(
+            f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
+        )
+    rules, features = _what(store)
+    tracks = next(rule for rule in rules if rule.name == "tracks").rows["track"]
+    done = Purged(len(tracks), backups=sorted((store.path / "backups").glob("catalog-*.sqlite*")))
+    with closing(sqlite3.connect(store.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+        files = data_files(catalogue, store.path)
+        scrubber = Scrubber.of(store, tracks)
+        packs = _Packs(store, files, set(tracks), features, dry_run)
+        changes = []
+        for file in files:
+            new = _without(file.table, pq.read_table(file.path), rules, features, scrubber, packs)
+            if new is None:
+                continue
+            before, after = file.rows, new.num_rows
+            if before > after:
+                done.rows[file.table] = done.rows.get(file.table, 0) + before - after
+            done.rewritten += 1
+            if not dry_run:
+                changes.append((file, new_data_file(store.path, file, new) if after else None))
+        if dry_run:
+            return done
+        checksums.record(store.path, [written.path for _, written in changes if written])
+        _name(catalogue, changes, scrubber)
+        done.deleted = _sweep(store, catalogue)
+        _shrink(catalogue)
+    checksums.forget_missing(store.path)
+    return done
+
+
+def note(store: Store, done: Purged) -> None:
+    """Record that there was a purge."""
+    if done:
+        counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values())})
+        added = datetime.now(UTC).replace(tzinfo=None)
+        with store.write("purge") as tx:
+            tx.append(removals, [{"kind": "purge", "note": counts, "added": added}])
+
+
+def _what(store: Store) -> tuple[list[Rule], frozenset[str]]:
+    """Return what is erased: not what merely left a dataset because its file is gone."""
+    hidden = store.hidden
+    rules = [rule for rule in hidden.rules if rule.name in ("datasets", "labels")]
+    withdrawn = pl.DataFrame({"track": sorted(hidden.withdrawn)}, schema={"track": pl.String})
+    datasets = [rule for rule in rules if rule.name == "datasets" and not rule.rows.is_empty()]
+    tracks = pl.concat([withdrawn, *([homeless(store, datasets)] if datasets else [])]).unique()
+    runs = store.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
+    values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})
+    pins = runs.select(pl.format("run {}", "run").alias("name"))
+    return [
+        Rule("tracks", tracks),
+        *rules,
+        Rule("runs", runs),
+        Rule("pins", pins, frozenset({"core.pins"})),
+        Rule("features", values, frozenset({"core.extractions", "core.packs"})),
+    ], hidden.features
+
+
+def _without(
+    table: str, rows: pa.Table, rules: Iterable[Rule], features: frozenset[str], scrubber: Scrubber, packs: _Packs
+) -> pa.Table | None:
+    """Return a file's rows without what is erased; None if it holds nothing of that."""
+    if table.startswith("feat.") and table.rpartition("_")[2] in features:
+        return rows.slice(0, 0)
+    new = scrubber.locations(rows) if table == "core.locations" else rows
+    keys = [
+        name
+        for name in ("track", "dataset", "label_set", "feature_set", "run", "name", "path", order)
+        if name in rows.column_names
+    ]
+    frame = pl.from_arrow(new.select(keys))
+    assert isinstance(frame, pl.DataFrame)
+    kept = frame.with_row_index("_row").lazy()
+    if {"track", "path"} <= set(keys):
+        kept = kept.filter(~scrubber.about)
+    for rule in rules:
+        if rule.applies(table, keys):
+            kept = rule.drop(kept)
+    left = kept.collect()["_row"]
+    new = new if len(left) == rows.num_rows else new.take(left.to_arrow())
+    new = scrubber.texts(table, packs.references(table, new))
+    return None if new.equals(rows) else new
+
+
+class _Packs:
+    """The tensor packs that hold erased tracks, written anew: other tracks' rows name the new ones."""
+
+    def __init__(
+        self, store: Store, files: Iterable[Any], tracks: set[str], features: frozenset[str], dry_run: bool
+    ) -> None:
+        self.renamed: dict[str, tuple[str, int] | None] = {}
+        for table, group in _by_table(files).items():
+            feature = table.rpartition("_")[2]
+            if not table.startswith("feat.") or feature in features:
+                continue
+            used: dict[str, list[tuple[str, str]]] = {}
+            for file in group:
+                rows = pq.read_table(file.path)
+                for name in _tensor_columns(rows):
+                    pairs = zip(rows["track"].to_pylist(), rows[name].to_pylist(), strict=True)
+                    for track, reference in pairs:
+                        if reference is not None:
+                            used.setdefault(reference["pack"], []).append((track, reference["key"]))
+            for pack, keys in used.items():
+                if not any(track in tracks for track, _ in keys):
+                    continue
+                left = sorted({key for track, key in keys if track not in tracks})
+                folder = store.path / "tensors" / feature
+                if dry_run or not left:
+                    self.renamed[pack] = ("", 0) if left else None
+                    continue
+                opened = open_pack(f"{folder}/{pack}.safetensors")
+                self.renamed[pack] = write_pack(folder, {key: opened.get_tensor(key) for key in left})
+
+    def references(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return rows that name the new packs."""
+        if not self.renamed:
+            return rows
+        if table == "core.packs":
+            return self._listed(rows)
+        for name in _tensor_columns(rows) if table.startswith("feat.") else []:
+            old = rows[name].to_pylist()
+            new = [
+                {**value, "pack": (self.renamed.get(value["pack"]) or (value["pack"],))[0]} if value else None
+                for value in old
+            ]
+            at = rows.schema.get_field_index(name)
+            rows = rows.set_column(
+                at, rows.schema.field(at), pa.chunked_array([pa.array(new, rows.schema.field(at).type)])
+            )
+        return rows
+
+    def _listed(self, rows: pa.Table) -> pa.Table:
+        new = []
+        for row in rows.to_pylist():
+            there = self.renamed.get(row["pack"], (row["pack"], row["bytes"]))
+            if there is not None:
+                path = row["path"].replace(row["pack"], there[0])
+                new.append({**row, "pack": there[0], "bytes": there[1], "path": path})
+        return pa.Table.from_pylist(new, schema=rows.schema)
+
+
+def _by_table(files: Iterable[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for file in files:
+        found.setdefault(file.table, []).append(file)
+    return found
+
+
+def _tensor_columns(rows: pa.Table) -> list[str]:
+    return [field.name for field in rows.schema if pa.types.is_struct(field.type)]
+
+
+def _name(catalogue: sqlite3.Connection, changes: Iterable[tuple[Any, Any]], scrubber: Scrubber) -> None:
+    """Let the catalogue name the new files instead of the old ones, all at once."""
+    catalogue.execute("PRAGMA synchronous = FULL")
+    catalogue.execute("PRAGMA secure_delete = ON")
+    catalogue.execute("BEGIN IMMEDIATE")
+    try:
+        for old, new in changes:
+            catalogue.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?", [old.id])
+            rows, size = (new.rows, new.bytes) if new else (0, 0)
+            if new is None:
+                catalogue.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?", [old.id])
+            else:
+                catalogue.execute(
+                    "UPDATE ducklake_data_file SET path = ?, path_is_relative = 1, record_count = ?, "
+                    "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
+                    [new.path.name, rows, size, new.footer, old.id],
+                )
+            catalogue.execute(
+                "UPDATE ducklake_table_stats SET record_count = record_count - ?, "
+                "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
+                [old.rows - rows, old.bytes - size, old.table_id],
+            )
+            # Ranges of values are values. Without them DuckLake reads the file instead of skipping it.
+            catalogue.execute(
+                "UPDATE ducklake_table_column_stats SET min_value = NULL, max_value = NULL WHERE table_id = ?",
+                [old.table_id],
+            )
+        for number, message, extra in catalogue.execute(
+            "SELECT snapshot_id, commit_message, commit_extra_info FROM ducklake_snapshot_changes"
+        ).fetchall():
+            said = scrubber.command(message), scrubber.command(extra)
+            if said != (message, extra):
+                catalogue.execute(
+                    "UPDATE ducklake_snapshot_changes SET commit_message = ?, commit_extra_info = ? "
+                    "WHERE snapshot_id = ?",
+                    [*said, number],
+                )
+        catalogue.execute("COMMIT")
+    except BaseException:
+        catalogue.execute("ROLLBACK")
+        raise
+
+
+def _sweep(store: Store, catalogue: sqlite3.Connection) -> list[Path]:
+    """Delete every file that no snapshot names, however young: it may hold what is erased."""
+    old = [*unnamed_data_files(catalogue, store.path), *unnamed_packs(catalogue, store.path)]
+    for path in old:
+        path.unlink()
+    for folder in {path.parent for path in old}:
+        lake.fsync(folder)
+    catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
+    return old
+
+
+def _shrink(catalogue: sqlite3.Connection) -> None:
+    """Leave no trace of old rows in the catalogue's free pages and its log."""
+    try:
+        catalogue.execute("VACUUM")
+        (busy, *_) = catalogue.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        busy = str(error)
+    if busy:
+        raise StoreError(
+            "the catalogue could not be shrunk: another program reads it",
+            hint="end it, then mirstore gc --purge again: traces of what was removed may be left in catalog.sqlite",
+        )
