@@ -13,12 +13,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_features(context: typer.Context, json_output: JsonOption = False) -> None:
     """List the feature sets: what each name means now, and its earlier versions."""
-    from mirstore.cli.output import show
+    import json
+
+    from mirstore.cli.output import records, show
 
     short = "feature, id, extractor, current, ok, failed, round(seconds_per_track, 3) AS seconds_per_track, params"
     with context.obj.open_store() as store:
-        query = f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added"
-        show(store.sql(query), "json" if json_output else "table")
+        frame = store.sql(f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added")
+    if json_output:
+        parsed = ("params", "distributions")  # JSON already
+        typer.echo(
+            json.dumps([row | {key: json.loads(row[key] or "null") for key in parsed} for row in records(frame)])
+        )
+    else:
+        show(frame, "table")
 
 
 @app.command("show")

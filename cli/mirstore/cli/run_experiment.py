@@ -69,6 +69,8 @@ def _run(
     found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
     total = sum(item.state == "ready" for item in planned)
     with app.progress() as progress:
+        if total:
+            progress(0, total, "cases")
         for done, outcome in enumerate(run(store, planned, workers=workers, seconds=timeout), 1):
             progress(done, total, "cases")
             found[outcome.planned.case] = outcome.run, outcome.error

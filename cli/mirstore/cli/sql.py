@@ -15,7 +15,9 @@ import typer
 def sql(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin.")] = None,
-    output_format: Annotated[str, typer.Option("--format", "-f", help="table, csv, json, parquet or md.")] = "table",
+    output_format: Annotated[
+        str, typer.Option("--format", "-f", help="table, csv, tsv, json, jsonl, parquet or md.")
+    ] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
     snapshot: Annotated[int | None, typer.Option(help="Ask the store as it was at this snapshot.")] = None,
@@ -25,18 +27,25 @@ def sql(
 
     Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name.
     """
-    from mirstore.cli.output import show
+    from mirstore.cli.output import check_format, show
     from mirstore.core.errors import UsageError
     from mirstore.store import Store
 
-    with _end_if_it_hangs(timeout), Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
+    wanted = "json" if json_output else output_format
+    check_format(wanted)
+    with Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
         if schema:
             typer.echo(store.schema())
             return
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
         text = sys.stdin.read() if query == "-" else query
-        show(store.sql(text, timeout=timeout), "json" if json_output else output_format)
+        with _end_if_it_hangs(timeout):  # drawing the answer is no part of the query's time
+            answer = store.sql(text, timeout=timeout)
+    if wanted == "table" and answer.columns == ["explain_key", "explain_value"]:
+        typer.echo("\n".join(answer["explain_value"]))  # a drawing already
+    else:
+        show(answer, wanted)
 
 
 @contextmanager
@@ -45,7 +54,7 @@ def _end_if_it_hangs(timeout: float, grace: float = 5.0) -> Iterator[None]:
 
     def end() -> None:
         os.write(2, f"error: stopped after {timeout:g} s\nhint: ask for less, or give a longer --timeout\n".encode())
-        os._exit(1)
+        os._exit(7)
 
     watch = threading.Timer(timeout + grace, end)
     watch.daemon = True
