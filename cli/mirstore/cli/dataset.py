@@ -7,13 +7,23 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List and import datasets, look at their splits and leakage.")
+from mirstore.cli import complete
+from mirstore.cli.commands import App
+
+app = App(help="List and import datasets, look at their splits and leakage.")
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=complete.datasets)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_datasets(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the datasets with their numbers of tracks, artists and labels."""
+    """List the datasets with their numbers of tracks, artists and labels.
+
+    Examples
+    --------
+    $ mirstore dataset list
+    $ mirstore dataset list --json
+    """
     from mirstore.cli.output import show
 
     query = """
@@ -39,7 +49,13 @@ def import_dataset(
     licence: Annotated[str | None, typer.Option(help="Licence of the table.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Import a published feature table: a dataset and a feature set without audio."""
+    """Import a published feature table: a dataset and a feature set without audio.
+
+    Examples
+    --------
+    $ mirstore dataset import gtzan.csv --name gtzan --labels blues..rock --label-set genre
+    $ mirstore dataset import features.parquet --name mine --id file --drop year,length
+    """
     import json
     from dataclasses import asdict
 
@@ -69,8 +85,14 @@ def import_dataset(
 
 
 @app.command()
-def splits(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
-    """Show a dataset's splits: tracks and artists per fold and part."""
+def splits(context: typer.Context, name: Name, json_output: JsonOption = False) -> None:
+    """Show a dataset's splits: tracks and artists per fold and part.
+
+    Examples
+    --------
+    $ mirstore dataset splits clips
+    $ mirstore dataset splits clips --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.datasets import splits as read_splits
 
@@ -79,8 +101,14 @@ def splits(context: typer.Context, name: str, json_output: JsonOption = False) -
 
 
 @app.command()
-def leakage(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
-    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio."""
+def leakage(context: typer.Context, name: Name, json_output: JsonOption = False) -> None:
+    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio.
+
+    Examples
+    --------
+    $ mirstore dataset leakage clips
+    $ mirstore dataset leakage clips --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.datasets import leakage as read_leakage
 

@@ -12,7 +12,13 @@ def doctor(
     context: typer.Context,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check the store's files, the plugins and the decoders; exit with 6 if the store is damaged."""
+    """Check the store's files, the plugins and the decoders; exit with 6 if the store is damaged.
+
+    Examples
+    --------
+    $ mirstore doctor
+    $ mirstore --store backup/store doctor --json
+    """
     import json
 
     app = context.obj

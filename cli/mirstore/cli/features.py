@@ -6,13 +6,22 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List, show and compare feature sets.")
+from mirstore.cli import complete
+from mirstore.cli.commands import App
+
+app = App(help="List, show and compare feature sets.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_features(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the feature sets: what each name means now, and its earlier versions."""
+    """List the feature sets: what each name means now, and its earlier versions.
+
+    Examples
+    --------
+    $ mirstore features list
+    $ mirstore features list --json
+    """
     import json
 
     from mirstore.cli.output import records, show
@@ -32,10 +41,16 @@ def list_features(context: typer.Context, json_output: JsonOption = False) -> No
 @app.command("show")
 def show_feature(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    name: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
     json_output: JsonOption = False,
 ) -> None:
-    """Show a feature set: extractor, parameters, what it read, and its columns with units."""
+    """Show a feature set: extractor, parameters, what it read, and its columns with units.
+
+    Examples
+    --------
+    $ mirstore features show essentia
+    $ mirstore features show essentia@1 --json
+    """
     import json
 
     with context.obj.open_store() as store:
@@ -50,8 +65,18 @@ def show_feature(
 
 
 @app.command()
-def stats(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
-    """Show per column how many values are missing, its range, outliers, and whether it is constant."""
+def stats(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
+    json_output: JsonOption = False,
+) -> None:
+    """Show per column how many values are missing, its range, outliers, and whether it is constant.
+
+    Examples
+    --------
+    $ mirstore features stats essentia
+    $ mirstore features stats mfcc-stats --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.compare import stats as read_stats
 
@@ -62,12 +87,18 @@ def stats(context: typer.Context, name: str, json_output: JsonOption = False) ->
 @app.command()
 def diff(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(help="Name, name@version or id.")],
-    second: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    first: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
+    second: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
     worst: Annotated[int, typer.Option(min=0, help="How many tracks to name per column.")] = 3,
     json_output: JsonOption = False,
 ) -> None:
-    """Show which columns moved between two versions, by how much, and on which tracks most."""
+    """Show which columns moved between two versions, by how much, and on which tracks most.
+
+    Examples
+    --------
+    $ mirstore features diff essentia@1 essentia@2
+    $ mirstore features diff essentia@1 essentia --worst 10
+    """
     from mirstore.cli.output import show
     from mirstore.store.compare import diff as read_diff
 

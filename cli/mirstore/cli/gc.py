@@ -13,7 +13,13 @@ def gc(
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be removed.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Remove files that no snapshot needs: leftovers of killed ingests and merged small files."""
+    """Remove files that no snapshot needs: leftovers of killed ingests and merged small files.
+
+    Examples
+    --------
+    $ mirstore gc --dry-run
+    $ mirstore gc --grace 0
+    """
     import json
 
     with context.obj.open_store() as store:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
@@ -24,14 +26,20 @@ def ingest(
         typer.Argument(help="Files, folders, globs, CSV/TSV/Parquet tables with a column of paths, or mirdata:NAME."),
     ],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset that the tracks belong to.  [default: their folder's name]")
+        str | None,
+        typer.Option(
+            help="Dataset that the tracks belong to.  [default: their folder's name]", autocompletion=complete.datasets
+        ),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="Names, separated by commas.  [default: those of the project's registry.toml]"),
+        typer.Option(
+            help="Names, separated by commas.  [default: those of the project's registry.toml]",
+            autocompletion=complete.several_computable,
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
     dry_run: Annotated[
@@ -48,6 +56,11 @@ def ingest(
     """Bring files into the store and compute their features.
 
     What is there already is not computed again; an ingest that was interrupted goes on where it stopped.
+
+    Examples
+    --------
+    $ mirstore ingest ~/Music --features essentia,mfcc-stats
+    $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
     """
     from mirstore.core.extraction import default_workers
     from mirstore.core.workers import Limits

@@ -8,8 +8,7 @@ from mirstore.cli.words import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Lines
-    from rich.progress import Task
-    from rich.progress import TaskID
+    from rich.progress import Task, TaskID
 
 _bar_width = 30  # never the whole line: a terminal that is made narrower would break it in two
 _narrow = 60  # columns below which the rate is left out

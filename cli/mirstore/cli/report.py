@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
 
 
 def report(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Runs (the first letters do), or experiments.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Runs (the first letters do), or experiments.", autocompletion=complete.runs)
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="HTML file.  [default: EXPERIMENT.html]", dir_okay=False),
@@ -29,6 +33,11 @@ def report(
     """Write what runs found as one HTML page that needs no network, and the same as JSON beside it.
 
     Runs of several tasks give one page per task.
+
+    Examples
+    --------
+    $ mirstore report clips --open
+    $ mirstore report clips -o report.html --embed-audio 9
     """
     from mirstore.core.errors import UsageError
     from mirstore.store.report import collect

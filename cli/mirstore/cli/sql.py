@@ -7,16 +7,33 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from mirstore.cli import complete
+from mirstore.cli.commands import Command, statement
+
+
+class Statement(Command):
+    """A command whose argument is SQL: it may begin with a comment, which is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        return super().parse_args(ctx, list(statement(args)))
 
 
 def sql(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin.")] = None,
     output_format: Annotated[
-        str, typer.Option("--format", "-f", help="table, csv, tsv, json, jsonl, parquet or md.")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="table, csv, tsv, json, jsonl, parquet or md.",
+            autocompletion=complete.formats,
+        ),
     ] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
@@ -25,7 +42,13 @@ def sql(
 ) -> None:
     """Ask the store a question in SQL, read-only.
 
-    Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name.
+    Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name. EXPLAIN works too.
+
+    Examples
+    --------
+    $ mirstore sql "SELECT path, bpm FROM tracks JOIN essentia USING (track) ORDER BY bpm DESC LIMIT 5"
+    $ mirstore sql "SELECT path, feature, error, message FROM failures" --format csv
+    $ mirstore sql --schema
     """
     from mirstore.cli.output import check_format, show
     from mirstore.core.errors import UsageError

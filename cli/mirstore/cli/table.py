@@ -23,10 +23,7 @@ _slice = 100_000  # rows that are text at once
 
 def draw(frame: pl.DataFrame) -> None:
     """Write a table to stdout."""
-    if sys.stdout.isatty():
-        lines = on_terminal(frame, shutil.get_terminal_size().columns)
-    else:
-        lines = whole(frame)
+    lines = on_terminal(frame, shutil.get_terminal_size().columns) if sys.stdout.isatty() else whole(frame)
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
