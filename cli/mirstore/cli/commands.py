@@ -8,14 +8,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mirstore.cli.context import Context
-from mirstore.cli.words import printable
+from mirstore.cli.text import printable
 from mirstore.core.errors import MirstoreError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 exit_codes = {
     0: "done",
@@ -109,7 +111,8 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page."""
         super().format_help(ctx, formatter)
-        first = [command.examples[0] for command in self.commands.values() if getattr(command, "examples", None)]
+        pages = [getattr(command, "examples", []) for command in self.commands.values()]
+        first = [examples[0] for examples in pages if examples]
         _end_of_page(self.examples or first)
 
     def invoke(self, ctx: Any) -> Any:
@@ -151,11 +154,13 @@ class App(typer.Typer):
             **settings,
         )
 
-    def command(self, name: str | None = None, *, cls: type[Command] = Command, **settings: Any) -> Any:
+    def command(  # type: ignore[override]
+        self, name: str | None = None, *, cls: type[Command] = Command, **settings: Any
+    ) -> Callable[[F], F]:
         """Register a function; its first parameter is ``context``."""
         register = super().command(name, cls=cls, **settings)
 
-        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def decorate(function: F) -> F:
             register(_with_options(function))
             return function
 

@@ -51,10 +51,12 @@ def doctor(
 def _decoders() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
+    from mirstore.core.extras import install
+
     found = {}
     for name in ("soundfile", "av"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = f"not installed: pip install 'mirstore[{name}]'"
+            found[name] = f"not installed: {install(name)}"
     return found

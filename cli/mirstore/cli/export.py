@@ -40,10 +40,11 @@ def export(
     $ mirstore export --features essentia --dataset clips > clips.csv
     """
     from mirstore.cli.output import save, show
+    from mirstore.cli.text import listed
     from mirstore.store.export import wide_table
 
     with context.obj.open_store() as store:
-        frame = wide_table(store, [name for name in features.split(",") if name], dataset=dataset)
+        frame = wide_table(store, listed(features, "--features"), dataset=dataset)
     if output is None:
         show(frame, output_format or "csv")
     else:

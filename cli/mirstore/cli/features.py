@@ -24,9 +24,12 @@ def list_features(context: typer.Context, json_output: JsonOption = False) -> No
     """
     import json
 
-    from mirstore.cli.output import records, show
+    import polars as pl
 
-    short = "feature, id, extractor, current, ok, failed, round(seconds_per_track, 3) AS seconds_per_track, params"
+    from mirstore.cli.output import records, show
+    from mirstore.core.durations import duration
+
+    short = "feature, id, extractor, current, ok, failed, seconds_per_track, params"
     with context.obj.open_store() as store:
         frame = store.sql(f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added")
     if json_output:
@@ -35,7 +38,11 @@ def list_features(context: typer.Context, json_output: JsonOption = False) -> No
             json.dumps([row | {key: json.loads(row[key] or "null") for key in parsed} for row in records(frame)])
         )
     else:
-        show(frame, "table")
+        times = [None if seconds is None else duration(seconds) for seconds in frame["seconds_per_track"]]
+        index = frame.columns.index("seconds_per_track")
+        show(
+            frame.drop("seconds_per_track").insert_column(index, pl.Series("time_per_track", times, pl.String)), "table"
+        )
 
 
 @app.command("show")

@@ -106,10 +106,11 @@ def _sources(paths: list[str], labels: Path | None, data_home: Path | None) -> l
 
 
 def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
+    from mirstore.cli.text import listed
     from mirstore.core.resolve import resolve
 
     registry = app.load_registry()
-    wanted = [name.strip() for name in names.split(",") if name.strip()] if names else registry.project_features
+    wanted = registry.project_features if names is None else listed(names, "--features")
     return resolve(wanted, registry, app.load_plugins()) if wanted else {}
 
 
@@ -134,6 +135,7 @@ def _show_plan(
     import polars as pl
 
     from mirstore.cli.output import show
+    from mirstore.core.durations import duration
 
     plan = prepare(store, sources, chosen, retry_failed=retry_failed)
     rows = [asdict(need) for need in plan.needs]
@@ -141,9 +143,15 @@ def _show_plan(
         import json
 
         states = [item.state for item in plan.scanned]
-        typer.echo(json.dumps({"tracks": {state: states.count(state) for state in sorted(set(states))}, "needs": rows}))
+        tracks = {state: states.count(state) for state in sorted(set(states))}
+        typer.echo(json.dumps({"tracks": tracks, "needs": rows, "seconds": plan.seconds}))
     elif rows:
-        show(pl.DataFrame(rows, infer_schema_length=None), "table")
+        times = [None if need.seconds is None else duration(need.seconds) for need in plan.needs]
+        frame = pl.DataFrame(rows, infer_schema_length=None).drop("seconds")
+        show(frame.with_columns(pl.Series("cpu_time", times, pl.String)), "table")
+        unknown = ", ".join(dict.fromkeys(need.feature for need in plan.needs if need.seconds is None))
+        if plan.seconds is not None:
+            typer.echo(f"about {duration(plan.seconds)} of CPU time" + (f", and that of {unknown}" if unknown else ""))
     else:
         typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
     for name, feature in plan.named.items():
@@ -157,10 +165,12 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
 
         typer.echo(json.dumps(summary))
         return
+    from mirstore.core.durations import duration
+
     width = max(map(len, ["tracks", *summary["features"]]))
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
     typer.echo(f"{'tracks':<{width}}  {tracks}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
-    app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")
+    app.say(f"snapshot {summary['snapshot']}, {duration(summary['seconds'])}")

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import typer
 
-from mirstore.cli.words import printable
+from mirstore.cli.text import printable
 from mirstore.core.errors import UnknownNameError
 
 formats = ("table", "csv", "tsv", "json", "jsonl", "parquet", "md")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mirstore.cli.words import duration
+from mirstore.core.durations import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Lines
@@ -85,5 +85,5 @@ def figures(task: Any, *, narrow: bool) -> str:
     if task.speed and not narrow:
         parts.append(f"{task.speed:.1f}/s" if task.speed >= 1 else f"{duration(1 / task.speed)} each")
     if (left := task.time_remaining) is not None:
-        parts.append(f"{duration(left) if left >= 10 else f'{left:.0f} s'} left")
+        parts.append(f"{duration(left)} left")
     return "  ".join(parts)

@@ -116,6 +116,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
     import polars as pl
 
     from mirstore.cli import output
+    from mirstore.core.durations import duration
 
     rows = []
     for summary in found:
@@ -132,7 +133,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
                 "metric": metric,
                 "value": _with_interval(value) if value else summary["state"],
                 "shares": " ".join(f"{group} {share:.2f}" for group, share in shares[:5]),
-                "seconds": None if summary["seconds"] is None else round(summary["seconds"], 1),
+                "time": None if summary["seconds"] is None else duration(summary["seconds"]),
             }
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)

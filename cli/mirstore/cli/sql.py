@@ -13,6 +13,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import Command, statement
+from mirstore.core.durations import duration
 
 
 class Statement(Command):
@@ -76,7 +77,8 @@ def _end_if_it_hangs(timeout: float, grace: float = 5.0) -> Iterator[None]:
     """End the process if a query does not react to being stopped: some of DuckDB's functions never look."""
 
     def end() -> None:
-        os.write(2, f"error: stopped after {timeout:g} s\nhint: ask for less, or give a longer --timeout\n".encode())
+        text = f"error: stopped after {duration(timeout)}\nhint: ask for less, or give a longer --timeout\n"
+        os.write(2, text.encode())
         os._exit(7)
 
     watch = threading.Timer(timeout + grace, end)

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from mirstore.cli.words import printable
+from mirstore.cli.text import printable
 
 most_rows = 40  # on a terminal; of more, the first and the last 20 are shown
 _readable = 16  # letters; a longer text is cut to that many where there is no room, a number never

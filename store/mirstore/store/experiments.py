@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from dataclasses import dataclass
 
+from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
@@ -102,7 +103,7 @@ def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
         with time_limit(seconds):
             return run_case(assembly)
     except TimeUp:
-        return f"timeout: stopped after {seconds:g} s"
+        return f"timeout: stopped after {duration(seconds or 0)}"
     except MirstoreError as error:
         return f"{error}" + (f" ({error.hint})" if error.hint else "")
     except BaseException as error:  # sys.exit() in a plugin is its failure too

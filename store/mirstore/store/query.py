@@ -20,6 +20,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
 from mirstore.store.store import Store, merged_column
@@ -254,7 +255,7 @@ def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterat
 
 def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float, memory: str) -> MirstoreError:
     if message.startswith("INTERRUPT Error"):
-        return QueryStoppedError(f"stopped after {timeout:g} s", hint="ask for less, or give a longer --timeout")
+        return QueryStoppedError(f"stopped after {duration(timeout)}", hint="ask for less, or give a longer --timeout")
     if message.startswith("Out of Memory Error"):
         return _too_large(memory)
     if message.startswith("IO Error"):

@@ -66,7 +66,7 @@ def find(paths: Iterable[str | Path], labels: Path | None = None) -> list[Source
     Raises
     ------
     UsageError
-        If a glob matches nothing or a table has no column of paths.
+        If a path is not there, a glob matches nothing or a table has no column of paths.
     """
     found: dict[str, Source] = {}
     for path in paths:
@@ -90,7 +90,18 @@ def _expand(path: str) -> Iterator[Source]:
         yield from (Source(str(match), dataset=match.parent.name) for match in sorted(matches))
     else:
         path = os.path.abspath(path)
-        yield Source(path, dataset=os.path.basename(os.path.dirname(path)))  # a missing one becomes a failure
+        _refuse_missing(path)
+        yield Source(path, dataset=os.path.basename(os.path.dirname(path)))
+
+
+def _refuse_missing(path: str) -> None:
+    """Refuse a path given by hand that is not there; one in a table is that row's failure."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        reason = (error.strerror or "cannot be read").lower()
+        raise UsageError(f"{shown}: {reason}", hint="give a file, a folder, a table or a quoted pattern") from None
 
 
 def _glob(pattern: str) -> Iterator[Path]:
