@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from mirstore.cli.text import printable
 
 if TYPE_CHECKING:
     from mirstore.cli.progress import Progress
@@ -26,6 +28,7 @@ class Context:
     registry: str | None
     verbose: int
     quiet: bool
+    _progress: Progress | None = field(default=None, init=False)
 
     def open_store(self, *, create: bool = False) -> Store:
         """Open the store, or say how to make one."""
@@ -46,8 +49,11 @@ class Context:
         return Plugins.installed()
 
     def say(self, text: str) -> None:
-        """Remark on stderr, unless quiet."""
-        if not self.quiet:
+        """Remark on stderr, above a bar that is being drawn, unless quiet."""
+        if self.quiet:
+            return
+        text = "\n".join(map(printable, text.splitlines()))
+        if self._progress is None or not self._progress.say(text):
             typer.echo(text, err=True)
 
     @contextmanager
@@ -55,8 +61,9 @@ class Context:
         """Draw a progress bar with rate and ETA on stderr, if it is a terminal."""
         from mirstore.cli.progress import Progress
 
-        progress = Progress(draw=not self.quiet and sys.stderr.isatty())
+        self._progress = Progress(draw=not self.quiet and sys.stderr.isatty())
         try:
-            yield progress
+            yield self._progress
         finally:
-            progress.close()
+            self._progress.close()
+            self._progress = None

@@ -39,6 +39,13 @@ class Progress:
             self._stages[stage] = self._lines.add_task(stage, total=total)
         self._lines.update(self._stages[stage], completed=done, total=total)
 
+    def say(self, text: str) -> bool:
+        """Print a remark above the bars; return False if none are drawn."""
+        if self._lines is None:
+            return False
+        self._lines.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        return True
+
     def close(self) -> None:
         """Leave the bars as they are."""
         if self._lines is not None:
