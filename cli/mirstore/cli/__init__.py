@@ -73,10 +73,15 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
 
 
+def plain_output() -> None:
+    """Escape what stdout has no letters for: a terminal may know fewer than a title has."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a title has
+    plain_output()
     try:
         app()
     except BrokenPipeError:  # `mirstore sql … | head`
