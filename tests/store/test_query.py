@@ -315,7 +315,8 @@ def empty(tmp_path):
 
 
 def day(number):
-    return {"ingest": f"i{number}", "added": datetime(2026, 2, number)}
+    """The clock goes back: what is later is decided by the snapshot."""
+    return {"ingest": f"i{number}", "added": datetime(2026, 2, 10 - number)}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
@@ -370,6 +371,7 @@ def test_a_label_set_that_was_removed_is_gone(empty):
     row = {"dataset": "d", "track": "a", "label_set": "genre"}
     with empty.write("labels") as tx:
         tx.append("core.labels", [{**row, "label": "rock", "value": 1.0, **day(1)}])
+    with empty.write("later") as tx:
         tx.append("core.labels", [{**row, "label": None, **day(2)}])
     assert empty.sql("SELECT * FROM labels").is_empty()
 
@@ -405,6 +407,7 @@ def test_only_the_latest_event_of_a_track_counts(empty):
         for track in "ab":
             located(tx, track, f"/{track}.wav", 1)
             failed(tx, 1, track=track, path=f"/{track}.wav")
+    with empty.write("later") as tx:
         failed(tx, 2, status="ok", track="a", path="/a.wav")
     assert failing_paths(empty) == [("/b.wav", "loudness")]
 
@@ -414,6 +417,7 @@ def test_a_file_with_new_content_has_not_failed(empty):
         tx.add_feature_set("loudness", loudness, **day(1))
         located(tx, "broken", "/a.wav", 1)
         failed(tx, 1, track="broken", path="/a.wav")
+    with empty.write("later") as tx:
         located(tx, "good", "/a.wav", 2)
     assert failing_paths(empty) == []
 
@@ -424,6 +428,7 @@ def test_a_copy_that_still_fails_is_shown_where_it_is(empty):
         located(tx, "broken", "/a.wav", 1)
         located(tx, "broken", "/copy.wav", 1)
         failed(tx, 1, track="broken", path="/a.wav")
+    with empty.write("later") as tx:
         located(tx, "good", "/a.wav", 2)
     assert failing_paths(empty) == [("/copy.wav", "loudness")]
 
@@ -432,6 +437,7 @@ def test_a_path_that_could_not_be_read_has_failed_until_it_could(empty):
     with empty.write("unreadable") as tx:
         failed(tx, 1, feature_set=None, path="/a.wav")
         failed(tx, 1, feature_set=None, path="/b.wav")
+    with empty.write("later") as tx:
         located(tx, "b", "/b.wav", 2)
     assert failing_paths(empty) == [("/a.wav", None)]
 
@@ -442,5 +448,6 @@ def test_failures_of_a_version_that_its_name_left_are_not_listed(empty):
         located(tx, "a", "/a.wav", 1)
         tx.add_feature_set("loudness", loudness, **day(1))
         failed(tx, 1, track="a", path="/a.wav")
+    with empty.write("later") as tx:
         tx.add_feature_set("loudness", newer, **day(2))
     assert failing_paths(empty) == []

@@ -21,6 +21,7 @@ from mirstore.core.jobs import Done
 from mirstore.core.workers import Limits, local_pool
 from mirstore.store.plan import Plan, make_plan
 from mirstore.store.scan import Scanned, scan
+from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
 from mirstore.store.transaction import Transaction
@@ -304,7 +305,7 @@ def changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]
     stored = store.scan(table).filter(pl.col("dataset").is_in({row["dataset"] for row in rows})).collect()
     if stored.is_empty():
         return rows
-    latest = stored.filter(pl.col("added") == pl.col("added").max().over(key))
+    latest = stored.filter(pl.col(order) == pl.col(order).max().over(key))
     values = [name for name in rows[0] if name not in key]
 
     def groups(records: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], set[tuple[Any, ...]]]:

@@ -16,6 +16,7 @@ from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
 from mirstore.store.costs import Costs
 from mirstore.store.scan import Scanned
+from mirstore.store.schema import order
 from mirstore.store.store import Store
 
 _chunk = 64  # tracks whose stored inputs are read at once
@@ -149,13 +150,13 @@ def make_plan(
 
 
 def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
-    rows = store.scan("core.extractions").select("track", "feature_set", "status", "added").collect().sort("added")
+    rows = store.scan("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
     return {(track, id_): status for track, id_, status, _ in rows.iter_rows()}  # later rows win
 
 
 def change(store: Store, feature: FeatureSet) -> str:
     """Say how this feature set differs from the one that its name meant before."""
-    names = store.scan("core.names").filter(pl.col("name") == feature.name).collect().sort("added")
+    names = store.scan("core.names").filter(pl.col("name") == feature.name).collect().sort(order)
     earlier = [id_ for id_ in names["feature_set"] if id_ != feature.id]
     if feature.id in names["feature_set"].to_list() or not earlier:
         return "new feature"

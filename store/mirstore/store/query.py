@@ -200,7 +200,7 @@ def _create(connection: duckdb.DuckDBPyConnection, store: Store, table: str, pat
             pinned = f"WHERE coalesce({merged_column}, 0) <= {store.snapshot}"
         connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {rows} {pinned}")
     elif folder == "core" and name in schema.tables:
-        connection.execute(f"CREATE TABLE {target} ({schema.tables[name]})")
+        connection.execute(f"CREATE TABLE {target} ({schema.tables[name]}, {schema.order} BIGINT)")
     else:
         connection.register("empty", store.scan(table).collect().to_arrow())
         connection.execute(f"CREATE TABLE {target} AS SELECT * FROM empty")

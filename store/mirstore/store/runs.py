@@ -14,6 +14,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
+from mirstore.store.schema import order
 from mirstore.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def finished(store: Store) -> dict[str, str]:
 
 
 def _states(store: Store) -> pl.LazyFrame:
-    return store.scan("core.run_events").sort("added").group_by("run").agg(pl.col("state").last())
+    return store.scan("core.run_events").sort(order).group_by("run").agg(pl.col("state").last())
 
 
 def record_result(store: Store, item: Planned, result: Result) -> str:
@@ -74,8 +75,8 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
     if not runs:
         return
     events = store.scan("core.run_events").filter(pl.col("state") == "finished")
-    times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col("added").max())
-    latest = times.sort("added").group_by(case_keys).agg(pl.col("run").last()).collect()["run"]
+    times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col(order).max())
+    latest = times.sort(order).group_by(case_keys).agg(pl.col("run").last()).collect()["run"]
     _, added = _new()
     if older := sorted(set(runs) - set(latest)):
         with store.write(f"found again {', '.join(older)}") as tx:
@@ -146,7 +147,7 @@ def find(store: Store, names: Sequence[str] = ()) -> pl.DataFrame:
     UsageError
         If there is no run at all, or the first letters are those of several.
     """
-    runs = store.sql("SELECT * FROM runs ORDER BY updated DESC")
+    runs = store.sql("SELECT * EXCLUDE (committed) FROM runs ORDER BY committed DESC")
     if not names:
         return runs
     if runs.is_empty():

@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.audio import hash_file
 from mirstore.core.errors import AudioError
+from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
 
@@ -51,9 +52,9 @@ class Scanned:
 
 def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
     """Return paths that could not be read since they were last seen: seeing them again clears that failure."""
-    failed = store.scan("core.extractions").filter(pl.col("track").is_null()).select("path", "added").collect()
-    seen = locations.group_by("path").agg(pl.col("added").max().alias("seen"))
-    later = failed.join(seen, on="path").filter(pl.col("added") >= pl.col("seen"))
+    failed = store.scan("core.extractions").filter(pl.col("track").is_null()).select("path", order).collect()
+    seen = locations.group_by("path").agg(pl.col(order).max().alias("seen"))
+    later = failed.join(seen, on="path").filter(pl.col(order) >= pl.col("seen"))
     return set(later["path"])
 
 
@@ -65,9 +66,9 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
     Scanned
         One per source, in order; hashing is spread over threads, because it waits for the disk.
     """
-    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", "added").collect()
+    locations = store.scan("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
     known = {
-        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort("added").iter_rows()
+        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort(order).iter_rows()
     }  # later rows win
     tracks = {track for track, _, _ in known.values()}
     unreadable = _unreadable(store, locations)

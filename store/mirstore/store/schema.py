@@ -6,13 +6,14 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 2
+version = 3
 
 _stamp = "ingest VARCHAR, added TIMESTAMP"
 tables = {
     "meta": "key VARCHAR, value VARCHAR",
     "tracks": "track VARCHAR, bytes BIGINT, codec VARCHAR, sr INTEGER, channels INTEGER, duration DOUBLE, "
-    f"decoder VARCHAR, warnings VARCHAR, {_stamp}",
+    f"samples VARCHAR, decoder VARCHAR, warnings VARCHAR, {_stamp}",
+    "tags": f"track VARCHAR, path VARCHAR, tags VARCHAR, {_stamp}",
     "locations": f"track VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, {_stamp}",
     "datasets": f"dataset VARCHAR, source VARCHAR, sha256 VARCHAR, licence VARCHAR, {_stamp}",
     "items": f"dataset VARCHAR, track VARCHAR, title VARCHAR, artist VARCHAR, album VARCHAR, attrs VARCHAR, "
@@ -24,7 +25,7 @@ tables = {
     "names": "name VARCHAR, feature_set VARCHAR, added TIMESTAMP",
     "inputs": "feature_set VARCHAR, name VARCHAR, input VARCHAR",
     "columns": 'feature_set VARCHAR, "column" VARCHAR, position INTEGER, dtype VARCHAR, unit VARCHAR, low DOUBLE, '
-    "high DOUBLE, nullable BOOLEAN, text VARCHAR",
+    "high DOUBLE, nullable BOOLEAN, fingerprint VARCHAR, text VARCHAR",
     "extractions": "track VARCHAR, path VARCHAR, feature_set VARCHAR, status VARCHAR, rows INTEGER, error VARCHAR, "
     f"message VARCHAR, seconds DOUBLE, {_stamp}",
     "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",
@@ -42,8 +43,13 @@ tables = {
         "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, value DOUBLE"
     ),
     "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, added TIMESTAMP",
+    "removals": "kind VARCHAR, dataset VARCHAR, track VARCHAR, label_set VARCHAR, feature_set VARCHAR, "
+    f"undone BOOLEAN, note VARCHAR, {_stamp}",
 }
-"""Table in the schema ``core`` to its columns."""
+"""Table in the schema ``core`` to its columns; each has `order`, too."""
+
+order = "committed"
+"""Column with the number of the snapshot that brought a row. It decides what is latest: clocks go back."""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -52,9 +58,9 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
     for name, columns in tables.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns})")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
     if not connection.execute("SELECT count(*) FROM lake.core.meta WHERE key = 'schema'").fetchall()[0][0]:
-        connection.execute(f"INSERT INTO lake.core.meta VALUES ('schema', '{version}')")
+        connection.execute(f"INSERT INTO lake.core.meta (key, value) VALUES ('schema', '{version}')")
     connection.execute("COMMIT")
 
 
@@ -75,7 +81,7 @@ def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     if found[0] < version:
         raise StoreError(
             f"{where}: was made by an older mirstore (store schema {found[0]}, this one reads {version})",
-            hint="ingest into a new store",
+            hint="ingest the same files into a new store: --store NEW",
         )
     if found[0] > version:
         raise StoreError(

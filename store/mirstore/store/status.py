@@ -11,6 +11,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store.plan import change
+from mirstore.store.schema import order
 from mirstore.store.store import Store
 
 
@@ -24,7 +25,7 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
         ``"current"``, or why the registry would now compute something else, or why it cannot tell.
     """
     tracks = set(store.scan("core.locations").select("track").collect()["track"])
-    events = store.scan("core.extractions").filter(pl.col("feature_set").is_not_null()).collect().sort("added")
+    events = store.scan("core.extractions").filter(pl.col("feature_set").is_not_null()).collect().sort(order)
     latest = {(row["feature_set"], row["track"]): row["status"] for row in events.iter_rows(named=True)}
     rows = []
     for name, id_ in store.names().items():

@@ -195,7 +195,7 @@ class Store:
 
     def names(self) -> dict[str, str]:
         """Return what each feature name means now: its feature set's id."""
-        rows = self.scan("core.names").collect().sort("added")
+        rows = self.scan("core.names").collect().sort(schema.order)
         return dict(zip(rows["name"], rows["feature_set"], strict=True))
 
     def feature_set_ids(self) -> set[str]:
@@ -213,7 +213,7 @@ class Store:
         names = self.names()
         if name in names:
             return names[name]
-        sets = self.scan("core.feature_sets").collect().sort("added")
+        sets = self.scan("core.feature_sets").collect().sort(schema.order)
         if name in sets["feature_set"]:
             return name
         base, _, number = name.partition("@")

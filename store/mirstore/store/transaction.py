@@ -18,6 +18,7 @@ from mirstore.core.plugins import distributions
 from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
 from mirstore.store.lake import keep
+from mirstore.store.schema import order
 from mirstore.store.tensors import split_tensors, write_pack
 from mirstore.store.views import views
 
@@ -28,11 +29,14 @@ class Transaction:
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection, self._folder = connection, folder
         self._before: set[Path] = set()
+        self.number = 0  # of the snapshot that this commit makes
 
     def begin(self) -> None:
         """Open the transaction."""
         self._before = self._data_files()
         self._connection.execute("BEGIN")
+        ((last,),) = self._connection.execute("FROM lake.current_snapshot()").fetchall()
+        self.number = int(last) + 1  # under the lock nobody else takes it
 
     def commit(self, message: str) -> None:
         """Flush the new files to disk, then commit: DuckLake does not flush them."""
@@ -72,6 +76,8 @@ class Transaction:
                 return 0
             schema = self._connection.sql(f"SELECT * FROM {target} LIMIT 0").to_arrow_table().schema
             rows = to_arrow(rows, schema)
+        if folder == "core":
+            rows = _stamped(rows, self.number)
         self._connection.register("batch", rows)
         try:
             same = " AND ".join(f'batch."{column}" IS NOT DISTINCT FROM t."{column}"' for column in key)
@@ -116,7 +122,7 @@ class Transaction:
             self.append("core.inputs", inputs)
             self.append("core.columns", _column_rows(feature))
         current = self._connection.execute(
-            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY added DESC LIMIT 1", [name]
+            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY committed DESC LIMIT 1", [name]
         ).fetchall()
         if current != [(feature.id,)]:
             self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
@@ -153,6 +159,12 @@ class Transaction:
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack"])
         return plain
+
+
+def _stamped(rows: pa.Table, number: int) -> pa.Table:
+    values = pa.repeat(pa.scalar(number, pa.int64()), rows.num_rows)
+    at = rows.schema.get_field_index(order)
+    return rows.append_column(order, values) if at < 0 else rows.set_column(at, order, values)
 
 
 def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:

@@ -5,47 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mirstore.store.schema import order
+
 if TYPE_CHECKING:
     from mirstore.store.store import Store
 
-# Tables hold events; a view shows the latest per key. `added` is the same for all rows of one ingest.
+# Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit.
 views = {
     "located": """
-        SELECT track, path, added FROM core.locations
-        QUALIFY row_number() OVER (PARTITION BY path ORDER BY added DESC) = 1""",
+        SELECT track, path, committed FROM core.locations
+        QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1""",
     # A file that changed is another track; what it held before is kept, but belongs to no dataset any more.
     "gone": "SELECT track FROM core.locations EXCEPT SELECT track FROM located",
     "items": """
         SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs, position
         FROM core.items
         WHERE track NOT IN (FROM gone)
-        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY added DESC) = 1""",
+        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY committed DESC) = 1""",
     "tracks": """
         SELECT track, path, title, artist, album, duration, sr, channels, codec, bytes, decoder, warnings, attrs, added
         FROM (SELECT track FROM core.locations UNION SELECT track FROM core.tracks EXCEPT FROM gone)
-        LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY added DESC) = 1)
+        LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC) = 1)
             USING (track)
         LEFT JOIN (
-            SELECT track, arg_max(path, added) AS path FROM located GROUP BY track) USING (track)
+            SELECT track, arg_max(path, committed) AS path FROM located GROUP BY track) USING (track)
         LEFT JOIN (
-            SELECT track, arg_max(title, added) AS title, arg_max(artist, added) AS artist,
-                   arg_max(album, added) AS album, arg_max(attrs, added)::JSON::MAP(VARCHAR, VARCHAR) AS attrs
+            SELECT track, arg_max(title, committed) AS title, arg_max(artist, committed) AS artist,
+                   arg_max(album, committed) AS album, arg_max(attrs, committed)::JSON::MAP(VARCHAR, VARCHAR) AS attrs
             FROM core.items GROUP BY track) USING (track)""",
-    "datasets": "SELECT dataset, source, sha256, licence, added FROM core.datasets",
+    "datasets": """
+        SELECT dataset, source, sha256, licence, added FROM core.datasets
+        QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY committed DESC) = 1""",
     "labels": """
         SELECT dataset, track, label_set, label, value FROM (
-            SELECT * FROM core.labels QUALIFY added = max(added) OVER (PARTITION BY dataset, track, label_set))
+            SELECT * FROM core.labels QUALIFY committed = max(committed) OVER (PARTITION BY dataset, track, label_set))
         WHERE label IS NOT NULL  -- a label set that was removed is one row without a label
             AND track NOT IN (FROM gone)""",
     "splits": """
         SELECT dataset, split, fold, track, part FROM core.splits WHERE track NOT IN (FROM gone)
-        QUALIFY added = max(added) OVER (PARTITION BY dataset, split, fold, track)""",
+        QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, fold, track)""",
     "ledger": """
         SELECT * FROM core.extractions
-        QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY added DESC) = 1""",
+        QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY committed DESC) = 1""",
     "feature_names": """
-        SELECT name, feature_set, added = max(added) OVER (PARTITION BY name) AS current
-        FROM (SELECT name, feature_set, max(added) AS added FROM core.names GROUP BY ALL)""",
+        SELECT name, feature_set, committed = max(committed) OVER (PARTITION BY name) AS current
+        FROM (SELECT name, feature_set, max(committed) AS committed FROM core.names GROUP BY ALL)""",
     "features": """
         SELECT n.name AS feature, f.extractor || '@' || f.version AS extractor, n.feature_set AS id, n.current,
                f.params, coalesce(e.ok, 0) AS ok, coalesce(e.failed, 0) AS failed, e.seconds AS seconds_per_track,
@@ -71,24 +75,25 @@ views = {
         LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
         LEFT JOIN tracks t ON t.track = l.track
         WHERE l.status = 'failed' AND (l.feature_set IS NULL OR n.name IS NOT NULL) AND CASE
-            WHEN l.track IS NULL THEN NOT EXISTS (FROM located o WHERE o.path = l.path AND o.added > l.added)
-            WHEN l.feature_set IS NULL AND t.added > l.added THEN false
+            WHEN l.track IS NULL THEN NOT EXISTS (FROM located o WHERE o.path = l.path AND o.committed > l.committed)
+            WHEN l.feature_set IS NULL AND l.track IN (
+                SELECT d.track FROM core.tracks d WHERE d.committed > l.committed) THEN false
             ELSE l.track IN (SELECT o.track FROM located o) END""",
-    "ingests": "SELECT * FROM core.ingests",
+    "ingests": "SELECT ingest, command, seconds, committed AS snapshot, added FROM core.ingests",
     "run_states": """
-        SELECT run, state, detail, added FROM core.run_events
-        QUALIFY row_number() OVER (PARTITION BY run ORDER BY added DESC) = 1""",
+        SELECT run, state, detail, added, committed FROM core.run_events
+        QUALIFY row_number() OVER (PARTITION BY run ORDER BY committed DESC) = 1""",
     "runs": """
         SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
-               config_sha256, r.added, run_states.added AS updated
+               config_sha256, r.added, run_states.added AS updated, run_states.committed
         FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
-    "metrics": "SELECT * FROM core.metrics SEMI JOIN runs USING (run)",
-    "group_importances": "SELECT * FROM core.importances SEMI JOIN runs USING (run)",
-    "predictions": "SELECT * FROM core.predictions SEMI JOIN runs USING (run)",
-    "contributions": "SELECT * FROM core.contributions SEMI JOIN runs USING (run)",
-    "column_weights": "SELECT * FROM core.column_weights SEMI JOIN runs USING (run)",
-    "label_distributions": "SELECT * FROM core.label_distributions SEMI JOIN runs USING (run)",
-    "pins": "SELECT * FROM core.pins",
+    "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN runs USING (run)",
+    "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
+    "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
+    "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
+    "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
+    "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
+    "pins": "SELECT * EXCLUDE (committed) FROM core.pins",
 }
 """View to its SELECT; later ones read earlier ones."""
 
@@ -104,7 +109,7 @@ def feature_views(store: Store) -> Iterator[tuple[str, str]]:
     """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
     sets = store.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
-    history = store.scan("core.names").collect().sort("added")
+    history = store.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
     for name, id_ in history.select("name", "feature_set").iter_rows():
         table, version = tables[id_]
