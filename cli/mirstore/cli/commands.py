@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mirstore.cli.context import Context
-from mirstore.cli.text import printable
+from mirstore.cli.text import lines
 from mirstore.core.errors import MirstoreError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,10 +52,9 @@ everywhere = {"store": Store, "registry": Registry, "verbose": Verbose, "quiet":
 def fail(error: MirstoreError | str, hint: str | None = None) -> None:
     """Print an error and the one thing to do about it."""
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    lines = "\n".join(map(printable, str(error).splitlines()))  # a message may name a file with any characters
-    typer.secho(f"error: {lines}", fg=None if plain else "red", err=True)
+    typer.secho(f"error: {lines(str(error))}", fg=None if plain else "red", err=True)
     if hint := hint or getattr(error, "hint", None):
-        typer.echo(f"hint: {printable(hint)}", err=True)
+        typer.echo(f"hint: {lines(hint)}", err=True)
 
 
 def _examples(text: str) -> tuple[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mirstore.cli.text import printable
+from mirstore.cli.text import lines
 
 if TYPE_CHECKING:
     from mirstore.cli.progress import Progress
@@ -52,7 +52,7 @@ class Context:
         """Remark on stderr, above a bar that is being drawn, unless quiet."""
         if self.quiet:
             return
-        text = "\n".join(map(printable, text.splitlines()))
+        text = lines(text)
         if self._progress is None or not self._progress.say(text):
             typer.echo(text, err=True)
 

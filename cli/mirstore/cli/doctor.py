@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mirstore.cli.text import lines
+
 
 def doctor(
     context: typer.Context,
@@ -39,7 +41,7 @@ def doctor(
         for name, version in report["decoders"].items():
             typer.echo(f"decoder   {name:<12} {version}")
         for problem in problems:
-            typer.secho("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items()), fg="red")
+            typer.echo(lines("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items())))
         found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
         typer.echo(f"store     {app.store}: {found}")
     if problems:

@@ -8,6 +8,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+from mirstore.cli.text import lines
 
 app = App(help="List, show and compare feature sets.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -66,9 +67,9 @@ def show_feature(
         typer.echo(json.dumps(about))
         return
     for key in ("name", "feature_set", "extractor", "params", "weights", "source", "inputs", "distributions"):
-        typer.echo(f"{key:<14} {about[key]}")
+        typer.echo(f"{key:<14} {lines(str(about[key]))}")
     for column in about["columns"]:
-        typer.echo(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}")
+        typer.echo(lines(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}"))
 
 
 @app.command()

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli.text import lines
+
 
 def gc(
     context: typer.Context,
@@ -28,5 +30,5 @@ def gc(
         typer.echo(json.dumps({"removed": removed, "dry_run": dry_run}))
         return
     for path in removed:
-        typer.echo(path)
+        typer.echo(lines(path))
     context.obj.say(f"{'would remove' if dry_run else 'removed'} {len(removed)} files")

@@ -13,6 +13,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import Command, statement
+from mirstore.cli.text import lines
 from mirstore.core.durations import duration
 
 
@@ -59,7 +60,7 @@ def sql(
     check_format(wanted)
     with Store(context.obj.store, read_only=True, snapshot=snapshot) as store:
         if schema:
-            typer.echo(store.schema())
+            typer.echo(lines(store.schema()))
             return
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")

@@ -33,6 +33,11 @@ def listed(text: str, option: str) -> list[str]:
     return names
 
 
+def lines(text: str) -> str:
+    """Return text of several lines, each of them `printable`."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _escaped(match: re.Match[str]) -> str:
     character = match[0]
     code = ord(character)
