@@ -1,36 +1,48 @@
 # `make demo` and `make test` need Python 3.11, git and make, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
+PIP = $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
+# What examples/demo.sh uses, and no more: the demo does not grow with later components.
+DEMO = essentia,librosa,baselines,embanded,groupings,xgboost,report
 
 .PHONY: demo test test-quick check bench docs clean
 
-.venv/ready: pyproject.toml constraints.txt
+$(BIN)/pip:
+	@echo "== making .venv, an environment of its own: nothing outside this folder is changed"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1" --constraint constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
-	touch $@
+	$(PIP) --quiet --upgrade "pip>=25.1"
 
-demo: .venv/ready
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+.venv/demo-ready: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "== installing mirstore and what the demo uses (once; some minutes, most of it downloading)"
+	$(PIP) --editable ".[$(DEMO)]"
+	@touch $@
 
-test: .venv/ready
+.venv/test-ready: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "== installing mirstore with everything, and the tools for tests (once; some minutes, most of it downloading)"
+	$(PIP) --editable ".[all]" --group dev
+	@touch $@
+
+demo: .venv/demo-ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: .venv/test-ready
 	$(BIN)/pytest -n 2
 
-test-quick: .venv/ready
+test-quick: .venv/test-ready
 	$(BIN)/pytest -n 2 -m "not slow"
 
-check: .venv/ready
+check: .venv/test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell core store cli plugins tests docs examples *.md
 
-bench: .venv/ready
+bench: .venv/test-ready
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: .venv/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+docs: .venv/test-ready
+	$(PIP) --quiet --group docs
 	$(BIN)/python docs/make_pages.py
 	$(BIN)/mkdocs build --strict --quiet
 

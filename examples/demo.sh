@@ -1,16 +1,26 @@
 #!/bin/sh
-# From 40 clips of real music to answers in SQL. Run by `make demo`.
+# From 40 clips of real music to answers in SQL. Run by `make demo`; what it makes goes to ${DEMO:-demo}.
 set -eu
 cd "$(dirname "$0")/.."
-export MIRSTORE_STORE=demo/store
+DEMO=${DEMO:-demo}
+export MIRSTORE_STORE="$DEMO/store"
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+else
+    bold='' plain=''
+fi
 
 run() {
-    printf '\n\033[1m$ mirstore %s\033[0m\n' "$*"
+    printf '\n%s$ mirstore %s%s\n' "$bold" "$*" "$plain"
     mirstore "$@"
 }
 
-mkdir -p demo
+mkdir -p "$DEMO"
+echo "40 clips of real music become features, labels and credits in a store"
 run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-stats
+
+echo; echo "The same again: nothing is computed twice"
 run ingest examples/clips/tracks.csv --dataset clips --features essentia,essentia-key,mfcc-stats
 
 echo; echo "Which genre is loudest, brightest and most danceable?"
@@ -38,4 +48,13 @@ WHERE r.experiment = 'clips' AND r.model = 'em-banded' AND measure = 'share'
 GROUP BY ALL ORDER BY r.grouping, importance DESC"
 
 echo; echo "A page to read and listen to, without any network"
-run report clips -o demo/report.html --embed-audio 9
+run report clips -o "$DEMO/report.html" --embed-audio 9
+
+command=$(command -v mirstore)
+case $(uname) in Darwin) open=open ;; *) open=xdg-open ;; esac
+cat <<END
+
+${bold}The report is $DEMO/report.html${plain}
+read it:          $open $DEMO/report.html
+then your music:  ${command#"$PWD"/} --store my-store ingest ~/Music --features essentia
+END

@@ -52,6 +52,7 @@ class Essentia(Extractor):
 
     name: ClassVar[str] = "essentia"
     version: ClassVar[int] = 1
+    cost: ClassVar[float | None] = 0.009
     cite = (bogdanov,)
 
     def columns(self) -> Mapping[str, Column]:
@@ -94,6 +95,7 @@ class EssentiaKey(Extractor):
 
     name: ClassVar[str] = "essentia-key"
     version: ClassVar[int] = 1
+    cost: ClassVar[float | None] = 0.002
     cite = (bogdanov,)
     profile: str = "edma"
 

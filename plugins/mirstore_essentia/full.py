@@ -84,6 +84,7 @@ class EssentiaFull(Extractor):
 
     name: ClassVar[str] = "essentia-full"
     version: ClassVar[int] = 1
+    cost: ClassVar[float | None] = 0.03
     cite = (bogdanov,)
 
     def columns(self) -> Mapping[str, Column]:

@@ -34,6 +34,7 @@ class Mel(Extractor):
     name = "mel"
     cite = (mcfee,)
     version = 1
+    cost = 0.0006
     sr: int = 22050
     n_fft: int = 2048
     hop_length: int = 512

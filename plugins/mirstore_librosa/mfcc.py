@@ -34,6 +34,7 @@ class MFCC(Extractor):
     name = "mfcc"
     cite = (mcfee,)
     version = 1
+    cost = 0.0009
     sr: int = 44100
     n_mfcc: int = 13
     win_length: int = 1024
@@ -68,6 +69,7 @@ class MFCCStats(Extractor):
     name = "mfcc-stats"
     cite = (mcfee,)
     version = 1
+    cost = 0.00002
     inputs = ("mfcc",)
     n_mfcc: int = 13
 
@@ -101,6 +103,7 @@ class MFCCWindows(Extractor):
     name = "mfcc-windows"
     cite = (mcfee,)
     version = 1
+    cost = 0.00001
     inputs = ("mfcc",)
     frames: int = 86
     windows: int = 15

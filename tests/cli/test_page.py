@@ -501,7 +501,7 @@ def test_numbers_are_written_for_readers():
     assert general(-0.000123456) == "−0.0001235"
     assert [count(1, "class"), count(3, "class"), count(2, "fold")] == ["1 class", "3 classes", "2 folds"]
     assert listed(["a", "b", "c"]) == "a, b and c"
-    assert [duration(s) for s in (0.01, 5, 90, 7200, None)] == ["0.01 s", "5.0 s", "1.5 min", "2.0 h", "–"]
+    assert [duration(s) for s in (0.01, 5, 90, 7200, None)] == ["0.01 s", "5 s", "1 min 30 s", "2 h", "–"]
 
 
 @pytest.fixture(scope="module")

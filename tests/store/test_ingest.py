@@ -138,7 +138,8 @@ def test_files_that_are_no_audio_are_rows_in_failures(store, tmp_path, music, te
     (music / "empty.wav").touch()
     os.mkfifo(music / "pipe.wav")
     (music / "broken.wav").symlink_to("nowhere")
-    sources = find([music, music / "missing.wav"])
+    (music.parent / "list.csv").write_text(f"path\n{music / 'missing.wav'}\n")
+    sources = find([music, music.parent / "list.csv"])
     summary = ingest(store, sources, features("rms-segments"))
     found = failures(store)
     assert {name: error for (name, _), error in found.items()} == {

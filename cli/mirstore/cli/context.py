@@ -6,15 +6,17 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirstore.cli.text import lines
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from mirstore.cli.progress import Progress
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
@@ -38,6 +40,7 @@ class Context:
     registry: str | None
     verbose: int
     quiet: bool
+    _progress: Progress | None = field(default=None, init=False)
 
     def open_store(
         self, *, create: bool = False, read_only: bool = False, snapshot: int | None = None, at: str | None = None
@@ -87,59 +90,21 @@ class Context:
         return Plugins.installed()
 
     def say(self, text: str) -> None:
-        """Remark on stderr, unless quiet."""
-        if not self.quiet:
+        """Remark on stderr, above a bar that is being drawn, unless quiet."""
+        if self.quiet:
+            return
+        text = lines(text)
+        if self._progress is None or not self._progress.say(text):
             typer.echo(text, err=True)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """Draw a progress bar with rate and ETA on stderr, if it is a terminal."""
-        progress = Progress(draw=not self.quiet and sys.stderr.isatty())
+        from mirstore.cli.progress import Progress
+
+        self._progress = Progress(draw=not self.quiet and sys.stderr.isatty())
         try:
-            yield progress
+            yield self._progress
         finally:
-            progress.close()
-
-
-class Progress:
-    """One bar per stage; called with done, total and stage."""
-
-    def __init__(self, *, draw: bool) -> None:
-        self.draw = draw
-        self._bar: Any = None
-        self._tasks: dict[str, Any] = {}
-
-    def __call__(self, done: int, total: int, stage: str) -> None:
-        """Move the bar of a stage."""
-        if not self.draw:
-            return
-        if self._bar is None:
-            self._bar = self._new()
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
-        self._bar.update(self._tasks[stage], completed=done, rate=self._rate(stage))
-
-    def _new(self) -> Any:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        bar = Bar(
-            TextColumn("{task.description:<8}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        bar.start()
-        return bar
-
-    def _rate(self, stage: str) -> str:
-        speed = self._bar.tasks[self._tasks[stage]].speed if self._bar else None
-        return f"{speed:.1f}/s" if speed else ""
-
-    def close(self) -> None:
-        """Leave the bars as they are."""
-        if self._bar is not None:
-            self._bar.stop()
+            self._progress.close()
+            self._progress = None

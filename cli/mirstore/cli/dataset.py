@@ -7,14 +7,23 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli import complete
+from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
 
-app = typer.Typer(no_args_is_help=True, help="List, import and remove datasets, look at their splits and leakage.")
+app = App(help="List, import and remove datasets, look at their splits and leakage.")
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=complete.datasets)]
 
 
 @app.command("list")
 def list_datasets(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the datasets with their numbers of tracks, artists and labels."""
+    """List the datasets with their numbers of tracks, artists and labels.
+
+    Examples
+    --------
+    $ mirstore dataset list
+    $ mirstore dataset list --json
+    """
     from mirstore.cli.output import show
 
     query = """
@@ -40,7 +49,13 @@ def import_dataset(
     licence: Annotated[str | None, typer.Option(help="Licence of the table.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Import a published table of features and labels: a dataset without audio."""
+    """Import a published table of features and labels: a dataset without audio.
+
+    Examples
+    --------
+    $ mirstore dataset import gtzan.csv --name gtzan --labels blues..rock --label-set genre
+    $ mirstore dataset import features.parquet --name mine --id file --drop year,length
+    """
     import json
 
     from mirstore.store.tables import import_table
@@ -74,8 +89,14 @@ def import_dataset(
 
 
 @app.command()
-def splits(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
-    """Show a dataset's splits: tracks and artists per fold and part."""
+def splits(context: typer.Context, name: Name, json_output: JsonOption = False) -> None:
+    """Show a dataset's splits: tracks and artists per fold and part.
+
+    Examples
+    --------
+    $ mirstore dataset splits clips
+    $ mirstore dataset splits clips --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.datasets import splits as read_splits
 
@@ -84,8 +105,14 @@ def splits(context: typer.Context, name: str, json_output: JsonOption = False) -
 
 
 @app.command()
-def leakage(context: typer.Context, name: str, json_output: JsonOption = False) -> None:
-    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio."""
+def leakage(context: typer.Context, name: Name, json_output: JsonOption = False) -> None:
+    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio.
+
+    Examples
+    --------
+    $ mirstore dataset leakage clips
+    $ mirstore dataset leakage clips --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.datasets import leakage as read_leakage
 
@@ -96,7 +123,7 @@ def leakage(context: typer.Context, name: str, json_output: JsonOption = False) 
 @app.command()
 def rm(
     context: typer.Context,
-    name: str,
+    name: Name,
     labels: Annotated[str | None, typer.Option(help="Remove only this label set.")] = None,
     yes: YesOption = False,
     json_output: JsonOption = False,
@@ -104,6 +131,11 @@ def rm(
     """Remove a dataset, with the tracks that are in no other, or one of its label sets; in old snapshots too.
 
     Ingested again it starts anew; values that were not erased by mirstore gc --purge are not computed again.
+
+    Examples
+    --------
+    $ mirstore dataset rm clips
+    $ mirstore dataset rm clips --labels genre --yes
     """
     from mirstore.store.removal import dataset, remove
 

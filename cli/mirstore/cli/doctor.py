@@ -7,12 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from mirstore.cli.text import lines
+
 
 def doctor(
     context: typer.Context,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check the store's files, the plugins and the decoders; exit with 6 if the store is damaged."""
+    """Check the store's files, the plugins and the decoders; exit with 6 if the store is damaged.
+
+    Examples
+    --------
+    $ mirstore doctor
+    $ mirstore --store backup/store doctor --json
+    """
     import json
 
     app = context.obj
@@ -33,7 +41,7 @@ def doctor(
         for name, version in report["decoders"].items():
             typer.echo(f"decoder   {name:<12} {version}")
         for problem in problems:
-            typer.secho("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items()), fg="red")
+            typer.echo(lines("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items())))
         found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
         typer.echo(f"store     {app.store}: {found}")
     if problems:

@@ -6,33 +6,63 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli import complete
+from mirstore.cli.commands import App
 from mirstore.cli.context import AtOption, JsonOption, SnapshotOption, YesOption
+from mirstore.cli.text import lines
 
-app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove feature sets.")
+app = App(help="List, show, compare and remove feature sets.")
 
 
 @app.command("list")
 def list_features(
     context: typer.Context, snapshot: SnapshotOption = None, at: AtOption = None, json_output: JsonOption = False
 ) -> None:
-    """List the feature sets: what each name means now, and its earlier versions."""
-    from mirstore.cli.output import show
+    """List the feature sets: what each name means now, and its earlier versions.
 
-    short = "feature, id, extractor, current, ok, failed, round(seconds_per_track, 3) AS seconds_per_track, params"
+    Examples
+    --------
+    $ mirstore features list
+    $ mirstore features list --json
+    """
+    import json
+
+    import polars as pl
+
+    from mirstore.cli.output import records, show
+    from mirstore.core.durations import duration
+
+    short = "feature, id, extractor, current, ok, failed, seconds_per_track, params"
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
-        query = f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added"
-        show(store.sql(query), "json" if json_output else "table")
+        frame = store.sql(f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added")
+    if json_output:
+        parsed = ("params", "distributions")  # JSON already
+        typer.echo(
+            json.dumps([row | {key: json.loads(row[key] or "null") for key in parsed} for row in records(frame)])
+        )
+    else:
+        times = [None if seconds is None else duration(seconds) for seconds in frame["seconds_per_track"]]
+        index = frame.columns.index("seconds_per_track")
+        show(
+            frame.drop("seconds_per_track").insert_column(index, pl.Series("time_per_track", times, pl.String)), "table"
+        )
 
 
 @app.command("show")
 def show_feature(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    name: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show a feature set: extractor, parameters, what it read, and its columns with units."""
+    """Show a feature set: extractor, parameters, what it read, and its columns with units.
+
+    Examples
+    --------
+    $ mirstore features show essentia
+    $ mirstore features show essentia@1 --json
+    """
     import json
 
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
@@ -41,20 +71,26 @@ def show_feature(
         typer.echo(json.dumps(about))
         return
     for key in ("name", "feature_set", "extractor", "params", "weights", "source", "inputs", "distributions"):
-        typer.echo(f"{key:<14} {about[key]}")
+        typer.echo(f"{key:<14} {lines(str(about[key]))}")
     for column in about["columns"]:
-        typer.echo(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}")
+        typer.echo(lines(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}"))
 
 
 @app.command()
 def stats(
     context: typer.Context,
-    name: str,
+    name: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show per column how many values are missing, its range, outliers, and whether it is constant."""
+    """Show per column how many values are missing, its range, outliers, and whether it is constant.
+
+    Examples
+    --------
+    $ mirstore features stats essentia
+    $ mirstore features stats mfcc-stats --json
+    """
     from mirstore.cli.output import show
     from mirstore.store.compare import stats as read_stats
 
@@ -65,14 +101,20 @@ def stats(
 @app.command()
 def diff(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(help="Name, name@version or id.")],
-    second: Annotated[str, typer.Argument(help="Name, name@version or id.")],
+    first: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
+    second: Annotated[str, typer.Argument(help="Name, name@version or id.", autocompletion=complete.features)],
     worst: Annotated[int, typer.Option(min=0, help="How many tracks to name per column.")] = 3,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show which columns moved between two versions, by how much, and on which tracks most."""
+    """Show which columns moved between two versions, by how much, and on which tracks most.
+
+    Examples
+    --------
+    $ mirstore features diff essentia@1 essentia@2
+    $ mirstore features diff essentia@1 essentia --worst 10
+    """
     from mirstore.cli.output import show
     from mirstore.store.compare import diff as read_diff
 
@@ -83,11 +125,22 @@ def diff(
 @app.command()
 def rm(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Names (with all earlier versions), name@version or ids.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names (with all earlier versions), name@version or ids.", autocompletion=complete.features
+        ),
+    ],
     yes: YesOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Remove feature sets with their values; ingesting with them brings them back until mirstore gc --purge."""
+    """Remove feature sets with their values; ingesting with them brings them back until mirstore gc --purge.
+
+    Examples
+    --------
+    $ mirstore features rm essentia@1
+    $ mirstore features rm mel mfcc --yes
+    """
     from mirstore.store.removal import features, remove
 
     with context.obj.open_store() as store:

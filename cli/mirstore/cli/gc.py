@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli.context import JsonOption, YesOption
+from mirstore.cli.text import lines
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -26,6 +27,12 @@ def gc(
 
     With --purge, the files that hold withdrawn tracks, removed datasets, features and runs are written anew without
     them. Pinned snapshots lose them too. Metrics of runs that used a withdrawn track stay.
+
+    Examples
+    --------
+    $ mirstore gc --dry-run
+    $ mirstore gc --grace 0
+    $ mirstore gc --purge
     """
     import json
 
@@ -39,7 +46,7 @@ def gc(
         typer.echo(json.dumps(report | ({"purged": done.as_dict()} if done is not None else {})))
     else:
         for path in removed:
-            typer.echo(path)
+            typer.echo(lines(path))
     app.say(f"{'would remove' if dry_run else 'removed'} {len(removed)} files")
     for link in links:
         app.say(f"{link} is a link: nothing behind it is removed")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
@@ -26,7 +28,10 @@ def ingest(
         typer.Argument(help="Files, folders, globs, tables (CSV, Parquet …) with a column of paths, or mirdata:NAME."),
     ],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset that the tracks belong to.  [default: their folder's name]")
+        str | None,
+        typer.Option(
+            help="Dataset that the tracks belong to.  [default: their folder's name]", autocompletion=complete.datasets
+        ),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
@@ -50,7 +55,10 @@ def ingest(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="Names, separated by commas.  [default: those of the project's registry.toml]"),
+        typer.Option(
+            help="Names, separated by commas.  [default: those of the project's registry.toml]",
+            autocompletion=complete.several_computable,
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
     dry_run: Annotated[
@@ -70,6 +78,11 @@ def ingest(
     """Bring files into the store and compute their features.
 
     What is there already is not computed again; an ingest that was interrupted goes on where it stopped.
+
+    Examples
+    --------
+    $ mirstore ingest ~/Music --features essentia,mfcc-stats
+    $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
     """
     from mirstore.core.extraction import default_workers
     from mirstore.core.workers import Limits
@@ -161,10 +174,11 @@ def _sources(
 
 
 def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
+    from mirstore.cli.text import listed
     from mirstore.core.resolve import resolve
 
     registry = app.load_registry()
-    wanted = [name.strip() for name in names.split(",") if name.strip()] if names else registry.project_features
+    wanted = registry.project_features if names is None else listed(names, "--features")
     return resolve(wanted, registry, app.load_plugins()) if wanted else {}
 
 
@@ -196,6 +210,7 @@ def _show_plan(
     import polars as pl
 
     from mirstore.cli.output import show
+    from mirstore.core.durations import duration
 
     plan = prepare(store, sources, chosen, retry_failed=retry_failed)
     rows = [asdict(need) for need in plan.needs]
@@ -204,9 +219,14 @@ def _show_plan(
 
         states = [item.state for item in plan.scanned]
         tracks = {state: states.count(state) for state in sorted(set(states))}
-        typer.echo(json.dumps({"tracks": tracks, "needs": rows, **_told(reports)}))
+        typer.echo(json.dumps({"tracks": tracks, "needs": rows, "seconds": plan.seconds, **_told(reports)}))
     elif rows:
-        show(pl.DataFrame(rows, infer_schema_length=None), "table")
+        times = [None if need.seconds is None else duration(need.seconds) for need in plan.needs]
+        frame = pl.DataFrame(rows, infer_schema_length=None).drop("seconds")
+        show(frame.with_columns(pl.Series("cpu_time", times, pl.String)), "table")
+        unknown = ", ".join(dict.fromkeys(need.feature for need in plan.needs if need.seconds is None))
+        if plan.seconds is not None:
+            typer.echo(f"about {duration(plan.seconds)} of CPU time" + (f", and that of {unknown}" if unknown else ""))
     else:
         typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
     for name, feature in plan.named.items():
@@ -233,6 +253,8 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
 
         typer.echo(json.dumps(summary))
         return
+    from mirstore.core.durations import duration
+
     width = max(map(len, ["tracks", *summary["features"]]))
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
     typer.echo(f"{'tracks':<{width}}  {tracks}")
@@ -242,4 +264,4 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
-    app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")
+    app.say(f"snapshot {summary['snapshot']}, {duration(summary['seconds'])}")

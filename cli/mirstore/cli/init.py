@@ -45,6 +45,11 @@ def init(
     """Start a project: a folder with a commented registry.toml and a .gitignore.
 
     Files that are there already stay as they are.
+
+    Examples
+    --------
+    $ mirstore init my-music
+    $ mirstore init
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("registry.toml", _registry), (".gitignore", _gitignore)):

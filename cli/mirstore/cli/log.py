@@ -18,6 +18,11 @@ def log(
 
     --snapshot N of other commands shows the store as it was then. What one command committed in several steps is one
     line with its last snapshot.
+
+    Examples
+    --------
+    $ mirstore log
+    $ mirstore log -n 100 --json
     """
     import json
 
@@ -53,7 +58,13 @@ def pin(
     note: Annotated[str, typer.Option(help="Why.")] = "",
     json_output: JsonOption = False,
 ) -> None:
-    """Give a snapshot a name, or list the names."""
+    """Give a snapshot a name, or list the names.
+
+    Examples
+    --------
+    $ mirstore pin submitted --note "as in the paper"
+    $ mirstore pin
+    """
     from mirstore.cli.output import show
     from mirstore.store.history import pin as write_pin
 
@@ -67,7 +78,13 @@ def pin(
 
 
 def unpin(context: typer.Context, name: Annotated[str, typer.Argument(help="A pin's name.")]) -> None:
-    """Take a name away from its snapshot; the snapshot stays."""
+    """Take a name away from its snapshot; the snapshot stays.
+
+    Examples
+    --------
+    $ mirstore unpin submitted
+    $ mirstore unpin "run 1a2b3c4d5e"
+    """
     from mirstore.store.history import unpin as remove_pin
 
     with context.obj.open_store() as store:

@@ -7,13 +7,22 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List, check and start plugins.")
+from mirstore.cli import complete
+from mirstore.cli.commands import App
+
+app = App(help="List, check and start plugins.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_plugins(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the installed plugins, what each provides, and whether it works."""
+    """List the installed plugins, what each provides, and whether it works.
+
+    Examples
+    --------
+    $ mirstore plugins list
+    $ mirstore plugins list --json
+    """
     import json
     from dataclasses import asdict
 
@@ -29,10 +38,16 @@ def list_plugins(context: typer.Context, json_output: JsonOption = False) -> Non
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An extractor's name.")],
+    name: Annotated[str, typer.Argument(help="An extractor's name.", autocompletion=complete.extractors)],
     json_output: JsonOption = False,
 ) -> None:
-    """Show an extractor: its text, parameters, inputs and columns."""
+    """Show an extractor: its text, parameters, inputs and columns.
+
+    Examples
+    --------
+    $ mirstore plugins show essentia
+    $ mirstore plugins show mfcc --json
+    """
     import inspect
     import json
 
@@ -58,10 +73,20 @@ def show(
 @app.command()
 def check(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A plugin's, a distribution's or a component's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A plugin's, a distribution's or a component's name.", autocompletion=complete.components),
+    ],
     json_output: JsonOption = False,
 ) -> None:
-    """Run the conformance kit on all components of a plugin, or on one: what every plugin must keep to."""
+    """Run the conformance kit on all components of a plugin, or on one: what every plugin must keep to.
+
+    Examples
+    --------
+    $ mirstore plugins check mfcc
+    $ mirstore plugins check my-plugin
+    $ mirstore plugins check em-banded --json
+    """
     import json
     from dataclasses import asdict
 
@@ -98,7 +123,13 @@ def new(
     folder: Annotated[Path, typer.Option(help="Where the plugin's folder is made.")] = Path(),
     kind: Annotated[str, typer.Option(help="extractor, grouper, smoother or model.")] = "extractor",
 ) -> None:
-    """Write a complete plugin: one component, its tests, ready to install."""
+    """Write a complete plugin: one component, its tests, ready to install.
+
+    Examples
+    --------
+    $ mirstore plugins new tempo-lab
+    $ mirstore plugins new tempo-lab --kind model
+    """
     from mirstore.core.template import write_plugin
 
     made = write_plugin(name, folder, kind)

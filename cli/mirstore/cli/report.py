@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
 
 
 def report(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Runs (the first letters do), or experiments.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Runs (the first letters do), or experiments.", autocompletion=complete.runs)
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="HTML file.  [default: EXPERIMENT.html]", dir_okay=False),
@@ -29,13 +33,21 @@ def report(
     """Write what runs found as one HTML page that needs no network, and the same as JSON beside it.
 
     Runs of several tasks give one page per task.
+
+    Examples
+    --------
+    $ mirstore report clips --open
+    $ mirstore report clips -o report.html --embed-audio 9
     """
     from mirstore.core.errors import UsageError
+    from mirstore.core.extras import require
     from mirstore.store.report import collect
 
     app: Context = context.obj
     if output and output.suffix == ".json":
         raise UsageError(f"{output}: the page is HTML, and its JSON is written beside it", hint="-o report.html")
+    if not json_output:
+        require("report")
     with app.open_store() as store:
         reports = collect(store, names, clips=embed_audio)
     if json_output:

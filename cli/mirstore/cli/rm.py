@@ -22,6 +22,11 @@ def rm(
 
     The files themselves stay where they are; an ingest leaves them out. mirstore gc --purge erases what is stored of
     them; until then --undo brings them back.
+
+    Examples
+    --------
+    $ mirstore rm ~/Music/withdrawn.flac
+    $ mirstore rm 1a2b3c --undo
     """
     from mirstore.store.removal import remove, tracks
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirstore.cli import complete
 from mirstore.cli.context import AtOption, SnapshotOption
 
 if TYPE_CHECKING:
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
 
 def run_experiment(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Experiments of registry.toml; * and ? match several.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Experiments of registry.toml; * and ? match several.", autocompletion=complete.experiments
+        ),
+    ],
     only: Annotated[
         list[str] | None,
-        typer.Option(help="key=value: only these cases, e.g. model=em-banded; repeat it for more keys or values."),
+        typer.Option(
+            help="key=value: only these cases, e.g. model=em-banded; repeat it for more keys or values.",
+            autocompletion=complete.parts,
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List the cases and what each lacks.")] = False,
     timeout: Annotated[
@@ -38,6 +47,11 @@ def run_experiment(
 
     A case is found again by everything that went into it: data, folds, features, groups, parameters, seeds. So an
     interrupted matrix goes on where it stopped, and running it twice computes nothing.
+
+    Examples
+    --------
+    $ mirstore run-experiment clips --dry-run
+    $ mirstore run-experiment clips --only model=em-banded --only model=majority
     """
     from mirstore.core.experiments.cases import cases
     from mirstore.core.extraction import default_workers
@@ -75,6 +89,8 @@ def _run(
     found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
     total = sum(item.state == "ready" for item in planned)
     with app.progress() as progress:
+        if total:
+            progress(0, total, "cases")
         for done, outcome in enumerate(run(store, planned, workers=workers, seconds=timeout), 1):
             progress(done, total, "cases")
             found[outcome.planned.case] = outcome.run, outcome.error

@@ -8,21 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+from mirstore.cli.commands import App
+
 if TYPE_CHECKING:
     from mirstore.core.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove runs of experiments.")
+app = App(help="List, show, compare and remove runs of experiments.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Names = Annotated[list[str], typer.Argument(help="Runs (the first letters do), or experiments.")]
+Names = Annotated[
+    list[str], typer.Argument(help="Runs (the first letters do), or experiments.", autocompletion=complete.runs)
+]
 
 
 @app.command("list")
 def list_runs(
     context: typer.Context,
-    experiment: Annotated[str | None, typer.Argument(help="Only of this experiment.")] = None,
+    experiment: Annotated[
+        str | None, typer.Argument(help="Only of this experiment.", autocompletion=complete.runs)
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List the runs, the latest first, with the metric that decides their task."""
+    """List the runs, the latest first, with the metric that decides their task.
+
+    Examples
+    --------
+    $ mirstore runs list
+    $ mirstore runs list clips --json
+    """
     from mirstore.store.results import summaries
     from mirstore.store.runs import find
 
@@ -41,8 +54,16 @@ def list_runs(
 
 
 @app.command()
-def show(context: typer.Context, name: Annotated[str, typer.Argument(help="A run.")]) -> None:
-    """Show everything about one run as JSON: what went in, what came out, warnings."""
+def show(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="A run.", autocompletion=complete.runs)]
+) -> None:
+    """Show everything about one run as JSON: what went in, what came out, warnings.
+
+    Examples
+    --------
+    $ mirstore runs show a81f
+    $ mirstore runs show a81f | less
+    """
     from mirstore.store.results import everything
 
     with context.obj.open_store() as store:
@@ -51,7 +72,13 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="A run
 
 @app.command()
 def compare(context: typer.Context, names: Names, json_output: JsonOption = False) -> None:
-    """Compare runs: every metric side by side, with the paired difference to the first and its interval."""
+    """Compare runs: every metric side by side, with the paired difference to the first and its interval.
+
+    Examples
+    --------
+    $ mirstore runs compare clips
+    $ mirstore runs compare a81f 03bc --json
+    """
     import polars as pl
 
     from mirstore.cli import output
@@ -66,8 +93,17 @@ def compare(context: typer.Context, names: Names, json_output: JsonOption = Fals
 
 
 @app.command()
-def rm(context: typer.Context, runs: Annotated[list[str], typer.Argument(help="Runs, in full.")]) -> None:
-    """Remove runs; their cases run again the next time."""
+def rm(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Runs, in full.", autocompletion=complete.runs)],
+) -> None:
+    """Remove runs; their cases run again the next time.
+
+    Examples
+    --------
+    $ mirstore runs rm a81f0c2d9e47
+    $ mirstore runs rm a81f0c2d9e47 03bc55d1a2f0
+    """
     from mirstore.store.runs import remove
 
     with context.obj.open_store() as store:
@@ -80,6 +116,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
     import polars as pl
 
     from mirstore.cli import output
+    from mirstore.core.durations import duration
 
     rows = []
     for summary in found:
@@ -96,7 +133,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
                 "metric": metric,
                 "value": _with_interval(value) if value else summary["state"],
                 "shares": " ".join(f"{group} {share:.2f}" for group, share in shares[:5]),
-                "seconds": None if summary["seconds"] is None else round(summary["seconds"], 1),
+                "time": None if summary["seconds"] is None else duration(summary["seconds"]),
             }
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)

@@ -7,17 +7,37 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mirstore.cli import complete
+from mirstore.cli.commands import Command, statement
 from mirstore.cli.context import AtOption, SnapshotOption
+from mirstore.cli.text import lines
+from mirstore.core.durations import duration
+
+
+class Statement(Command):
+    """A command whose argument is SQL: it may begin with a comment, which is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        return super().parse_args(ctx, list(statement(args)))
 
 
 def sql(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin.")] = None,
-    output_format: Annotated[str, typer.Option("--format", "-f", help="table, csv, json, parquet or md.")] = "table",
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="table, csv, tsv, json, jsonl, parquet or md.",
+            autocompletion=complete.formats,
+        ),
+    ] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
     snapshot: SnapshotOption = None,
@@ -26,19 +46,32 @@ def sql(
 ) -> None:
     """Ask the store a question in SQL, read-only.
 
-    Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name.
+    Views: tracks, labels, splits, features, columns, lineage, failures, and one per feature name. EXPLAIN works too.
+
+    Examples
+    --------
+    $ mirstore sql "SELECT path, bpm FROM tracks JOIN essentia USING (track) ORDER BY bpm DESC LIMIT 5"
+    $ mirstore sql "SELECT path, feature, error, message FROM failures" --format csv
+    $ mirstore sql --schema
     """
-    from mirstore.cli.output import show
+    from mirstore.cli.output import check_format, show
     from mirstore.core.errors import UsageError
 
-    with _end_if_it_hangs(timeout), context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
+    wanted = "json" if json_output else output_format
+    check_format(wanted)
+    with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         if schema:
-            typer.echo(store.schema())
+            typer.echo(lines(store.schema()))
             return
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
         text = sys.stdin.read() if query == "-" else query
-        show(store.sql(text, timeout=timeout), "json" if json_output else output_format)
+        with _end_if_it_hangs(timeout):  # drawing the answer is no part of the query's time
+            answer = store.sql(text, timeout=timeout)
+    if wanted == "table" and answer.columns == ["explain_key", "explain_value"]:
+        typer.echo("\n".join(answer["explain_value"]))  # a drawing already
+    else:
+        show(answer, wanted)
 
 
 @contextmanager
@@ -46,8 +79,9 @@ def _end_if_it_hangs(timeout: float, grace: float = 5.0) -> Iterator[None]:
     """End the process if a query does not react to being stopped: some of DuckDB's functions never look."""
 
     def end() -> None:
-        os.write(2, f"error: stopped after {timeout:g} s\nhint: ask for less, or give a longer --timeout\n".encode())
-        os._exit(1)
+        text = f"error: stopped after {duration(timeout)}\nhint: ask for less, or give a longer --timeout\n"
+        os.write(2, text.encode())
+        os._exit(7)
 
     watch = threading.Timer(timeout + grace, end)
     watch.daemon = True

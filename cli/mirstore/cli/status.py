@@ -11,7 +11,13 @@ def status(
     context: typer.Context,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show per feature set how many tracks are ok, failed and missing, and what differs from the registry."""
+    """Show per feature set how many tracks are ok, failed and missing, and what differs from the registry.
+
+    Examples
+    --------
+    $ mirstore status
+    $ mirstore status --json
+    """
     import json
 
     import polars as pl

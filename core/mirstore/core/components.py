@@ -53,10 +53,14 @@ class Extractor(Component):
         Feature sets that it reads; none means that it reads audio.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
+    cost : float or None
+        CPU time per second of audio [s/s], beside what its inputs cost: a dry run's estimate until the store has
+        times of its own. ``benchmarks/costs.py`` measures it.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
     batch: ClassVar[int] = 1
+    cost: ClassVar[float | None] = None
 
     @abstractmethod
     def columns(self) -> Mapping[str, Column]:

@@ -5,7 +5,8 @@ MirstoreError           exit 1   message, and one thing to do as ``hint``
 │   └── UnknownNameError         a name that nothing has, with did-you-mean
 ├── ConfigError         exit 4   registry.toml or a component's parameters
 ├── PluginError         exit 5   a plugin that is missing or broken
-└── StoreError          exit 6   a store that is locked, damaged or too new
+├── StoreError          exit 6   a store that is locked, damaged or too new
+└── QueryStoppedError   exit 7   a query that took too much time or memory
 
 TrackError                       one track's failure; a row in ``failures``, never the end of a run
 └── AudioError                   the file is not usable audio
@@ -67,6 +68,12 @@ class StoreError(MirstoreError):
     """A store that is locked, damaged, read-only or made by a newer version."""
 
     exit_code = 6
+
+
+class QueryStoppedError(MirstoreError):
+    """A query that was stopped, because it took more time or memory than it may."""
+
+    exit_code = 7
 
 
 class TrackError(MirstoreError):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,6 +25,7 @@ from packaging.requirements import Requirement
 from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
+from mirstore.core.extras import missing
 from mirstore.core.text import explained
 
 C = TypeVar("C", bound=Component)
@@ -190,7 +191,8 @@ class Plugins:
         if not info.components:
             info.status = "registers nothing: no function is marked @hookimpl, or all return an empty list"
         elif distribution is not None:
-            info.status = _needs(distribution, entry.name) or "ok"
+            wanted = missing(distribution, entry.name)
+            info.status = f"needs: {wanted}" if wanted else "ok"
 
     def _mark_conflicts(self) -> None:
         for (_, name), found in self._found.items():
@@ -243,28 +245,6 @@ def _check(component: object, kind: type[Component], hook: str) -> None:
         raise ValueError(f"name {component.name!r} is not lower case with digits and hyphens")
     if not is_dataclass(component) or "__dataclass_params__" not in vars(component):
         raise TypeError(f"{component.__name__} is not a dataclass")
-
-
-def _needs(distribution: Distribution, name: str) -> str | None:
-    """Return how to install what the plugin lacks, after its distribution's metadata; nothing is imported."""
-    extras = distribution.metadata.get_all("Provides-Extra") or []
-    extra = name if name in extras else ""
-    for text in distribution.requires or []:
-        requirement = Requirement(text)
-        marker = requirement.marker
-        if extra and (marker is None or marker.evaluate({"extra": ""})):
-            continue  # the distribution's own requirements are there, or nothing would run
-        if (marker is None or marker.evaluate({"extra": extra})) and not _is_installed(requirement):
-            target = f"{distribution.name}[{extra}]" if extra else distribution.name
-            return f"needs: pip install '{target}'"
-    return None
-
-
-def _is_installed(requirement: Requirement) -> bool:
-    try:
-        return requirement.specifier.contains(version(requirement.name), prereleases=True)
-    except PackageNotFoundError:
-        return False
 
 
 @cache

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import dataclass
 
 from mirstore.core.components import Component
+from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
@@ -110,7 +111,7 @@ def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
 def _explain(error: BaseException, seconds: float | None) -> str:
     name, message = explained(error)
     if isinstance(error, TimeUp):
-        return f"timeout: stopped after {seconds:g} s"
+        return f"timeout: stopped after {duration(seconds or 0)}"
     if isinstance(error, MirstoreError):
         return message
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -90,6 +90,8 @@ def prepare(
 ) -> Plan:
     """Scan the sources and say what an ingest would compute, why, and what it will cost."""
     scanned = []
+    if progress and sources:
+        progress(0, len(sources), "scan")
     for number, item in enumerate(scan(store, sources), start=1):
         scanned.append(item)
         if progress:
@@ -164,6 +166,8 @@ def ingest(
         take_out(store, summary.vanished)
     jobs = plan.jobs(store)
     if plan.total:
+        if progress:
+            progress(0, plan.total, "extract")  # the workers take a while to start
         results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
         try:
             for number, done in enumerate(results, start=1):

@@ -7,6 +7,7 @@ from typing import Any
 
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name
+from mirstore.core.extras import install
 from mirstore.store.source import Source
 
 # How mirdata's loaders call labels and credits; beatport_key's genres are a dict of two label sets.
@@ -36,7 +37,7 @@ def read_mirdata(name: str, data_home: Path | None = None) -> list[Source]:
     try:
         import mirdata
     except ImportError:
-        raise PluginError("mirdata is not installed", hint="pip install 'mirstore[mirdata]'") from None
+        raise PluginError("mirdata is not installed", hint=install("mirdata")) from None
     if name not in mirdata.list_datasets():
         raise UnknownNameError("mirdata dataset", name, mirdata.list_datasets())
     dataset = mirdata.initialize(name, data_home=str(data_home) if data_home else None)

@@ -14,6 +14,7 @@ import polars as pl
 
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
+from mirstore.store.costs import Costs
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.store import Store
@@ -37,7 +38,7 @@ class Need:
         ``"new track"``, ``"new feature"``, ``"parameter sr: 22050 → 44100"``, ``"extractor version 1 → 2"``,
         ``"upstream mfcc"``, ``"weights"`` or ``"failed before"``.
     seconds : float or None
-        Expected CPU time [s] after what the same extractor took so far; None if it never ran here.
+        Expected CPU time [s], see `Costs`; None if nothing is known.
     """
 
     feature: str
@@ -79,6 +80,12 @@ class Plan:
         """Number of tracks to work on."""
         return len(self.missing)
 
+    @property
+    def seconds(self) -> float | None:
+        """Expected CPU time [s] of all needs of which it is known; None if it is of none."""
+        known = [need.seconds for need in self.needs if need.seconds is not None]
+        return sum(known) if known else None
+
     def jobs(self, store: Store) -> Iterator[Job]:
         """Yield the jobs, with the stored rows that they read."""
         paths = {item.track: item.source.path for item in self.scanned if item.track}
@@ -110,7 +117,7 @@ def make_plan(
     """Compare what is asked for with the store's ledger."""
     named = {feature.name: feature for feature in in_order(features)}
     ledger = _ledger(store)
-    costs = _costs(store)
+    costs = Costs(store, scanned)
     missing: dict[str, tuple[str, ...]] = {}
     fresh: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -136,7 +143,7 @@ def make_plan(
         if todo or (item.track not in decoded and (not named or retry_failed) and (item.track, None) not in ledger):
             missing[item.track] = tuple(todo)
     needs = [
-        Need(name, named[name].id, count, why, _estimate(costs, named[name], count))
+        Need(name, named[name].id, count, why, costs.estimate(named[name], count))
         for (name, why), count in reasons.items()
     ]
     return Plan(scanned, named, missing, fresh, failed, needs)
@@ -145,25 +152,6 @@ def make_plan(
 def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
     rows = store.recorded("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
     return {(track, id_): status for track, id_, status, _ in rows.iter_rows()}  # later rows win
-
-
-def _costs(store: Store) -> dict[str, float]:
-    """Mean seconds per track and extractor."""
-    sets = store.scan("core.feature_sets").select("feature_set", "extractor")
-    means = (
-        store.recorded("core.extractions")
-        .filter(pl.col("status") == "ok")
-        .join(sets, on="feature_set")
-        .group_by("extractor")
-        .agg(pl.col("seconds").mean())
-        .collect()
-    )
-    return dict(means.iter_rows())
-
-
-def _estimate(costs: Mapping[str, float], feature: FeatureSet, tracks: int) -> float | None:
-    each = costs.get(feature.extractor.name)
-    return None if each is None else each * tracks
 
 
 def change(store: Store, feature: FeatureSet) -> str:

@@ -22,7 +22,8 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
+from mirstore.core.durations import duration
+from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store import schema
 from mirstore.store.hidden import Hidden
 from mirstore.store.history import snapshots
@@ -50,13 +51,13 @@ _rows = 100_000  # per batch of an answer; between two batches its size is check
 def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
     """Answer ``query``; see `Store.sql`."""
     limit = _bytes(memory)
-    _check(query)
+    query = _allowed(query)
     with session(store, memory) as connection:
         try:
             with _time_limit(connection, timeout):
                 return _frame(_answer(connection, query, limit))
         except MemoryError:
-            raise MirstoreError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns") from None
+            raise _too_large(memory) from None
         except (duckdb.Error, OSError) as error:  # pyarrow makes an OSError of what happens after the first batch
             raise _explain(str(error), connection, timeout, memory) from None
 
@@ -69,8 +70,27 @@ def _bytes(memory: str) -> int:
             raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
 
 
+_comment = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)"
+_explanation = re.compile(rf"{_comment}*+EXPLAIN(?P<analyze>{_comment}++ANALYZE)?(?=\W)", re.IGNORECASE | re.DOTALL)
+
+
+def _allowed(query: str) -> str:
+    """Return the statement to run, if it is one SELECT, or EXPLAIN of one.
+
+    EXPLAIN can hide a COPY, and its ANALYZE runs what it explains: so the text behind it passes alone, and what is run
+    is put together from that text.
+    """
+    match = _explanation.match(query)
+    if match is None:
+        _check(query)
+        return query
+    inner = query[match.end() :]
+    _check(inner)
+    return f"EXPLAIN {'ANALYZE ' if match['analyze'] else ''}{inner}"
+
+
 def _check(query: str) -> None:
-    """Allow exactly one statement of type SELECT; EXPLAIN is not one, because it can hide a COPY."""
+    """Allow exactly one statement of type SELECT."""
     if re.search("[\0\ud800-\udfff]", query):  # DuckDB reads up to a NUL only
         raise UsageError("query has characters that are no text")
     with closing(duckdb.connect(config=_parser)) as parser:
@@ -249,9 +269,9 @@ def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterat
 
 def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float, memory: str) -> MirstoreError:
     if message.startswith("INTERRUPT Error"):
-        return MirstoreError(f"stopped after {timeout:g} s", hint="ask for less, or give a longer --timeout")
+        return QueryStoppedError(f"stopped after {duration(timeout)}", hint="ask for less, or give a longer --timeout")
     if message.startswith("Out of Memory Error"):
-        return MirstoreError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns")
+        return _too_large(memory)
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
     if match := re.search(r"Table with name (.+?) does not exist", message):
@@ -263,6 +283,10 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
         if near:
             return UnknownNameError("column", match[1], near)
     return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
+
+
+def _too_large(memory: str) -> QueryStoppedError:
+    return QueryStoppedError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns")
 
 
 def _view_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -281,8 +305,9 @@ def _first_lines(text: str) -> str:
 
 
 def _dash_hint(query: str) -> str | None:
-    match = re.search(r"[a-z]\w*(?:-\w+)+", query)
-    return f'a name with a dash needs double quotes: "{match[0]}"' if match else None
+    names = (match[0] for match in re.finditer(r"\b\w+(?:-\w+)+", query))  # \b: else it takes the square of the length
+    name = next((name for name in names if re.search("[a-z]", name)), None)
+    return f'a name with a dash needs double quotes: "{name}"' if name else None
 
 
 def describe(store: Store) -> str:

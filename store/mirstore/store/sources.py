@@ -50,7 +50,7 @@ def find(
     Raises
     ------
     UsageError
-        If a glob matches nothing, a table has no column of paths, or its rows fit several files.
+        If a path is not there, a glob matches nothing, a table has no column of paths, or its rows fit several files.
     """
     found: dict[str, Source] = {}
     tables: list[Listing] = []
@@ -89,7 +89,18 @@ def _expand(path: str, options: Options, tables: list[Listing], passed_over: Cou
         yield from (Source(str(match), dataset=match.parent.name) for match in sorted(matches))
     else:
         path = os.path.abspath(path)
-        yield Source(path, dataset=os.path.basename(os.path.dirname(path)))  # a missing one becomes a failure
+        _refuse_missing(path)
+        yield Source(path, dataset=os.path.basename(os.path.dirname(path)))
+
+
+def _refuse_missing(path: str) -> None:
+    """Refuse a path given by hand that is not there; one in a table is that row's failure."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        reason = (error.strerror or "cannot be read").lower()
+        raise UsageError(f"{shown}: {reason}", hint="give a file, a folder, a table or a quoted pattern") from None
 
 
 def _labelled_by_folder(source: Source, given: str) -> Source:

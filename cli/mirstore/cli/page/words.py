@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
+from mirstore.core import durations
+
 metric_names = {
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
@@ -98,10 +100,5 @@ def has_interval(value: Mapping[str, Any]) -> bool:
 
 
 def duration(seconds: Any) -> str:
-    """Return seconds in the unit that suits them."""
-    if not known(seconds):
-        return "–"
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    """Return seconds as people say them; a dash for what is not known."""
+    return durations.duration(seconds) if known(seconds) else "–"

@@ -1,0 +1,50 @@
+"""Extras: what a plugin or a command needs beside mirstore itself, and the line that installs it."""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
+
+from packaging.requirements import Requirement
+
+from mirstore.core.errors import PluginError
+
+
+def require(extra: str) -> None:
+    """Refuse to go on without what an extra of mirstore installs.
+
+    Raises
+    ------
+    PluginError
+        If any of it is missing, with the line that installs it.
+    """
+    if wanted := missing(distribution("mirstore"), extra):
+        raise PluginError(f"{extra!r} needs libraries that are not installed", hint=wanted)
+
+
+def missing(distribution: Distribution, name: str) -> str | None:
+    """Return the line that installs what the extra ``name`` lacks, after the distribution's metadata.
+
+    A distribution without such an extra may lack something too. Nothing is imported.
+    """
+    extras = distribution.metadata.get_all("Provides-Extra") or []
+    extra = name if name in extras else ""
+    for text in distribution.requires or []:
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if extra and (marker is None or marker.evaluate({"extra": ""})):
+            continue  # the distribution's own requirements are there, or nothing would run
+        if (marker is None or marker.evaluate({"extra": extra})) and not _is_installed(requirement):
+            return install(extra, distribution.name)
+    return None
+
+
+def install(extra: str, distribution: str = "mirstore") -> str:
+    """Return the line that installs a distribution with an extra."""
+    return f"pip install '{distribution}[{extra}]'" if extra else f"pip install '{distribution}'"
+
+
+def _is_installed(requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except PackageNotFoundError:
+        return False

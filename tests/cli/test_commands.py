@@ -1,0 +1,217 @@
+"""What all commands share: help pages, exit codes, options that stand anywhere, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from mirstore.cli import app
+from mirstore.cli.commands import exit_codes, statement
+from mirstore.core import errors
+
+rng = np.random.default_rng(440)
+runner = CliRunner()
+
+
+def run(*arguments: object, code: int = 0):
+    result = runner.invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + result.stderr + repr(result.exception)
+    return result
+
+
+def commands(group=None, path=()):
+    """Yield every command with the words that call it."""
+    for name, command in (group or get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+pages = dict(commands())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, make_wav, test_plugins):
+    monkeypatch.chdir(tmp_path)
+    make_wav(tmp_path / "music" / "one.wav", 0.3 * rng.uniform(-1, 1, 22050 * 2))
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", pages, ids=" ".join)
+def test_a_help_page_has_two_examples_that_can_be_typed_and_all_exit_codes(words):
+    page = run(*words, "--help").stdout
+    for code, text in exit_codes.items():
+        assert re.search(rf"^ +{code} +{re.escape(text)}$", page, re.MULTILINE)
+    examples = pages[words].examples
+    assert len(examples) >= 2
+    for line in examples:
+        assert f"$ {line}" in page
+        typed = shlex.split(line.partition(" | ")[0].partition(" > ")[0])
+        assert typed[0] == "mirstore"
+        assert list(words) == [word for word in typed[1:] if word in words][: len(words)]
+        options = {name for parameter in pages[words].params for name in parameter.opts}
+        assert {word for word in typed if re.match(r"--?[a-z]", word)} <= options, line
+
+
+@pytest.mark.parametrize("words", [(), ("features",), ("runs",)])
+def test_the_pages_of_groups_have_examples_and_exit_codes_too(words):
+    page = run(*words, "--help").stdout
+    assert page.count("   $ mirstore ") >= 2
+    assert re.search(r"^ +130 +interrupted$", page, re.MULTILINE)
+
+
+def test_every_error_has_an_exit_code_that_help_pages_explain():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert {kind.exit_code for kind in kinds} <= set(exit_codes)
+    text = errors.__doc__ or ""
+    for kind in kinds:
+        assert kind.__name__ in text
+
+
+def test_defaults_in_brackets_are_shown():
+    assert "[default: those of" in run("ingest", "--help").stdout
+
+
+def test_global_options_stand_before_and_after_the_command(project):
+    run("--store", "first", "ingest", "music", "--features", "rms-segments")
+    run("ingest", "music", "--features", "rms-segments", "--store", "second")
+    before = json.loads(run("--store", "first", "status", "--json").stdout)
+    assert before == json.loads(run("status", "--store", "second", "--json").stdout)
+    assert before == json.loads(run("--store", "nowhere", "status", "--json", "--store", "first").stdout)
+    assert run("ingest", "music", "--store", "first").stderr
+    assert run("ingest", "music", "--store", "first", "-q").stderr == ""
+    assert run("features", "list", "-v", "--store", "first").exit_code == 0
+    run("--registry", "none.toml", "ingest", "music", code=4)
+    run("ingest", "music", "--registry", "none.toml", code=4)
+
+
+def test_the_environment_names_the_store_unless_the_command_line_does(project, monkeypatch):
+    monkeypatch.setenv("MIRSTORE_STORE", "named")
+    run("ingest", "music")
+    assert (project / "named").is_dir()
+    run("ingest", "music", "--store", "other")
+    run("--store", "third", "ingest", "music")
+    assert (project / "other").is_dir()
+    assert (project / "third").is_dir()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-- how many?\nSELECT 1 AS x", "--json"],
+        ["--json", "--how many?\nSELECT 1 AS x"],
+        ["--json", "--", "--how many?\nSELECT 1 AS x"],
+        ["--json", "SELECT 1 AS x -- really"],
+    ],
+)
+def test_a_statement_may_begin_with_a_comment(project, arguments):
+    run("ingest", "music")
+    assert json.loads(run("sql", *arguments).stdout) == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["--format", "csv", "SELECT 1"], ["--format", "csv", "SELECT 1"]),
+        (["--format=csv"], ["--format=csv"]),
+        (["-- x", "--json"], ["--json", "--", "-- x"]),
+        (["--json", "--", "--x"], ["--json", "--", "--x"]),
+    ],
+)
+def test_options_stay_options(given, read):
+    assert list(statement(given)) == read
+
+
+def test_a_misspelt_option_is_no_statement(project):
+    assert "No such option" in run("sql", "--formt", "csv", "SELECT 1", code=2).stderr
+
+
+def test_a_path_that_is_not_there_is_wrong_usage_and_leaves_nothing(project):
+    result = run("ingest", "nowhere", code=2)
+    assert "nowhere: no such file or directory" in result.stderr
+    assert not (project / "store").exists()
+    run("ingest", "music")
+    run("ingest", "music", "nowhere.wav", code=2)
+    assert json.loads(run("sql", "FROM failures", "--json").stdout) == []
+
+
+def test_an_empty_folder_is_said(project):
+    (project / "empty").mkdir()
+    assert "no audio files in empty" in run("ingest", "empty").stderr
+
+
+@pytest.mark.parametrize("command", [["ingest", "music"], ["export"]])
+@pytest.mark.parametrize("names", ["", " , "])
+def test_no_features_at_all_is_wrong_usage(project, command, names):
+    run("ingest", "music")
+    assert "names nothing" in run(*command, "--features", names, code=2).stderr
+
+
+def test_a_report_without_its_libraries_says_how_to_install_them(project, monkeypatch):
+    monkeypatch.setattr("mirstore.core.extras._is_installed", lambda requirement: requirement.name != "jinja2")
+    result = run("report", "clips", code=5)
+    assert result.stderr.splitlines() == [
+        "error: 'report' needs libraries that are not installed",
+        "hint: pip install 'mirstore[report]'",
+    ]
+
+
+def test_parameters_are_objects_in_json(project):
+    run("ingest", "music", "--features", "rms-segments")
+    (row,) = json.loads(run("features", "list", "--json").stdout)
+    assert row["params"] == {"seconds": 1, "sr": 22050}
+    assert row["distributions"]["mirstore"]
+
+
+def test_a_stopped_query_has_its_exit_code(project):
+    run("ingest", "music")
+    query = "SELECT count(*) FROM range(1000000) a, range(1000000) b"
+    assert "stopped after 0.3 s" in run("sql", query, "--timeout", 0.3, code=7).stderr
+
+
+def complete(line: str, folder) -> list[str]:
+    """Return what bash would offer at the end of a line."""
+    words = line.split(" ")
+    variables = {"_MIRSTORE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    script = "from mirstore.cli import app; app(prog_name='mirstore')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion_offers_the_names_that_there_are(project):
+    run("ingest", "music", "--features", "rms-segments", "--dataset", "mine")
+    assert complete("mirstore features stats ", project) == ["rms-segments"]
+    assert complete("mirstore dataset leakage m", project) == ["mine"]
+    assert "clips" in complete("mirstore run-experiment c", project)
+    assert "model=em-banded" in complete("mirstore run-experiment clips --only model=em", project)
+    assert "task=clips" in complete("mirstore run-experiment clips --only task=c", project)
+    assert "grouping=user-friendly" in complete("mirstore run-experiment clips --only grouping=", project)
+    assert "mel,rms-segments" in complete("mirstore ingest music --features mel,rms", project)
+    assert complete("mirstore sql --format json", project) == ["json", "jsonl"]
+    assert complete("mirstore runs show ", project) == []
+    assert "slow" in complete("mirstore plugins check slo", project)
+
+
+def test_completion_without_a_store_or_with_a_broken_registry_is_silent(project):
+    (project / "registry.toml").write_text("no toml")
+    assert complete("mirstore --store none features stats ", project) == []
+    assert complete("mirstore run-experiment ", project) == []
+    assert not (project / "none").exists()
