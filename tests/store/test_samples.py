@@ -25,5 +25,5 @@ def test_a_wav_and_its_flac_have_one_hash_of_samples_and_another_recording_has_a
     assert tracks["samples"].n_unique() == 3
     assert tracks.filter(codec="flac")["samples"].item() in set(tracks.filter(codec="pcm_s16le")["samples"])
     assert [text for text in tracks["warnings"] if text] == [
-        "has 0.749 s of the 1.000 s that its header promises: 251 ms are missing"
+        "has 0.750 s of the 1.000 s that its header promises: 250 ms are missing"
     ]
