@@ -96,7 +96,7 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
         if not promised and len(container.streams) == 1:  # else the length may be the picture's
             promised = whole or (_seconds(container, stream) if states else None)
         if not promised and not _counted.isdisjoint(container.format.name.split(",")):
-            promised = float(stream.duration * stream.time_base) if stream.duration is not None else None
+            promised = _own_seconds(stream)
             if promised and promised > max_duration:
                 _refuse_long(promised, max_duration)
         if stream.codec_context.name in _checksummed:  # a damaged frame is lost, and told, instead of a burst of noise
@@ -124,9 +124,12 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
 
 
 def _seconds(container: Any, stream: Any) -> float | None:
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration is not None else None
+    own = _own_seconds(stream)
+    return own if own is not None or container.duration is None else container.duration / 1e6
+
+
+def _own_seconds(stream: Any) -> float | None:
+    return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def _read(container: Any, stream: Any, max_duration: float) -> tuple[Frames, Losses]:
