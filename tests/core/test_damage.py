@@ -15,6 +15,7 @@ from mirstore.core import AudioError
 from mirstore.core import audio as module
 from mirstore.core.audio import decode
 from mirstore.core.decoders import Source, decode_by_av
+from mirstore.core.headers import cut_seconds, mp3_seconds
 
 sr = 22050
 music = 0.3 * np.random.default_rng(5).uniform(-1, 1, (sr, 2))
@@ -127,6 +128,25 @@ def test_too_many_samples_stop_the_decoder(files, monkeypatch):
     monkeypatch.setattr("mirstore.core.decoders.most_samples", 20_000)
     with pytest.raises(AudioError, match="has more than 20000 samples"):
         decode_by_av(Source(io.BytesIO(files[".flac"])), 100.0)
+
+
+class Counted(io.BytesIO):
+    reads = 0
+
+    def read(self, size=-1):
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    "data", [b"ID3\0\0", 500_000 * b"ID3\4\0\0\0\0\0\0", b"RIFF\0\0\0\0WAVE" + bytes(2_000_000), b"caff" + bytes(10**6)]
+)
+def test_headers_without_end_are_not_followed(place, data):
+    file = Counted(data)
+    assert (mp3_seconds(file), cut_seconds(file)) == (None, None)
+    assert file.reads < 5000
+    place.write_bytes(data)
+    assert outcome(place) in {"corrupt", "not audio"}
 
 
 @pytest.mark.parametrize(

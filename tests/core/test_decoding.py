@@ -273,6 +273,17 @@ def test_an_mpeg_4_file_without_its_index_says_so(made, tmp_path):
     assert error.value.reason == "corrupt"
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "flac"), ("wmv", "wmav2"), ("mp4", "aac"), ("ogv", "libvorbis")])
+def test_a_film_that_is_longer_than_its_music_promises_nothing(ffmpeg, made, tmp_path, suffix, codec):
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:r=5:d=9")
+    path = tmp_path / f"film.{suffix}"
+    done = ffmpeg(*picture, "-i", made("wav"), "-c:a", codec, path)
+    assert path.exists(), done.stderr
+    audio = decode(path)
+    assert audio.duration == pytest.approx(seconds, abs=0.1)
+    assert audio.warnings == ()
+
+
 def test_a_second_audio_stream_is_told(ffmpeg, made, tmp_path):
     ffmpeg("-i", made("wav"), "-i", made("mp3 mono"), "-map", 0, "-map", 1, "-c:a", "flac", tmp_path / "two.mka")
     assert decode(tmp_path / "two.mka").warnings == ("only the first of its 2 audio streams is read",)

@@ -81,8 +81,9 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
     import av
 
     av.logging.set_level(av.logging.PANIC)
-    promised = cut_seconds(file) or mp3_seconds(file) or asf_seconds(file)  # where FFmpeg's own answer is another
-    counted, ogg, cut = has_duration(file), container_name(file) == "Ogg", ogg_is_cut(file)
+    promised = cut_seconds(file) or mp3_seconds(file)  # where FFmpeg's own answer is another
+    whole, states = asf_seconds(file), has_duration(file)
+    ogg, cut = container_name(file) == "Ogg", ogg_is_cut(file)
     file.seek(0)
     with av.open(file, mode="r", options=_options, buffer_size=_buffer) as container:
         streams = container.streams.audio
@@ -92,8 +93,10 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
         if stream.codec_context is None:
             raise AudioError("not audio", "its codec is not known, or protected")
         _check_format(stream.rate or 0, stream.channels)
-        if not promised and (counted or not _counted.isdisjoint(container.format.name.split(","))):
-            promised = _seconds(container, stream)
+        if not promised and len(container.streams) == 1:  # else the length may be the picture's
+            promised = whole or (_seconds(container, stream) if states else None)
+        if not promised and not _counted.isdisjoint(container.format.name.split(",")):
+            promised = _own_seconds(stream)
             if promised and promised > max_duration:
                 _refuse_long(promised, max_duration)
         if stream.codec_context.name in _checksummed:  # a damaged frame is lost, and told, instead of a burst of noise
@@ -121,9 +124,12 @@ def decode_by_av(file: Source, max_duration: float) -> Audio:
 
 
 def _seconds(container: Any, stream: Any) -> float | None:
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration is not None else None
+    own = _own_seconds(stream)
+    return own if own is not None or container.duration is None else container.duration / 1e6
+
+
+def _own_seconds(stream: Any) -> float | None:
+    return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def _read(container: Any, stream: Any, max_duration: float) -> tuple[Frames, Losses]:

@@ -82,9 +82,8 @@ class Frames:
         channels = len(run.layout)
         if at + samples > self._block.shape[1]:
             self._close()
-            size = (
-                _block // channels if run.frames else min(int((self._expected + 1) * run.sr), most_samples // channels)
-            )
+            guess = int((self._expected + 1) * run.sr)
+            size = _block // channels if run.frames else min(guess, most_samples // channels)
             self._block = np.empty((channels, max(samples, size)), np.float32)  # takes memory where it is written
             at = 0
         self._at = at + samples

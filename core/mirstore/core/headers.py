@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from mirstore.core.errors import AudioError
 
 _head = 4096  # bytes: a RIFF's format, an MP3's first frame, a Matroska file's information
+_most_tags, _most_chunks = 16, 1000  # a file may hold millions of empty ones
 _asf_header = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _asf_properties = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _containers = {
@@ -98,12 +99,13 @@ def mp3_seconds(file: Readable) -> float | None:
 
     FFmpeg's own answer will not do: where the header contradicts the file's size it guesses, and does not say so.
     """
-    at, start = 0, b"ID3"
-    while start[:3] == b"ID3":
+    at = 0
+    for _ in range(_most_tags):
         file.seek(at)
         start = file.read(_head)
-        if start[:3] == b"ID3" and len(start) >= 10:
-            at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
+        if start[:3] != b"ID3" or len(start) < 10:
+            break
+        at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
     if len(start) < 4 or start[0] != 0xFF or start[1] & 0xE6 != 0xE2:  # sync, and layer III
         return None
     version, rate = start[1] >> 3 & 3, start[2] >> 2 & 3
@@ -113,9 +115,8 @@ def mp3_seconds(file: Readable) -> float | None:
     for word, place in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
         found = start.find(word, 4, 192)
         if found > 0 and (word == b"VBRI" or start[found + 7] & 1):  # its first flag: frames are counted
-            return (
-                int.from_bytes(start[found + place : found + place + 4], "big") * (1152 if version == 3 else 576) / sr
-            )
+            frames = int.from_bytes(start[found + place : found + place + 4], "big")
+            return frames * (1152 if version == 3 else 576) / sr
     return None
 
 
@@ -153,7 +154,7 @@ def _chunks(file: Readable, end: int) -> Iterator[tuple[bytes, Literal["big", "l
         at, head, wide, even = 40, 24, slice(16, 24), 8
     else:
         return
-    while at + head <= end:
+    for _ in range(_most_chunks):
         file.seek(at)
         chunk = file.read(head)
         size = int.from_bytes(chunk[wide], order) - (head if head == 24 else 0)
@@ -173,7 +174,7 @@ def _caf_rate(start: bytes) -> float:
 
 
 def asf_seconds(file: Readable) -> float | None:
-    """Return the length [s] that a Windows Media file's header states; a broadcast has none."""
+    """Return the length [s] that a Windows Media file's header states for all its streams; a broadcast has none."""
     file.seek(0)
     start = file.read(_head)
     at = start.find(_asf_properties)
