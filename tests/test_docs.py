@@ -98,9 +98,10 @@ def test_the_files_can_be_read_from_outside_as_the_page_says(tmp_path, monkeypat
             _load(connection, name, distribution)
         statements = [statement for statement in f"ATTACH{attach}".split(";") if statement.strip()]
         answers = [connection.execute(statement).fetchall() for statement in statements]
-        assert (made["table"].removeprefix("feat."),) in answers[1]
+        name = made["table"].removeprefix("feat.")
+        assert (name,) in answers[1]
         assert answers[2] == [(3,)]
-        assert connection.execute(f"SELECT count(*) FROM lake.{made['table']}").fetchall() == [(3,)]
+        assert connection.execute(f'SELECT count(*) FROM lake.feat."{name}"').fetchall() == [(3,)]
     assert len(list((tmp_path / "store" / "data" / "core" / "tracks").glob("*.parquet"))) > 1
 
 
