@@ -22,6 +22,7 @@ class Slow(Extractor):
     def extract(self, track: Track) -> Row:
         if self.only in track.path.name:
             time.sleep(self.delay)
+            print("slept")  # so that a test can see how far an ingest is
         return {"seconds": track.duration}
 
 

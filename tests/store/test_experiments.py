@@ -179,6 +179,16 @@ def test_new_labels_make_a_new_case(store, plugins):
     assert item.state == "ready"
 
 
+def test_a_case_whose_results_the_store_refuses_has_failed(store, plugins, monkeypatch):
+    def refusing(*_):
+        raise UnicodeError("no text")
+
+    monkeypatch.setattr("mirstore.store.experiments.record_result", refusing)
+    (outcome,) = run(store, planned(store, plugins))
+    assert outcome.error == "its results could not be stored: UnicodeError, no text"
+    assert store.sql("SELECT state, error FROM runs").rows() == [("failed", outcome.error)]
+
+
 def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
     items = planned(store, plugins, ["many"])
     errors = {(o.planned.case.task, o.planned.case.model): o.error for o in run_in_processes(store, items, workers=2)}

@@ -18,6 +18,7 @@ from mirstore.core.process import leave
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.cases import Planned
+from mirstore.store.halves import concerns_rows
 from mirstore.store.runs import prefer, record_failure, record_result
 from mirstore.store.store import Store
 
@@ -119,6 +120,11 @@ def _explain(error: BaseException, seconds: float | None) -> str:
 
 
 def _record(store: Store, item: Planned, result: Result | str) -> Outcome:
-    if isinstance(result, str):
-        return Outcome(item, record_failure(store, item, result), result)
-    return Outcome(item, record_result(store, item, result))
+    if not isinstance(result, str):
+        try:
+            return Outcome(item, record_result(store, item, result))
+        except Exception as error:
+            if not concerns_rows(error):
+                raise
+            result = f"its results could not be stored: {', '.join(explained(error))}"
+    return Outcome(item, record_failure(store, item, result), result)
