@@ -44,7 +44,9 @@ def test_a_project_from_init_to_export(project):
     summary = json.loads(run("ingest", "music.csv", "--dataset", "m", "--features", "rms-segments", "--json").stdout)
     assert summary["dataset"] == "m"
     assert summary["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
-    assert set(summary) == {"ingest", "dataset", "tracks", "features", "snapshot", "seconds"}
+    assert set(summary) == {
+        "ingest", "dataset", "tracks", "features", "withdrawn", "renamed", "restored", "vanished", "snapshot", "seconds",
+    }  # fmt: skip
     rows = json.loads(
         run("sql", "SELECT title, label FROM tracks JOIN labels USING (track) ORDER BY ALL", "--json").stdout
     )

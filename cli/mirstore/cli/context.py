@@ -61,7 +61,7 @@ class Context:
         """Ask before something goes; without a terminal nobody can be asked."""
         if yes:
             return
-        if not sys.stdin.isatty():
+        if not asked():
             raise UsageError(f"this would remove {what}", hint="--yes does it without asking")
         typer.confirm(f"Remove {what}?", abort=True, err=True)
 
@@ -99,6 +99,11 @@ class Context:
             yield progress
         finally:
             progress.close()
+
+
+def asked() -> bool:
+    """Tell whether somebody is there who can be asked."""
+    return sys.stdin.isatty()
 
 
 class Progress:
