@@ -45,7 +45,8 @@ def test_a_project_from_init_to_export(project):
     assert summary["dataset"] == "m"
     assert summary["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
     assert set(summary) == {
-        "ingest", "dataset", "tracks", "features", "withdrawn", "renamed", "restored", "vanished", "snapshot", "seconds",
+        "ingest", "dataset", "tracks", "features", "withdrawn", "renamed", "restored", "vanished",
+        "snapshot", "seconds",
     }  # fmt: skip
     rows = json.loads(
         run("sql", "SELECT title, label FROM tracks JOIN labels USING (track) ORDER BY ALL", "--json").stdout

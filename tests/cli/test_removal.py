@@ -110,7 +110,8 @@ def test_an_experiment_reads_an_old_snapshot_and_tells_withdrawn_tracks(tmp_path
     (tmp_path / "small.csv").write_text(f"id,a,genre\n{rows}")
     (tmp_path / "registry.toml").write_text(
         'schema = 1\n[tasks.genre]\ndataset = "small"\nlabels = "genre"\nfolds = 2\nmetric = "accuracy"\n'
-        '[experiments.e]\ntask = "genre"\nfeatures = ["small"]\ngrouping = "all-features"\nmodel = "majority"\nruns = 1\n'
+        '[experiments.e]\ntask = "genre"\nfeatures = ["small"]\ngrouping = "all-features"\n'
+        'model = "majority"\nruns = 1\n'
     )
     run("dataset", "import", "small.csv", "--name", "small", "--labels", "genre")
     old = json.loads(run("log", "--json").stdout)[0]["snapshot"]
