@@ -80,7 +80,8 @@ def test_cases_that_fail_or_lack_something_are_said_and_cost_no_other(project):
     cases = [json.loads(line) for line in result.stdout.splitlines()]
     assert [case["state"] for case in cases] == ["finished", "failed"]
     assert set(cases[0]) == {
-        "run", "experiment", "case", "state", "error", "metrics", "importances", "snapshot", "seconds",
+        "run", "experiment", "case", "state", "error", "metrics", "importances", "snapshot", "withdrawn",
+        "seconds",
     }  # fmt: skip
     assert "no luck today" in result.stderr
     assert "1 of 3 cases are finished" in result.stderr

@@ -64,7 +64,7 @@ class Context:
         """Ask before something goes; without a terminal nobody can be asked."""
         if yes:
             return
-        if not sys.stdin.isatty():
+        if not asked():
             raise UsageError(f"this would remove {what}", hint="--yes does it without asking")
         typer.confirm(f"Remove {what}?", abort=True, err=True)
 
@@ -108,3 +108,8 @@ class Context:
         finally:
             self._progress.close()
             self._progress = None
+
+
+def asked() -> bool:
+    """Tell whether somebody is there who can be asked."""
+    return sys.stdin.isatty()

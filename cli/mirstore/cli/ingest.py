@@ -244,7 +244,7 @@ def _remark(app: Context, summary: Summary) -> None:
         tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
         app.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
     for item in summary.vanished:
-        app.say(f"{item}; {'taken out' if summary.pruned else 'the same command with --prune takes them out'}")
+        app.say(f"{item}; {'taken out' if summary.pruned else f'the same command with --prune takes {item.them} out'}")
 
 
 def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> None:

@@ -37,4 +37,4 @@ def status(
     else:
         typer.echo("no features yet: mirstore ingest FOLDER --features essentia")
     for item in vanished:
-        app.say(f"{item}; mirstore ingest … --prune takes them out")
+        app.say(f"{item}; mirstore ingest … --prune takes {item.them} out")

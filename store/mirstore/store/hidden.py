@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 removals = "core.removals"
 """Table of what was removed. It is always read as it is now, so that old snapshots do not show it either."""
 
+decisive = (removals, "core.locations", "core.items")
+"""Tables that decide what is hidden."""
+
 _values = frozenset({"core.names", "core.extractions", "core.packs"})  # of a feature set; what defines it stays
 
 
@@ -51,7 +54,7 @@ class Rule:
     def applies(self, table: str, columns: Iterable[str]) -> bool:
         """Tell whether a table has such rows."""
         there = set(self.keys) <= set(columns) and table != removals
-        return there and not self.rows.is_empty() and (self.tables is None or table in self.tables)
+        return there and (self.tables is None or table in self.tables)
 
     def drop(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame without these rows, in its order."""
@@ -74,6 +77,7 @@ class Hidden:
     Attributes
     ----------
     rules : tuple of Rule
+        Those that hide anything.
     withdrawn : frozenset of str
         Tracks that were withdrawn and must not come in again.
     features : frozenset of str
@@ -88,6 +92,8 @@ class Hidden:
         """Return a table's rows without those that are hidden."""
         if self.whole(table):
             return frame.clear()
+        if not self.rules:
+            return frame
         columns = frame.collect_schema().names()
         for rule in self.rules:
             if rule.applies(table, columns):
@@ -109,10 +115,9 @@ class Hidden:
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the tables that the conditions name."""
         for rule in self.rules:
-            if not rule.rows.is_empty():
-                connection.register("hidden_rows", rule.rows.to_arrow())
-                connection.execute(f"CREATE TABLE core.hidden_{rule.name} AS FROM hidden_rows")
-                connection.unregister("hidden_rows")
+            connection.register("hidden_rows", rule.rows.to_arrow())
+            connection.execute(f"CREATE TABLE core.hidden_{rule.name} AS FROM hidden_rows")
+            connection.unregister("hidden_rows")
 
 
 def read(store: Store) -> Hidden:
@@ -130,8 +135,9 @@ def read(store: Store) -> Hidden:
     gone = [withdrawn, _without_path(store)]
     if any(not rule.rows.is_empty() for rule in rules):
         gone.append(homeless(store, rules))
+    rules = (Rule("tracks", pl.concat(gone).unique()), Rule("features", features, _values), *rules)
     return Hidden(
-        (Rule("tracks", pl.concat(gone).unique()), Rule("features", features, _values), *rules),
+        tuple(rule for rule in rules if not rule.rows.is_empty()),
         frozenset(withdrawn["track"]),
         frozenset(features["feature_set"]),
     )

@@ -122,7 +122,7 @@ def _what(store: Store) -> tuple[list[Rule], frozenset[str]]:
     hidden = store.hidden
     rules = [rule for rule in hidden.rules if rule.name in ("datasets", "labels")]
     withdrawn = pl.DataFrame({"track": sorted(hidden.withdrawn)}, schema={"track": pl.String})
-    datasets = [rule for rule in rules if rule.name == "datasets" and not rule.rows.is_empty()]
+    datasets = [rule for rule in rules if rule.name == "datasets"]
     tracks = pl.concat([withdrawn, *([homeless(store, datasets)] if datasets else [])]).unique()
     runs = store.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
     values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})

@@ -23,7 +23,7 @@ from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.store import lake, schema
 from mirstore.store.checksums import record
-from mirstore.store.hidden import Hidden, removals
+from mirstore.store.hidden import Hidden, decisive, removals
 from mirstore.store.hidden import read as read_hidden
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
@@ -75,7 +75,7 @@ class Store:
         self.path = Path(path)
         self.snapshot = snapshot
         self.command, self._session = command, uuid.uuid4().hex[:12]
-        self._hidden: tuple[int, Hidden] | None = None
+        self._hidden: tuple[int | None, Hidden] | None = None
         self.read_only = read_only or snapshot is not None
         if self.path.exists() and not os.access(self.path, os.W_OK):
             self.read_only = True
@@ -181,9 +181,13 @@ class Store:
     @property
     def hidden(self) -> Hidden:
         """What is not shown: what was removed, and tracks whose files are gone."""
-        latest = self._latest
-        if self._hidden is None or self._hidden[0] != latest:
-            self._hidden = latest, read_hidden(self)
+        tables = "', '".join(name.removeprefix("core.") for name in decisive)
+        ((newest,),) = self.ask(
+            f"SELECT max(data_file_id) FROM {lake.catalogue}.ducklake_data_file "
+            f"JOIN {lake.catalogue}.ducklake_table USING (table_id) WHERE table_name IN ('{tables}')"
+        )
+        if self._hidden is None or self._hidden[0] != newest:
+            self._hidden = newest, read_hidden(self)
         return self._hidden[1]
 
     def seen(self, table: str) -> int | None:
@@ -433,6 +437,7 @@ class Store:
             if not dry_run:  # DuckLake remembers what the catalogue said
                 self._connection.close()
                 self._connection = lake.connect(self.path, read_only=False)
+                self._hidden = None
         if not dry_run:
             note(self, done)
         return done

@@ -37,6 +37,11 @@ class Vanished:
     tracks: tuple[str, ...]
     paths: tuple[str, ...]
 
+    @property
+    def them(self) -> str:
+        """Pronoun for the files."""
+        return "it" if len(self.paths) == 1 else "them"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {"dataset": self.dataset, "state": self.state, "tracks": len(self.tracks), "paths": list(self.paths)}
