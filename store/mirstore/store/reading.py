@@ -124,8 +124,9 @@ def _encoding(file: Path) -> str:
 def _read_text(file: Path, encoding: str, sample: str) -> Table:
     remarks = ["read as Windows-1252, for it is no UTF-8"] if encoding == "cp1252" else []
     told = sample[4] if sample[:4].lower() == "sep=" and sample[5:6] in ("\r", "\n") else None  # Excel's first line
-    separator = told or _separator(sample, "\t" if ".tsv" in (s.lower() for s in file.suffixes) else ",")
-    if separator != ("\t" if file.suffix.lower() == ".tsv" else ","):
+    usual = "\t" if ".tsv" in (suffix.lower() for suffix in file.suffixes) else ","
+    separator = told or _separator(sample, usual)
+    if separator != usual:
         remarks.append(f"separated by {_separators.get(separator, repr(separator))}")
     with _open(file, encoding) as text:
         if told:

@@ -77,7 +77,8 @@ def _expand(path: str, options: Options, tables: list[Listing], passed_over: Cou
         yield from (Source(file, dataset=name) for file in audio_files(os.path.abspath(path), passed_over))
     elif is_table(path):
         table = read_listing(Path(path), options)
-        table.refuse_ids()
+        if options.path_column is None:
+            table.refuse_ids()
         tables.append(table)
         yield from table.sources
     elif Path(path).suffix.lower() in _lists:
