@@ -44,7 +44,9 @@ def test_a_project_from_init_to_export(project):
     summary = json.loads(run("ingest", "music.csv", "--dataset", "m", "--features", "rms-segments", "--json").stdout)
     assert summary["dataset"] == "m"
     assert summary["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
-    assert {"ingest", "dataset", "tracks", "features", "labels", "snapshot", "seconds", "tables", "vanished"} <= set(summary)
+    assert {"ingest", "dataset", "tracks", "features", "labels", "snapshot", "seconds", "tables", "vanished"} <= set(
+        summary
+    )
     assert summary["labels"] == {"added": 4, "changed": 0}
     assert [(column["column"], column["became"]) for column in summary["tables"][0]["columns"]] == [
         ("path", "path"),
