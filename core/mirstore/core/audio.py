@@ -111,7 +111,7 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a regular file's bytes, which is the track's id.
+    """Return the SHA-256 of a regular file's bytes; a recording's id leaves its tags out, see `identity.track_id`.
 
     Raises
     ------

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from mirstore.core.audio import hash_file
 from mirstore.core.errors import AudioError
+from mirstore.core.identity import track_id
 from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
@@ -31,7 +31,7 @@ class Scanned:
     state : str
         ``"new"``, ``"changed"``, ``"moved"``, ``"known"`` or ``"failed"``.
     track : str or None
-        SHA-256 of its bytes; None if it failed.
+        Id of the recording, see `mirstore.core.identity.track_id`; None if it failed.
     bytes, mtime_ns : int
         Size and time of the file.
     error : tuple of (str, str) or None
@@ -78,11 +78,11 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
         try:
             status = os.stat(source.path)
             if not stat.S_ISREG(status.st_mode):
-                hash_file(Path(source.path))  # refuses with the reason for its kind
+                track_id(Path(source.path))  # refuses with the reason for its kind
             before = known.get(shown)
             if before and before[1:] == (status.st_size, status.st_mtime_ns):
                 return Scanned(source, shown, "known", *before, located=shown not in unreadable)
-            track = hash_file(Path(source.path))
+            track = track_id(Path(source.path))
         except AudioError as error:
             return Scanned(source, shown, "failed", error=(error.reason, str(error)))
         except OSError as error:
