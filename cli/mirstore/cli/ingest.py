@@ -42,6 +42,9 @@ def ingest(
         float | None, typer.Option(min=0.1, help="GB that a worker may take.  [default: its share of 90 %]")
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute again what failed before.")] = False,
+    no_tags: Annotated[
+        bool, typer.Option("--no-tags", help="Take no credits and genres from the files' tags.")
+    ] = False,
     data_home: Annotated[Path | None, typer.Option(help="Folder of a mirdata dataset.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -74,6 +77,7 @@ def ingest(
             workers=jobs or default_workers(),
             limits=Limits(timeout, int(memory * 1e9) if memory else None),
             retry_failed=retry_failed,
+            tags=not no_tags,
             command=" ".join(sys.argv[1:]),
             progress=progress,
         )
@@ -147,7 +151,22 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     width = max(map(len, ["tracks", *summary["features"]]))
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
     typer.echo(f"{'tracks':<{width}}  {tracks}")
+    if text := _about_tags(summary["tags"]):
+        typer.echo(f"{'tags':<{width}}  {text}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
+    for line in summary["duplicates"]["told"]:
+        app.say(line)
+    if summary["duplicates"]["near"].startswith("not"):
+        app.say(f"near duplicates: {summary['duplicates']['near']} (--features chromaprint)")
     app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")
+
+
+def _about_tags(tags: dict[str, int]) -> str:
+    parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"] if tags["read"] else []
+    if tags["genre"]:
+        parts[0] += " → label set tag:genre"
+    parts += [f"{tags['retagged']} retagged"] if tags["retagged"] else []
+    parts += [f"{tags['unreadable']} could not be read"] if tags["unreadable"] else []
+    return "; ".join(parts)

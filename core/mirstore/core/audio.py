@@ -97,6 +97,14 @@ class Audio:
         """Mean of the channels [shape=(n,)]."""
         return self.samples[0] if self.channels == 1 else _frozen(self.samples.mean(axis=0))
 
+    @cached_property
+    def samples_sha256(self) -> str:
+        """SHA-256 of the rate, the number of channels and all samples: equal for a wav and the flac made of it."""
+        digest = hashlib.sha256(f"{self.sr} Hz, {self.channels} channels, float32\n".encode())
+        for channel in self.samples:
+            digest.update(np.ascontiguousarray(channel, "<f4").data)
+        return digest.hexdigest()
+
     def resampled(self, sr: int, *, mono: bool) -> np.ndarray:
         """Return the samples at another rate [shape=(n,) if mono else (channels, n)], by soxr's HQ."""
         samples = self.mono if mono else self.samples

@@ -57,6 +57,8 @@ class Column:
         Smallest and largest possible value.
     nullable : bool
         Whether a track may have no value here (null; for floats also NaN, which is stored as null).
+    fingerprint : str, optional
+        ``"chromaprint"`` for text by which copies of a recording are found: a Chromaprint in base64.
     """
 
     dtype: Any
@@ -64,6 +66,7 @@ class Column:
     text: str
     range: tuple[float, float] | None = None
     nullable: bool = False
+    fingerprint: str | None = None
 
     @property
     def is_tensor(self) -> bool:

@@ -58,7 +58,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What decoding told about a file."""
+    """What decoding told about a file; ``samples`` is `Audio.samples_sha256`."""
 
     sr: int
     channels: int
@@ -66,6 +66,7 @@ class AudioFacts:
     codec: str
     decoder: str
     warnings: tuple[str, ...]
+    samples: str
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ class _TrackRun:
         audio = self.track._audio
         facts = None
         if audio is not None:
-            names = ("sr", "channels", "duration", "codec", "decoder", "warnings")
+            names = ("sr", "channels", "duration", "codec", "decoder", "warnings", "samples_sha256")
             facts = AudioFacts(*(getattr(audio, name) for name in names))
         return Done(self.job, facts, self.outcomes, self.error)
 

@@ -19,11 +19,14 @@ from mirstore.core.extraction import Pool, extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done
 from mirstore.core.workers import Limits, local_pool
+from mirstore.store.duplicates import Duplicates
 from mirstore.store.plan import Plan, make_plan
+from mirstore.store.same import one_per_track
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
+from mirstore.store.tagging import compare_tags, latest_tags
 from mirstore.store.transaction import Transaction
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
@@ -42,6 +45,8 @@ class Summary:
     dataset: str | None
     tracks: Counter[str] = field(default_factory=Counter)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: Counter[str] = field(default_factory=Counter)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     snapshot: int | None = None
     seconds: float = 0.0
 
@@ -57,6 +62,8 @@ class Summary:
             "dataset": self.dataset,
             "tracks": {state: self.tracks[state] for state in ("new", "changed", "known", "failed")},
             "features": self.features,
+            "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "duplicates": self.duplicates.as_dict(),
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
         }
@@ -68,11 +75,13 @@ def prepare(
     features: Mapping[str, FeatureSet],
     *,
     retry_failed: bool = False,
+    tags: bool = True,
     progress: Progress | None = None,
 ) -> Plan:
     """Scan the sources and say what an ingest would compute, why, and what it will cost."""
     scanned = []
-    for number, item in enumerate(scan(store, sources), start=1):
+    tagged = {path: track for path, (track, text) in latest_tags(store).items() if text is not None} if tags else None
+    for number, item in enumerate(scan(store, sources, tagged=tagged), start=1):
         scanned.append(item)
         if progress:
             progress(number, len(sources), "scan")
@@ -88,6 +97,7 @@ def ingest(
     workers: int = 1,
     limits: Limits | None = None,
     retry_failed: bool = False,
+    tags: bool = True,
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
@@ -110,6 +120,9 @@ def ingest(
         Time and memory for one extractor on one track.
     retry_failed : bool
         Compute again what failed before; otherwise failures stay.
+    tags : bool
+        Whether the files' tags give credits and genres where a table does not; False takes those of these files out
+        of use.
     command : str
         What the user asked, kept with the ingest.
     progress : callable, optional
@@ -124,7 +137,7 @@ def ingest(
     begun = monotonic()
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(store, sources, features, retry_failed=retry_failed, progress=progress)
+    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
     dataset = ", ".join(sorted({source.dataset for source in sources})) or None
     summary = Summary(uuid.uuid4().hex[:12], dataset)
     summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
@@ -133,7 +146,7 @@ def ingest(
         for name, feature in plan.named.items()
     }
     committer = _Committer(store, summary)
-    committer.register(plan)
+    committer.register(plan, tags)
     jobs = plan.jobs(store)
     if plan.total:
         results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
@@ -145,6 +158,7 @@ def ingest(
         finally:
             results.close()  # type: ignore[attr-defined]
             committer.flush()  # also after Ctrl-C: what is done stays done
+        summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
     summary.snapshot = store.snapshot_id
@@ -162,7 +176,7 @@ class _Committer:
         self.bytes = 0
         self.since = monotonic()
 
-    def register(self, plan: Plan) -> None:
+    def register(self, plan: Plan, tags: bool) -> None:
         """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
         self.plan = plan
         self.features = {feature.id: feature for feature in plan.named.values()}
@@ -170,7 +184,14 @@ class _Committer:
         self.shown = {item.track: item for item in plan.scanned if item.track}
         located = [self._location(item) for item in plan.scanned if item.track and not item.located]
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
-        described = list(describe(self.store, plan.scanned))
+        tagging = compare_tags(self.store, plan.scanned, wanted=tags)
+        self.summary.tags = tagging.counts
+        same = one_per_track(self.store, plan.scanned)
+        described = list(describe(self.store, same.scanned, plan.scanned, tagging.labels))
+        described += [
+            ("core.tags", tagging.rows),
+            ("core.duplicates", self.summary.duplicates.add(self.store, same.pairs)),
+        ]
         unknown = self.store.unknown_feature_sets(plan.named)
         if not (located or unreadable or unknown or any(rows for _, rows in described)):
             return
@@ -263,13 +284,16 @@ class _Committer:
             self.store.compact()
 
 
-def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
-    items, labels, splits = [], [], []
+def describe(
+    store: Store, tracks: Iterable[Scanned], files: Iterable[Scanned], tagged: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield tables and rows for what the sources say about their tracks and the store does not say yet.
+
+    Files of one recording say one thing (`one_per_track`), but a published split may have put them on both sides.
+    """
+    items, labels = [], list(tagged)
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
-    for item in scanned:
-        if item.track is None:
-            continue
+    for item in tracks:
         source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
         attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
         credits = {"title": source.title, "artist": source.artist, "album": source.album}
@@ -281,9 +305,12 @@ def describe(store: Store, scanned: Iterable[Scanned]) -> Iterator[tuple[str, li
             for label_set, names in source.labels.items()
             for label in names
         ]
-        splits += [
-            {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
-        ]
+    splits = [
+        {"dataset": item.source.dataset, "track": item.track, "split": split, "fold": fold, "part": part}
+        for item in files
+        if item.track is not None
+        for split, (fold, part) in item.source.splits.items()
+    ]
     known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
     named = {str(item["dataset"]) for item in items}
     yield "core.datasets", [{"dataset": dataset} for dataset in sorted(named - known)]

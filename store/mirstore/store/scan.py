@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.errors import AudioError
 from mirstore.core.identity import track_id
+from mirstore.core.tags import Tags, read_tags
 from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
@@ -38,6 +39,8 @@ class Scanned:
         Reason and message if it failed.
     located : bool
         Whether the store knows this path with this size and time.
+    tags : Tags or None
+        None if they were not read: the file is known, or they are not wanted.
     """
 
     source: Source
@@ -48,6 +51,7 @@ class Scanned:
     mtime_ns: int = 0
     error: tuple[str, str] | None = None
     located: bool = False
+    tags: Tags | None = None
 
 
 def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
@@ -58,8 +62,21 @@ def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
     return set(later["path"])
 
 
-def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[Scanned]:
+def scan(
+    store: Store, sources: Sequence[Source], threads: int = 4, *, tagged: Mapping[str, str] | None = None
+) -> Iterator[Scanned]:
     """Tell new, changed, moved, known and unreadable files apart.
+
+    Parameters
+    ----------
+    store : Store
+        What is known.
+    sources : sequence of Source
+        The files.
+    threads : int > 0
+        How many files are read at once.
+    tagged : Mapping of str to str, optional
+        Path to the track whose tags were read there before; no tags are read if not given.
 
     Yields
     ------
@@ -81,8 +98,11 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
                 track_id(Path(source.path))  # refuses with the reason for its kind
             before = known.get(shown)
             if before and before[1:] == (status.st_size, status.st_mtime_ns):
-                return Scanned(source, shown, "known", *before, located=shown not in unreadable)
+                is_read = tagged is None or tagged.get(shown) == before[0]
+                tags = None if is_read else read_tags(Path(source.path))
+                return Scanned(source, shown, "known", *before, located=shown not in unreadable, tags=tags)
             track = track_id(Path(source.path))
+            tags = None if tagged is None else read_tags(Path(source.path))
         except AudioError as error:
             return Scanned(source, shown, "failed", error=(error.reason, str(error)))
         except OSError as error:
@@ -92,7 +112,7 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
             state = "known" if before and before[0] == track else "moved"
         else:
             state = "changed" if before else "new"
-        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns)
+        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns, tags=tags)
 
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(look, sources)
