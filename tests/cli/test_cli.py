@@ -44,7 +44,7 @@ def test_a_project_from_init_to_export(project):
     summary = json.loads(run("ingest", "music.csv", "--dataset", "m", "--features", "rms-segments", "--json").stdout)
     assert summary["dataset"] == "m"
     assert summary["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
-    assert set(summary) == {"ingest", "dataset", "tracks", "features", "snapshot", "seconds"}
+    assert set(summary) == {"ingest", "dataset", "tracks", "features", "tags", "duplicates", "snapshot", "seconds"}
     rows = json.loads(
         run("sql", "SELECT title, label FROM tracks JOIN labels USING (track) ORDER BY ALL", "--json").stdout
     )
@@ -56,7 +56,7 @@ def test_a_project_from_init_to_export(project):
         {"title": "Two", "label": "pop"},
     ]
     leakage = json.loads(run("dataset", "leakage", "m", "--json").stdout)
-    assert {row["kind"]: row["shared"] for row in leakage} == {"album": 0, "artist": 1, "audio": 0}
+    assert {row["kind"]: row["shared"] for row in leakage} == {"album": 0, "artist": 1, "audio": 0, "near": 0}
     run("export", "--features", "rms-segments", "--dataset", "m", "-o", "wide.csv")
     header = (project / "wide.csv").read_text().splitlines()[0]
     assert header.startswith("track,path,title,artist,album,start,end,rms_db")

@@ -33,8 +33,9 @@ class Duplicates:
     def add(self, store: Store, pairs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Keep the pairs that the store does not say yet, and return them."""
         key = ("kind", "a", "b", "a_path", "b_path", "details")
-        known = set(store.scan("core.duplicates").select(key).collect().iter_rows())
-        new = [pair for pair in pairs if tuple(pair[name] for name in key) not in known]
+        rows = store.scan("core.duplicates").collect().sort(order).select(key).iter_rows()
+        known = {row[:-1]: row[-1] for row in rows}  # later rows win
+        new = [pair for pair in pairs if known.get(tuple(pair[k] for k in key[:-1]), "") != pair["details"]]
         self.pairs += new
         return new
 
@@ -81,6 +82,19 @@ def fingerprints(store: Store) -> list[tuple[str, str]]:
     named = columns.select("feature_set", "column").collect()
     names = {id_: name for name, id_ in store.names().items()}
     return [(names[id_], column) for id_, column in named.iter_rows() if id_ in names]
+
+
+def copies(store: Store) -> list[tuple[str, str, str]]:
+    """Return kind and tracks of the pairs that are two tracks and one recording."""
+    return store.sql("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b ORDER BY ALL").rows()
+
+
+def fingerprinted(store: Store, tracks: Sequence[str]) -> int:
+    """Return how many of these tracks have a fingerprint."""
+    have: set[str] = set()
+    for feature, column in fingerprints(store):
+        have |= set(store.features(feature, tracks).drop_nulls(column)["track"])
+    return len(have)
 
 
 def _paths(store: Store) -> dict[str, str]:

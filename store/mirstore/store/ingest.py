@@ -186,7 +186,7 @@ class _Committer:
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
         tagging = compare_tags(self.store, plan.scanned, wanted=tags)
         self.summary.tags = tagging.counts
-        same = one_per_track(self.store, plan.scanned)
+        same = one_per_track(self.store, plan.scanned, tagging.latest)
         described = list(describe(self.store, same.scanned, plan.scanned, tagging.labels))
         described += [
             ("core.tags", tagging.rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.sources import Source
 from mirstore.store.store import Store
+from mirstore.store.tagging import genres
 
 _credits = ("title", "artist", "album")
 
@@ -35,7 +37,7 @@ class SameFiles:
     pairs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def one_per_track(store: Store, scanned: Sequence[Scanned]) -> SameFiles:
+def one_per_track(store: Store, scanned: Sequence[Scanned], tags: Mapping[str, tuple[str, str | None]]) -> SameFiles:
     """Put the files of one recording together.
 
     Parameters
@@ -44,6 +46,8 @@ def one_per_track(store: Store, scanned: Sequence[Scanned]) -> SameFiles:
         Tells which other files of the same recordings are there already.
     scanned : sequence of Scanned
         In the order of the sources: the first file's credits are kept.
+    tags : Mapping of str to (str, str or None)
+        Path to track and tags, see `tagging.latest_tags`: a table's credits win over them.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def one_per_track(store: Store, scanned: Sequence[Scanned]) -> SameFiles:
     for (dataset, track), items in groups.items():
         members = [*earlier.get((dataset, track), ()), *items]
         for item in members[1:]:
-            differ = list(_differences(members[0].source, item.source))
+            differ = list(_differences(_said(members[0], tags), _said(item, tags)))
             found.pairs.append(_pair(track, members[0], item, differ))
             a, b = short(members[0].shown, item.shown)
             clashes += [
@@ -119,12 +123,21 @@ def _stored_sources(store: Store, track: str, path: str) -> Iterator[tuple[str, 
         yield dataset, Source(path, **credits, labels=sets, dataset=dataset)
 
 
+def _said(item: Scanned, tags: Mapping[str, tuple[str, str | None]]) -> Source:
+    """Return the source with the credits and genres of the file's tags where it has none of its own."""
+    track, text = tags.get(item.shown, (None, None))
+    found = json.loads(text) if text and track == item.track else {}
+    title, artist, album = (getattr(item.source, name) or found.get(name) for name in _credits)
+    labels = {**item.source.labels, genres: found.get("genre", ())}
+    return replace(item.source, title=title, artist=artist, album=album, labels=labels)
+
+
 def _differences(first: Source, other: Source) -> Iterator[tuple[str, str, str]]:
     for name in _credits:
         x, y = getattr(first, name), getattr(other, name)
         if x and y and x != y:
             yield name, x, y
-    for name in first.labels.keys() & other.labels.keys():
+    for name in sorted(first.labels.keys() & other.labels.keys()):
         a, b = ("|".join(sorted(source.labels[name])) for source in (first, other))
         if a and b and a != b:
             yield name, a, b
@@ -164,12 +177,13 @@ def short(a: str, b: str) -> tuple[str, str]:
 def told(pairs: Sequence[Mapping[str, Any]], most: int = 5) -> list[str]:
     """Return a sentence per pair, those that say different things first, and how many more there are."""
     lines = []
-    for pair in sorted(pairs, key=lambda pair: pair["details"] is None)[:most]:
+    ranked = sorted(pairs, key=lambda pair: pair["details"] is None)
+    for pair in ranked[:most]:
         a, b = short(pair["a_path"], pair["b_path"])
         same = "sounds like the same recording as" if pair["kind"] == "near" else "is the same recording as"
         lines.append(f"{b} {same} {a}" + (f"; {pair['details']}" if pair["details"] else ""))
     if len(pairs) > most:
-        kinds = Counter(str(pair["kind"]) for pair in pairs)
+        kinds = Counter(str(pair["kind"]) for pair in ranked[most:])
         counts = ", ".join(f"{count} × {kind}" for kind, count in kinds.items())
         lines.append(f"and {len(pairs) - most} more ({counts}): mirstore sql 'FROM duplicates'")
     return lines

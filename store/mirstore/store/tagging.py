@@ -30,11 +30,14 @@ class Tagging:
         For ``core.labels``: the genres of every track, or one row without label where they are gone.
     counts : Counter
         Of the files whose tags were read: ``read``, with ``artist``, with ``genre``, ``unreadable``, ``retagged``.
+    latest : dict of str to (str, str or None)
+        Track and tags of each path, as they will be.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     labels: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    latest: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 def latest_tags(store: Store) -> dict[str, tuple[str, str | None]]:
@@ -55,8 +58,8 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
     wanted : bool
         False takes the tags of these files out of use.
     """
-    found = Tagging()
-    latest = latest_tags(store)
+    found = Tagging(latest=latest_tags(store))
+    latest = found.latest
     for item in scanned:
         if item.track is None or (wanted and item.tags is None):
             continue
