@@ -1,4 +1,4 @@
-"""Signal features by essentia: SAMAT's 85 scalars, the key, and MusicExtractor itself.
+"""Signal features by essentia: SAMAT's 85 scalars, the key, MusicExtractor itself, and Chromaprint.
 
 The 85 columns of ``essentia`` are those of SAMAT (Patakis et al.), whose supplement counts them as
 
@@ -35,6 +35,7 @@ from mirstore.core import Column, Extractor, MirstoreError, Row, Track, hookimpl
 
 from .attack import attacks
 from .bands import energies, flatness, flux
+from .chromaprint import Chromaprint
 from .clarity import clarities
 from .columns import declared
 from .envelopes import envelopes
@@ -118,5 +119,5 @@ class EssentiaKey(Extractor):
 
 @hookimpl
 def register_extractors() -> Sequence[type[Extractor]]:
-    """Return the three extractors."""
-    return Essentia, EssentiaKey, EssentiaFull
+    """Return the four extractors."""
+    return Essentia, EssentiaKey, EssentiaFull, Chromaprint

@@ -44,9 +44,19 @@ def test_a_project_from_init_to_export(project):
     summary = json.loads(run("ingest", "music.csv", "--dataset", "m", "--features", "rms-segments", "--json").stdout)
     assert summary["dataset"] == "m"
     assert summary["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
-    assert {"ingest", "dataset", "tracks", "features", "labels", "snapshot", "seconds", "tables", "vanished"} <= set(
-        summary
-    )
+    assert {
+        "ingest",
+        "dataset",
+        "tracks",
+        "features",
+        "labels",
+        "snapshot",
+        "seconds",
+        "tables",
+        "vanished",
+        "tags",
+        "duplicates",
+    } <= set(summary)
     assert summary["labels"] == {"added": 4, "changed": 0}
     assert [(column["column"], column["became"]) for column in summary["tables"][0]["columns"]] == [
         ("path", "path"),
@@ -67,7 +77,7 @@ def test_a_project_from_init_to_export(project):
         {"title": "Two", "label": "pop"},
     ]
     leakage = json.loads(run("dataset", "leakage", "m", "--json").stdout)
-    assert {row["kind"]: row["shared"] for row in leakage} == {"album": 0, "artist": 1, "audio": 0}
+    assert {row["kind"]: row["shared"] for row in leakage} == {"album": 0, "artist": 1, "audio": 0, "near": 0}
     run("export", "--features", "rms-segments", "--dataset", "m", "-o", "wide.csv")
     header = (project / "wide.csv").read_text().splitlines()[0]
     assert header.startswith("track,path,title,artist,album,start,end,rms_db")

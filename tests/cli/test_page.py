@@ -436,7 +436,7 @@ def test_leakage_is_said_plainly(pages):
     page = pages["small"]
     assert "artist: unknown" in page
     assert '<li class="warn"><b>Warning: 12 albums shared</b>' in page
-    assert '<li class="good"><b>0 recordings shared</b>' in page
+    assert '<li class="good"><b>0 identical files shared</b>' in page
 
 
 def test_hostile_text_is_escaped_everywhere():

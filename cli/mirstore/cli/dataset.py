@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
+
+if TYPE_CHECKING:
+    from mirstore.cli.context import Context
+    from mirstore.store import Store
 
 app = App(help="List, import and remove datasets, look at their splits and leakage.")
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=complete.datasets)]
@@ -101,12 +105,15 @@ def splits(context: typer.Context, name: Name, json_output: JsonOption = False) 
     from mirstore.store.datasets import splits as read_splits
 
     with context.obj.open_store() as store:
+        _warn_of_spellings(context.obj, store, name)
         show(read_splits(store, name), "json" if json_output else "table")
 
 
 @app.command()
 def leakage(context: typer.Context, name: Name, json_output: JsonOption = False) -> None:
-    """Show which artists and albums stand on both sides of a split, and which tracks are the same audio.
+    """Show which artists, albums and copies of a recording stand on both sides of a split.
+
+    Without a published split: which of them folds drawn by track would put on both sides.
 
     Examples
     --------
@@ -115,9 +122,25 @@ def leakage(context: typer.Context, name: Name, json_output: JsonOption = False)
     """
     from mirstore.cli.output import show
     from mirstore.store.datasets import leakage as read_leakage
+    from mirstore.store.datasets import together
 
     with context.obj.open_store() as store:
-        show(read_leakage(store, name), "json" if json_output else "table")
+        found = read_leakage(store, name)
+        if found.is_empty():
+            context.obj.say("no published split: these groups stand on both sides where folds are drawn by track")
+            found = together(store, name)
+        _warn_of_spellings(context.obj, store, name)
+        show(found, "json" if json_output else "table")
+
+
+def _warn_of_spellings(app: Context, store: Store, name: str) -> None:
+    from mirstore.store.datasets import spellings
+
+    found = spellings(store, name)
+    for names in found[:5]:
+        app.say(f"one artist or several? {', '.join(map(repr, names))}: folds by artist do not keep them together")
+    if len(found) > 5:
+        app.say(f"and {len(found) - 5} more artists with several spellings")
 
 
 @app.command()

@@ -72,6 +72,9 @@ def ingest(
     prune: Annotated[
         bool, typer.Option("--prune", help="Take out of the dataset what is gone from the folder or table.")
     ] = False,
+    no_tags: Annotated[
+        bool, typer.Option("--no-tags", help="Take no credits and genres from the files' tags.")
+    ] = False,
     data_home: Annotated[Path | None, typer.Option(help="Folder of a mirdata dataset.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -115,6 +118,7 @@ def ingest(
             retry_failed=retry_failed,
             prune=prune,
             command=store.command,
+            tags=not no_tags,
             progress=progress,
         )
     _show_summary(app, summary.as_dict() | _told(reports), json_output)
@@ -261,7 +265,22 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     if any(summary["labels"].values()):
         labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
         typer.echo(f"{'labels':<{width}}  {labels}")
+    if text := _about_tags(summary["tags"]):
+        typer.echo(f"{'tags':<{width}}  {text}")
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
+    for line in summary["duplicates"]["told"]:
+        app.say(line)
+    if summary["duplicates"]["near"].startswith("not"):
+        app.say(f"near duplicates: {summary['duplicates']['near']} (--features chromaprint)")
     app.say(f"snapshot {summary['snapshot']}, {duration(summary['seconds'])}")
+
+
+def _about_tags(tags: dict[str, int]) -> str:
+    parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"] if tags["read"] else []
+    if tags["genre"]:
+        parts[0] += " → label set tag:genre"
+    parts += [f"{tags['retagged']} retagged"] if tags["retagged"] else []
+    parts += [f"{tags['unreadable']} could not be read"] if tags["unreadable"] else []
+    return "; ".join(parts)

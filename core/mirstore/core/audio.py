@@ -44,7 +44,7 @@ _cancelled = 20.0  # [dB] that a mono mix may lie below its channels without a w
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a regular file's bytes, which is the track's id.
+    """Return the SHA-256 of a regular file's bytes; a recording's id leaves its tags out, see `identity.track_id`.
 
     Raises
     ------

@@ -62,6 +62,8 @@ class Column:
         Smallest and largest possible value; None, or infinity, where there is no such end: ``(0, None)``.
     nullable : bool
         Whether a track may have no value here (null; for floats also NaN, which is stored as null).
+    fingerprint : str, optional
+        ``"chromaprint"`` for text by which copies of a recording are found: a Chromaprint in base64.
     """
 
     dtype: Any
@@ -69,6 +71,7 @@ class Column:
     text: str
     range: tuple[float | None, float | None] | None = None
     nullable: bool = False
+    fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if self.range is not None and not _are_ends(self.range):

@@ -1,4 +1,4 @@
-"""A track: one recording, known by the SHA-256 of its file's bytes."""
+"""A track: one recording, known by the SHA-256 of what its file stores beside its tags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Track:
     Parameters
     ----------
     id : str
-        SHA-256 of the file's bytes, hex.
+        See `mirstore.core.identity.track_id`.
     path : pathlib.Path
         Where the file is now.
     inputs : Mapping of str to pl.DataFrame

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError
+from mirstore.core.experiments.copies import recordings, similar_names
+from mirstore.store.duplicates import copies, fingerprinted
 from mirstore.store.store import Store
+
+_credits = ("artist", "album")
+_copies = {"audio": ("same samples",), "near": ("near",)}
 
 
 def splits(store: Store, dataset: str) -> pl.DataFrame:
@@ -25,18 +34,75 @@ def splits(store: Store, dataset: str) -> pl.DataFrame:
     )
 
 
+def together(store: Store, dataset: str) -> pl.DataFrame:
+    """Return what folds drawn by track would put on both sides: what needs no published split to know.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``kind`` (``artist``, ``album``: of several tracks; ``audio``: identical files and equal samples; ``near``:
+        copies by their fingerprints), ``known`` (tracks of which it is known), ``groups`` (that should stay together),
+        ``tracks`` (in them), ``largest`` (group), ``examples``.
+    """
+    _check(store, dataset)
+    members = store.sql(f"SELECT track, path, i.artist, i.album FROM items i JOIN tracks USING (track) {_of(dataset)}")
+    pairs = copies(store)
+    tracks = members["track"].to_list()
+    paths = dict(members.select("track", "path").iter_rows())
+    rows = [_groups(kind, members[kind].to_list(), members.height - members[kind].null_count()) for kind in _credits]
+    for kind, kinds in _copies.items():
+        owners = recordings(tracks, [(a, b) for found, a, b in pairs if found in kinds])
+        known = fingerprinted(store, tracks) if kind == "near" else members.height
+        rows.append(_groups(kind, [owner and (paths[owner] or owner) for owner in owners], known))
+    return pl.DataFrame(rows, schema_overrides={"examples": pl.String})
+
+
+def spellings(store: Store, dataset: str) -> list[list[str]]:
+    """Return artists of a dataset that may be one: they differ by case, spaces, an article or "feat." only."""
+    _check(store, dataset)
+    return similar_names(store.sql(f"SELECT DISTINCT artist FROM items {_of(dataset)}")["artist"])
+
+
+def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, Any]:
+    counts = Counter(value for value in values if value)
+    several = {value: count for value, count in counts.most_common() if count > 1}
+    return {
+        "kind": kind,
+        "known": known,
+        "groups": len(several),
+        "tracks": sum(several.values()),
+        "largest": max(several.values(), default=0),
+        "examples": ", ".join(list(several)[:3]) or None,
+    }
+
+
+def _of(dataset: str) -> str:
+    return "WHERE dataset = '" + dataset.replace("'", "''") + "'"
+
+
 def leakage(store: Store, dataset: str) -> pl.DataFrame:
     """Return what stands in more than one part of a fold: artists, albums, the same audio.
 
     Returns
     -------
     pl.DataFrame
-        ``split``, ``fold``, ``kind`` (``artist``, ``album`` or ``audio``), ``shared`` (how many), ``examples``.
+        ``split``, ``fold``, ``kind`` (``artist``, ``album``, ``audio``: identical files and equal samples, ``near``:
+        copies by their fingerprints), ``shared`` (how many), ``examples``. No rows without a published split.
     """
     _check(store, dataset)
     members = _members(store, dataset)
+    tracks = members["track"].unique(maintain_order=True).to_list()
+    pairs = copies(store)
+    for kind, kinds in _copies.items():
+        owners = recordings(tracks, [(a, b) for found_kind, a, b in pairs if found_kind in kinds])
+        owner_of = dict(zip(tracks, owners, strict=True))
+        alone = [None] * len(tracks) if kind == "near" else tracks  # a track that is near to none is not looked at
+        values = [owner_of[track] or fallback for track, fallback in zip(tracks, alone, strict=True)]
+        members = members.with_columns(
+            pl.col("track").replace_strict(tracks, values, return_dtype=pl.String).alias(kind)
+        )
     found = []
-    for kind, column in (("artist", "artist"), ("album", "album"), ("audio", "track")):
+    for kind, column in ((name, name) for name in (*_credits, *_copies)):
         shared = (
             members.drop_nulls(column)
             .group_by("split", "fold", column)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.components import Examples
+from mirstore.core.experiments.copies import recordings
 from mirstore.core.experiments.splits import Fold, make_folds, protocols, published_folds, shared_between
 from mirstore.core.registry import TaskEntry
 
@@ -40,6 +41,10 @@ class TaskExamples:
         The split of that name.
     left_out : dict
         Reason to number of labelled tracks.
+    copies : list of (str, str, str)
+        Kind and ids of two tracks that are one recording.
+    fingerprinted : int
+        Number of tracks that were compared by a fingerprint.
     """
 
     task: TaskEntry
@@ -52,6 +57,8 @@ class TaskExamples:
     exclusive: bool
     published: list[tuple[int, int, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    copies: list[tuple[str, str, str]] = field(default_factory=list)
+    fingerprinted: int = 0
 
     @property
     def group_by(self) -> str:
@@ -93,14 +100,23 @@ class TaskExamples:
     def leakage(self, folds: Sequence[Fold]) -> list[dict[str, Any]]:
         """Return how many artists and albums stand on both sides of a fold, whether or not it was grouped.
 
-        Of ``audio``, identical files: they are one track, which only a published split can name on both sides.
+        Of ``audio``, identical files and equal samples: files of one id are one track, which only a published split
+        can name on both sides. Of ``near``, recordings that are one by their fingerprints.
         """
         found = []
         for kind in ("artist", "album"):
             values = self.tracks[kind].to_list()
             known = len(values) - self.tracks[kind].null_count()
             found.append(_leak(kind, known, shared_between(folds, values)))
-        return [*found, _leak("audio", self.tracks.height, self._on_both_sides())]
+        same = {*self._on_both_sides(), *self._copies_on_both_sides(folds, "same samples")}
+        found.append(_leak("audio", self.tracks.height, sorted(same)))
+        return [*found, _leak("near", self.fingerprinted, self._copies_on_both_sides(folds, "near"))]
+
+    def _copies_on_both_sides(self, folds: Sequence[Fold], kind: str) -> list[str]:
+        pairs = [(a, b) for found, a, b in self.copies if found == kind]
+        leaked = shared_between(folds, recordings(self.tracks["track"].to_list(), pairs)) if pairs else []
+        paths = dict(self.tracks.select("track", "path").iter_rows())
+        return sorted(paths[track] or track for track in leaked)
 
     def _on_both_sides(self) -> list[str]:
         sides = {part: {(i, fold) for i, fold, p in self.published if (p == "test") == part} for part in (True, False)}

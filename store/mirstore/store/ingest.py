@@ -23,12 +23,15 @@ from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits
 from mirstore.store.corrections import count_changes, taken_away
+from mirstore.store.duplicates import Duplicates
 from mirstore.store.halves import commit_in_halves
 from mirstore.store.plan import Plan, make_plan
+from mirstore.store.same import one_per_track
 from mirstore.store.scan import Scanned, scan
 from mirstore.store.schema import order
 from mirstore.store.source import Source
 from mirstore.store.store import Store
+from mirstore.store.tagging import compare_tags, latest_tags
 from mirstore.store.transaction import Transaction
 from mirstore.store.vanished import Vanished, continued, origins, renamed
 from mirstore.store.vanished import find as find_vanished
@@ -55,6 +58,8 @@ class Summary:
     vanished: list[Vanished] = field(default_factory=list)
     pruned: bool = False
     restored: list[str] = field(default_factory=list)
+    tags: Counter[str] = field(default_factory=Counter)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     snapshot: int | None = None
     seconds: float = 0.0
 
@@ -75,6 +80,8 @@ class Summary:
             "renamed": self.renamed,
             "restored": self.restored,
             "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
+            "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "duplicates": self.duplicates.as_dict(),
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
         }
@@ -86,13 +93,15 @@ def prepare(
     features: Mapping[str, FeatureSet],
     *,
     retry_failed: bool = False,
+    tags: bool = True,
     progress: Progress | None = None,
 ) -> Plan:
     """Scan the sources and say what an ingest would compute, why, and what it will cost."""
     scanned = []
+    tagged = {path: track for path, (track, text) in latest_tags(store).items() if text is not None} if tags else None
     if progress and sources:
         progress(0, len(sources), "scan")
-    for number, item in enumerate(scan(store, sources), start=1):
+    for number, item in enumerate(scan(store, sources, tagged=tagged), start=1):
         scanned.append(item)
         if progress:
             progress(number, len(sources), "scan")
@@ -109,6 +118,7 @@ def ingest(
     limits: Limits | None = None,
     retry_failed: bool = False,
     prune: bool = False,
+    tags: bool = True,
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
@@ -133,6 +143,9 @@ def ingest(
         Compute again what failed before; otherwise failures stay.
     prune : bool
         Take out of the datasets what is gone from them.
+    tags : bool
+        Whether the files' tags give credits and genres where a table does not; False takes those of these files out
+        of use.
     command : str
         What the user asked, kept with the ingest.
     progress : callable, optional
@@ -147,7 +160,7 @@ def ingest(
     begun = monotonic()
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(store, sources, features, retry_failed=retry_failed, progress=progress)
+    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
     summary = Summary(uuid.uuid4().hex[:12], dataset)
     if dataset is None:  # which was not asked for by name
         summary.renamed = renamed(store, plan.scanned)
@@ -160,7 +173,7 @@ def ingest(
         for name, feature in plan.named.items()
     }
     committer = _Committer(store, summary)
-    committer.register(plan)
+    committer.register(plan, tags)
     summary.vanished, summary.pruned = find_vanished(store, plan.scanned), prune
     if prune:
         take_out(store, summary.vanished)
@@ -177,6 +190,7 @@ def ingest(
         finally:
             results.close()  # type: ignore[attr-defined]
             committer.flush()  # also after Ctrl-C: what is done stays done
+        summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
     summary.snapshot = store.snapshot_id
@@ -195,7 +209,7 @@ class _Committer:
         self.bytes = 0
         self.since = monotonic()
 
-    def register(self, plan: Plan) -> None:
+    def register(self, plan: Plan, tags: bool) -> None:
         """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
         self.plan = plan
         self.features = {feature.id: feature for feature in plan.named.values()}
@@ -203,7 +217,14 @@ class _Committer:
         self.shown = {item.track: item for item in plan.scanned if item.track}
         located = [self._location(item) for item in plan.scanned if item.track and not item.located]
         unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
-        described = list(describe(self.store, plan.scanned))
+        tagging = compare_tags(self.store, plan.scanned, wanted=tags)
+        self.summary.tags = tagging.counts
+        same = one_per_track(self.store, plan.scanned, tagging.latest)
+        described = list(describe(self.store, same.scanned, plan.scanned, tagging.labels))
+        described += [
+            ("core.tags", tagging.rows),
+            ("core.duplicates", self.summary.duplicates.add(self.store, same.pairs)),
+        ]
         self.summary.labels = count_changes(
             self.store,
             ((row["dataset"], row["track"], row["label_set"]) for row in dict(described)["core.labels"]),
@@ -318,13 +339,16 @@ def _size(value: Any) -> int:
     return int(getattr(value, "nbytes", 0)) or getsizeof(value)
 
 
-def describe(store: Store, scanned: Sequence[Scanned]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield tables and rows for what the sources say about their tracks and the store does not say yet."""
-    items, labels, silent, splits = [], [], [], []
+def describe(
+    store: Store, tracks: Sequence[Scanned], files: Sequence[Scanned], tagged: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield tables and rows for what the sources say about their tracks and the store does not say yet.
+
+    Files of one recording say one thing (`one_per_track`), but a published split may have put them on both sides.
+    """
+    items, labels, silent = [], list(tagged), []
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
-    for item in scanned:
-        if item.track is None:
-            continue
+    for item in tracks:
         source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
         attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
         credits = {"title": source.title, "artist": source.artist, "album": source.album}
@@ -337,10 +361,13 @@ def describe(store: Store, scanned: Sequence[Scanned]) -> Iterator[tuple[str, li
             for label in names
         ]
         silent += [{**where, "label_set": label_set} for label_set, names in source.labels.items() if not names]
-        splits += [
-            {**where, "split": split, "fold": fold, "part": part} for split, (fold, part) in source.splits.items()
-        ]
-    yield "core.datasets", origins(store, scanned)
+    splits = [
+        {"dataset": item.source.dataset, "track": item.track, "split": split, "fold": fold, "part": part}
+        for item in files
+        if item.track is not None
+        for split, (fold, part) in item.source.splits.items()
+    ]
+    yield "core.datasets", origins(store, files)
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
     labels += taken_away(store, silent)
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])

@@ -129,6 +129,7 @@ def _what(store: Store) -> tuple[list[Rule], frozenset[str]]:
     pins = runs.select(pl.format("run {}", "run").alias("name"))
     return [
         Rule("tracks", tracks),
+        *(Rule(side, tracks.rename({"track": side}), frozenset({"core.duplicates"})) for side in ("a", "b")),
         *rules,
         Rule("runs", runs),
         Rule("pins", pins, frozenset({"core.pins"})),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from mirstore.core.audio import hash_file
 from mirstore.core.errors import AudioError
+from mirstore.core.identity import track_id
+from mirstore.core.tags import Tags, read_tags
 from mirstore.store.schema import order
 from mirstore.store.source import Source
 from mirstore.store.store import Store
@@ -31,13 +32,15 @@ class Scanned:
     state : str
         ``"new"``, ``"changed"``, ``"moved"``, ``"known"``, ``"failed"`` or ``"withdrawn"``.
     track : str or None
-        SHA-256 of its bytes; None if it failed or was withdrawn.
+        Id of the recording, see `mirstore.core.identity.track_id`; None if it failed or was withdrawn.
     bytes, mtime_ns : int
         Size and time of the file.
     error : tuple of (str, str) or None
         Reason and message if it failed.
     located : bool
         Whether the store knows this path with this size and time.
+    tags : Tags or None
+        None if they were not read: the file is known, or they are not wanted.
     """
 
     source: Source
@@ -48,6 +51,7 @@ class Scanned:
     mtime_ns: int = 0
     error: tuple[str, str] | None = None
     located: bool = False
+    tags: Tags | None = None
 
 
 def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
@@ -58,8 +62,21 @@ def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
     return set(later["path"])
 
 
-def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[Scanned]:
+def scan(
+    store: Store, sources: Sequence[Source], threads: int = 4, *, tagged: Mapping[str, str] | None = None
+) -> Iterator[Scanned]:
     """Tell new, changed, moved, known and unreadable files apart.
+
+    Parameters
+    ----------
+    store : Store
+        What is known.
+    sources : sequence of Source
+        The files.
+    threads : int > 0
+        How many files are read at once.
+    tagged : Mapping of str to str, optional
+        Path to the track whose tags were read there before; no tags are read if not given.
 
     Yields
     ------
@@ -80,13 +97,16 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
         try:
             status = os.stat(source.path)
             if not stat.S_ISREG(status.st_mode):
-                hash_file(Path(source.path))  # refuses with the reason for its kind
+                track_id(Path(source.path))  # refuses with the reason for its kind
             before = known.get(shown)
             if before and before[1:] == (status.st_size, status.st_mtime_ns):
                 if before[0] in withdrawn:
                     return Scanned(source, shown, "withdrawn")
-                return Scanned(source, shown, "known", *before, located=shown not in unreadable)
-            track = hash_file(Path(source.path))
+                is_read = tagged is None or tagged.get(shown) == before[0]
+                tags = None if is_read else read_tags(Path(source.path))
+                return Scanned(source, shown, "known", *before, located=shown not in unreadable, tags=tags)
+            track = track_id(Path(source.path))
+            tags = None if tagged is None else read_tags(Path(source.path))
         except AudioError as error:
             return Scanned(source, shown, "failed", error=(error.reason, str(error)))
         except OSError as error:
@@ -98,7 +118,7 @@ def scan(store: Store, sources: Sequence[Source], threads: int = 4) -> Iterator[
             state = "known" if before and before[0] == track else "moved"
         else:
             state = "changed" if before else "new"
-        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns)
+        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns, tags=tags)
 
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(look, sources)

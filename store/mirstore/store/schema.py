@@ -14,6 +14,8 @@ tables = {
     "tracks": "track VARCHAR, bytes BIGINT, codec VARCHAR, sr INTEGER, channels INTEGER, duration DOUBLE, "
     f"samples VARCHAR, decoder VARCHAR, warnings VARCHAR, {_stamp}",
     "tags": f"track VARCHAR, path VARCHAR, tags VARCHAR, {_stamp}",
+    "duplicates": "kind VARCHAR, a VARCHAR, b VARCHAR, a_path VARCHAR, b_path VARCHAR, score DOUBLE, "
+    f"details VARCHAR, {_stamp}",
     "locations": f"track VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, {_stamp}",
     "datasets": f"dataset VARCHAR, source VARCHAR, sha256 VARCHAR, licence VARCHAR, {_stamp}",
     "items": f"dataset VARCHAR, track VARCHAR, title VARCHAR, artist VARCHAR, album VARCHAR, attrs VARCHAR, "

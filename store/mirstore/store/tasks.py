@@ -13,6 +13,7 @@ import polars as pl
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.registry import TaskEntry
+from mirstore.store.duplicates import fingerprinted
 from mirstore.store.examples import TaskExamples
 from mirstore.store.query import session
 from mirstore.store.store import Store
@@ -34,6 +35,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         tracks = _members(store, task, connection)
         labelled = _labels(task, connection)
         published = _published(task, connection)
+        pairs = connection.execute("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b").fetchall()
     exclusive = task.metric in needs_one_class or not labelled.select("track", "dataset").is_duplicated().any()
     wanted = labelled.filter(pl.col("label").is_in(task.classes)) if task.classes else labelled
     # Of classes, those asked for; of tags, tracks that have others only are the negatives.
@@ -76,6 +78,8 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         exclusive,
         parts,
         {why: count for why, count in left_out.items() if count},
+        pairs,
+        fingerprinted(store, complete["track"].to_list()),
     )
 
 

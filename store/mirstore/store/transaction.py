@@ -199,6 +199,7 @@ def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
             "low": column.range[0] if column.range else None,
             "high": column.range[1] if column.range else None,
             "nullable": column.nullable,
+            "fingerprint": column.fingerprint,
             "text": column.text,
         }
         for position, (name, column) in enumerate(feature.extractor.columns().items())

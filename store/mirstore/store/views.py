@@ -16,12 +16,37 @@ views = {
     "located": """
         SELECT track, path, committed FROM core.locations
         QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1""",
+    "file_tags": """
+        SELECT track, path, tags FROM (
+            SELECT * FROM core.tags QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1)
+        SEMI JOIN located USING (track, path)
+        WHERE tags IS NOT NULL  -- not read, or not to be used""",
+    "tags": """
+        SELECT track, path, tags->>'title' AS title, tags->>'artist' AS artist, tags->>'album' AS album,
+               tags->>'albumartist' AS albumartist, (tags->'genre')::VARCHAR[] AS genre, tags->>'date' AS date,
+               tags->>'tracknumber' AS tracknumber, (tags->>'bpm')::DOUBLE AS bpm,
+               tags->>'mb_recording' AS mb_recording, tags->>'mb_release' AS mb_release, tags->>'mb_artist' AS mb_artist
+        FROM file_tags""",
+    # Of files of one recording, the first one's tags count. What they say beside credits and genres is an attribute.
+    "track_tags": """
+        SELECT track, tags->>'title' AS title, coalesce(tags->>'artist', tags->>'albumartist') AS artist,
+               tags->>'album' AS album,
+               json_merge_patch(tags, '{"title": null, "artist": null, "album": null, "genre": null}') AS attrs
+        FROM (SELECT track, arg_min(tags, path) AS tags FROM file_tags GROUP BY track)""",
+    # What a table says wins over the tags.
     "items": """
-        SELECT dataset, track, title, artist, album, attrs::JSON::MAP(VARCHAR, VARCHAR) AS attrs, position
-        FROM core.items
+        SELECT dataset, track, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
+               coalesce(i.album, t.album) AS album,
+               coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
+               position
+        FROM core.items i LEFT JOIN track_tags t USING (track)
         QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY committed DESC) = 1""",
     "tracks": """
-        SELECT track, path, title, artist, album, duration, sr, channels, codec, bytes, decoder, warnings, attrs, added
+        SELECT track, path, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
+               coalesce(i.album, t.album) AS album, duration, sr, channels, codec, bytes, samples,
+               decoder, warnings,
+               coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
+               added
         FROM (SELECT track FROM core.locations WHERE track IS NOT NULL UNION SELECT track FROM core.tracks)
         LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC) = 1)
             USING (track)
@@ -29,8 +54,9 @@ views = {
             SELECT track, arg_max(path, committed) AS path FROM located GROUP BY track) USING (track)
         LEFT JOIN (
             SELECT track, arg_max(title, committed) AS title, arg_max(artist, committed) AS artist,
-                   arg_max(album, committed) AS album, arg_max(attrs, committed)::JSON::MAP(VARCHAR, VARCHAR) AS attrs
-            FROM core.items GROUP BY track) USING (track)""",
+                   arg_max(album, committed) AS album, arg_max(attrs, committed) AS attrs
+            FROM core.items GROUP BY track) i USING (track)
+        LEFT JOIN track_tags t USING (track)""",
     "datasets": """
         SELECT dataset, source, sha256, licence, added FROM core.datasets
         QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY committed DESC) = 1""",
@@ -38,6 +64,23 @@ views = {
         SELECT dataset, track, label_set, label, value FROM (
             SELECT * FROM core.labels QUALIFY committed = max(committed) OVER (PARTITION BY dataset, track, label_set))
         WHERE label IS NOT NULL  -- a label set that was removed is one row without a label""",
+    "label_texts": """
+        SELECT dataset, track, label_set, string_agg(label, '|' ORDER BY label) AS labels FROM labels GROUP BY ALL""",
+    # Two files of one recording, or two tracks that are one: same samples, or (near) the same by their fingerprints.
+    "duplicates": """
+        WITH pairs AS (
+            SELECT * FROM core.duplicates
+            QUALIFY row_number() OVER (PARTITION BY kind, a_path, b_path ORDER BY committed DESC) = 1),
+        differing AS (
+            SELECT a, b,
+                   string_agg(DISTINCT x.label_set || ' differs: ' || x.labels || ', ' || y.labels, '; ') AS labels
+            FROM (SELECT DISTINCT a, b FROM pairs WHERE a <> b) JOIN label_texts x ON x.track = a
+            JOIN label_texts y ON y.track = b AND y.dataset = x.dataset AND y.label_set = x.label_set
+            WHERE x.labels <> y.labels GROUP BY a, b)
+        SELECT kind, a_path, b_path, a, b, score, coalesce(details, labels) AS details
+        FROM pairs LEFT JOIN differing USING (a, b)
+        WHERE (a, a_path) IN (SELECT (track, path) FROM located) AND (b, b_path) IN (SELECT (track, path) FROM located)
+        ORDER BY kind, a_path, b_path""",
     "splits": """
         SELECT dataset, split, fold, track, part FROM core.splits
         QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, fold, track)""",
@@ -104,7 +147,7 @@ views = {
 }
 """View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
-internal = frozenset({"located", "ledger", "feature_names", "run_states"})
+internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
 
 
 def identifier(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mirstore.core.audio import hash_file
 from mirstore.core.columns import Column, check_rows, input_frame
 from mirstore.core.features import FeatureSet
+from mirstore.core.identity import track_id
 from mirstore.core.pool import local_pool
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits
@@ -40,7 +40,7 @@ def track_of(feature: FeatureSet, path: Path) -> Track:
     given = {
         name: input_frame(rows_of(source, path), source.extractor.columns()) for name, source in feature.inputs.items()
     }
-    return Track(hash_file(path), path, given)
+    return Track(track_id(path), path, given)
 
 
 def difference(a: Rows, b: Rows, *, rtol: float = 0.0) -> str:

@@ -1,0 +1,65 @@
+"""What should not stand on both sides of a fold under two names: copies of a recording, and spellings of an artist."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+
+def recordings(tracks: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[str | None]:
+    """Return for each track the first of those that are one recording with it, None if there is no other.
+
+    Parameters
+    ----------
+    tracks : sequence of str
+        Ids; copies among others do not count.
+    pairs : iterable of (str, str)
+        Ids of two copies; a copy of a copy is a copy.
+    """
+    leader = {track: track for track in tracks}
+    place = {track: number for number, track in enumerate(tracks)}
+
+    def first(track: str) -> str:
+        while leader[track] != track:
+            leader[track] = leader[leader[track]]
+            track = leader[track]
+        return track
+
+    for a, b in pairs:
+        if a in leader and b in leader and (one := first(a)) != (other := first(b)):
+            low, high = sorted((one, other), key=place.__getitem__)
+            leader[high] = low
+    found = [first(track) for track in tracks]
+    several = {name for name, count in _counts(found).items() if count > 1}
+    return [name if name in several else None for name in found]
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def similar_names(names: Iterable[str | None]) -> list[list[str]]:
+    """Return names that are one but for case, spaces, accents, punctuation, an article or a guest ("feat.").
+
+    Returns
+    -------
+    list of list of str
+        Groups of at least two spellings, each sorted.
+    """
+    groups: dict[str, set[str]] = {}
+    for name in names:
+        if name and (plain := _plain(name)):
+            groups.setdefault(plain, set()).add(name)
+    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def _plain(name: str) -> str:
+    text = unicodedata.normalize("NFKD", name).casefold()
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    text = re.sub(r"[\s(\[]+(feat|ft|featuring)\b.*", "", text)
+    text = re.sub(r"^(the|a|die|der|das|les?|la|los)\s+|,\s*(the|a|die|der|das|les?|la|los)$", "", text.strip())
+    return re.sub(r"[\W_]+", "", text.replace("&", "and"))
