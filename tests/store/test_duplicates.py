@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +14,13 @@ import soundfile
 from mirstore.core.chromaprints import decode, find_copies
 from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import Registry
+from mirstore.core.registry import Registry, TaskEntry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together
 from mirstore.store.ingest import ingest
 from mirstore.store.sources import find
+from mirstore.store.tasks import load_task
 
 sr = 22050
 
@@ -130,6 +133,40 @@ def test_without_a_split_it_is_said_what_belongs_together(store, music):
         "near": (4, 1, 2),
     }
     assert rows["artist"]["examples"] == "Ann"
+
+
+@pytest.mark.parametrize(("split", "near"), [("split", 1), ("stratified", None)])
+def test_an_experiment_counts_copies_on_both_sides(store, music, test_plugins, split, near):
+    table = music.parent / "t.csv"
+    table.write_text(
+        "path,genre,split\nmusic/0.wav,rock,train\nmusic/0_lossless.flac,rock,test\nmusic/1.wav,pop,train\n"
+        "music/1_quiet.wav,pop,test\nmusic/2.wav,rock,train\nmusic/3.wav,pop,train\n"
+    )
+    level = resolve(["rms-segments"], Registry.load(), Plugins.installed())
+    ingest(store, find([table]), level | fingerprints(), dataset="d")
+    task = TaskEntry(dataset="d", labels="genre", metric="accuracy", split=split, folds=3)
+    data = load_task(store, task, ["rms-segments"])
+    rows = {row["kind"]: row for row in data.leakage(data.folds(1))}
+    assert rows["near"]["known"] == 6
+    if near is not None:
+        assert rows["near"] == {"kind": "near", "known": 6, "shared": near, "examples": str(music / "1.wav")}
+        assert rows["audio"]["shared"] == 1
+
+
+@pytest.mark.slow
+def test_copies_of_real_music_are_found_and_no_others(store, shared, tmp_path):
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for path in sorted((shared / "data" / "real_audio" / "audio").glob("*.ogg"))[::6]:
+        samples, rate = soundfile.read(path, dtype="float32")
+        shutil.copy(path, folder)
+        soundfile.write(folder / f"{path.stem}.mp3", samples, rate)
+        soundfile.write(folder / f"{path.stem}.flac", 0.5 * samples[int(0.05 * rate) :], rate)
+    ingest(store, find([folder]), fingerprints(), workers=2)
+    pairs = store.sql("SELECT a_path, b_path FROM duplicates").rows()
+    stems = [tuple(Path(path).stem for path in pair) for pair in pairs]
+    assert len(stems) == 3 * 21
+    assert all(a == b for a, b in stems)
 
 
 # Fingerprints

@@ -146,7 +146,7 @@ def test_a_run_leaves_its_results_in_the_store(store, plugins):
 def test_artists_are_kept_together_by_default_and_leakage_is_told_either_way(store, plugins):
     items = planned(store, plugins, ["one", "many"])
     told = {item.case.task: {row["kind"]: row["shared"] for row in item.details["leakage"]} for item in items}
-    assert told["genre"] == {"artist": 0, "album": 0, "audio": 0}
+    assert told["genre"] == {"artist": 0, "album": 0, "audio": 0, "near": 0}
     assert told["leaky"]["artist"] == 12
     folds = items[0].assembly.folds
     artist = np.arange(60) % 12
