@@ -240,3 +240,15 @@ def test_columns_of_other_things():
 )
 def test_any_type_as_text(column, words):
     assert text(column).to_list() == words
+
+
+def test_parquet_whose_notes_on_types_are_damaged_is_read(tmp_path):
+    """Polars panics on them; found by fuzzing."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kind = pa.dictionary(pa.uint32(), pa.large_string())
+    field = pa.field("genre", kind, metadata={"_PL_CATEGORICAL2": "nonsense"})
+    column = pa.array(["rock", "jazz"], pa.large_string()).dictionary_encode().cast(kind)
+    pq.write_table(pa.Table.from_arrays([column], schema=pa.schema([field])), tmp_path / "t.parquet")
+    assert rows(tmp_path / "t.parquet") == [("rock",), ("jazz",)]

@@ -24,8 +24,9 @@ def read_parquet(file: Path) -> Table:
         ).read()  # polars panics where it is damaged
         content.validate(full=True)  # text that is no UTF-8
         refuse_equal(content.column_names, file)
-        frame = pl.from_arrow(content.rename_columns([f"{n}" for n in range(content.num_columns)]))
-    except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
+        plain = pa.Table.from_arrays(content.columns, [f"{n}" for n in range(content.num_columns)])  # without metadata
+        frame = pl.from_arrow(plain)
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{file}: cannot be read as Parquet: {reason}") from None
     assert isinstance(frame, pl.DataFrame)
