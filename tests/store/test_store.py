@@ -218,7 +218,7 @@ def test_gc_spares_the_store_next_door_that_its_own_name_matches_as_a_glob(tmp_p
         fill(neighbour, ["a"])
     with Store(tmp_path / "jazz*", create=True) as store:
         fill(store, ["b"])
-        orphan = store.path / "data" / "left-by-a-kill.parquet"
+        orphan = store.path / "data" / "ducklake-01a21582-c68d-7e82-bec7-7e144be348ab.parquet"
         orphan.write_bytes(b"PAR1")
         assert store.gc(0.0) == [orphan]
     with Store(tmp_path / "jazz1") as neighbour:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from mirstore.core.errors import StoreError
 from mirstore.store.files import scheduled, unnamed_data_files, unnamed_packs
-from mirstore.store.store import Store
 
 
-def collect(store: Store, grace: float, *, dry_run: bool) -> list[Path]:
+def collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
     """Remove what is older than ``grace`` [s], after a backup of the catalogue; the caller holds the lock.
 
     Raises
@@ -21,23 +20,22 @@ def collect(store: Store, grace: float, *, dry_run: bool) -> list[Path]:
     StoreError
         If the catalogue names a file outside of the store.
     """
-    with closing(sqlite3.connect(store.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
-        since = scheduled(catalogue, store.path)
-        unnamed = [*unnamed_data_files(catalogue, store.path), *unnamed_packs(catalogue, store.path)]
-        ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
-        old = [path for path, age in ages.items() if age >= grace]
-        if not dry_run:
-            back_up(store.path)
-            for path in old:
-                path.unlink()
-            catalogue.executemany(
-                "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
-                [(str(path.relative_to(store.path / "data")),) for path in since if not path.exists()],
-            )
+    since = scheduled(catalogue, store)
+    unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
+    ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
+    old = [path for path, age in ages.items() if age >= grace]
+    if not dry_run:
+        back_up(store, catalogue)
+        for path in old:
+            path.unlink()
+        catalogue.executemany(
+            "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
+            [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
+        )
     return old
 
 
-def back_up(folder: Path) -> None:
+def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:
     """Copy the catalogue to the store's backups.
 
     Raises
@@ -50,5 +48,5 @@ def back_up(folder: Path) -> None:
         raise StoreError(f"{backups}: is a link, and nothing is written behind a link", hint="make it a folder")
     backups.mkdir(exist_ok=True)
     target = backups / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
-    with closing(sqlite3.connect(folder / "catalog.sqlite")) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
+    with closing(sqlite3.connect(target)) as copy:
+        catalogue.backup(copy)

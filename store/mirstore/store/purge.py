@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.store import checksums, lake
-from mirstore.store.files import data_files, links, new_data_file, unnamed_data_files, unnamed_packs
+from mirstore.store.files import DataFile, Written, data_files, links, new_data_file, unnamed_data_files, unnamed_packs
 from mirstore.store.hidden import Rule, homeless, removals
 from mirstore.store.schema import order
 from mirstore.store.scrub import Scrubber
@@ -68,43 +67,49 @@ class Purged:
         return {"tracks": self.tracks, "rows": self.rows, "rewritten": self.rewritten, **paths}
 
 
-def purge(store: Store, *, dry_run: bool = False) -> Purged:
-    """Erase what was removed; the caller holds the lock.
+@dataclass(frozen=True)
+class Erased:
+    """What is to be erased."""
+
+    rules: Sequence[Rule]
+    tracks: frozenset[str]
+    features: frozenset[str]
+    scrubber: Scrubber
+
+
+def purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: bool = False) -> Purged:
+    """Erase what was removed; the caller holds the lock, and nothing else has the catalogue open in this process.
 
     Raises
     ------
     StoreError
         If the catalogue names files outside of the store, or another program keeps it locked.
     """
-    if linked := links(store.path):
+    if linked := links(store):
         raise StoreError(
             f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
         )
-    rules, features = _what(store)
-    tracks = next(rule for rule in rules if rule.name == "tracks").rows["track"]
-    done = Purged(len(tracks), backups=sorted((store.path / "backups").glob("catalog-*.sqlite*")))
-    with closing(sqlite3.connect(store.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
-        files = data_files(catalogue, store.path)
-        scrubber = Scrubber.of(store, tracks)
-        packs = _Packs(store, files, set(tracks), features, dry_run)
-        changes = []
-        for file in files:
-            new = _without(file.table, pq.read_table(file.path), rules, features, scrubber, packs)
-            if new is None:
-                continue
-            before, after = file.rows, new.num_rows
-            if before > after:
-                done.rows[file.table] = done.rows.get(file.table, 0) + before - after
-            done.rewritten += 1
-            if not dry_run:
-                changes.append((file, new_data_file(store.path, file, new) if after else None))
-        if dry_run:
-            return done
-        checksums.record(store.path, [written.path for _, written in changes if written])
-        _name(catalogue, changes, scrubber)
-        done.deleted = _sweep(store, catalogue)
-        _shrink(catalogue)
-    checksums.forget_missing(store.path)
+    done = Purged(len(what.tracks), backups=sorted((store / "backups").glob("catalog-*.sqlite*")))
+    files = data_files(catalogue, store)
+    packs = _Packs(store, files, what, dry_run)
+    changes = []
+    for file in files:
+        new = _without(file.table, pq.read_table(file.path), what, packs)
+        if new is None:
+            continue
+        before, after = file.rows, new.num_rows
+        if before > after:
+            done.rows[file.table] = done.rows.get(file.table, 0) + before - after
+        done.rewritten += 1
+        if not dry_run:
+            changes.append((file, new_data_file(store, file, new) if after else None))
+    if dry_run:
+        return done
+    checksums.record(store, [written.path for _, written in changes if written])
+    _name(catalogue, changes, what.scrubber)
+    done.deleted = _sweep(store, catalogue)
+    _shrink(catalogue)
+    checksums.forget_missing(store)
     return done
 
 
@@ -117,8 +122,8 @@ def note(store: Store, done: Purged) -> None:
             tx.append(removals, [{"kind": "purge", "note": counts, "added": added}])
 
 
-def _what(store: Store) -> tuple[list[Rule], frozenset[str]]:
-    """Return what is erased: not what merely left a dataset because its file is gone."""
+def erased(store: Store) -> Erased:
+    """Return what is to be erased: not what merely left a dataset because its file is gone."""
     hidden = store.hidden
     rules = [rule for rule in hidden.rules if rule.name in ("datasets", "labels")]
     withdrawn = pl.DataFrame({"track": sorted(hidden.withdrawn)}, schema={"track": pl.String})
@@ -127,22 +132,21 @@ def _what(store: Store) -> tuple[list[Rule], frozenset[str]]:
     runs = store.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
     values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})
     pins = runs.select(pl.format("run {}", "run").alias("name"))
-    return [
+    rules += [
         Rule("tracks", tracks),
         *(Rule(side, tracks.rename({"track": side}), frozenset({"core.duplicates"})) for side in ("a", "b")),
-        *rules,
         Rule("runs", runs),
         Rule("pins", pins, frozenset({"core.pins"})),
         Rule("features", values, frozenset({"core.extractions", "core.packs"})),
-    ], hidden.features
+    ]
+    return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(store, tracks["track"]))
 
 
-def _without(
-    table: str, rows: pa.Table, rules: Iterable[Rule], features: frozenset[str], scrubber: Scrubber, packs: _Packs
-) -> pa.Table | None:
+def _without(table: str, rows: pa.Table, what: Erased, packs: _Packs) -> pa.Table | None:
     """Return a file's rows without what is erased; None if it holds nothing of that."""
-    if table.startswith("feat.") and table.rpartition("_")[2] in features:
+    if table.startswith("feat.") and table.rpartition("_")[2] in what.features:
         return rows.slice(0, 0)
+    scrubber = what.scrubber
     new = scrubber.locations(rows) if table == "core.locations" else rows
     keys = [
         name
@@ -154,7 +158,7 @@ def _without(
     kept = frame.with_row_index("_row").lazy()
     if {"track", "path"} <= set(keys):
         kept = kept.filter(~scrubber.about)
-    for rule in rules:
+    for rule in what.rules:
         if rule.applies(table, keys):
             kept = rule.drop(kept)
     left = kept.collect()["_row"]
@@ -166,13 +170,11 @@ def _without(
 class _Packs:
     """The tensor packs that hold erased tracks, written anew: other tracks' rows name the new ones."""
 
-    def __init__(
-        self, store: Store, files: Iterable[Any], tracks: set[str], features: frozenset[str], dry_run: bool
-    ) -> None:
+    def __init__(self, store: Path, files: Iterable[DataFile], what: Erased, dry_run: bool) -> None:
         self.renamed: dict[str, tuple[str, int] | None] = {}
         for table, group in _by_table(files).items():
             feature = table.rpartition("_")[2]
-            if not table.startswith("feat.") or feature in features:
+            if not table.startswith("feat.") or feature in what.features:
                 continue
             used: dict[str, list[tuple[str, str]]] = {}
             for file in group:
@@ -183,10 +185,10 @@ class _Packs:
                         if reference is not None:
                             used.setdefault(reference["pack"], []).append((track, reference["key"]))
             for pack, keys in used.items():
-                if not any(track in tracks for track, _ in keys):
+                if not any(track in what.tracks for track, _ in keys):
                     continue
-                left = sorted({key for track, key in keys if track not in tracks})
-                folder = store.path / "tensors" / feature
+                left = sorted({key for track, key in keys if track not in what.tracks})
+                folder = store / "tensors" / feature
                 if dry_run or not left:
                     self.renamed[pack] = ("", 0) if left else None
                     continue
@@ -221,8 +223,8 @@ class _Packs:
         return pa.Table.from_pylist(new, schema=rows.schema)
 
 
-def _by_table(files: Iterable[Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _by_table(files: Iterable[DataFile]) -> dict[str, list[DataFile]]:
+    found: dict[str, list[DataFile]] = {}
     for file in files:
         found.setdefault(file.table, []).append(file)
     return found
@@ -232,7 +234,9 @@ def _tensor_columns(rows: pa.Table) -> list[str]:
     return [field.name for field in rows.schema if pa.types.is_struct(field.type)]
 
 
-def _name(catalogue: sqlite3.Connection, changes: Iterable[tuple[Any, Any]], scrubber: Scrubber) -> None:
+def _name(
+    catalogue: sqlite3.Connection, changes: Iterable[tuple[DataFile, Written | None]], scrubber: Scrubber
+) -> None:
     """Let the catalogue name the new files instead of the old ones, all at once."""
     catalogue.execute("PRAGMA synchronous = FULL")
     catalogue.execute("PRAGMA secure_delete = ON")
@@ -275,9 +279,9 @@ def _name(catalogue: sqlite3.Connection, changes: Iterable[tuple[Any, Any]], scr
         raise
 
 
-def _sweep(store: Store, catalogue: sqlite3.Connection) -> list[Path]:
+def _sweep(store: Path, catalogue: sqlite3.Connection) -> list[Path]:
     """Delete every file that no snapshot names, however young: it may hold what is erased."""
-    old = [*unnamed_data_files(catalogue, store.path), *unnamed_packs(catalogue, store.path)]
+    old = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
     for path in old:
         path.unlink()
     for folder in {path.parent for path in old}:

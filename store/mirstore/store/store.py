@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -424,23 +425,36 @@ class Store:
         from mirstore.store.garbage import collect
 
         self.refuse_read_only()
-        with lake.committer(self.path):
-            return collect(self, grace, dry_run=dry_run)
+        with lake.committer(self.path), self._catalogue() as catalogue:
+            return collect(self.path, catalogue, grace, dry_run=dry_run)
 
     def purge(self, *, dry_run: bool = False) -> Purged:
         """Erase what was removed, in all snapshots; see `mirstore.store.purge`."""
-        from mirstore.store.purge import note, purge
+        from mirstore.store.purge import erased, note, purge
 
         self.refuse_read_only()
         with lake.committer(self.path):
-            done = purge(self, dry_run=dry_run)
-            if not dry_run:  # DuckLake remembers what the catalogue said
-                self._connection.close()
-                self._connection = lake.connect(self.path, read_only=False)
-                self._hidden = None
+            what = erased(self)
+            with self._catalogue() as catalogue:
+                done = purge(self.path, catalogue, what, dry_run=dry_run)
         if not dry_run:
             note(self, done)
         return done
+
+    @contextmanager
+    def _catalogue(self) -> Iterator[sqlite3.Connection]:
+        """Give the catalogue itself, with DuckLake away from it; the caller holds the lock.
+
+        DuckDB has a SQLite of its own. Two of them in one process do not see each other's locks: the one that closes
+        deletes the log into which the other writes.
+        """
+        self._connection.close()
+        try:
+            with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+                yield catalogue
+        finally:
+            self._connection = lake.connect(self.path, read_only=False)
+            self._hidden = None
 
     def links(self) -> list[Path]:
         """Return the store's folders that are links."""
