@@ -159,7 +159,7 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     for line in summary["duplicates"]["told"]:
         app.say(line)
     if summary["duplicates"]["near"].startswith("not"):
-        app.say(f"near duplicates: {summary['duplicates']['near']} (--features chromaprint)")
+        app.say(f"near duplicates: {summary['duplicates']['near']}")
     app.say(f"snapshot {summary['snapshot']}, {summary['seconds']:.1f} s")
 
 
