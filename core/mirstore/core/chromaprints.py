@@ -66,7 +66,7 @@ most_shared = 32  # tracks; a number that more have says nothing: silence, a dro
 fewest_shared = 2  # numbers at one alignment that make two tracks worth comparing
 least_overlap = 20  # numbers: 2.5 s
 least_share = 0.8  # of the shorter fingerprint, that the two have in common
-largest_error = 0.2  # share of bits that differ; other recordings differ by some 0.4 or more
+largest_error = 0.2  # share of bits that differ; other recordings differ by 0.35 or more
 
 
 def find_copies(prints: Mapping[str, np.ndarray], new: Collection[str] | None = None) -> list[tuple[str, str, float]]:

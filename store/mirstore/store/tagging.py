@@ -79,7 +79,10 @@ def _text(item: Scanned, counts: Counter[str]) -> str:
     assert item.tags is not None
     tags = item.tags
     counts.update(
-        read=1, artist=bool(tags.artist or tags.albumartist), genre=bool(tags.genre), unreadable=bool(tags.problem)
+        read=1,
+        artist=int(bool(tags.artist or tags.albumartist)),
+        genre=int(bool(tags.genre)),
+        unreadable=int(bool(tags.problem)),
     )
     return json.dumps(tags.as_dict(), ensure_ascii=False, sort_keys=True)
 
