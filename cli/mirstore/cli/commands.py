@@ -29,7 +29,9 @@ exit_codes = {
     5: "a plugin is missing or broken",
     6: "the store is missing, locked or damaged",
     7: "the query took too much time or memory",
-    130: "interrupted (129 and 143: by HUP and TERM)",
+    129: "interrupted by HUP",
+    130: "interrupted",
+    143: "interrupted by TERM",
 }
 
 _panel = "Everywhere"
