@@ -26,10 +26,10 @@ registry = """
 schema = 1
 [features.slowly]
 extractor = "slow@1"
-params = { delay = 0.4 }
+params = { delay = 0.4, quiet = true }
 [features.forever]
 extractor = "slow@1"
-params = { delay = 300.0, only = "c" }
+params = { delay = 300.0, only = "c", quiet = true }
 [models.raising]
 model = "centroid"
 params = { behaviour = "raises" }

@@ -278,9 +278,11 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
 
 
 def _about_tags(tags: dict[str, int]) -> str:
-    parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"] if tags["read"] else []
-    if tags["genre"]:
-        parts[0] += " → label set tag:genre"
+    """Say what the files' tags brought; nothing where they brought nothing."""
+    parts = []
+    if tags["artist"] or tags["genre"]:
+        parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"]
+        parts[0] += " → label set tag:genre" if tags["genre"] else ""
     parts += [f"{tags['retagged']} retagged"] if tags["retagged"] else []
     parts += [f"{tags['unreadable']} could not be read"] if tags["unreadable"] else []
     return "; ".join(parts)
