@@ -138,7 +138,7 @@ def test_an_ingest_shows_a_bar_per_stage_and_then_what_it_did(project, columns):
     assert matches(seen.screen[:2], [rf"scan    {bar} 3/3  in \S+ s", rf"extract {bar} 3/3  in \S+ s"]), seen.screen
     assert re.fullmatch(
         r"tracks  3 new, 0 changed, 0 known, 0 failed\s*slowly  3 computed, 0 fresh, 0 failed  \(\w{10}\)"
-        r"snapshot \d+, \S+ s",
+        r"near duplicates: .*chromaprint\)snapshot \d+, \S+ s",
         wrapped,
     ), seen.screen
     assert not seen.cursor_hidden
