@@ -278,7 +278,9 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
 
 
 def _about_tags(tags: dict[str, int]) -> str:
-    parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"] if tags["read"] else []
+    parts = []
+    if tags["artist"] or tags["genre"]:  # untagged files are nothing to tell
+        parts = [f"{tags['read']} read, {tags['artist']} with artist, {tags['genre']} with genre"]
     if tags["genre"]:
         parts[0] += " → label set tag:genre"
     parts += [f"{tags['retagged']} retagged"] if tags["retagged"] else []

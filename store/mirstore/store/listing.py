@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, part_words
+from mirstore.core.text import plural
 from mirstore.store import cells, roles
 from mirstore.store.reading import Table, read
 from mirstore.store.roles import Meaning, Report, Roles
@@ -143,7 +144,7 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     report = Report(file.name, remarks=[*table.remarks, *roles.missing(frame.drop(key))])
     rows = _sources(table, found, names, labels, report)
     sources, keys = _merged(rows, names, file, report)
-    said = roles.meanings(frame, found, labels, "path")
+    said = roles.meanings(frame, found, labels, "path" if options.path_column or roles.find_path([key]) else "id")
     report.columns = [said.get(name) or _rest(frame, name) for name in frame.columns]
     return Listing(file, key, keys, sources, frame.columns, report)
 
@@ -221,6 +222,8 @@ def _values(column: pl.Series) -> list[Any]:
 def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[str, tuple[int, str]]]:
     """Return per row what its splits say: split to fold and part. Words that no protocol knows are told.
 
+    Each fold of a column ``fold`` alone, or of a split that holds only numbers, is tested once.
+
     Raises
     ------
     UsageError
@@ -229,21 +232,28 @@ def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[
     folds = _folds(frame[found.fold], report.table) if found.fold is not None else [None] * frame.height
     result: list[dict[str, tuple[int, str]]] = [{} for _ in range(frame.height)]
     for split, name in found.splits.items():
+        if found.fold is None and roles.holds_folds(frame[name]):
+            _test_each(result, split, _folds(frame[name], report.table))
+            continue
         unknown: Counter[str] = Counter()
         for row, word in enumerate(cells.text(frame[name])):
             if word is not None:
                 part = part_name(word)
                 unknown[word] += part is None
                 result[row][split] = (folds[row] or 0, part or word)
-        if told := [f"{word!r} ({count} rows)" for word, count in unknown.most_common(5) if count]:
+        if told := [f"{word!r} ({plural(count, 'row')})" for word, count in unknown.most_common(5) if count]:
             report.remarks.append(
                 f"split {split!r} has parts that no experiment uses: {', '.join(told)}; known are {part_words()}"
             )
     if not found.splits:
-        for row, fold in enumerate(folds):
-            if fold is not None:
-                result[row]["fold"] = (fold, "test")  # each fold is learned from all the others
+        _test_each(result, "fold", folds)
     return result
+
+
+def _test_each(result: Sequence[dict[str, tuple[int, str]]], split: str, folds: Sequence[int | None]) -> None:
+    for said, fold in zip(result, folds, strict=True):
+        if fold is not None:
+            said[split] = (fold, "test")  # each fold is learned from all the others
 
 
 def _folds(column: pl.Series, table: str) -> list[int | None]:
@@ -294,7 +304,8 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
             attrs={**first.attrs, **source.attrs},
         )
     if len(found) < len(rows):
-        report.remarks.append(f"{len(rows)} rows name {len(found)} files: labels of rows of one file were united")
+        files = plural(len(found), "file")
+        report.remarks.append(f"{len(rows)} rows name {files}: labels of rows of one file were united")
     if differ:
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         report.remarks.append(f"rows of one file differ, the first one stands: {'; '.join(differ[:3])}{more}")

@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name
+from mirstore.core.text import plural
 from mirstore.store import cells
 
 _paths = (
@@ -249,6 +250,12 @@ def assign(
     return roles
 
 
+def holds_folds(column: pl.Series) -> bool:
+    """Return whether a column of a split numbers folds: it has whole numbers only, and no words like train and test."""
+    words = cells.text(column).drop_nulls()
+    return bool(words.len() and words.str.contains(r"^\d{1,9}$").all())
+
+
 def is_flag(column: pl.Series) -> bool:
     """Return whether a column says 0 or 1, or how much in between, and not the names of labels."""
     return _flagged(column, column.name) is not None
@@ -335,24 +342,31 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
     """
     said = {roles.key: Meaning(roles.key, kind)}
     said |= {name: Meaning(name, "credits", what) for what, name in roles.credits.items()}
-    said |= {name: Meaning(name, "split", _parts(split, frame[name])) for split, name in roles.splits.items()}
+    for split, name in roles.splits.items():
+        folds = roles.fold is None and holds_folds(frame[name])
+        said[name] = Meaning(name, "split", (_fold_text if folds else _parts)(split, frame[name]))
     if roles.fold is not None:
-        said[roles.fold] = Meaning(roles.fold, "fold")
+        alone = _fold_text("fold", frame[roles.fold])
+        said[roles.fold] = Meaning(roles.fold, *(("fold",) if roles.splits else ("split", alone)))
     for label_set, members in roles.labels.items():
         for column, label in members:
             own = found.filter(pl.col("label_set") == label_set) if found.height else found
             if label is not None:
                 count = own.filter(pl.col("label") == label).height
-                detail = f"{label!r} of {label_set!r}, {count} tracks"
+                detail = f"{label!r} of {label_set!r}, {plural(count, 'track')}"
             else:
                 prefixed = _classes(frame[column], label_set)
                 sets = prefixed["label_set"].unique(maintain_order=True).to_list() or [label_set]
                 number = prefixed["label"].n_unique()
-                detail = f"{number} {'class' if number == 1 else 'classes'}"
+                detail = plural(number, "class")
                 detail += "" if sets == [normal(column)] or sets == [column] else f" of {', '.join(map(repr, sets))}"
             became = "credits, labels" if column in said and said[column].became == "credits" else "labels"
             said[column] = Meaning(column, became, detail)
     return {name: said[name] for name in frame.columns if name in said}
+
+
+def _fold_text(split: str, column: pl.Series) -> str:
+    return f"{split!r}: {plural(cells.text(column).n_unique() - bool(cells.text(column).null_count()), 'fold')}"
 
 
 def _parts(split: str, column: pl.Series) -> str:

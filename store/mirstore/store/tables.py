@@ -233,7 +233,7 @@ def _write(
 _keys = {
     "items": ["dataset", "track"],
     "labels": ["dataset", "track", "label_set"],
-    "splits": ["dataset", "split", "fold", "track"],
+    "splits": ["dataset", "split", "track"],
 }
 
 
