@@ -7,8 +7,9 @@ import pytest
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store import Store
+from mirstore.store.column_options import Options
 from mirstore.store.ingest import ingest
-from mirstore.store.listing import Options, read_listing
+from mirstore.store.listing import read_listing
 from mirstore.store.sources import find
 
 

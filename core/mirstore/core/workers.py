@@ -175,7 +175,7 @@ def _why(error: BaseException, limits: Limits) -> tuple[str, str]:
     if isinstance(error, TrackError):
         return storable(shortened(str(error.reason), 80)), message
     if isinstance(error, TimeUp):
-        return "timeout", f"stopped after {duration(limits.seconds)}"
+        return "timeout", f"stopped after {duration(limits.seconds or 0)}"
     if isinstance(error, MemoryError):
         return "out of memory", "needs more memory than a worker may take"
     return storable(shortened(name, 80)), message
