@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from mirstore.cli.output import save, show
-from mirstore.core.errors import UnknownNameError
+from mirstore.core.errors import UnknownNameError, UsageError
 
 nan, inf = float("nan"), float("inf")
 frame = pl.DataFrame(
@@ -67,6 +67,12 @@ def test_markdown_keeps_a_row_on_a_line(capsys):
 def test_a_table_shows_text_as_it_is(capsys):
     show(frame.select("text"), "table")
     assert "[red]é" in capsys.readouterr().out
+
+
+def test_parquet_does_not_go_to_a_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with pytest.raises(UsageError, match="to a file"):
+        show(frame, "parquet")
 
 
 def test_parquet_goes_to_stdout_as_bytes(capsysbinary):

@@ -88,3 +88,10 @@ def test_an_import_tells_its_columns(music):
     assert json.loads(run("sql", "SELECT c_0, track FROM d", "--json").stdout) == [{"c_0": 1.5, "track": "d:000002"}]
     done = json.loads(run("dataset", "import", "f.csv", "--name", "d", "--json").stdout)
     assert (done["fresh"], done["labels"], done["tables"][0]["table"]) == (True, {"label": 1}, "f.csv")
+
+
+def test_untagged_files_and_a_store_of_one_track_are_nothing_to_tell(music):
+    result = run("ingest", "music/jig/a.wav")
+    assert "tags" not in result.stdout
+    assert "near duplicates" not in result.stderr
+    assert "near duplicates: not looked for" in run("ingest", "music/jig").stderr

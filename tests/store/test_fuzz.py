@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from mirstore.core.errors import ConfigError, MirstoreError
 from mirstore.core.registry import Registry
 from mirstore.store import cells, roles
-from mirstore.store.listing import Options, read_listing
+from mirstore.store.column_options import Options
+from mirstore.store.label_columns import label_rows
+from mirstore.store.listing import read_listing
 from mirstore.store.published import feature_columns
 from mirstore.store.reading import read
-from mirstore.store.roles import Report
 from mirstore.store.sources import find
+from mirstore.store.table_report import Report
 
 pytestmark = pytest.mark.slow
 examples = settings(max_examples=int(os.environ.get("MIRSTORE_FUZZ", 300)), suppress_health_check=list(HealthCheck))
@@ -83,7 +85,7 @@ def use(path):
         lambda: read_listing(path, Options(labels=table.frame.columns[-1:])),
         lambda: find([path.with_name("a.wav"), path.with_name("01.mp3")], path),
         lambda: feature_columns(table.frame, path, report),
-        lambda: roles.label_rows(
+        lambda: label_rows(
             table.frame,
             roles.assign(
                 table.frame, table.frame.columns[0], label_sets={"x": table.frame.columns}, among_features=True

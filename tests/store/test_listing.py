@@ -7,8 +7,9 @@ import pytest
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store import Store
+from mirstore.store.column_options import Options
 from mirstore.store.ingest import ingest
-from mirstore.store.listing import Options, read_listing
+from mirstore.store.listing import read_listing
 from mirstore.store.sources import find
 
 
@@ -80,7 +81,7 @@ def test_columns_that_no_table_has_are_refused(tmp_path):
         with pytest.raises(UnknownNameError, match="unknown column 'dence'"):
             find([path], options=options)
     with pytest.raises(UsageError, match="no table was given"):
-        find([tmp_path / "a.wav"], options=Options(labels=["dance"]))
+        find([write(tmp_path, "", "a.wav")], options=Options(labels=["dance"]))
 
 
 def test_credits_under_the_names_that_people_give(tmp_path):
@@ -139,7 +140,7 @@ def test_rows_of_one_file_are_united_and_what_differs_is_told(tmp_path):
     listing = read_listing(path)
     assert (listing.sources[0].artist, listing.sources[0].labels) == ("Ann", {"genre": ["x", "y"]})
     assert listing.report.remarks == [
-        "2 rows name 1 files: labels of rows of one file were united",
+        "2 rows name 1 file: labels of rows of one file were united",
         "rows of one file differ, the first one stands: a.wav: artist 'Ann', 'Bob'",
     ]
 
@@ -148,9 +149,28 @@ def test_words_that_are_no_parts_are_told_with_the_known_ones(tmp_path):
     listing = read_listing(write(tmp_path, "path,split\na.wav,train\nb.wav,extra\n"))
     (remark,) = listing.report.remarks
     assert remark.startswith(
-        "split 'split' has parts that no experiment uses: 'extra' (1 rows); known are train/training"
+        "split 'split' has parts that no experiment uses: 'extra' (1 row); known are train/training"
     )
     assert listing.sources[1].splits == {"split": (0, "extra")}
+
+
+@pytest.mark.parametrize("column", ["split", "split:mine", "fold"])
+def test_numbers_of_a_split_are_folds_each_tested_once(tmp_path, column):
+    listing = read_listing(write(tmp_path, f"path,{column}\na.wav,1\nb.wav,10\nc.wav,1\nd.wav,\n"))
+    name = column.rpartition(":")[2]
+    assert [source.splits for source in listing.sources] == [{name: (fold, "test")} for fold in (1, 10, 1)] + [{}]
+    assert list(listing.report.lines())[2:] == [f"  {column} → split ({name!r}: 2 folds)"]
+
+
+def test_numbers_beside_words_or_folds_are_parts_that_are_told(tmp_path):
+    for table in ("path,split\na.wav,1\nb.wav,test\n", "path,split,fold\na.wav,1,0\nb.wav,test,0\n"):
+        listing = read_listing(write(tmp_path, table))
+        assert listing.sources[0].splits == {"split": (0, "1")}
+        assert "parts that no experiment uses: '1' (1 row);" in listing.report.remarks[0]
+
+
+def test_ids_that_name_files_are_told_as_ids(tmp_path):
+    assert str(read_listing(write(tmp_path, "track_id,genre\n2,rock\n")).report.columns[0]) == "track_id → id"
 
 
 def test_folders_are_labels(tmp_path, make_wav):
@@ -209,3 +229,16 @@ def test_corrections_are_counted_and_an_empty_cell_takes_a_label_away(tmp_path, 
         rows = store.sql("SELECT path, label FROM labels JOIN tracks USING (track) ORDER BY path").rows()
     assert counts == [{"added": 2, "changed": 0}, {"added": 1, "changed": 2}, {"added": 0, "changed": 0}]
     assert [(path[-5:], label) for path, label in rows] == [("a.wav", "pop"), ("c.wav", "jazz")]
+
+
+def test_a_corrected_fold_takes_the_place_of_the_earlier_one(tmp_path, make_wav):
+    import numpy as np
+
+    for number, name in enumerate("abc"):
+        make_wav(tmp_path / f"{name}.wav", np.linspace(0, 0.1 * (number + 1), 4000))
+    with Store(tmp_path / "store", create=True) as store:
+        for folds in ((1, 2, 3), (2, 1, 3)):
+            rows = "".join(f"{name}.wav,{fold}\n" for name, fold in zip("abc", folds, strict=True))
+            ingest(store, find([write(tmp_path, f"path,fold\n{rows}")]), {})
+        found = store.sql("SELECT path, fold FROM splits JOIN tracks USING (track) ORDER BY path").rows()
+    assert [(path[-5:], fold) for path, fold in found] == [("a.wav", 2), ("b.wav", 1), ("c.wav", 3)]

@@ -221,6 +221,9 @@ def test_unknown_views_and_columns_get_a_suggestion(store):
         with pytest.raises(UnknownNameError, match="unknown column 'rms'") as error:
             store.sql(f"SELECT {column} FROM loudness")
         assert error.value.hint == "did you mean 'rms_db'?"
+    with pytest.raises(MirstoreError, match="unknown column 'boom'") as unlike:
+        store.sql("SELECT boom FROM tracks")
+    assert unlike.value.hint == "mirstore sql --schema shows the columns"
 
 
 def test_a_syntax_error_says_where(store):

@@ -63,7 +63,8 @@ def fail(message: str, hint: str | None = None) -> None:
 def _examples(text: str) -> tuple[str, list[str]]:
     """Split a docstring into what it says and the commands of its section ``Examples``."""
     said, _, section = inspect.cleandoc(text).partition("\nExamples\n--------\n")
-    return said.rstrip(), [line.strip().removeprefix("$ ") for line in section.splitlines() if line.strip()]
+    said = re.sub(r"(?<=\S)\n(?=\S)", " ", said.rstrip())  # rich keeps the line ends of all paragraphs but the first
+    return said, [line.strip().removeprefix("$ ") for line in section.splitlines() if line.strip()]
 
 
 def _literal(command: TyperCommand | TyperGroup) -> None:

@@ -62,6 +62,7 @@ def import_dataset(
     """
     import json
 
+    from mirstore.core.text import plural
     from mirstore.store.tables import import_table
 
     with context.obj.open_store(create=True) as store:
@@ -82,12 +83,12 @@ def import_dataset(
     if json_output:
         typer.echo(json.dumps(done.as_dict()))
     else:
-        features = f" × {done.columns} features ({done.feature_set})" if done.feature_set else ", no features"
-        typer.echo(f"{done.dataset}: {done.tracks} tracks{features}")
+        made = f" × {plural(done.columns, 'feature')} ({done.feature_set})" if done.feature_set else ", no features"
+        typer.echo(f"{done.dataset}: {plural(done.tracks, 'track')}{made}")
         for label_set_name, count in done.labels.items():
-            typer.echo(f"labels: {label_set_name}, {count} classes")
+            typer.echo(f"labels: {label_set_name}, {plural(count, 'class')}")
         if done.changed:
-            typer.echo(f"{done.changed} labels changed")
+            typer.echo(f"{plural(done.changed, 'label')} changed")
         if done.fresh:
             typer.echo("was imported before: nothing added")
 

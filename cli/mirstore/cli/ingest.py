@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
+    from mirstore.store.column_options import Options
     from mirstore.store.ingest import Summary
-    from mirstore.store.listing import Options
-    from mirstore.store.roles import Report
+    from mirstore.store.table_report import Report
 
 
 def ingest(
@@ -130,7 +130,7 @@ def ingest(
 
 def _options(labels: list[str], label_sets: list[str], path_column: str | None) -> Options:
     from mirstore.core.errors import UsageError
-    from mirstore.store.listing import Options
+    from mirstore.store.column_options import Options
 
     sets = {}
     for text in label_sets:

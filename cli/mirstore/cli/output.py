@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from mirstore.cli.text import printable
-from mirstore.core.errors import UnknownNameError
+from mirstore.core.errors import UnknownNameError, UsageError
 
 formats = ("table", "csv", "tsv", "json", "jsonl", "parquet", "md")
 
@@ -32,6 +32,8 @@ def show(frame: pl.DataFrame, output_format: str) -> None:
     ------
     UnknownNameError
         If there is no such format.
+    UsageError
+        If Parquet would go to a terminal.
     """
     check_format(output_format)
     if output_format == "table":
@@ -39,6 +41,8 @@ def show(frame: pl.DataFrame, output_format: str) -> None:
 
         draw(frame)
     elif output_format == "parquet":
+        if sys.stdout.isatty():
+            raise UsageError("parquet is not for reading on a terminal", hint="send it to a file: … > answer.parquet")
         buffer = BytesIO()
         frame.write_parquet(buffer)
         sys.stdout.buffer.write(buffer.getvalue())

@@ -104,4 +104,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known name, or all of them."""
     known = sorted(known)
     close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}" if known else "there are none yet"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
 from mirstore.core.components import Component
+from mirstore.core.durations import duration
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Job
@@ -135,7 +136,7 @@ def _why_it_failed(error: Exception, limits: Limits) -> tuple[str, str, float]:
     if not isinstance(error, BrokenExecutor):
         return (*explained(error), seconds)
     if limits.seconds and seconds >= limits.seconds:
-        return "timeout", f"stopped after {limits.seconds:g} s, twice", seconds
+        return "timeout", f"stopped after {duration(limits.seconds)}, twice", seconds
     return "crashed", "its worker process died twice: a crash in native code, or out of memory", seconds
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import soxr
 
 from mirstore.core.downmix import mono_weights
+from mirstore.core.text import plural
 
 most_samples = 60_000_000  # of all channels together: 240 MB as float32
 _block = 1 << 20  # samples
@@ -221,11 +222,6 @@ def shortened(warnings: list[str], rest: Callable[[int], str]) -> list[str]:
     """Return the first warnings, and one for how many more there are."""
     more = len(warnings) - _named
     return warnings if more <= 1 else [*warnings[:_named], rest(more)]
-
-
-def plural(count: int, what: str) -> str:
-    """Return ``1 packet`` or ``2 packets``."""
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def clock(seconds: float) -> str:

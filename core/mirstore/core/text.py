@@ -31,3 +31,8 @@ def explained(error: BaseException) -> tuple[str, str]:
         message = "its message cannot be read"
     message = shortened(message, 10 * longest_message)  # before it is split into words
     return type(error).__name__, storable(shortened(" ".join(message.replace("\0", "\\x00").split()))) or "no message"
+
+
+def plural(count: int, what: str) -> str:
+    """Return ``1 packet``, ``2 packets`` or ``2 classes``."""
+    return f"{count} {what}" + ("" if count == 1 else "es" if what.endswith("s") else "s")

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from mirstore.core.columns import Row, check_rows, input_frame
+from mirstore.core.durations import duration
 from mirstore.core.errors import TrackError
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
@@ -174,7 +175,7 @@ def _why(error: BaseException, limits: Limits) -> tuple[str, str]:
     if isinstance(error, TrackError):
         return storable(shortened(str(error.reason), 80)), message
     if isinstance(error, TimeUp):
-        return "timeout", f"stopped after {limits.seconds:g} s"
+        return "timeout", f"stopped after {duration(limits.seconds or 0)}"
     if isinstance(error, MemoryError):
         return "out of memory", "needs more memory than a worker may take"
     return storable(shortened(name, 80)), message

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mirstore.core.errors import UsageError
+
 missing_words = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "NaN", "nan", "NAN", "<NA>", "?")
 """What R, Excel, SQL, Python, pandas and Weka write where nothing is."""
 
@@ -115,3 +117,22 @@ def _listed(cell: str) -> list[str] | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return [str(item) for item in found] if isinstance(found, list) else None
+
+
+def is_flag(column: pl.Series) -> bool:
+    """Return whether a column says 0 or 1, or how much in between, and not the names of labels."""
+    return flagged(column, column.name) is not None
+
+
+def flagged(column: pl.Series, label: str) -> str | None:
+    """Return the label if the column says 0 or 1, or how much in between; None if its cells are labels themselves."""
+    found = numbers(column)
+    if found.stray is not None and text(column).is_in(["0", "1"]).any():
+        raise UsageError(
+            f"column {column.name!r} has {found.stray[1]!r} in row {found.stray[0]}, which is neither 0 nor 1",
+            hint="give 0 and 1, or names of classes, throughout",
+        )
+    if found.values is None or not found.values.count():
+        return None
+    within = found.values.drop_nulls().is_between(0, 1)
+    return label.removeprefix("label:") if within.all() else None

@@ -45,7 +45,7 @@ class Duplicates:
         pairs = list(_same_samples(store, paths))
         equal = {(pair["a"], pair["b"]) for pair in pairs}
         features = fingerprints(store)
-        self.near = "looked for" if features else "not looked for: no features with a fingerprint"
+        self.near = "looked for" if features or len(paths) < 2 else "not looked for: no features with a fingerprint"
         for feature, column in features:
             pairs += [
                 pair

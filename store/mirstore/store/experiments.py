@@ -94,7 +94,7 @@ def _components(item: Planned) -> Iterator[Component]:
 
 def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
     if seconds and float(getattr(error, "seconds", 0.0)) >= seconds:
-        return f"timeout: stopped after {seconds:g} s, twice"
+        return f"timeout: stopped after {duration(seconds)}, twice"
     return "crashed: its process died twice, by native code or lack of memory"
 
 

@@ -163,7 +163,7 @@ def _now() -> datetime:
 _told: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("core.items", ("dataset", "track"), "{n} track{s}", "credits of {n} track{s} changed"),
     ("core.labels", ("dataset", "track", "label_set"), "{n} label{s}", "{n} label{s} changed"),
-    ("core.splits", ("dataset", "split", "fold", "track"), "{n} place{s} in splits", "{n} place{s} in splits changed"),
+    ("core.splits", ("dataset", "split", "track"), "{n} place{s} in splits", "{n} place{s} in splits changed"),
     ("core.locations", ("track",), "", "{n} track{s} at another path"),
     ("core.names", ("name",), "", "{n} feature{s} in another version"),
 )

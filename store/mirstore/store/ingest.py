@@ -371,7 +371,7 @@ def describe(
     yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
     labels += taken_away(store, silent)
     yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
-    yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "fold", "track"])
+    yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "track"])
 
 
 def changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]) -> list[dict[str, Any]]:

@@ -3,74 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.core.experiments.splits import part_name, part_words
+from mirstore.core.text import plural
 from mirstore.store import cells, roles
+from mirstore.store.column_options import Options, default
+from mirstore.store.label_columns import label_rows, without_label
+from mirstore.store.meanings import meanings, missing
 from mirstore.store.reading import Table, read
-from mirstore.store.roles import Meaning, Report, Roles
+from mirstore.store.roles import Roles
 from mirstore.store.source import Source
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user says about the columns of tables that list files.
-
-    Attributes
-    ----------
-    path_column : str or None
-        Found by its name if not given.
-    labels : sequence of str
-        Columns that are a label set each.
-    label_sets : Mapping of str to sequence of str
-        Label set to its columns, with 0 and 1 or with labels; ``first..last`` is a range.
-    """
-
-    path_column: str | None = None
-    labels: Sequence[str] = ()
-    label_sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def sets(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
-        """Return label sets with those of their columns that a table has."""
-
-        def here(names: Sequence[str]) -> list[str]:
-            return [name for name in names if set(_ends(name, columns)) <= set(columns)]
-
-        found = {roles.normal(name): [name] for name in here(self.labels)}
-        found |= {label_set: roles.expand(here(names), columns, file) for label_set, names in self.label_sets.items()}
-        return {label_set: names for label_set, names in found.items() if names}
-
-    def check(self, tables: Iterable[Listing]) -> None:
-        """Refuse columns that no table has.
-
-        Raises
-        ------
-        UsageError
-            Naming the first.
-        """
-        known = {column for table in tables for column in table.columns}
-        for name in (*self.labels, *(name for names in self.label_sets.values() for name in names)):
-            if not known:
-                raise UsageError(f"no table was given that could have a column {name!r}", hint="--labels TABLE")
-            for end in _ends(name, known):
-                if end not in known:
-                    raise UnknownNameError("column", end, known)
-
-
-def _ends(name: str, columns: Iterable[str]) -> list[str]:
-    first, dots, last = name.partition("..")
-    return [first, last] if dots and name not in columns else [name]
-
-
-default = Options()
-"""Columns are known by their names."""
+from mirstore.store.split_columns import split_parts
+from mirstore.store.table_report import Meaning, Report
 
 
 @dataclass
@@ -138,12 +88,12 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     if empty:
         raise UsageError(f"{file}: row {empty[0]} has nothing in column {key!r}", hint="give each row a path")
     _refuse_segments(frame, names, file)
-    labels = roles.label_rows(frame, found)
+    labels = label_rows(frame, found)
     _refuse_weights(frame, found, file)
-    report = Report(file.name, remarks=[*table.remarks, *roles.missing(frame.drop(key))])
+    report = Report(file.name, remarks=[*table.remarks, *missing(frame.drop(key))])
     rows = _sources(table, found, names, labels, report)
     sources, keys = _merged(rows, names, file, report)
-    said = roles.meanings(frame, found, labels, "path")
+    said = meanings(frame, found, labels, "path" if options.path_column or roles.find_path([key]) else "id")
     report.columns = [said.get(name) or _rest(frame, name) for name in frame.columns]
     return Listing(file, key, keys, sources, frame.columns, report)
 
@@ -188,7 +138,7 @@ def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
 
 def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFrame, report: Report) -> list[Source]:
     frame, base = table.frame, table.file.parent.absolute()
-    empty = {label_set: roles.without_label(frame, members) for label_set, members in found.labels.items()}
+    empty = {label_set: without_label(frame, members) for label_set, members in found.labels.items()}
     said: list[dict[str, list[str]]] = [
         {label_set: [] for label_set, rows in empty.items() if rows[row]} for row in range(len(names))
     ]
@@ -216,48 +166,6 @@ def _values(column: pl.Series) -> list[Any]:
     if column.dtype.is_nested():
         return [None if value is None else str(value) for value in column.to_list()]
     return (column.fill_nan(None) if column.dtype.is_float() else column).to_list()
-
-
-def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[str, tuple[int, str]]]:
-    """Return per row what its splits say: split to fold and part. Words that no protocol knows are told.
-
-    Raises
-    ------
-    UsageError
-        If a fold is no whole number.
-    """
-    folds = _folds(frame[found.fold], report.table) if found.fold is not None else [None] * frame.height
-    result: list[dict[str, tuple[int, str]]] = [{} for _ in range(frame.height)]
-    for split, name in found.splits.items():
-        unknown: Counter[str] = Counter()
-        for row, word in enumerate(cells.text(frame[name])):
-            if word is not None:
-                part = part_name(word)
-                unknown[word] += part is None
-                result[row][split] = (folds[row] or 0, part or word)
-        if told := [f"{word!r} ({count} rows)" for word, count in unknown.most_common(5) if count]:
-            report.remarks.append(
-                f"split {split!r} has parts that no experiment uses: {', '.join(told)}; known are {part_words()}"
-            )
-    if not found.splits:
-        for row, fold in enumerate(folds):
-            if fold is not None:
-                result[row]["fold"] = (fold, "test")  # each fold is learned from all the others
-    return result
-
-
-def _folds(column: pl.Series, table: str) -> list[int | None]:
-    found = cells.numbers(column)
-    values, words = found.values, cells.text(column)
-    if values is None:
-        values = words.cast(pl.Float64, strict=False)
-    bad = words.is_not_null() & (
-        values.is_null() | ~values.is_between(0, 2**31 - 1) | (values != values.floor())
-    ).fill_null(True)
-    if bad.any():
-        row = bad.arg_true()[0]
-        raise UsageError(f"{table}: fold {words[row]!r} in row {row + 1} is no whole number")
-    return values.cast(pl.Int64).to_list()
 
 
 def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Report) -> tuple[list[Source], list[str]]:
@@ -294,7 +202,8 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
             attrs={**first.attrs, **source.attrs},
         )
     if len(found) < len(rows):
-        report.remarks.append(f"{len(rows)} rows name {len(found)} files: labels of rows of one file were united")
+        files = plural(len(found), "file")
+        report.remarks.append(f"{len(rows)} rows name {files}: labels of rows of one file were united")
     if differ:
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         report.remarks.append(f"rows of one file differ, the first one stands: {'; '.join(differ[:3])}{more}")

@@ -11,7 +11,7 @@ import polars as pl
 
 from mirstore.core.errors import UsageError
 from mirstore.store import cells
-from mirstore.store.roles import Meaning, Report
+from mirstore.store.table_report import Meaning, Report
 
 _longest = 2000  # values of a vector that a table holds
 

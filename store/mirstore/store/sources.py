@@ -11,11 +11,12 @@ from pathlib import Path
 
 from mirstore.core.errors import UsageError
 from mirstore.store import matching
+from mirstore.store.column_options import Options, default
 from mirstore.store.folders import audio_files
-from mirstore.store.listing import Listing, Options, default, read_listing
+from mirstore.store.listing import Listing, read_listing
 from mirstore.store.reading import is_table
-from mirstore.store.roles import Meaning, Report
 from mirstore.store.source import Source
+from mirstore.store.table_report import Meaning, Report
 
 _lists = frozenset(".json .jsonl .m3u .m3u8 .pls .xspf .xml .yaml .yml".split())
 
@@ -65,7 +66,7 @@ def find(
     if labels is not None:
         tables.append(read_listing(labels, options))
         _describe(found, tables[-1])
-    options.check(tables)
+    options.check(table.columns for table in tables)
     if reports is not None:
         reports += [table.report for table in tables]
     return list(found.values())

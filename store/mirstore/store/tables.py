@@ -20,12 +20,15 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
 from mirstore.store import cells, roles
 from mirstore.store.corrections import count_changes
-from mirstore.store.listing import split_parts
+from mirstore.store.label_columns import label_rows
 from mirstore.store.matching import match
+from mirstore.store.meanings import meanings, missing
 from mirstore.store.published import feature_columns
 from mirstore.store.reading import read
-from mirstore.store.roles import Meaning, Report, Roles
+from mirstore.store.roles import Roles
+from mirstore.store.split_columns import split_parts
 from mirstore.store.store import Store
+from mirstore.store.table_report import Meaning, Report
 
 
 @dataclass
@@ -153,13 +156,13 @@ def import_table(
     ids = _ids(frame[key], file, report)
     left_out = roles.expand(drop, frame.columns, file)
     found = _roles(frame, key, roles.expand(labels, frame.columns, file), label_set, left_out)
-    report.remarks += roles.missing(frame.drop(key, *left_out))
+    report.remarks += missing(frame.drop(key, *left_out))
     said = {name: Meaning(name, "left out", "--drop") for name in left_out}
     wanted = [name for name in found.rest if not roles.is_row_number(frame[name])]
     values, names, became = feature_columns(frame.select(wanted), file, report)
     said |= became
-    label_rows = roles.label_rows(frame, found)
-    said |= roles.meanings(frame, found, label_rows, "id")
+    label_table = label_rows(frame, found)
+    said |= meanings(frame, found, label_table, "id")
     row_number = "an index that pandas wrote"
     report.columns = [said.get(name) or Meaning(name, "left out", row_number) for name in frame.columns]
     items, reports = _items(store, dataset, ids, frame, found, said), [report]
@@ -171,7 +174,7 @@ def import_table(
     source = FeatureSet(name, Table(sha256=sha256, names=names, vectors=vectors)) if names else None
     contents = {
         "items": items,
-        "labels": _of_tracks(label_rows, items).drop("row"),
+        "labels": _of_tracks(label_table, items).drop("row"),
         "splits": _of_tracks(_splits(split_parts(frame, found, report)), items).drop("row"),
     }
     taken = source and store.names().get(name, source.id) != source.id
@@ -185,7 +188,7 @@ def import_table(
     if not fresh:
         described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
         _write(store, file, described, source, values, contents)
-    counts = label_rows.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
+    counts = label_table.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
     feature_set = source.id if source else None
     return Imported(
         dataset, name, feature_set, len(ids), len(names), dict(counts.iter_rows()), changes["changed"], fresh, reports
@@ -198,7 +201,7 @@ def _roles(frame: pl.DataFrame, key: str, labels: Sequence[str], label_set: str 
     if len(labels) == 1:
         sets = {label_set or roles.normal(labels[0]): list(labels)}
     for name in labels if len(labels) > 1 else ():
-        sets.setdefault(label_set or ("tags" if roles.is_flag(frame[name]) else roles.normal(name)), []).append(name)
+        sets.setdefault(label_set or ("tags" if cells.is_flag(frame[name]) else roles.normal(name)), []).append(name)
     found = roles.assign(frame, key, label_sets=sets, guess=not labels, among_features=True, drop=drop)
     if label_set and not labels and len(found.labels) == 1:
         found.labels = {label_set: next(iter(found.labels.values()))}
@@ -233,7 +236,7 @@ def _write(
 _keys = {
     "items": ["dataset", "track"],
     "labels": ["dataset", "track", "label_set"],
-    "splits": ["dataset", "split", "fold", "track"],
+    "splits": ["dataset", "split", "track"],
 }
 
 

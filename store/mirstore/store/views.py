@@ -83,7 +83,7 @@ views = {
         ORDER BY kind, a_path, b_path""",
     "splits": """
         SELECT dataset, split, fold, track, part FROM core.splits
-        QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, fold, track)""",
+        QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, track)""",
     "ledger": """
         SELECT * FROM core.extractions
         QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY committed DESC) = 1""",
