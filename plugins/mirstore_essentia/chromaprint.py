@@ -25,6 +25,7 @@ class Chromaprint(Extractor):
 
     name: ClassVar[str] = "chromaprint"
     version: ClassVar[int] = 1
+    cost: ClassVar[float | None] = 0.0003
     seconds: float = 120.0
 
     def __post_init__(self) -> None:

@@ -69,6 +69,15 @@ def test_a_value_that_its_column_cannot_hold_is_refused(dtype, value, message):
     assert caught.value.reason == "wrong value"
 
 
+@pytest.mark.parametrize("value", ["no fingerprint é", "AQ", "AQAACQ", "!!!!", "AQAACVVV" * 3])
+def test_a_fingerprint_that_is_none_costs_its_track_and_not_the_search_for_copies(value):
+    column = Column(pl.String, "", "chromaprint", nullable=True, fingerprint="chromaprint")
+    with pytest.raises(TrackError, match="column 'x': is no fingerprint: ") as caught:
+        check_rows({"x": value}, {"x": column})
+    assert caught.value.reason == "wrong value"
+    assert check_rows({"x": None}, {"x": column}) == [{"x": None}]
+
+
 @given(st.sampled_from(list(bits)), st.integers())
 def test_an_integer_is_kept_exactly_or_refused(dtype, value):
     fits = -(2 ** (bits[dtype] - 1)) <= value < 2 ** (bits[dtype] - 1)
