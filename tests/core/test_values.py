@@ -69,7 +69,7 @@ def test_a_value_that_its_column_cannot_hold_is_refused(dtype, value, message):
     assert caught.value.reason == "wrong value"
 
 
-@pytest.mark.parametrize("value", ["no fingerprint é", "AQ", "AQAACQ", "!!!!", "AQAACVVV" * 3])
+@pytest.mark.parametrize("value", ["no fingerprint é", "AQ", "AQAACQ", "!!!!", "AQAP////"])
 def test_a_fingerprint_that_is_none_costs_its_track_and_not_the_search_for_copies(value):
     column = Column(pl.String, "", "chromaprint", nullable=True, fingerprint="chromaprint")
     with pytest.raises(TrackError, match="column 'x': is no fingerprint: ") as caught:

@@ -154,6 +154,23 @@ def test_tensors_come_back_by_index_track_and_crop(store):
         store.tensors("patches", ["c"])
 
 
+hostile = "x', schema => 'core') LIMIT 0; CREATE TABLE lake.core.evil (a INTEGER); FROM ducklake_list_files('lake', 'x"
+
+
+@pytest.mark.parametrize("table", ["core.trakcs", "tracks", "feat.nope", "", f"core.{hostile}", f'core."{hostile}'])
+def test_a_table_that_is_not_there_is_named_and_its_name_is_never_run(store, table):
+    for ask in (store.files, store.scan):
+        with pytest.raises(UnknownNameError, match="unknown table"):
+            ask(table)
+    assert "core.evil" not in store.tables()
+
+
+@pytest.mark.parametrize("snapshot", [0, -1, 9999])
+def test_a_snapshot_that_is_not_there_is_said(store, snapshot):
+    with pytest.raises(UsageError, match=f"has no snapshot {snapshot}"):
+        Store(store.path, snapshot=snapshot)
+
+
 def test_unknown_features_get_a_suggestion(store):
     fill(store, ["a"])
     with pytest.raises(UnknownNameError) as error:

@@ -23,6 +23,7 @@ from mirstore.store.corrections import count_changes
 from mirstore.store.listing import split_parts
 from mirstore.store.matching import match
 from mirstore.store.published import feature_columns
+from mirstore.store.quoting import literal
 from mirstore.store.reading import read
 from mirstore.store.roles import Meaning, Report, Roles
 from mirstore.store.store import Store
@@ -255,9 +256,8 @@ def _with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets
 
 
 def _current(store: Store, view: str, dataset: str) -> pl.DataFrame:
-    quoted = dataset.replace("'", "''")
     attrs = "* REPLACE (CASE WHEN cardinality(attrs) > 0 THEN to_json(attrs) END AS attrs)" if view == "items" else "*"
-    return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = '{quoted}'")
+    return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = {literal(dataset)}")
 
 
 def _ids(column: pl.Series, file: Path, report: Report) -> list[str]:
