@@ -85,6 +85,7 @@ def test_columns_that_no_table_has_are_refused(tmp_path):
     for options in (Options(labels=["dence"]), Options(label_sets={"x": ["dance", "dence"]})):
         with pytest.raises(UnknownNameError, match="unknown column 'dence'"):
             find([path], options=options)
+    (tmp_path / "a.wav").touch()
     with pytest.raises(UsageError, match="no table was given"):
         find([tmp_path / "a.wav"], options=Options(labels=["dance"]))
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, part_words
+from mirstore.core.text import some
 from mirstore.store import cells, roles
 from mirstore.store.reading import Table, read
 from mirstore.store.roles import Meaning, Report, Roles
@@ -296,6 +297,5 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
     if len(found) < len(rows):
         report.remarks.append(f"{len(rows)} rows name {len(found)} files: labels of rows of one file were united")
     if differ:
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        report.remarks.append(f"rows of one file differ, the first one stands: {'; '.join(differ[:3])}{more}")
+        report.remarks.append(f"rows of one file differ, the first one stands: {some(differ, between='; ')}")
     return list(found.values()), list(keys.values())

@@ -13,6 +13,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name
+from mirstore.core.text import some
 from mirstore.store import cells
 from mirstore.store.tagging import from_tags
 
@@ -383,5 +384,4 @@ def missing(frame: pl.DataFrame) -> list[str]:
     """Return a remark on the words that were taken for missing values."""
     found = {name: cells.words(frame[name]) for name in frame.columns}
     told = [f"{', '.join(map(repr, words))} in {name!r}" for name, words in found.items() if words]
-    more = f" and {len(told) - 3} more columns" if len(told) > 3 else ""
-    return [f"taken for missing: {'; '.join(told[:3])}{more}"] if told else []
+    return [f"taken for missing: {some(told, between='; ')}"] if told else []

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import some
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.source import Source
@@ -75,9 +76,8 @@ def one_per_track(store: Store, scanned: Sequence[Scanned], tags: Mapping[str, t
             ]
         found.scanned.append(_merged(members, items[0]) if len(members) > 1 else items[0])
     if clashes:
-        more = f", and {len(clashes) - 3} more" if len(clashes) > 3 else ""
         raise UsageError(
-            "; ".join(clashes[:3]) + more,
+            some(clashes, between="; "),
             hint="leave one of the files out, or give both the same label; tags of one track go together: rock|pop",
         )
     return found

@@ -317,7 +317,7 @@ class Store:
             "columns": columns.drop("feature_set").to_dicts(),
         }
 
-    def features(self, names: str | Sequence[str], tracks: Sequence[str] | None = None) -> pl.DataFrame:
+    def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
         """Return features as a wide table, one row per track, or per track and ``start``.
 
         Parameters
@@ -325,7 +325,7 @@ class Store:
         names : str or sequence of str
             Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column``, and only
             tracks that have all of them are returned. Two with several rows per track are matched by ``start``.
-        tracks : sequence of str, optional
+        tracks : str or sequence of str, optional
             Only these.
 
         Raises
@@ -348,7 +348,7 @@ class Store:
         if wide is None:
             raise UsageError("no features chosen")
         if tracks is not None:
-            wide = wide.filter(pl.col("track").is_in(list(tracks)))
+            wide = wide.filter(pl.col("track").is_in([tracks] if isinstance(tracks, str) else list(tracks)))
         return wide.collect()
 
     def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
+from mirstore.core.text import some
 from mirstore.core.tracks import Track
 from mirstore.store import cells, roles
 from mirstore.store.corrections import count_changes
@@ -353,6 +354,6 @@ def _with_credits(items: pl.DataFrame, ids: Sequence[str], about: Path) -> tuple
         "first_tracks_without_row": without[:3],
     }
     if without:
-        report.remarks.append(f"{len(without)} of {len(ids)} tracks have no row: {', '.join(without[:3])}")
+        report.remarks.append(f"{len(without)} of {len(ids)} tracks have no row: {some(without)}")
     given = credits.drop("row")
     return items.with_columns(pl.coalesce(given[name], items[name]).alias(name) for name in given.columns), report
