@@ -115,7 +115,7 @@ class Transaction:
         UsageError
             If SQL has a view of that name already, or it could not be asked for.
         """
-        if name.lower() in views or not name.strip() or "@" in name:  # that stands before a version
+        if name in views or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         columns = feature.extractor.columns()
         table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
