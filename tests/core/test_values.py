@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mirstore.core import Column, Tensor, TrackError
 from mirstore.core.columns import check_rows
-from mirstore.core.text import explained, shortened, storable
+from mirstore.core.text import explained, shortened, some, storable
 from mirstore.core.values import longest_text
 
 floats = {pl.Float32: np.finfo(np.float32).max, pl.Float64: np.finfo(np.float64).max}
@@ -67,6 +67,22 @@ def test_a_value_that_its_column_cannot_hold_is_refused(dtype, value, message):
     with pytest.raises(TrackError, match=message) as caught:
         checked(value, dtype)
     assert caught.value.reason == "wrong value"
+
+
+@pytest.mark.parametrize("value", ["no fingerprint é", "AQ", "AQAACQ", "!!!!", "AQAP////"])
+def test_a_fingerprint_that_is_none_costs_its_track_and_not_the_search_for_copies(value):
+    column = Column(pl.String, "", "chromaprint", nullable=True, fingerprint="chromaprint")
+    with pytest.raises(TrackError, match="column 'x': is no fingerprint: ") as caught:
+        check_rows({"x": value}, {"x": column})
+    assert caught.value.reason == "wrong value"
+    assert check_rows({"x": None}, {"x": column}) == [{"x": None}]
+
+
+@given(st.lists(st.text(alphabet="abc", min_size=1), max_size=8), st.integers(1, 5))
+def test_some_of_a_list_says_how_many_more_there_are(items, most):
+    shown, _, more = some(items, most).partition(" and ")
+    assert [part for part in shown.split(", ") if part] == items[:most]
+    assert more == (f"{len(items) - most} more" if len(items) > most else "")
 
 
 @given(st.sampled_from(list(bits)), st.integers())

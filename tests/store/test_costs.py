@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -87,6 +88,13 @@ def test_a_header_that_says_nothing_counts_as_the_others_do(store, music):
     assert plan.seconds == pytest.approx(0.5 * 3 * 3)
     (need,) = prepare(store, find([music / "odd.mp3"]), {"declared": declared}).needs
     assert need.seconds == pytest.approx(0.5 * 240)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"one.raw"])
+def test_names_that_are_no_text_or_mean_another_format_are_read_all_the_same(store, music, name):
+    os.rename(music / "two.wav", os.fsencode(music) + b"/" + name)
+    (need,) = prepare(store, find([os.fsdecode(os.fsencode(music) + b"/" + name)]), {"declared": declared}).needs
+    assert need.seconds == pytest.approx(0.5 * 4)
 
 
 def test_the_stores_own_times_replace_what_is_declared(store, music, test_plugins):

@@ -70,6 +70,12 @@ def test_several_columns_are_one_set(tmp_path):
         labels(write(tmp_path, "path,happy,sad\na.wav,.5,0\n"), label_sets={"mood": ["happy", "sad"]})
 
 
+@pytest.mark.parametrize("text", ["path,label:tag:genre\na.wav,rock\n", "path,genre\na.wav,tag:genre---rock\n"])
+def test_given_labels_are_never_mixed_with_those_of_tags(tmp_path, text):
+    with pytest.raises(UsageError, match="a label set cannot be called 'tag:genre'"):
+        labels(write(tmp_path, text))
+
+
 def test_a_column_label_name_holds_classes_or_zero_and_one(tmp_path):
     path = write(tmp_path, "path,label:dance,label:live\na.wav,jig,1\nb.wav,reel,0\n")
     assert labels(path) == [{"dance": ["jig"], "label": ["live"]}, {"dance": ["reel"], "label": []}]
@@ -80,6 +86,7 @@ def test_columns_that_no_table_has_are_refused(tmp_path):
     for options in (Options(labels=["dence"]), Options(label_sets={"x": ["dance", "dence"]})):
         with pytest.raises(UnknownNameError, match="unknown column 'dence'"):
             find([path], options=options)
+    (tmp_path / "a.wav").touch()
     with pytest.raises(UsageError, match="no table was given"):
         find([write(tmp_path, "", "a.wav")], options=Options(labels=["dance"]))
 

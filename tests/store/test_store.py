@@ -154,11 +154,23 @@ def test_tensors_come_back_by_index_track_and_crop(store):
         store.tensors("patches", ["c"])
 
 
+hostile = "x', schema => 'core') LIMIT 0; CREATE TABLE lake.core.evil (a INTEGER); FROM ducklake_list_files('lake', 'x"
+
+
+@pytest.mark.parametrize("table", ["core.trakcs", "tracks", "feat.nope", "", f"core.{hostile}", f'core."{hostile}'])
+def test_a_table_that_is_not_there_is_named_and_its_name_is_never_run(store, table):
+    for ask in (store.files, store.scan):
+        with pytest.raises(UnknownNameError, match="unknown table"):
+            ask(table)
+    assert "core.evil" not in store.tables()
+
+
 def test_unknown_features_get_a_suggestion(store):
     fill(store, ["a"])
     with pytest.raises(UnknownNameError) as error:
         store.features("loudnes")
     assert error.value.hint == "did you mean 'loudness'?"
+    assert store.features("loudness", "a").height == store.features("loudness", ["a"]).height == 1
 
 
 def test_a_store_of_a_newer_version_is_refused(store):
@@ -377,10 +389,11 @@ def test_an_old_version_is_named_by_its_id(tmp_path):
         assert store.resolve(f"{name}@{id_}") == store.resolve(name) == id_
 
 
-def test_a_snapshot_that_is_not_there_is_no_damage(tmp_path):
+@pytest.mark.parametrize("snapshot", [-1, 0, 999])
+def test_a_snapshot_that_is_not_there_is_no_damage(tmp_path, snapshot):
     Store(tmp_path / "s", create=True).close()
-    with pytest.raises(UsageError, match="has no snapshot 999"):
-        Store(tmp_path / "s", snapshot=999)
+    with pytest.raises(UsageError, match=f"has no snapshot {snapshot}"):
+        Store(tmp_path / "s", snapshot=snapshot)
 
 
 @pytest.mark.parametrize("name", ["tracks", "labels", "", "a@1"])

@@ -62,7 +62,7 @@ def import_dataset(
     """
     import json
 
-    from mirstore.core.text import plural
+    from mirstore.core.text import counted
     from mirstore.store.tables import import_table
 
     with context.obj.open_store(create=True) as store:
@@ -83,12 +83,12 @@ def import_dataset(
     if json_output:
         typer.echo(json.dumps(done.as_dict()))
     else:
-        made = f" × {plural(done.columns, 'feature')} ({done.feature_set})" if done.feature_set else ", no features"
-        typer.echo(f"{done.dataset}: {plural(done.tracks, 'track')}{made}")
+        made = f" × {counted(done.columns, 'feature')} ({done.feature_set})" if done.feature_set else ", no features"
+        typer.echo(f"{done.dataset}: {counted(done.tracks, 'track')}{made}")
         for label_set_name, count in done.labels.items():
-            typer.echo(f"labels: {label_set_name}, {plural(count, 'class')}")
+            typer.echo(f"labels: {label_set_name}, {counted(count, 'class')}")
         if done.changed:
-            typer.echo(f"{plural(done.changed, 'label')} changed")
+            typer.echo(f"{counted(done.changed, 'label')} changed")
         if done.fresh:
             typer.echo("was imported before: nothing added")
 

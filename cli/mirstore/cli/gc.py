@@ -8,6 +8,7 @@ import typer
 
 from mirstore.cli.context import JsonOption, YesOption
 from mirstore.cli.text import lines
+from mirstore.core.text import some
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -64,6 +65,6 @@ def _purge(app: Context, store: Store, *, yes: bool, dry_run: bool) -> Purged:
     if would:
         app.say(f"erased {would}")
     if done.backups:
-        names = ", ".join(str(path) for path in done.backups[:3]) + (" …" if len(done.backups) > 3 else "")
+        names = some([str(path) for path in done.backups])
         app.say(f"backups of the catalogue from before may still name what was erased; delete them: {names}")
     return done

@@ -10,6 +10,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+from mirstore.core.text import counted
 
 if TYPE_CHECKING:
     from mirstore.core.registry import Registry
@@ -144,7 +145,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
     output.show(frame.drop(same), "table")
     for summary in found:
         if count := summary["withdrawn"]:
-            typer.echo(f"run {summary['run']}: {count} track{'' if count == 1 else 's'} withdrawn since")
+            typer.echo(f"run {summary['run']}: {counted(count, 'track')} withdrawn since")
 
 
 def _with_interval(value: dict[str, Any]) -> str:

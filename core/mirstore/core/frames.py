@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 
 from mirstore.core.downmix import mono_weights
-from mirstore.core.text import plural
+from mirstore.core.text import counted
 
 most_samples = 60_000_000  # of all channels together: 240 MB as float32
 _block = 1 << 20  # samples
@@ -206,13 +206,13 @@ class Losses:
     def warnings(self, seconds: float) -> list[str]:
         """Return what was lost of a file of which ``seconds`` were decoded, in words."""
         found = [
-            f"{milliseconds(gap)} lost at {clock(at)}" + (f": {plural(packets, 'damaged packet')}" if packets else "")
+            f"{milliseconds(gap)} lost at {clock(at)}" + (f": {counted(packets, 'damaged packet')}" if packets else "")
             for at, gap, packets in self.places
         ]
         rest = sum(gap for _, gap, _ in self.places[_named:])
         found = shortened(found, lambda count: f"{count} more places, {milliseconds(rest)} in all")
         if others := self.damaged - sum(packets for _, _, packets in self.places):
-            found.append(f"{plural(others, 'damaged packet')} left out")
+            found.append(f"{counted(others, 'damaged packet')} left out")
         if self.stopped:
             found.append(f"what comes after {clock(seconds)} cannot be read: {self.stopped}")
         return found

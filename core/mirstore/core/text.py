@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 longest_message = 4_000  # characters: the gist is at the beginning, and a traceback of 50 MB helps nobody
 
 
@@ -13,6 +15,17 @@ def storable(text: str) -> str:
 def shortened(text: str, most: int = longest_message) -> str:
     """Return at most so many characters, and say how many there were."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 packet``, ``2 packets`` or ``2 classes``."""
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
+
+
+def some(items: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """Return the first items of a list, and how many more there are: ``a, b, c and 4 more``."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return between.join(items[:most]) + more
 
 
 def shown(value: object, most: int = 80) -> str:
@@ -31,8 +44,3 @@ def explained(error: BaseException) -> tuple[str, str]:
         message = "its message cannot be read"
     message = shortened(message, 10 * longest_message)  # before it is split into words
     return type(error).__name__, storable(shortened(" ".join(message.replace("\0", "\\x00").split()))) or "no message"
-
-
-def plural(count: int, what: str) -> str:
-    """Return ``1 packet``, ``2 packets`` or ``2 classes``."""
-    return f"{count} {what}" + ("" if count == 1 else "es" if what.endswith("s") else "s")

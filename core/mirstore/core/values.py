@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from mirstore.core.chromaprints import decode
 from mirstore.core.errors import TrackError
 from mirstore.core.text import shown
 
@@ -40,13 +41,24 @@ def check_value(name: str, value: Any, column: Column) -> Any:
             return _tensor(value, column)
         if isinstance(column.dtype, pl.Array):
             return _vector(value, column)
-        return _scalar(value.item() if isinstance(value, np.generic) else value, column)
+        found = _scalar(value.item() if isinstance(value, np.generic) else value, column)
+        if column.fingerprint is not None and found is not None:
+            _check_fingerprint(found)
+        return found
     except _WrongError as wrong:
         raise TrackError("wrong value", f"column {name!r}: {wrong}") from None
 
 
 class _WrongError(ValueError):
     """What is wrong with the value."""
+
+
+def _check_fingerprint(text: str) -> None:
+    """All fingerprints of a store are read together at the end of an ingest: one that is none must not get there."""
+    try:
+        decode(text)
+    except ValueError as error:
+        raise _WrongError(f"is no fingerprint: {error}") from None
 
 
 def _is_null(value: Any, column: Column) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from statistics import mean
 
 import polars as pl
 
+from mirstore.core.audio import open_file
+from mirstore.core.decoders import Source
+from mirstore.core.errors import AudioError
 from mirstore.core.features import FeatureSet
 from mirstore.store.scan import Scanned
 from mirstore.store.store import Store
@@ -73,7 +77,8 @@ def _declared(path: str) -> float | None:
     import soundfile
 
     try:
-        info = soundfile.info(path)
-    except (soundfile.SoundFileError, OSError):
+        with open_file(Path(path)) as file:
+            info = soundfile.info(Source(file))  # which has no name: some names soundfile cannot open, or takes for RAW
+    except (AudioError, soundfile.SoundFileError):
         return None
     return float(info.duration) if 0 < info.duration < 86400 else None

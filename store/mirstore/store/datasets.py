@@ -11,6 +11,7 @@ import polars as pl
 from mirstore.core.errors import UnknownNameError
 from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.store.duplicates import copies, fingerprinted
+from mirstore.store.quoting import literal
 from mirstore.store.store import Store
 
 _credits = ("artist", "album")
@@ -45,7 +46,10 @@ def together(store: Store, dataset: str) -> pl.DataFrame:
         ``tracks`` (in them), ``largest`` (group), ``examples``.
     """
     _check(store, dataset)
-    members = store.sql(f"SELECT track, path, i.artist, i.album FROM items i JOIN tracks USING (track) {_of(dataset)}")
+    members = store.sql(
+        "SELECT track, path, i.artist, i.album FROM items i JOIN tracks USING (track) "
+        f"WHERE dataset = {literal(dataset)}"
+    )
     pairs = copies(store)
     tracks = members["track"].to_list()
     paths = dict(members.select("track", "path").iter_rows())
@@ -60,7 +64,7 @@ def together(store: Store, dataset: str) -> pl.DataFrame:
 def spellings(store: Store, dataset: str) -> list[list[str]]:
     """Return artists of a dataset that may be one: they differ by case, spaces, an article or "feat." only."""
     _check(store, dataset)
-    return similar_names(store.sql(f"SELECT DISTINCT artist FROM items {_of(dataset)}")["artist"])
+    return similar_names(store.sql(f"SELECT DISTINCT artist FROM items WHERE dataset = {literal(dataset)}")["artist"])
 
 
 def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, Any]:
@@ -74,10 +78,6 @@ def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, An
         "largest": max(several.values(), default=0),
         "examples": ", ".join(list(several)[:3]) or None,
     }
-
-
-def _of(dataset: str) -> str:
-    return "WHERE dataset = '" + dataset.replace("'", "''") + "'"
 
 
 def leakage(store: Store, dataset: str) -> pl.DataFrame:
@@ -131,8 +131,7 @@ def _check(store: Store, dataset: str) -> None:
 
 
 def _members(store: Store, dataset: str) -> pl.DataFrame:
-    quoted = dataset.replace("'", "''")
     return store.sql(
         f"SELECT s.split, s.fold, s.part, s.track, i.artist, i.album FROM splits s "
-        f"LEFT JOIN items i USING (dataset, track) WHERE s.dataset = '{quoted}'"
+        f"LEFT JOIN items i USING (dataset, track) WHERE s.dataset = {literal(dataset)}"
     )

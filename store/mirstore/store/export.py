@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.quoting import literal
 from mirstore.store.store import Store
 
 
@@ -41,10 +42,9 @@ def wide_table(store: Store, features: Sequence[str], *, dataset: str | None = N
         raise UnknownNameError("dataset", dataset, names)
     members = store.scan("core.items").filter(pl.col("dataset") == dataset).select("track").unique().collect()
     frame = frame.join(members, on="track", how="semi")
-    quoted = dataset.replace("'", "''")
     labels = store.sql(
         f"SELECT track, label_set, string_agg(label, '|' ORDER BY label) AS labels FROM labels "
-        f"WHERE dataset = '{quoted}' GROUP BY track, label_set ORDER BY label_set"
+        f"WHERE dataset = {literal(dataset)} GROUP BY track, label_set ORDER BY label_set"
     )
     if labels.is_empty():
         return frame

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mirstore.core.columns import Column, Tensor
 from mirstore.core.text import storable
+from mirstore.store.quoting import identifier
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
 _arrow: dict[Any, pa.DataType] = {
@@ -51,7 +52,7 @@ def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
 
 def sql_columns(schema: pa.Schema) -> str:
     """Return the column list of CREATE TABLE."""
-    return ", ".join(f'"{field.name}" {_sql[field.type]}' for field in schema)
+    return ", ".join(f"{identifier(field.name)} {_sql[field.type]}" for field in schema)
 
 
 def to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from mirstore.core.errors import UsageError
 from mirstore.store import cells
 from mirstore.store.roles import Roles
+from mirstore.store.tagging import from_tags
 
 
 def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
@@ -17,6 +19,11 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``row`` (from 0), ``label_set``, ``label``, ``value`` (1, or what the column of that label says).
+
+    Raises
+    ------
+    UsageError
+        If a label set is called as those of tags are: the next ingest would take it for one.
     """
     schema = {"row": pl.UInt32, "label_set": pl.String, "label": pl.String, "value": pl.Float64}
     parts = [pl.DataFrame(schema=schema)]
@@ -29,7 +36,14 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
                 part = pl.DataFrame({"value": values}).with_row_index("row").filter(pl.col("value") > 0)
                 part = part.with_columns(pl.lit(label_set).alias("label_set"), pl.lit(label).alias("label"))
             parts.append(part.select(list(schema)).cast(schema))  # type: ignore[arg-type]
-    return pl.concat(parts).unique(["row", "label_set", "label"], keep="first", maintain_order=True)
+    found = pl.concat(parts).unique(["row", "label_set", "label"], keep="first", maintain_order=True)
+    for name in found["label_set"].unique().sort():
+        if name.startswith(from_tags):
+            raise UsageError(
+                f"a label set cannot be called {name!r}: {from_tags} is for what files' tags say",
+                hint="call it something else",
+            )
+    return found
 
 
 def without_label(frame: pl.DataFrame, members: Sequence[tuple[str, str | None]]) -> list[bool]:

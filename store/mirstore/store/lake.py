@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from mirstore.core.errors import StoreError, UsageError
+from mirstore.store.quoting import literal
 
 catalogue = "__ducklake_metadata_lake"
 """Schema of DuckLake's own tables on a connection; asking them is three times as fast as its functions."""
@@ -46,8 +47,13 @@ def connect(
     ------
     StoreError
         If an extension is missing, or the catalogue cannot be opened.
+    UsageError
+        If there is no such snapshot.
     """
     _refuse_network_file_system(folder)
+    unknown = UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them")
+    if snapshot is not None and snapshot < 1:  # 0 is before the store was made
+        raise unknown
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": _threads()})
     for module, distribution in _extensions.items():
         _load(connection, module, distribution)
@@ -55,15 +61,15 @@ def connect(
     # SQLite's WAL needs files beside the catalogue, which read-only media cannot give.
     catalog = f"{path}/{catalog}" if os.access(folder, os.W_OK) else _copied(folder, catalog)
     # The catalogue keeps the data folder's absolute path; overriding it lets a store be moved.
-    options = [f"DATA_PATH {_quoted(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
+    options = [f"DATA_PATH {literal(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
     try:
-        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
         if "No snapshot found" in str(error):
-            raise UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them") from None
+            raise unknown from None
         raise StoreError(
             f"{folder}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",
@@ -87,10 +93,6 @@ def _threads() -> int:
         return os.cpu_count() or 1
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _load(connection: duckdb.DuckDBPyConnection, name: str, distribution: str) -> None:
     """Load an extension from its wheel: no network, and DuckDB checks the signature."""
     pip = f"pip install duckdb-extension-{distribution}=={duckdb.__version__}"
@@ -102,7 +104,7 @@ def _load(connection: duckdb.DuckDBPyConnection, name: str, distribution: str) -
     files = sorted(package.rglob(f"{name}.duckdb_extension"))
     if not files or found != duckdb.__version__:
         raise StoreError(f"DuckDB {duckdb.__version__} cannot load extension {name!r} {found}", hint=pip)
-    connection.execute(f"LOAD {_quoted(str(files[-1]))}")
+    connection.execute(f"LOAD {literal(str(files[-1]))}")
 
 
 def _refuse_network_file_system(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.core.text import plural
+from mirstore.core.text import counted, some
 from mirstore.store import cells, roles
 from mirstore.store.column_options import Options, default
 from mirstore.store.label_columns import label_rows, without_label
@@ -202,9 +202,8 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
             attrs={**first.attrs, **source.attrs},
         )
     if len(found) < len(rows):
-        files = plural(len(found), "file")
+        files = counted(len(found), "file")
         report.remarks.append(f"{len(rows)} rows name {files}: labels of rows of one file were united")
     if differ:
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        report.remarks.append(f"rows of one file differ, the first one stands: {'; '.join(differ[:3])}{more}")
+        report.remarks.append(f"rows of one file differ, the first one stands: {some(differ, between='; ')}")
     return list(found.values()), list(keys.values())

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import some
 
 _suffix = re.compile(r"\.(?=[^.]*[a-z])[a-z0-9]{2,5}$")
 _number = re.compile(r"([a-z]*)[_\- ]*0*(\d+?)(?:\.0)?")  # 3346.0 is what pandas writes where an id was missing
@@ -68,7 +69,7 @@ def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence
     for key, score, candidates in unsure:
         left = [path for path in candidates if path not in claims or max(claims[path]) <= score]
         if len(left) > 1:
-            shown = ", ".join(paths[path] for path in left[:3]) + (" …" if len(left) > 3 else "")
+            shown = some([paths[path] for path in left])
             raise UsageError(
                 f"{where}: {keys[key]!r} fits {len(left)} files: {shown}", hint="write more of the path into the table"
             )
@@ -90,7 +91,7 @@ def _decided(
         score = max(scores)
         key, *others = scores[score]
         if others:
-            shown = ", ".join(repr(keys[key]) for key in scores[score][:3])
+            shown = some([repr(keys[key]) for key in scores[score]])
             raise UsageError(f"{where}: {shown} all fit {paths[path]}", hint="keep one row per file")
         result.found[path] = key
         if score[0] < min(len(_parts(keys[key])), len(_parts(paths[path]))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from mirstore.core.text import plural
+from mirstore.core.text import counted
 from mirstore.store import cells
 from mirstore.store.label_columns import classes
 from mirstore.store.roles import Roles, normal
@@ -35,12 +35,12 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
             own = found.filter(pl.col("label_set") == label_set) if found.height else found
             if label is not None:
                 count = own.filter(pl.col("label") == label).height
-                detail = f"{label!r} of {label_set!r}, {plural(count, 'track')}"
+                detail = f"{label!r} of {label_set!r}, {counted(count, 'track')}"
             else:
                 prefixed = classes(frame[column], label_set)
                 sets = prefixed["label_set"].unique(maintain_order=True).to_list() or [label_set]
                 number = prefixed["label"].n_unique()
-                detail = plural(number, "class")
+                detail = counted(number, "class")
                 detail += "" if sets == [normal(column)] or sets == [column] else f" of {', '.join(map(repr, sets))}"
             became = "credits, labels" if column in said and said[column].became == "credits" else "labels"
             said[column] = Meaning(column, became, detail)

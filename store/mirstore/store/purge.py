@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
+from mirstore.core.text import counted
 from mirstore.store import checksums, lake
 from mirstore.store.files import DataFile, Written, data_files, links, new_data_file, unnamed_data_files, unnamed_packs
 from mirstore.store.hidden import Rule, homeless, removals
@@ -57,9 +58,9 @@ class Purged:
 
     def __str__(self) -> str:
         """Say what goes in words."""
-        tracks = f"{self.tracks} track{'' if self.tracks == 1 else 's'}"
+        tracks = counted(self.tracks, "track")
         rows = f"{sum(self.rows.values())} rows of {len(self.rows)} tables"
-        return f"{tracks}, {rows} ({self.rewritten} file{'' if self.rewritten == 1 else 's'})"
+        return f"{tracks}, {rows} ({counted(self.rewritten, 'file')})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

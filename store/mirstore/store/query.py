@@ -27,8 +27,9 @@ from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, U
 from mirstore.store import schema
 from mirstore.store.hidden import Hidden
 from mirstore.store.history import snapshots
+from mirstore.store.quoting import identifier, literal, literals
 from mirstore.store.store import Store, merged_column
-from mirstore.store.views import feature_views, identifier, internal, views
+from mirstore.store.views import feature_views, internal, views
 
 _table_functions = frozenset(
     "generate_series histogram histogram_values json_each json_tree pragma_show pragma_table_info range repeat "
@@ -65,7 +66,7 @@ def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFram
 def _bytes(memory: str) -> int:
     with closing(duckdb.connect(config=_parser)) as parser:
         try:
-            return int(parser.execute(f"SELECT parse_formatted_bytes({_text(memory)})").fetchall()[0][0])
+            return int(parser.execute(f"SELECT parse_formatted_bytes({literal(memory)})").fetchall()[0][0])
         except duckdb.Error:
             raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
 
@@ -105,7 +106,7 @@ def _check(query: str) -> None:
         if len(statements) != 1:
             raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
         try:
-            tree = json.loads(parser.execute(f"SELECT json_serialize_sql({_text(query)})").fetchall()[0][0])
+            tree = json.loads(parser.execute(f"SELECT json_serialize_sql({literal(query)})").fetchall()[0][0])
         except (duckdb.Error, RecursionError):
             raise UsageError("query is too deeply nested") from None
     if tree["error"]:
@@ -207,7 +208,7 @@ def _create(
     target = f"{folder}.{identifier(name)}"
     if paths:
         names = [column for column in _columns(paths[0]) if column != merged_column]
-        rows = f"read_parquet({_texts(paths)}, union_by_name = true)"
+        rows = f"read_parquet({literals(paths)}, union_by_name = true)"
         kept = list(hidden.conditions(table, names, "r"))
         if (seen := store.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
             kept.append(f"coalesce({merged_column}, 0) <= {seen}")
@@ -221,27 +222,18 @@ def _create(
         connection.unregister("empty")
 
 
-def _text(value: str) -> str:
-    """Return a string for SQL; given as a parameter, it makes DuckDB import pandas, which takes longer than a query."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _texts(values: Sequence[str]) -> str:
-    return "[" + ", ".join(map(_text, values)) + "]"
-
-
 def _columns(path: str) -> list[str]:
     return pl.scan_parquet(path, glob=False).collect_schema().names()  # a folder may be called a[1]
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], memory: str) -> None:
     for setting in (
-        f"memory_limit = {_text(memory)}",
+        f"memory_limit = {literal(memory)}",
         "temp_directory = ''",
         "python_enable_replacements = false",
         "autoload_known_extensions = false",
         "allow_community_extensions = false",
-        f"allowed_paths = {_texts(paths)}",
+        f"allowed_paths = {literals(paths)}",
         "enable_external_access = false",
         "lock_configuration = true",
     ):

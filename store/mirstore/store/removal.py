@@ -19,6 +19,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import protocols
+from mirstore.core.text import counted, some
 from mirstore.store.hidden import removals
 from mirstore.store.schema import order
 from mirstore.store.store import Store
@@ -73,7 +74,7 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
     chosen = list(dict.fromkeys(track for name in names for track in _matching(name, paths, known, undo)))
     if undo:
         rows = [{"kind": "track", "track": track, "undone": True} for track in chosen]
-        return Removal(_count(len(chosen), "track"), rows, {"tracks": len(chosen)})
+        return Removal(counted(len(chosen), "track"), rows, {"tracks": len(chosen)})
     runs = _used(store, chosen)
     there = store.sql("SELECT dataset, track FROM items").filter(pl.col("track").is_in(chosen))
     labels = store.sql("SELECT * FROM labels").filter(pl.col("track").is_in(chosen))
@@ -85,14 +86,14 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
     }
     last = located.filter(pl.col("track").is_in(chosen)).unique("track", keep="last").sort("path")["path"].to_list()
     names_shown = last or chosen
-    what = f"{_count(len(chosen), 'track')} ({_some(names_shown)})"
+    what = f"{counted(len(chosen), 'track')} ({some(names_shown)})"
     if counts["datasets"]:
-        what += f" of {_some(there['dataset'].unique().sort().to_list())}"
+        what += f" of {some(there['dataset'].unique().sort().to_list())}"
     if counts["label sets"]:
-        what += f", with labels of {_count(counts['label sets'], 'label set')}"
+        what += f", with labels of {counted(counts['label sets'], 'label set')}"
     if counts["runs"]:
         what += (
-            f"; {_count(counts['runs'], 'run')} used it" if len(chosen) == 1 else f"; {counts['runs']} runs used them"
+            f"; {counted(counts['runs'], 'run')} used it" if len(chosen) == 1 else f"; {counts['runs']} runs used them"
         )
     rows = [{"kind": "track", "track": track, "note": json.dumps(runs[track])} for track in chosen]
     return Removal(what, rows, counts)
@@ -109,7 +110,7 @@ def _matching(name: str, paths: pl.DataFrame, known: Iterable[str], undo: bool) 
         return found or [name]
     ids = sorted(track for track in known if track.startswith(name)) if len(name) >= 4 else []
     if len(ids) > 1:
-        raise UsageError(f"{name!r} could be any of {_some(ids)}", hint="give more of its letters")
+        raise UsageError(f"{name!r} could be any of {some(ids)}", hint="give more of its letters")
     if not ids:
         state, view = ("withdrawn track", "removals") if undo else ("track", "tracks")
         raise UsageError(f"no {state} has the id or the path {name!r}", hint=f"mirstore sql 'FROM {view}' lists them")
@@ -133,7 +134,7 @@ def dataset(store: Store, name: str, labels: str | None = None) -> Removal:
         rows = label_sets.filter(pl.col("label_set") == labels)
         if rows.is_empty():
             raise UnknownNameError(f"label set of {name!r}:", labels, label_sets["label_set"].unique())
-        what = f"label set {labels} of dataset {name}: the labels of {_count(rows['track'].n_unique(), 'track')}"
+        what = f"label set {labels} of dataset {name}: the labels of {counted(rows['track'].n_unique(), 'track')}"
         row = {"kind": "labels", "dataset": name, "label_set": labels}
         return Removal(what, [row], {"label sets": 1, "tracks": rows["track"].n_unique()})
     members = items.filter(pl.col("dataset") == name)
@@ -143,9 +144,9 @@ def dataset(store: Store, name: str, labels: str | None = None) -> Removal:
         "tracks only here": members.join(elsewhere, on="track", how="anti").height,
         "label sets": label_sets["label_set"].n_unique(),
     }
-    what = f"dataset {name}: {_count(counts['tracks'], 'track')}, {_count(counts['label sets'], 'label set')}"
+    what = f"dataset {name}: {counted(counts['tracks'], 'track')}, {counted(counts['label sets'], 'label set')}"
     if shared := counts["tracks"] - counts["tracks only here"]:
-        what += f"; {_count(shared, 'track')} stay in other datasets"
+        what += f"; {counted(shared, 'track')} stay in other datasets"
     return Removal(what, [{"kind": "dataset", "dataset": name}], counts)
 
 
@@ -165,10 +166,10 @@ def features(store: Store, names: Sequence[str]) -> Removal:
     values = ledger.filter(pl.col("status") == "ok").n_unique(["track", "feature_set"])
     readers = store.scan("core.inputs").filter(pl.col("input").is_in(list(chosen))).collect()["feature_set"]
     left = {id_: name for name, id_ in store.names().items() if id_ in set(readers) - set(chosen)}
-    what = f"{_count(len(chosen), 'feature set')} ({_some([f'{name} {id_}' for id_, name in chosen.items()])}), "
-    what += f"with the values of {_count(values, 'track')}"
+    what = f"{counted(len(chosen), 'feature set')} ({some([f'{name} {id_}' for id_, name in chosen.items()])}), "
+    what += f"with the values of {counted(values, 'track')}"
     if left:
-        what += f"; {_some(sorted(left.values()))} read it, and stay"
+        what += f"; {some(sorted(left.values()))} read it, and stay"
     rows = [{"kind": "features", "feature_set": id_} for id_ in chosen]
     return Removal(what, rows, {"feature sets": len(chosen), "tracks": values})
 
@@ -212,12 +213,3 @@ def _learned(store: Store, run: Mapping[str, Any], chosen: Sequence[str]) -> set
         )
         left &= set(ledger.select("track").collect()["track"])
     return left
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    """Return the first few names."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

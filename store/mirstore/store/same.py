@@ -12,11 +12,12 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import some
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.source import Source
 from mirstore.store.store import Store
-from mirstore.store.tagging import genres
+from mirstore.store.tagging import from_tags, genres
 
 _credits = ("title", "artist", "album")
 
@@ -75,9 +76,8 @@ def one_per_track(store: Store, scanned: Sequence[Scanned], tags: Mapping[str, t
             ]
         found.scanned.append(_merged(members, items[0]) if len(members) > 1 else items[0])
     if clashes:
-        more = f", and {len(clashes) - 3} more" if len(clashes) > 3 else ""
         raise UsageError(
-            "; ".join(clashes[:3]) + more,
+            some(clashes, between="; "),
             hint="leave one of the files out, or give both the same label; tags of one track go together: rock|pop",
         )
     return found
@@ -115,7 +115,7 @@ def _stored_sources(store: Store, track: str, path: str) -> Iterator[tuple[str, 
     labels = labels.filter(pl.col(order) == pl.col(order).max().over("dataset", "label_set")).drop_nulls("label")
     for dataset in dict.fromkeys(items["dataset"]):
         item = items.filter(pl.col("dataset") == dataset).to_dicts()[-1]
-        here = labels.filter(pl.col("dataset") == dataset, ~pl.col("label_set").str.starts_with("tag:"))
+        here = labels.filter(pl.col("dataset") == dataset, ~pl.col("label_set").str.starts_with(from_tags))
         sets: dict[str, list[str]] = {}
         for name, label in here.select("label_set", "label").iter_rows():
             sets.setdefault(name, []).append(label)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import some
 from mirstore.store import matching
 from mirstore.store.column_options import Options, default
 from mirstore.store.folders import audio_files
@@ -127,7 +128,7 @@ def _about_folders(sources: Collection[Source]) -> Report:
     without = [source.path for source in sources if not source.labels.get("label")]
     report = Report("folders", [Meaning("folder", "labels", f"{len(counts)} classes of 'label'")])
     if without:
-        names = _first([os.path.basename(path) for path in without])
+        names = some([os.path.basename(path) for path in without])
         report.remarks.append(f"{len(without)} files stand in no folder of a class: {names}")
     return report
 
@@ -166,20 +167,16 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
     if idle:
         named = "named" if len(idle) > 1 or len(table.keys) > 1 else "names"
         table.report.remarks.append(
-            f"{len(idle)} of {len(table.keys)} rows {named} none of the {len(paths)} files: {_first(idle)}"
+            f"{len(idle)} of {len(table.keys)} rows {named} none of the {len(paths)} files: {some(idle)}"
         )
     if without:
         have = "has" if len(without) == 1 else "have"
-        table.report.remarks.append(f"{len(without)} of {len(paths)} files {have} no row: {_first(without)}")
+        table.report.remarks.append(f"{len(without)} of {len(paths)} files {have} no row: {some(without)}")
     if loose := [f"{table.keys[row]} for {shown[path]}" for path, row in matched.loose]:
-        table.report.remarks.append(f"{len(loose)} rows fit by name, though their folders differ: {_first(loose)}")
+        table.report.remarks.append(f"{len(loose)} rows fit by name, though their folders differ: {some(loose)}")
 
 
 def _below(paths: list[str]) -> list[str]:
     """Return paths as short as tells them apart for a reader: below the folder that holds all."""
     folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
     return [os.path.relpath(path, folder) for path in paths]
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

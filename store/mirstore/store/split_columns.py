@@ -9,7 +9,7 @@ import polars as pl
 
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.splits import part_name, part_words
-from mirstore.core.text import plural
+from mirstore.core.text import counted
 from mirstore.store import cells
 from mirstore.store.roles import Roles
 from mirstore.store.table_report import Report
@@ -23,7 +23,7 @@ def holds_folds(column: pl.Series) -> bool:
 
 def fold_text(split: str, column: pl.Series) -> str:
     """Say how many folds a column numbers."""
-    return f"{split!r}: {plural(cells.text(column).n_unique() - bool(cells.text(column).null_count()), 'fold')}"
+    return f"{split!r}: {counted(cells.text(column).n_unique() - bool(cells.text(column).null_count()), 'fold')}"
 
 
 def part_text(split: str, column: pl.Series) -> str:
@@ -60,7 +60,7 @@ def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[
                 part = part_name(word)
                 unknown[word] += part is None
                 result[row][split] = (folds[row] or 0, part or word)
-        if told := [f"{word!r} ({plural(count, 'row')})" for word, count in unknown.most_common(5) if count]:
+        if told := [f"{word!r} ({counted(count, 'row')})" for word, count in unknown.most_common(5) if count]:
             report.remarks.append(
                 f"split {split!r} has parts that no experiment uses: {', '.join(told)}; known are {part_words()}"
             )

@@ -26,6 +26,7 @@ from mirstore.store import lake, schema
 from mirstore.store.checksums import record
 from mirstore.store.hidden import Hidden, decisive, removals
 from mirstore.store.hidden import read as read_hidden
+from mirstore.store.quoting import in_lake, literal, literals
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
 
@@ -182,10 +183,10 @@ class Store:
     @property
     def hidden(self) -> Hidden:
         """What is not shown: what was removed, and tracks whose files are gone."""
-        tables = "', '".join(name.removeprefix("core.") for name in decisive)
+        tables = literals(name.removeprefix("core.") for name in decisive)
         ((newest,),) = self.ask(
             f"SELECT max(data_file_id) FROM {lake.catalogue}.ducklake_data_file "
-            f"JOIN {lake.catalogue}.ducklake_table USING (table_id) WHERE table_name IN ('{tables}')"
+            f"JOIN {lake.catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
         )
         if self._hidden is None or self._hidden[0] != newest:
             self._hidden = newest, read_hidden(self)
@@ -208,14 +209,23 @@ class Store:
         return list(self.file_sizes(table))
 
     def file_sizes(self, table: str) -> dict[Path, int]:
-        """Return the files of a table with their sizes [bytes] as the catalogue has them."""
+        """Return the files of a table with their sizes [bytes] as the catalogue has them.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
         folder, _, name = table.partition(".")
         seen = self.seen(table)
         at = f", snapshot_version => {self._latest if seen is None else seen}" if self.snapshot is not None else ""
-        rows = self._connection.execute(
-            "SELECT data_file, data_file_size_bytes "
-            f"FROM ducklake_list_files('lake', '{name}', schema => '{folder}'{at})"
-        ).fetchall()
+        files = f"ducklake_list_files('lake', {literal(name)}, schema => {literal(folder)}{at})"
+        try:
+            rows = self.ask(f"SELECT data_file, data_file_size_bytes FROM {files}")
+        except duckdb.CatalogException:
+            if table in (known := self.tables()):
+                raise
+            raise UnknownNameError("table", table, known) from None
         return {Path(path): size for path, size in rows}
 
     def scan(self, table: str) -> pl.LazyFrame:
@@ -226,9 +236,8 @@ class Store:
         """Return all rows of a table, also those of what was removed and is not purged yet."""
         files = self.files(table)
         if not files:
-            folder, _, name = table.partition(".")
             return pl.from_arrow(  # type: ignore[union-attr]
-                self._connection.sql(f'SELECT * FROM lake."{folder}"."{name}" LIMIT 0').to_arrow_table()
+                self._connection.sql(f"SELECT * FROM {in_lake(table)} LIMIT 0").to_arrow_table()
             ).lazy()
         kinds = {**pl.scan_parquet(files[0], glob=False).collect_schema(), merged_column: pl.Int64()}
         frame = pl.scan_parquet(files, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)
@@ -308,7 +317,7 @@ class Store:
             "columns": columns.drop("feature_set").to_dicts(),
         }
 
-    def features(self, names: str | Sequence[str], tracks: Sequence[str] | None = None) -> pl.DataFrame:
+    def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
         """Return features as a wide table, one row per track, or per track and ``start``.
 
         Parameters
@@ -316,7 +325,7 @@ class Store:
         names : str or sequence of str
             Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column``, and only
             tracks that have all of them are returned. Two with several rows per track are matched by ``start``.
-        tracks : sequence of str, optional
+        tracks : str or sequence of str, optional
             Only these.
 
         Raises
@@ -339,7 +348,7 @@ class Store:
         if wide is None:
             raise UsageError("no features chosen")
         if tracks is not None:
-            wide = wide.filter(pl.col("track").is_in(list(tracks)))
+            wide = wide.filter(pl.col("track").is_in([tracks] if isinstance(tracks, str) else list(tracks)))
         return wide.collect()
 
     def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

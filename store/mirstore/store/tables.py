@@ -17,6 +17,7 @@ from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
+from mirstore.core.text import some
 from mirstore.core.tracks import Track
 from mirstore.store import cells, roles
 from mirstore.store.corrections import count_changes
@@ -24,6 +25,7 @@ from mirstore.store.label_columns import label_rows
 from mirstore.store.matching import match
 from mirstore.store.meanings import meanings, missing
 from mirstore.store.published import feature_columns
+from mirstore.store.quoting import literal
 from mirstore.store.reading import read
 from mirstore.store.roles import Roles
 from mirstore.store.split_columns import split_parts
@@ -258,9 +260,8 @@ def _with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets
 
 
 def _current(store: Store, view: str, dataset: str) -> pl.DataFrame:
-    quoted = dataset.replace("'", "''")
     attrs = "* REPLACE (CASE WHEN cardinality(attrs) > 0 THEN to_json(attrs) END AS attrs)" if view == "items" else "*"
-    return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = '{quoted}'")
+    return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = {literal(dataset)}")
 
 
 def _ids(column: pl.Series, file: Path, report: Report) -> list[str]:
@@ -356,6 +357,6 @@ def _with_credits(items: pl.DataFrame, ids: Sequence[str], about: Path) -> tuple
         "first_tracks_without_row": without[:3],
     }
     if without:
-        report.remarks.append(f"{len(without)} of {len(ids)} tracks have no row: {', '.join(without[:3])}")
+        report.remarks.append(f"{len(without)} of {len(ids)} tracks have no row: {some(without)}")
     given = credits.drop("row")
     return items.with_columns(pl.coalesce(given[name], items[name]).alias(name) for name in given.columns), report

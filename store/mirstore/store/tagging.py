@@ -14,8 +14,11 @@ from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.store import Store
 
-genres = "tag:genre"
-"""Label set of the genres in the tags; it is never mixed with labels that were given."""
+from_tags = "tag:"
+"""What the names of label sets that come from tags begin with, and no other's: they never mix with given labels."""
+
+genres = f"{from_tags}genre"
+"""Label set of the genres in the tags."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from mirstore.core.registry import TaskEntry
 from mirstore.store.duplicates import fingerprinted
 from mirstore.store.examples import TaskExamples
 from mirstore.store.query import session
+from mirstore.store.quoting import literal, literals
 from mirstore.store.store import Store
 
 needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
@@ -92,9 +93,9 @@ def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnectio
     return _ask(
         connection,
         f"""SELECT i.track, i.title, i.artist, i.album, t.path, t.duration, i.dataset
-        FROM items i JOIN tracks t USING (track) WHERE i.dataset IN {_quoted(_datasets(task))}
-        QUALIFY row_number() OVER (PARTITION BY i.track ORDER BY i.dataset <> {_quoted([task.dataset])}) = 1
-        ORDER BY i.dataset <> {_quoted([task.dataset])}, i.position NULLS LAST, t.path, i.track""",
+        FROM items i JOIN tracks t USING (track) WHERE i.dataset IN {literals(_datasets(task))}
+        QUALIFY row_number() OVER (PARTITION BY i.track ORDER BY i.dataset <> {literal(task.dataset)}) = 1
+        ORDER BY i.dataset <> {literal(task.dataset)}, i.position NULLS LAST, t.path, i.track""",
     )
 
 
@@ -102,12 +103,8 @@ def _datasets(task: TaskEntry) -> list[str]:
     return [task.dataset, *([task.evaluate_on] if task.evaluate_on else [])]
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in names) + ")"
-
-
 def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    wanted = _quoted(_datasets(task))
+    wanted = literals(_datasets(task))
     frame = _ask(connection, f"SELECT * FROM labels WHERE value > 0 AND dataset IN {wanted}")
     here = pl.col("dataset") == task.dataset
     known = set(frame.filter(here)["label_set"])
@@ -191,7 +188,7 @@ def _reader(folder: Any, column: str) -> Any:
 def _published(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame | None:
     if task.split in protocols or task.evaluate_on:
         return None
-    splits = _ask(connection, f"SELECT * FROM splits WHERE dataset IN {_quoted([task.dataset])}")
+    splits = _ask(connection, f"SELECT * FROM splits WHERE dataset = {literal(task.dataset)}")
     known = set(splits["split"])
     if task.split not in known:
         raise UnknownNameError(f"split of {task.dataset!r}:", task.split, {*known, *protocols})

@@ -20,6 +20,7 @@ from mirstore.store.checksums import record
 from mirstore.store.frames import arrow_schema, sql_columns, to_arrow
 from mirstore.store.hidden import Hidden, removals
 from mirstore.store.lake import keep
+from mirstore.store.quoting import identifier, in_lake
 from mirstore.store.schema import order
 from mirstore.store.tensors import split_tensors, write_pack
 from mirstore.store.views import views
@@ -75,20 +76,19 @@ class Transaction:
 
         Tracks that were withdrawn do not come in again.
         """
-        folder, _, name = table.partition(".")
-        target = f'lake."{folder}"."{name}"'
+        target = in_lake(table)
         if not isinstance(rows, pa.Table):
             if not rows:
                 return 0
             schema = self._connection.sql(f"SELECT * FROM {target} LIMIT 0").to_arrow_table().schema
             rows = to_arrow(rows, schema)
-        if folder == "core":
+        if table.startswith("core."):
             rows = _stamped(rows, self.number)
         if self._hidden.withdrawn and "track" in rows.column_names and table != removals:
             rows = rows.filter(pc.invert(pc.is_in(rows["track"], pa.array(sorted(self._hidden.withdrawn)))))
         self._connection.register("batch", rows)
         try:
-            same = " AND ".join(f'batch."{column}" IS NOT DISTINCT FROM t."{column}"' for column in key)
+            same = " AND ".join(f"batch.{name} IS NOT DISTINCT FROM t.{name}" for name in map(identifier, key))
             anti = f"ANTI JOIN {self._there(table, target, rows.column_names)} t ON {same}" if key else ""
             query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
             return int(self._connection.execute(query).fetchall()[0][0])
@@ -118,8 +118,8 @@ class Transaction:
         if name in views or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         columns = feature.extractor.columns()
-        schema = arrow_schema(columns)
-        self._connection.execute(f'CREATE TABLE IF NOT EXISTS lake.feat."{feature.table}" ({sql_columns(schema)})')
+        table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
         definition = feature.definition
         row = {
             "feature_set": feature.id,

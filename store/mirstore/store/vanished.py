@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from mirstore.core.text import counted, some
 from mirstore.store.hidden import removals
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
@@ -47,12 +48,10 @@ class Vanished:
         return {"dataset": self.dataset, "state": self.state, "tracks": len(self.tracks), "paths": list(self.paths)}
 
     def __str__(self) -> str:
-        some = ", ".join(os.path.basename(path) for path in self.paths[:3])
-        more = f" and {len(self.paths) - 3} more" if len(self.paths) > 3 else ""
-        one = len(self.paths) == 1
-        what = f"{len(self.paths)} file{'' if one else 's'} of dataset {self.dataset}"
-        state = ("is gone" if one else "are gone") if self.state == "gone" else "no longer listed"
-        return f"{what} {state}: {some}{more}"
+        what = f"{counted(len(self.paths), 'file')} of dataset {self.dataset}"
+        are = "is" if len(self.paths) == 1 else "are"
+        state = f"{are} gone" if self.state == "gone" else "no longer listed"
+        return f"{what} {state}: {some([os.path.basename(path) for path in self.paths])}"
 
 
 def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanished]:

@@ -150,11 +150,6 @@ views = {
 internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
 
 
-def identifier(name: str) -> str:
-    """Return a name quoted for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def feature_views(store: Store) -> Iterator[tuple[str, str]]:
     """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
     sets = store.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
