@@ -13,6 +13,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
+from mirstore.store.history import log
 from mirstore.store.ingest import ingest
 from mirstore.store.sources import find
 
@@ -100,6 +101,18 @@ def test_tagging_anew_changes_credits_and_genres_and_computes_nothing(store, mus
     assert {name: row["track"] for name, row in items(store).items()} == before
     assert (items(store)["one"]["title"], items(store)["one"]["artist"]) == ("Eins", "Anna")
     assert genres(store) == [("one", "tag:genre", "Jazz")]
+
+
+def test_the_log_says_that_files_were_tagged_anew_or_moved(store, music):
+    ingest(store, find([music]), {})
+    tag(music / "one.ogg", title="Uno", artist="Ann", genre=["Rock"])
+    with Store(store.path) as again:  # another command
+        ingest(again, find([music]), {})
+        assert log(again, 1)[0]["changes"] == ["1 label changed", "tags of 1 file changed"]
+    (music / "two.ogg").rename(music / "other.ogg")
+    with Store(store.path) as again:
+        ingest(again, find([music]), {})
+        assert "1 file at another path" in log(again, 1)[0]["changes"]
 
 
 def test_a_table_wins_over_the_tags(store, music):
