@@ -55,7 +55,9 @@ class Vanished:
         return f"{what} {state}: {some}{more}"
 
 
-def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanished]:
+def find(
+    store: Store, scanned: Iterable[Scanned] | None = None, new_origins: Iterable[Mapping[str, Any]] = ()
+) -> list[Vanished]:
     """Return what is gone from the datasets.
 
     Parameters
@@ -63,6 +65,8 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
     store : Store
     scanned : iterable of Scanned, optional
         What an ingest found: only its datasets are looked at, and only files are looked for that it did not see.
+    new_origins : iterable of dict
+        What `origins` says of them, while it is not committed.
     """
     members = store.scan("core.items").select("dataset", "track").unique().collect()
     complete: set[str] = set()
@@ -70,7 +74,7 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
     if scanned is not None:
         scanned = list(scanned)
         named = {item.source.dataset for item in scanned}
-        known = _origins(store)
+        known = {**_origins(store), **{row["dataset"]: row["source"] or "" for row in new_origins}}
         complete = {dataset for dataset, origin in _listed(scanned).items() if origin and known.get(dataset) == origin}
         there = pl.DataFrame(
             list({(item.source.dataset, item.track) for item in scanned if item.track}),
@@ -125,13 +129,15 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
     """Return which datasets, named after their folders or tables, are ones that had another name.
 
     A folder or table that was ingested as a dataset before goes on as that one. So does one whose tracks are nearly all
-    members of exactly one dataset, whose files are gone: it was renamed.
+    members of exactly one dataset, whose files are gone: it was renamed. Of several such datasets it is the one whose
+    folder or table is gone, too.
     """
     known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
     new = {item.source.dataset for item in scanned} - known
     if not new:
         return {}
-    before = {origin: dataset for dataset, origin in _origins(store).items() if origin}
+    known_origins = _origins(store)
+    before = {origin: dataset for dataset, origin in known_origins.items() if origin}
     members: dict[str, set[str]] = {}
     for dataset, track in store.scan("core.items").select("dataset", "track").unique().collect().iter_rows():
         members.setdefault(dataset, set()).add(track)
@@ -144,6 +150,8 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
             continue
         tracks = {item.track for item in items if item.track}
         alike = [old for old, theirs in members.items() if tracks and len(tracks & theirs) >= _most * len(tracks)]
+        if len(alike) > 1:
+            alike = [old for old in alike if known_origins.get(old) and not os.path.lexists(known_origins[old])]
         if len(alike) == 1 and _all_gone(store, members[alike[0]]):
             found[name] = alike[0]
     return found
