@@ -179,3 +179,20 @@ def test_leakage_without_a_split_says_what_belongs_together(project):
     assert kinds == {"artist": (1, 2), "album": (0, 0), "audio": (0, 0), "near": (0, 0)}
     assert "no published split: these groups stand on both sides where folds are drawn by track" in result.stderr
     assert "one artist or several? 'The Band', 'the band'" in result.stderr
+
+
+def test_an_import_tells_of_withdrawn_tracks(project):
+    (project / "table.csv").write_text("id,bpm,genre\nx,100,rock\ny,120,pop\n")
+    given = ["dataset", "import", "table.csv", "--name", "table"]
+    run(*given)
+    run("rm", "table:x", "--yes")
+    result = run(*given, "--json")
+    done = json.loads(result.stdout)
+    assert (done["tracks"], done["withdrawn"], done["fresh"]) == (1, 1, True)
+    assert "1 track was withdrawn, and left out (mirstore rm --undo brings it back)" in result.stderr
+    run("rm", "--undo", "table:x")
+    assert json.loads(run(*given, "--json").stdout)["withdrawn"] == 0
+
+
+def test_there_is_no_snapshot_0(project):
+    assert "--snapshot" in run("sql", "FROM tracks", "--snapshot", 0, code=2).stderr

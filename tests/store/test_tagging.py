@@ -233,3 +233,14 @@ def test_a_tag_is_json_that_anyone_can_read(store, music):
     ingest(store, find([music]), {})
     rows = store.scan("core.tags").collect()
     assert {json.loads(text).get("title") for text in rows["tags"]} == {"One", "Two", "Three", None}
+
+
+def test_tags_that_change_do_so_in_every_dataset(store, music):
+    ingest(store, find([music]), {}, dataset="a")
+    ingest(store, find([music]), {}, dataset="b")
+    tag(music / "one.ogg", title="One", artist="Ann", genre=["Jazz"])
+    ingest(store, find([music / "one.ogg"]), {}, dataset="b")
+    query = "SELECT dataset, label FROM labels WHERE label_set = 'tag:genre' AND label <> 'Pop' ORDER BY ALL"
+    assert store.sql(query).rows() == [("a", "Jazz"), ("b", "Jazz")]
+    ingest(store, find([music]), {}, dataset="b", tags=False)
+    assert store.sql("SELECT * FROM labels").is_empty()

@@ -75,6 +75,7 @@ def import_dataset(
         )
     for line in (line for report in done.reports for line in report.lines()):
         context.obj.say(line)
+    context.obj.tell_withdrawn(done.withdrawn)
     if json_output:
         typer.echo(json.dumps(done.as_dict()))
     else:

@@ -252,9 +252,7 @@ def _remark(app: Context, summary: Summary, *, would: bool = False) -> None:
         app.say(f"{new} goes on as dataset {old}: it is the same folder or table; --dataset gives another name")
     for name in summary.restored:
         app.say(f"{name} had been removed, and {'would be' if would else 'is'} back with the values that were there")
-    if count := summary.tracks["withdrawn"]:
-        tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
-        app.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
+    app.tell_withdrawn(summary.tracks["withdrawn"])
     taken = "would be taken out" if would else "taken out"
     for item in summary.vanished:
         app.say(f"{item}; {taken if summary.pruned else f'the same command with --prune takes {item.them} out'}")

@@ -71,7 +71,7 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
             found.counts["retagged"] += 1
         found.rows.append({"track": item.track, "path": item.shown, "tags": text})
         latest[item.shown] = item.track, text
-    found.labels = list(_labels(store, scanned, latest))
+    found.labels = list(_labels(store, scanned, latest, {row["track"] for row in found.rows}))
     return found
 
 
@@ -88,9 +88,12 @@ def _text(item: Scanned, counts: Counter[str]) -> str:
 
 
 def _labels(
-    store: Store, scanned: Iterable[Scanned], latest: dict[str, tuple[str, str | None]]
+    store: Store, scanned: Iterable[Scanned], latest: dict[str, tuple[str, str | None]], retagged: set[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the genres of each track: of files of one recording, the first path's count, as the views have it."""
+    """Yield the genres of each track: of files of one recording, the first path's count, as the views have it.
+
+    Those of a track whose tags are others now, in every dataset that it is in.
+    """
     first: dict[str, str] = {}
     for _, (track, tags) in sorted(latest.items()):
         if tags is not None:
@@ -98,6 +101,8 @@ def _labels(
     stored = store.scan("core.labels").filter(pl.col("label_set") == genres).select("dataset", "track").collect()
     labelled = set(stored.iter_rows())
     members = dict.fromkeys((item.source.dataset, item.track) for item in scanned if item.track)
+    elsewhere = store.scan("core.items").filter(pl.col("track").is_in(sorted(retagged))).select("dataset", "track")
+    members |= dict.fromkeys(elsewhere.unique(maintain_order=True).collect().iter_rows())
     for dataset, track in members:
         where = {"dataset": dataset, "track": track, "label_set": genres}
         names = json.loads(first.get(track, "{}")).get("genre", ())
