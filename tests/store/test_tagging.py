@@ -244,3 +244,15 @@ def test_tags_that_change_do_so_in_every_dataset(store, music):
     assert store.sql(query).rows() == [("a", "Jazz"), ("b", "Jazz")]
     ingest(store, find([music]), {}, dataset="b", tags=False)
     assert store.sql("SELECT * FROM labels").is_empty()
+
+
+def test_a_file_that_was_moved_and_tagged_anew_has_its_new_tags(store, music):
+    ingest(store, find([music]), {})
+    tag(music / "one.ogg", title="Uno", artist="Zoe", genre=["Jazz"])
+    music.rename(music.with_name("nusic"))  # after the old path in the order of names
+    summary = ingest(store, find([music.with_name("nusic")]), {})
+    assert summary.renamed == {"nusic": "music"}
+    assert summary.labels["changed"] == 1
+    assert items(store)["one"]["artist"] == "Zoe"
+    labels = store.sql("SELECT label FROM labels WHERE label_set = 'tag:genre' ORDER BY 1")["label"].to_list()
+    assert labels == ["Jazz", "Pop"]

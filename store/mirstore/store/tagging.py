@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.store import Store
+from mirstore.store.vanished import exists
 
 genres = "tag:genre"
 """Label set of the genres in the tags; it is never mixed with labels that were given."""
@@ -58,8 +59,12 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
     wanted : bool
         False takes the tags of these files out of use.
     """
+    scanned = list(scanned)
     found = Tagging(latest=latest_tags(store))
     latest = found.latest
+    for path, track in _left(scanned, latest):
+        found.rows.append({"track": track, "path": path, "tags": None})
+        latest[path] = track, None
     for item in scanned:
         if item.track is None or (wanted and item.tags is None):
             continue
@@ -73,6 +78,17 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
         latest[item.shown] = item.track, text
     found.labels = list(_labels(store, scanned, latest, {row["track"] for row in found.rows}))
     return found
+
+
+def _left(scanned: Sequence[Scanned], latest: Mapping[str, tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """Return paths that moved files have left: their tags of then must not count before those of now."""
+    moved = {item.track for item in scanned if item.state == "moved"}
+    here = {item.shown for item in scanned}
+    return [
+        (path, track)
+        for path, (track, tags) in latest.items()
+        if track in moved and tags is not None and path not in here and not exists(path)
+    ]
 
 
 def _text(item: Scanned, counts: Counter[str]) -> str:

@@ -86,7 +86,7 @@ def find(
     if members.is_empty():
         return []
     at = _located(store).join(members.select("track").unique(), on="track", how="semi")
-    exists = {path: path in seen or _exists(path) for path in at["path"]}
+    stands = {path: path in seen or exists(path) for path in at["path"]}
     by_track: dict[str, list[str]] = {}
     for path, track in at.select("path", "track").iter_rows():
         by_track.setdefault(track, []).append(path)
@@ -95,7 +95,7 @@ def find(
         paths = by_track.get(track)
         if paths is None:
             continue  # an imported one, which never had a file
-        if not any(exists[path] for path in paths):
+        if not any(stands[path] for path in paths):
             found.setdefault((dataset, "gone"), []).append((paths[-1], track))
         elif dataset in complete and not any(path in seen for path in paths):
             found.setdefault((dataset, "unlisted"), []).append((paths[-1], track))
@@ -202,10 +202,10 @@ def _located(store: Store) -> pl.DataFrame:
 
 def _all_gone(store: Store, tracks: set[str]) -> bool:
     paths = _located(store).filter(pl.col("track").is_in(list(tracks)))["path"]
-    return len(paths) > 0 and not any(_exists(path) for path in paths)
+    return len(paths) > 0 and not any(exists(path) for path in paths)
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
     r"""Tell whether there is such a file; a byte of its name that is no UTF-8 is stored as ``\xff``."""
     raw = os.fsencode(path)
     if os.path.lexists(raw):
