@@ -183,7 +183,10 @@ def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
             found[step].append(words.format(n=n, s="" if n == 1 else "s"))
 
     for table, keys, new, changed in _told:
-        groups = store.scan(table).select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
+        rows = store.scan(table)
+        if table == "core.tags":
+            rows = rows.drop_nulls("tags")  # a path that a moved file has left
+        groups = rows.select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
         begun = pl.col(order).min().over(keys)
         if new:
             tell(groups.filter(pl.col(order) == begun), new)
