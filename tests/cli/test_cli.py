@@ -82,7 +82,7 @@ def test_a_project_from_init_to_export(project):
     header = (project / "wide.csv").read_text().splitlines()[0]
     assert header.startswith("track,path,title,artist,album,start,end,rms_db")
     assert "genre" in header
-    (status,) = json.loads(run("status", "--json").stdout)
+    (status,) = json.loads(run("status", "--json").stdout)["features"]
     assert (status["ok"], status["state"]) == (2, "current")
     (datasets,) = json.loads(run("dataset", "list", "--json").stdout)
     assert (datasets["tracks"], datasets["artists"], datasets["labels"]) == (2, 1, 5)
@@ -97,7 +97,7 @@ def test_a_project_from_init_to_export(project):
 
 def test_the_dry_run_computes_nothing(project):
     plan = json.loads(run("ingest", "music", "--features", "rms-segments", "-n", "--json").stdout)
-    assert plan["tracks"] == {"new": 2}
+    assert plan["tracks"] == {"new": 2, "changed": 0, "known": 0, "failed": 0}
     assert plan["needs"][0]["why"] == "new track"
     assert not (project / "store").exists()
 

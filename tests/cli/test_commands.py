@@ -83,6 +83,16 @@ def test_defaults_in_brackets_are_shown():
     assert "[default: those of" in words
 
 
+def test_an_option_of_one_value_is_not_given_twice(project):
+    result = run("ingest", "music", "--features", "rms-segments", "--features=level", code=2)
+    assert "--features is given 2 times" in result.stderr
+    assert "separate the names by commas" in result.stderr
+    result = run("export", "--features", "rms-segments", "-o", "a.csv", "--output", "b.csv", code=2)
+    assert "is given 2 times" in result.stderr
+    run("ingest", "music", "--label", "a", "--label", "b", "-v", "-v", "-n", code=2)  # there is no such column
+    assert "given 2 times" not in run("ingest", "music", "-v", "-v").stderr
+
+
 def test_global_options_stand_before_and_after_the_command(project):
     run("--store", "first", "ingest", "music", "--features", "rms-segments")
     run("ingest", "music", "--features", "rms-segments", "--store", "second")

@@ -98,7 +98,10 @@ def test_runs_are_listed_shown_compared_and_removed(project):
     rows = json.loads(run("runs", "compare", "first", "--json").stdout)
     assert {row["metric"] for row in rows} == {"accuracy", "balanced_accuracy", "pr_auc", "roc_auc"}
     assert "unknown run or experiment 'nope'" in run("runs", "show", "nope", code=2).stderr
-    run("runs", "rm", listed["run"])
+    refused = run("runs", "rm", listed["run"], code=2)  # nobody is there who could be asked
+    assert f"this would remove 1 run ({listed['run']}) of first" in refused.stderr
+    assert len(json.loads(run("runs", "list", "--json").stdout)) == 1
+    assert json.loads(run("runs", "rm", listed["run"], "--yes", "--json").stdout) == {"state": "removed", "runs": 1}
     assert run("runs", "list").stdout.startswith("no runs yet")
 
 
@@ -160,3 +163,29 @@ def test_groups_by_hand_say_what_is_not_there(project):
 
 def _has_runs() -> bool:
     return "no runs yet" not in run("runs", "list").stdout
+
+
+def test_spellings_of_an_artist_are_told_where_folds_keep_artists_together(project):
+    about = pl.DataFrame(
+        {"id": [f"t{i}" for i in range(24)], "artist": ["ABBA", "abba", *(f"a{i}" for i in range(22))]}
+    )
+    about.write_csv("about.csv")
+    run("dataset", "import", "small.csv", "--name", "small", "--labels", "genre", "--about", "about.csv")
+    result = run("run-experiment", "first", "--only", "model=centroid")
+    assert "small: one artist or several? 'ABBA', 'abba': folds by artist do not keep them together" in result.stderr
+
+
+def test_a_report_says_that_a_track_was_withdrawn_and_does_not_name_it(project):
+    about = pl.DataFrame({"id": [f"t{i}" for i in range(24)], "album": ["hush", "hush", *(f"b{i}" for i in range(22))]})
+    about.write_csv("about.csv")
+    run("dataset", "import", "small.csv", "--name", "small", "--labels", "genre", "--about", "about.csv")
+    run("run-experiment", "first", "--only", "model=centroid")
+    (track, *_) = json.loads(run("sql", "SELECT track FROM items WHERE album = 'hush' ORDER BY 1", "--json").stdout)
+    run("report", "first")
+    assert json.loads((project / "first.json").read_text())["data"]["withdrawn"] == 0
+    run("rm", track["track"], "--yes")
+    run("report", "first")
+    data, page = json.loads((project / "first.json").read_text())["data"], (project / "first.html").read_text()
+    assert data["withdrawn"] == 1
+    assert "1 track was withdrawn since these cases ran" in page
+    assert "hush" not in page + json.dumps(data) + run("runs", "show", "first").stdout

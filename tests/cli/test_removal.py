@@ -72,6 +72,8 @@ def test_files_that_are_gone_are_told_and_pruned(project):
     (project / "music" / "a.wav").unlink()
     (project / "tracks.csv").write_text("path\nmusic/b.wav\nmusic/c.wav\n")
     assert "1 file of dataset mine is gone: a.wav" in run("status").stderr
+    (gone,) = json.loads(run("status", "--json").stdout)["vanished"]
+    assert (gone["dataset"], gone["state"], gone["tracks"]) == ("mine", "gone", 1)
     result = run("ingest", "tracks.csv", "--dataset", "mine")
     assert "1 file of dataset mine is gone: a.wav; the same command with --prune takes it out" in result.stderr
     assert "taken out" in run("ingest", "tracks.csv", "--dataset", "mine", "--prune").stderr
@@ -129,3 +131,68 @@ def test_an_experiment_reads_an_old_snapshot_and_tells_withdrawn_tracks(tmp_path
     assert json.loads(run("sql", "SELECT count(*) n FROM predictions WHERE track = 'small:t3'", "--json").stdout) == [
         {"n": 0}
     ]
+
+
+def test_a_dry_run_says_what_the_ingest_says(project):
+    """Renamed, with one file withdrawn, one gone and a label corrected: all in one go."""
+    run("rm", "music/a.wav", "--yes")
+    (project / "music").rename(project / "renamed")
+    (project / "renamed" / "b.wav").unlink()
+    (project / "tracks.csv").write_text("path,genre\nrenamed/a.wav,rock\nrenamed/c.wav,jazz\n")
+    given = ["ingest", "tracks.csv", "--dataset", "mine", "--prune"]
+    would, would_json = run(*given, "-n"), json.loads(run(*given, "-n", "--json").stdout)
+    assert "labels  0 added, 1 changed" in would.stdout
+    before = run("log", "--json").stdout
+    assert before == run("log", "--json").stdout
+    done = run(*given, "--json")
+    real = json.loads(done.stdout)
+    assert real["labels"] == {"added": 0, "changed": 1}
+    assert real["withdrawn"] == 1
+    assert [(item["tracks"], item["pruned"]) for item in real["vanished"]] == [(1, True)]
+    same = ("tracks", "labels", "withdrawn", "renamed", "vanished", "tags", "dataset")
+    assert {key: would_json[key] for key in same} == {key: real[key] for key in same}
+    told = [line for line in done.stderr.splitlines() if "withdrawn" in line or "gone" in line]
+    assert len(told) == 2
+    assert all(line.replace("; taken out", "; would be taken out") in would.stderr for line in told)
+
+
+def test_a_dry_run_refuses_what_the_ingest_refuses(project):
+    (project / "music" / "d.wav").write_bytes((project / "music" / "a.wav").read_bytes())
+    (project / "tracks.csv").write_text("path,genre\nmusic/a.wav,rock\nmusic/d.wav,pop\n")
+    for more in ([], ["-n"]):
+        assert "same recording" in run("ingest", "tracks.csv", "--dataset", "mine", *more, code=2).stderr
+
+
+def test_a_dry_run_tells_a_renamed_folder(project):
+    run("ingest", "music")
+    (project / "music").rename(project / "songs")
+    assert "songs goes on as dataset music" in run("ingest", "songs", "-n").stderr
+
+
+def test_leakage_without_a_split_says_what_belongs_together(project):
+    (project / "tracks.csv").write_text(
+        "path,artist\nmusic/a.wav,The Band\nmusic/b.wav,the band\nmusic/c.wav,The Band\n"
+    )
+    run("ingest", "tracks.csv", "--dataset", "mine")
+    result = run("dataset", "leakage", "mine", "--json")
+    kinds = {row["kind"]: (row["groups"], row["tracks"]) for row in json.loads(result.stdout)}
+    assert kinds == {"artist": (1, 2), "album": (0, 0), "audio": (0, 0), "near": (0, 0)}
+    assert "no published split: these groups stand on both sides where folds are drawn by track" in result.stderr
+    assert "one artist or several? 'The Band', 'the band'" in result.stderr
+
+
+def test_an_import_tells_of_withdrawn_tracks(project):
+    (project / "table.csv").write_text("id,bpm,genre\nx,100,rock\ny,120,pop\n")
+    given = ["dataset", "import", "table.csv", "--name", "table"]
+    run(*given)
+    run("rm", "table:x", "--yes")
+    result = run(*given, "--json")
+    done = json.loads(result.stdout)
+    assert (done["tracks"], done["withdrawn"], done["fresh"]) == (1, 1, True)
+    assert "1 track was withdrawn, and left out (mirstore rm --undo brings it back)" in result.stderr
+    run("rm", "--undo", "table:x")
+    assert json.loads(run(*given, "--json").stdout)["withdrawn"] == 0
+
+
+def test_there_is_no_snapshot_0(project):
+    assert "--snapshot" in run("sql", "FROM tracks", "--snapshot", 0, code=2).stderr

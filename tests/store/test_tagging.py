@@ -13,6 +13,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
+from mirstore.store.history import log
 from mirstore.store.ingest import ingest
 from mirstore.store.sources import find
 
@@ -100,6 +101,18 @@ def test_tagging_anew_changes_credits_and_genres_and_computes_nothing(store, mus
     assert {name: row["track"] for name, row in items(store).items()} == before
     assert (items(store)["one"]["title"], items(store)["one"]["artist"]) == ("Eins", "Anna")
     assert genres(store) == [("one", "tag:genre", "Jazz")]
+
+
+def test_the_log_says_that_files_were_tagged_anew_or_moved(store, music):
+    ingest(store, find([music]), {})
+    tag(music / "one.ogg", title="Uno", artist="Ann", genre=["Rock"])
+    with Store(store.path) as again:  # another command
+        ingest(again, find([music]), {})
+        assert log(again, 1)[0]["changes"] == ["1 label changed", "tags of 1 file changed"]
+    (music / "two.ogg").rename(music / "other.ogg")
+    with Store(store.path) as again:
+        ingest(again, find([music]), {})
+        assert "1 file at another path" in log(again, 1)[0]["changes"]
 
 
 def test_a_table_wins_over_the_tags(store, music):
@@ -220,3 +233,26 @@ def test_a_tag_is_json_that_anyone_can_read(store, music):
     ingest(store, find([music]), {})
     rows = store.scan("core.tags").collect()
     assert {json.loads(text).get("title") for text in rows["tags"]} == {"One", "Two", "Three", None}
+
+
+def test_tags_that_change_do_so_in_every_dataset(store, music):
+    ingest(store, find([music]), {}, dataset="a")
+    ingest(store, find([music]), {}, dataset="b")
+    tag(music / "one.ogg", title="One", artist="Ann", genre=["Jazz"])
+    ingest(store, find([music / "one.ogg"]), {}, dataset="b")
+    query = "SELECT dataset, label FROM labels WHERE label_set = 'tag:genre' AND label <> 'Pop' ORDER BY ALL"
+    assert store.sql(query).rows() == [("a", "Jazz"), ("b", "Jazz")]
+    ingest(store, find([music]), {}, dataset="b", tags=False)
+    assert store.sql("SELECT * FROM labels").is_empty()
+
+
+def test_a_file_that_was_moved_and_tagged_anew_has_its_new_tags(store, music):
+    ingest(store, find([music]), {})
+    tag(music / "one.ogg", title="Uno", artist="Zoe", genre=["Jazz"])
+    music.rename(music.with_name("nusic"))  # after the old path in the order of names
+    summary = ingest(store, find([music.with_name("nusic")]), {})
+    assert summary.renamed == {"nusic": "music"}
+    assert summary.labels["changed"] == 1
+    assert items(store)["one"]["artist"] == "Zoe"
+    labels = store.sql("SELECT label FROM labels WHERE label_set = 'tag:genre' ORDER BY 1")["label"].to_list()
+    assert labels == ["Jazz", "Pop"]

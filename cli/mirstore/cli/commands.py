@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from mirstore.cli import signals
 from mirstore.cli.context import Context
 from mirstore.cli.text import lines
-from mirstore.core.errors import MirstoreError
+from mirstore.core.errors import MirstoreError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,6 +89,11 @@ def _end_of_page(examples: Sequence[str]) -> None:
     console.print()
 
 
+def _once(option: Any) -> str:
+    several = "commas" in (option.help or "")
+    return f"separate the names by commas: {option.opts[0]} a,b" if several else "give it once"
+
+
 class Command(TyperCommand):
     """A command whose docstring has a section ``Examples``."""
 
@@ -96,6 +101,17 @@ class Command(TyperCommand):
         said, self.examples = _examples(help or "")
         super().__init__(*args, help=said, **settings)
         _literal(self)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an option of one value that is given twice: only the last would count."""
+        given = [] if ctx.resilient_parsing else args[: args.index("--")] if "--" in args else args
+        for option in self.params:
+            if getattr(option, "multiple", True) or getattr(option, "is_flag", True) or getattr(option, "count", True):
+                continue  # an argument has none of these
+            times = sum(text in option.opts or text.startswith(f"{option.opts[0]}=") for text in given)
+            if times > 1:
+                raise UsageError(f"{option.opts[0]} is given {times} times", hint=_once(option))
+        return list(super().parse_args(ctx, args))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page."""

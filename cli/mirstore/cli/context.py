@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SnapshotOption = Annotated[
-    int | None, typer.Option("--snapshot", help="Read the store as it was at this snapshot; see mirstore log.")
+    int | None, typer.Option("--snapshot", min=1, help="Read the store as it was at this snapshot; see mirstore log.")
 ]
 AtOption = Annotated[
     str | None, typer.Option("--at", help="The same by date: 2026-11-20 (its end), or 2026-11-20T14:30, local time.")
@@ -76,6 +76,12 @@ class Context:
             typer.echo(json.dumps({"state": state, **removal.counts}))
         else:
             typer.echo(f"{state}: {removal.what}")
+
+    def tell_withdrawn(self, count: int) -> None:
+        """Remark that tracks did not come in again because they were withdrawn."""
+        if count:
+            tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
+            self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
 
     def load_registry(self) -> Registry:
         """Load the shipped registry with the project's over it."""

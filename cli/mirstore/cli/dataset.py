@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
-
-if TYPE_CHECKING:
-    from mirstore.cli.context import Context
-    from mirstore.store import Store
 
 app = App(help="List, import and remove datasets, look at their splits and leakage.")
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=complete.datasets)]
@@ -80,6 +76,7 @@ def import_dataset(
         )
     for line in (line for report in done.reports for line in report.lines()):
         context.obj.say(line)
+    context.obj.tell_withdrawn(done.withdrawn)
     if json_output:
         typer.echo(json.dumps(done.as_dict()))
     else:
@@ -103,10 +100,12 @@ def splits(context: typer.Context, name: Name, json_output: JsonOption = False) 
     $ mirstore dataset splits clips --json
     """
     from mirstore.cli.output import show
+    from mirstore.store.datasets import spelling_remarks
     from mirstore.store.datasets import splits as read_splits
 
     with context.obj.open_store() as store:
-        _warn_of_spellings(context.obj, store, name)
+        for remark in spelling_remarks(store, name):
+            context.obj.say(remark)
         show(read_splits(store, name), "json" if json_output else "table")
 
 
@@ -123,25 +122,16 @@ def leakage(context: typer.Context, name: Name, json_output: JsonOption = False)
     """
     from mirstore.cli.output import show
     from mirstore.store.datasets import leakage as read_leakage
-    from mirstore.store.datasets import together
+    from mirstore.store.datasets import spelling_remarks, together
 
     with context.obj.open_store() as store:
         found = read_leakage(store, name)
         if found.is_empty():
             context.obj.say("no published split: these groups stand on both sides where folds are drawn by track")
             found = together(store, name)
-        _warn_of_spellings(context.obj, store, name)
+        for remark in spelling_remarks(store, name):
+            context.obj.say(remark)
         show(found, "json" if json_output else "table")
-
-
-def _warn_of_spellings(app: Context, store: Store, name: str) -> None:
-    from mirstore.store.datasets import spellings
-
-    found = spellings(store, name)
-    for names in found[:5]:
-        app.say(f"one artist or several? {', '.join(map(repr, names))}: folds by artist do not keep them together")
-    if len(found) > 5:
-        app.say(f"and {len(found) - 5} more artists with several spellings")
 
 
 @app.command()

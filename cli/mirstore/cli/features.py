@@ -95,7 +95,11 @@ def stats(
     from mirstore.store.compare import stats as read_stats
 
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
-        show(read_stats(store, name), "json" if json_output else "table")
+        found = read_stats(store, name)
+    if found.is_empty():
+        context.obj.say(f"{name} has no columns of numbers")
+    if json_output or not found.is_empty():
+        show(found, "json" if json_output else "table")
 
 
 @app.command()

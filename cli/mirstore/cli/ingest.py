@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
     from mirstore.store.column_options import Options
-    from mirstore.store.ingest import Summary
+    from mirstore.store.ingest import Preview, Summary
     from mirstore.store.table_report import Report
 
 
@@ -90,7 +90,7 @@ def ingest(
     from mirstore.core.extraction import default_workers
     from mirstore.core.workers import Limits
     from mirstore.store.ingest import ingest as run
-    from mirstore.store.ingest import prepare
+    from mirstore.store.ingest import preview
 
     app: Context = context.obj
     reports: list[Report] = []
@@ -105,7 +105,17 @@ def ingest(
         app.say("no features asked for: files and labels only (--features essentia,mel)")
     if dry_run:
         with _store_or_nothing(app) as store:
-            _show_plan(app, store, sources, chosen, retry_failed, prepare, reports, json_output)
+            found = preview(
+                store,
+                sources,
+                chosen,
+                dataset=dataset,
+                retry_failed=retry_failed,
+                prune=prune,
+                tags=not no_tags,
+            )
+        _show_plan(app, found, reports, json_output)
+        _remark(app, found.summary, would=True)
         return
     with app.open_store(create=True) as store, app.progress() as progress:
         summary = run(
@@ -199,16 +209,8 @@ def _store_or_nothing(app: Context) -> Iterator[Store]:
             yield store
 
 
-def _show_plan(
-    app: Context,
-    store: Store,
-    sources: Any,
-    chosen: Any,
-    retry_failed: bool,
-    prepare: Any,
-    reports: list[Report],
-    json_output: bool,
-) -> None:
+def _show_plan(app: Context, found: Preview, reports: list[Report], json_output: bool) -> None:
+    """Print what would be computed, after what a real ingest would say of files, labels and tags."""
     from dataclasses import asdict
 
     import polars as pl
@@ -216,39 +218,44 @@ def _show_plan(
     from mirstore.cli.output import show
     from mirstore.core.durations import duration
 
-    plan = prepare(store, sources, chosen, retry_failed=retry_failed)
+    plan, summary = found.plan, found.summary.as_dict()
     rows = [asdict(need) for need in plan.needs]
     if json_output:
         import json
 
-        states = [item.state for item in plan.scanned]
-        tracks = {state: states.count(state) for state in sorted(set(states))}
-        typer.echo(json.dumps({"tracks": tracks, "needs": rows, "seconds": plan.seconds, **_told(reports)}))
-    elif rows:
+        later = ("ingest", "features", "snapshot")  # what only a real one has
+        told = {key: value for key, value in summary.items() if key not in later}
+        typer.echo(json.dumps({**told, "needs": rows, "seconds": plan.seconds, **_told(reports)}))
+        return
+    _show_counts(summary, len("tracks"))
+    if rows:
         times = [None if need.seconds is None else duration(need.seconds) for need in plan.needs]
         frame = pl.DataFrame(rows, infer_schema_length=None).drop("seconds")
         show(frame.with_columns(pl.Series("cpu_time", times, pl.String)), "table")
         unknown = ", ".join(dict.fromkeys(need.feature for need in plan.needs if need.seconds is None))
         if plan.seconds is not None:
             typer.echo(f"about {duration(plan.seconds)} of CPU time" + (f", and that of {unknown}" if unknown else ""))
+    elif plan.total:
+        typer.echo(f"nothing to compute; {plan.total} file{'' if plan.total == 1 else 's'} to decode once")
     else:
         typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
     for name, feature in plan.named.items():
         if plan.failed[feature.id]:
             app.say(f"{name}: failed before for {plan.failed[feature.id]} tracks (--retry-failed tries them again)")
+    for line in summary["duplicates"]["told"]:
+        app.say(line)
 
 
-def _remark(app: Context, summary: Summary) -> None:
-    """Say what is not as the one who asked may think."""
+def _remark(app: Context, summary: Summary, *, would: bool = False) -> None:
+    """Say what is not as the one who asked may think, or would not be."""
     for new, old in summary.renamed.items():
         app.say(f"{new} goes on as dataset {old}: it is the same folder or table; --dataset gives another name")
     for name in summary.restored:
-        app.say(f"{name} had been removed, and is back with the values that were there")
-    if count := summary.tracks["withdrawn"]:
-        tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
-        app.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
+        app.say(f"{name} had been removed, and {'would be' if would else 'is'} back with the values that were there")
+    app.tell_withdrawn(summary.tracks["withdrawn"])
+    taken = "would be taken out" if would else "taken out"
     for item in summary.vanished:
-        app.say(f"{item}; {'taken out' if summary.pruned else f'the same command with --prune takes {item.them} out'}")
+        app.say(f"{item}; {taken if summary.pruned else f'the same command with --prune takes {item.them} out'}")
 
 
 def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> None:
@@ -260,13 +267,7 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     from mirstore.core.durations import duration
 
     width = max(map(len, ["tracks", *summary["features"]]))
-    tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
-    typer.echo(f"{'tracks':<{width}}  {tracks}")
-    if any(summary["labels"].values()):
-        labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
-        typer.echo(f"{'labels':<{width}}  {labels}")
-    if text := _about_tags(summary["tags"]):
-        typer.echo(f"{'tags':<{width}}  {text}")
+    _show_counts(summary, width)
     for name, counts in summary["features"].items():
         line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
@@ -275,6 +276,17 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     if summary["duplicates"]["near"].startswith("not"):
         app.say(f"near duplicates: {summary['duplicates']['near']} (--features chromaprint)")
     app.say(f"snapshot {summary['snapshot']}, {duration(summary['seconds'])}")
+
+
+def _show_counts(summary: dict[str, Any], width: int) -> None:
+    """Print what the files are, and what their table and their tags say that is new."""
+    tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
+    typer.echo(f"{'tracks':<{width}}  {tracks}")
+    if any(summary["labels"].values()):
+        labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
+        typer.echo(f"{'labels':<{width}}  {labels}")
+    if text := _about_tags(summary["tags"]):
+        typer.echo(f"{'tags':<{width}}  {text}")
 
 
 def _about_tags(tags: dict[str, int]) -> str:

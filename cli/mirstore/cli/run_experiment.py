@@ -82,10 +82,14 @@ def _run(
     app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None
 ) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
+    from mirstore.store.datasets import spelling_remarks
     from mirstore.store.experiments import run
 
     for text in dict.fromkeys(text for item in planned for text in (*_unmatched(item), *_unused(item))):
         app.say(text)
+    for dataset in dict.fromkeys(_by_artist(planned)):
+        for text in spelling_remarks(store, dataset):
+            app.say(f"{dataset}: {text}")
     found: dict[Case, tuple[str, str | None]] = {item.case: (item.run, None) for item in planned if item.run}
     total = sum(item.state == "ready" for item in planned)
     with app.progress() as progress:
@@ -112,6 +116,12 @@ def _unused(item: Planned) -> Iterator[str]:
     """Yield which tracks of the task are neither learned from nor tested."""
     for left_out in item.details.get("data", {}).get("left_out", []):
         yield f"tasks.{item.case.task}: {left_out['tracks']} tracks are left out: {left_out['why']}"
+
+
+def _by_artist(planned: Sequence[Planned]) -> Iterator[str]:
+    """Yield the datasets whose folds keep artists together."""
+    tasks = (item.details["task"] for item in planned if item.details)
+    yield from (task["dataset"] for task in tasks if task["group_by"] == "artist")
 
 
 def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:

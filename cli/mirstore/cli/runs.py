@@ -10,13 +10,13 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+from mirstore.cli.context import JsonOption, YesOption
 from mirstore.core.text import counted
 
 if TYPE_CHECKING:
     from mirstore.core.registry import Registry
 
 app = App(help="List, show, compare and remove runs of experiments.")
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Names = Annotated[
     list[str], typer.Argument(help="Runs (the first letters do), or experiments.", autocompletion=complete.runs)
 ]
@@ -97,19 +97,24 @@ def compare(context: typer.Context, names: Names, json_output: JsonOption = Fals
 def rm(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Runs, in full.", autocompletion=complete.runs)],
+    yes: YesOption = False,
+    json_output: JsonOption = False,
 ) -> None:
-    """Remove runs; their cases run again the next time.
+    """Remove runs with their metrics and predictions; their cases run again the next time.
 
     Examples
     --------
     $ mirstore runs rm a81f0c2d9e47
-    $ mirstore runs rm a81f0c2d9e47 03bc55d1a2f0
+    $ mirstore runs rm a81f0c2d9e47 03bc55d1a2f0 --yes
     """
-    from mirstore.store.runs import remove
+    from mirstore.store.runs import removal, remove
 
     with context.obj.open_store() as store:
-        remove(store, list(dict.fromkeys(runs)))
-    context.obj.say(f"removed {len(set(runs))}")
+        going = removal(store, runs)
+        context.obj.agree(going.what, yes)
+        remove(store, runs)
+    context.obj.tell_removed(going, json_output)
+    context.obj.say("mirstore gc --purge erases it for good")
 
 
 def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:

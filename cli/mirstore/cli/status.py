@@ -31,7 +31,7 @@ def status(
         rows = read_status(store, app.load_registry(), app.load_plugins())
         vanished = find(store)
     if json_output:
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps({"features": rows, "vanished": [item.as_dict() for item in vanished]}))
     elif rows:
         show(pl.DataFrame(rows, infer_schema_length=None), "table")
     else:

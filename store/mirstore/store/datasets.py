@@ -67,6 +67,16 @@ def spellings(store: Store, dataset: str) -> list[list[str]]:
     return similar_names(store.sql(f"SELECT DISTINCT artist FROM items WHERE dataset = {literal(dataset)}")["artist"])
 
 
+def spelling_remarks(store: Store, dataset: str, most: int = 5) -> list[str]:
+    """Return a sentence per artist of a dataset that may be one with another, see `spellings`."""
+    found = spellings(store, dataset)
+    remarks = [
+        f"one artist or several? {', '.join(map(repr, names))}: folds by artist do not keep them together"
+        for names in found[:most]
+    ]
+    return remarks + ([f"and {len(found) - most} more artists with several spellings"] if len(found) > most else [])
+
+
 def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, Any]:
     counts = Counter(value for value in values if value)
     several = {value: count for value, count in counts.most_common() if count > 1}

@@ -164,7 +164,7 @@ _told: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("core.items", ("dataset", "track"), "{n} track{s}", "credits of {n} track{s} changed"),
     ("core.labels", ("dataset", "track", "label_set"), "{n} label{s}", "{n} label{s} changed"),
     ("core.splits", ("dataset", "split", "track"), "{n} place{s} in splits", "{n} place{s} in splits changed"),
-    ("core.locations", ("track",), "", "{n} track{s} at another path"),
+    ("core.tags", ("track", "path"), "", "tags of {n} file{s} changed"),
     ("core.names", ("name",), "", "{n} feature{s} in another version"),
 )
 
@@ -183,11 +183,17 @@ def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
             found[step].append(words.format(n=n, s="" if n == 1 else "s"))
 
     for table, keys, new, changed in _told:
-        groups = store.scan(table).select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
+        rows = store.scan(table)
+        if table == "core.tags":
+            rows = rows.drop_nulls("tags")  # a path that a moved file has left
+        groups = rows.select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
         begun = pl.col(order).min().over(keys)
         if new:
             tell(groups.filter(pl.col(order) == begun), new)
         tell(groups.filter(pl.col(order) > begun), changed)
+    places = store.scan("core.locations").drop_nulls("track")
+    places = places.group_by("track", "path").agg(pl.col(order).min())  # a file that is tagged anew stays where it is
+    tell(places.filter(pl.col(order) > pl.col(order).min().over("track")), "{n} file{s} at another path")
     ledger = store.scan("core.extractions")
     failed = pl.col("status") == "failed"
     tell(ledger.filter(~failed).select(order, "feature_set"), "{n} feature{s}")

@@ -6,10 +6,9 @@ stopped.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from sys import getsizeof
@@ -22,18 +21,16 @@ from mirstore.core.jobs import Done, Outcome
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits
-from mirstore.store.corrections import count_changes, taken_away
 from mirstore.store.duplicates import Duplicates
 from mirstore.store.halves import commit_in_halves
+from mirstore.store.news import News, compare
 from mirstore.store.plan import Plan, make_plan
-from mirstore.store.same import one_per_track
-from mirstore.store.scan import Scanned, scan
-from mirstore.store.schema import order
+from mirstore.store.scan import scan
 from mirstore.store.source import Source
 from mirstore.store.store import Store
-from mirstore.store.tagging import compare_tags, latest_tags
+from mirstore.store.tagging import latest_tags
 from mirstore.store.transaction import Transaction
-from mirstore.store.vanished import Vanished, continued, origins, renamed
+from mirstore.store.vanished import Vanished, continued, renamed
 from mirstore.store.vanished import find as find_vanished
 from mirstore.store.vanished import prune as take_out
 
@@ -108,6 +105,54 @@ def prepare(
     return make_plan(store, scanned, features, retry_failed=retry_failed)
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What an ingest would do: what it computes, what it writes before, and what it says of that."""
+
+    plan: Plan
+    news: News
+    summary: Summary
+
+
+def preview(
+    store: Store,
+    sources: Sequence[Source],
+    features: Mapping[str, FeatureSet],
+    *,
+    dataset: str | None = None,
+    retry_failed: bool = False,
+    prune: bool = False,
+    tags: bool = True,
+    progress: Progress | None = None,
+) -> Preview:
+    """Say what `ingest` with these parameters would do; it begins with the same.
+
+    Raises
+    ------
+    UsageError
+        If two files of one recording have different labels in a set where all tracks have one.
+    """
+    if dataset is not None:
+        sources = [replace(source, dataset=dataset) for source in sources]
+    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
+    summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)
+    if dataset is None:  # which was not asked for by name
+        summary.renamed = renamed(store, plan.scanned)
+        plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
+    summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
+    summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
+    summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
+    summary.features = {
+        name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
+        for name, feature in plan.named.items()
+    }
+    news = compare(store, plan.scanned, tags=tags)
+    summary.labels, summary.tags = news.labels, news.tags
+    news.rows["core.duplicates"] = summary.duplicates.add(store, news.pairs)
+    summary.vanished = find_vanished(store, plan.scanned, news.rows["core.datasets"])
+    return Preview(plan, news, summary)
+
+
 def ingest(
     store: Store,
     sources: Sequence[Source],
@@ -158,23 +203,19 @@ def ingest(
     Summary
     """
     begun = monotonic()
-    if dataset is not None:
-        sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
-    summary = Summary(uuid.uuid4().hex[:12], dataset)
-    if dataset is None:  # which was not asked for by name
-        summary.renamed = renamed(store, plan.scanned)
-        plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
-    summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
-    summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
-    summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
-    summary.features = {
-        name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
-        for name, feature in plan.named.items()
-    }
-    committer = _Committer(store, summary)
-    committer.register(plan, tags)
-    summary.vanished, summary.pruned = find_vanished(store, plan.scanned), prune
+    found = preview(
+        store,
+        sources,
+        features,
+        dataset=dataset,
+        retry_failed=retry_failed,
+        prune=prune,
+        tags=tags,
+        progress=progress,
+    )
+    plan, summary = found.plan, found.summary
+    committer = _Committer(store, found)
+    committer.register()
     if prune:
         take_out(store, summary.vanished)
     jobs = plan.jobs(store)
@@ -200,58 +241,26 @@ def ingest(
 class _Committer:
     """Collects results and commits them in batches: the only writer of an ingest."""
 
-    def __init__(self, store: Store, summary: Summary) -> None:
-        self.store, self.summary = store, summary
-        self.message = f"ingest {summary.dataset or ''}".strip()
-        self.stamp: dict[str, Any] = {"ingest": summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
-        self.plan: Plan | None = None
+    def __init__(self, store: Store, found: Preview) -> None:
+        self.store, self.plan, self.news, self.summary = store, found.plan, found.news, found.summary
+        self.message = f"ingest {self.summary.dataset or ''}".strip()
+        self.stamp: dict[str, Any] = {"ingest": self.summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
+        self.features = {feature.id: feature for feature in self.plan.named.values()}
+        self.names = {feature.id: name for name, feature in self.plan.named.items()}
+        self.shown = {item.track: item for item in self.plan.scanned if item.track}
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
 
-    def register(self, plan: Plan, tags: bool) -> None:
+    def register(self) -> None:
         """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
-        self.plan = plan
-        self.features = {feature.id: feature for feature in plan.named.values()}
-        self.names = {feature.id: name for name, feature in plan.named.items()}
-        self.shown = {item.track: item for item in plan.scanned if item.track}
-        located = [self._location(item) for item in plan.scanned if item.track and not item.located]
-        unreadable = [self._unreadable(item) for item in plan.scanned if item.error]
-        tagging = compare_tags(self.store, plan.scanned, wanted=tags)
-        self.summary.tags = tagging.counts
-        same = one_per_track(self.store, plan.scanned, tagging.latest)
-        described = list(describe(self.store, same.scanned, plan.scanned, tagging.labels))
-        described += [
-            ("core.tags", tagging.rows),
-            ("core.duplicates", self.summary.duplicates.add(self.store, same.pairs)),
-        ]
-        self.summary.labels = count_changes(
-            self.store,
-            ((row["dataset"], row["track"], row["label_set"]) for row in dict(described)["core.labels"]),
-        )
-        unknown = self.store.unknown_feature_sets(plan.named)
-        if not (located or unreadable or unknown or any(rows for _, rows in described)):
+        if not (self.store.unknown_feature_sets(self.plan.named) or any(self.news.rows.values())):
             return
         with self.store.write(self.message) as tx:
-            for name, feature in plan.named.items():
+            for name, feature in self.plan.named.items():
                 tx.add_feature_set(name, feature, **self.stamp)
-            tx.append("core.locations", located)
-            tx.append("core.extractions", unreadable)
-            for table, rows in described:
+            for table, rows in self.news.rows.items():
                 tx.append(table, [{**row, **self.stamp} for row in rows])
-
-    def _location(self, item: Scanned) -> dict[str, Any]:
-        return {
-            "track": item.track,
-            "path": item.shown,
-            "bytes": item.bytes,
-            "mtime_ns": item.mtime_ns,
-            **self.stamp,
-        }
-
-    def _unreadable(self, item: Scanned) -> dict[str, Any]:
-        error, message = item.error or ("", "")
-        return {"path": item.shown, "status": "failed", "error": error, "message": message, **self.stamp}
 
     def add(self, done: Done) -> None:
         self.batch.append(done)
@@ -329,7 +338,7 @@ class _Committer:
 
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books."""
-        if self.plan and self.plan.total:
+        if self.plan.total:
             with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
@@ -337,61 +346,3 @@ class _Committer:
 
 def _size(value: Any) -> int:
     return int(getattr(value, "nbytes", 0)) or getsizeof(value)
-
-
-def describe(
-    store: Store, tracks: Sequence[Scanned], files: Sequence[Scanned], tagged: Sequence[dict[str, Any]]
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield tables and rows for what the sources say about their tracks and the store does not say yet.
-
-    Files of one recording say one thing (`one_per_track`), but a published split may have put them on both sides.
-    """
-    items, labels, silent = [], list(tagged), []
-    members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
-    for item in tracks:
-        source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
-        attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
-        credits = {"title": source.title, "artist": source.artist, "album": source.album}
-        # A folder says nothing about its files: that must not wipe out what a table said before.
-        if source.attrs or any(credits.values()) or (source.dataset, item.track) not in members:
-            items.append({**where, **credits, "attrs": attrs})
-        labels += [
-            {**where, "label_set": label_set, "label": label, "value": 1.0}
-            for label_set, names in source.labels.items()
-            for label in names
-        ]
-        silent += [{**where, "label_set": label_set} for label_set, names in source.labels.items() if not names]
-    splits = [
-        {"dataset": item.source.dataset, "track": item.track, "split": split, "fold": fold, "part": part}
-        for item in files
-        if item.track is not None
-        for split, (fold, part) in item.source.splits.items()
-    ]
-    yield "core.datasets", origins(store, files)
-    yield "core.items", changed(store, "core.items", items, ["dataset", "track"])
-    labels += taken_away(store, silent)
-    yield "core.labels", changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
-    yield "core.splits", changed(store, "core.splits", splits, ["dataset", "split", "track"])
-
-
-def changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]) -> list[dict[str, Any]]:
-    """Return the rows whose group (by key) is not what the store's latest rows of that group are."""
-    if not rows:
-        return []
-    import polars as pl
-
-    stored = store.scan(table).filter(pl.col("dataset").is_in({row["dataset"] for row in rows})).collect()
-    if stored.is_empty():
-        return rows
-    latest = stored.filter(pl.col(order) == pl.col(order).max().over(key))
-    values = [name for name in rows[0] if name not in key]
-
-    def groups(records: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], set[tuple[Any, ...]]]:
-        found: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
-        for record in records:
-            found.setdefault(tuple(record[k] for k in key), set()).add(tuple(record[v] for v in values))
-        return found
-
-    before, now = groups(latest.iter_rows(named=True)), groups(rows)
-    different = {group for group, content in now.items() if before.get(group) != content}
-    return [row for row in rows if tuple(row[k] for k in key) in different]

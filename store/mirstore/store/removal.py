@@ -176,9 +176,25 @@ def features(store: Store, names: Sequence[str]) -> Removal:
 
 def withdrawn_from(store: Store) -> Counter[str]:
     """Return how many of the tracks that a run used were withdrawn since, per run."""
+    return Counter(run for runs in _withdrawn(store) for run in runs)
+
+
+def withdrawn_among(store: Store, runs: Iterable[str]) -> int:
+    """Return how many tracks were withdrawn that any of these runs used."""
+    some = set(runs)
+    return sum(not some.isdisjoint(used) for used in _withdrawn(store))
+
+
+def _withdrawn(store: Store) -> list[list[str]]:
+    """Return the runs that used it, for each track that is withdrawn."""
     events = store.scan(removals).filter(pl.col("kind") == "track").collect().sort(order)
     latest = events.unique("track", keep="last").filter(~pl.col("undone").fill_null(False))
-    return Counter(run for note in latest["note"].drop_nulls() for run in json.loads(note))
+    return [json.loads(note) for note in latest["note"].drop_nulls()]
+
+
+def without_examples(details: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's details without the examples of what leaks: artists, albums and paths of tracks that it used."""
+    return {**details, "leakage": [{**leak, "examples": None} for leak in details.get("leakage", [])]}
 
 
 def _used(store: Store, chosen: Sequence[str]) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.store.explanations import clip, explain
+from mirstore.store.removal import withdrawn_among, without_examples
 from mirstore.store.results import statistics
 from mirstore.store.runs import find
 from mirstore.store.runs import tables as result_tables
@@ -65,6 +66,8 @@ class _Case:
         self.run, self.shown, self._store, self._tables = shown["run"], shown, store, tables
         (self.row,) = self.table("runs").to_dicts()
         self.config, self.details = json.loads(self.row["config"]), json.loads(self.row["details"])
+        if withdrawn_among(store, [self.run]):
+            self.details = without_examples(self.details)
 
     def table(self, name: str) -> pl.DataFrame:
         """Return this run's rows of a result table."""
@@ -96,6 +99,7 @@ def _report(
         "task": details["task"] | {"name": task},
         "data": details["data"]
         | {"folds": details["folds"], "leakage": details["leakage"]}
+        | {"withdrawn": withdrawn_among(store, [case.run for case in cases])}
         | {"tracks_per_features": sizes if len(set(sizes.values())) > 1 else {}},
         "cases": shown,
         "clips": _clips(shown, clips),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.experiments.metrics import interval
-from mirstore.store.removal import withdrawn_from
+from mirstore.store.removal import withdrawn_from, without_examples
 from mirstore.store.runs import find
 from mirstore.store.store import Store
 
@@ -104,7 +104,10 @@ def everything(store: Store, name: str) -> dict[str, Any]:
     run = find(store, [name])["run"][0]
     (row,) = store.scan("core.runs").filter(pl.col("run") == run).select("config", "details").collect().iter_rows()
     (summary,) = summaries(store, [run])
-    return {**summary, "config": json.loads(row[0]), "details": json.loads(row[1])}
+    details = json.loads(row[1])
+    if summary["withdrawn"]:
+        details = without_examples(details)
+    return {**summary, "config": json.loads(row[0]), "details": details}
 
 
 def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
+from mirstore.store.removal import Removal
 from mirstore.store.schema import order
 from mirstore.store.store import Store
 
@@ -112,6 +113,26 @@ def _circumstances(item: Planned) -> dict[str, Any]:
     }
 
 
+def removal(store: Store, runs: Sequence[str]) -> Removal:
+    """Return what `remove` would take, for the one who has to agree.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such run.
+    """
+    there = find(store)
+    known = set(there["run"])
+    for run in runs:
+        if run not in known:
+            raise UnknownNameError("run", run, [name for name in known if name.startswith(run)] or known)
+    chosen = there.filter(pl.col("run").is_in(list(runs)))
+    experiments = ", ".join(chosen["experiment"].unique().sort())
+    names = ", ".join(chosen["run"].head(3)) + (f" and {chosen.height - 3} more" if chosen.height > 3 else "")
+    what = f"{chosen.height} run{'' if chosen.height == 1 else 's'} ({names}) of {experiments}, with metrics"
+    return Removal(f"{what} and predictions", [], {"runs": chosen.height})
+
+
 def remove(store: Store, runs: Sequence[str]) -> None:
     """Make runs disappear from all views; the next `run-experiment` runs their cases again.
 
@@ -120,10 +141,8 @@ def remove(store: Store, runs: Sequence[str]) -> None:
     UnknownNameError
         If there is no such run.
     """
-    known = set(find(store)["run"])
-    for run in runs:
-        if run not in known:
-            raise UnknownNameError("run", run, [name for name in known if name.startswith(run)] or known)
+    runs = list(dict.fromkeys(runs))
+    removal(store, runs)
     _, added = _new()
     with store.write(f"remove runs {', '.join(runs)}") as tx:
         tx.append("core.run_events", [{"run": run, "state": "removed", "added": added} for run in runs])

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from mirstore.store.removal import withdrawn_from
+from mirstore.store.removal import withdrawn_from, without_examples
 from mirstore.store.store import Store
 
 instead = "(withdrawn)"
@@ -91,10 +91,6 @@ class Scrubber:
         return re.compile("|".join(map(re.escape, longest))) if longest else None
 
     def _details(self, text: str | None, run: Any) -> str | None:
-        """Examples of what leaks are artists, albums and paths of tracks that a run used."""
         if text is None or run not in self.runs:
             return text
-        details = json.loads(text)
-        for leak in details.get("leakage", []):
-            leak["examples"] = None
-        return json.dumps(details, ensure_ascii=False)
+        return json.dumps(without_examples(json.loads(text)), ensure_ascii=False)

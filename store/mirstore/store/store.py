@@ -6,7 +6,6 @@ On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tenso
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -22,10 +21,10 @@ import polars as pl
 
 from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.store import lake, schema
-from mirstore.store.checksums import record
+from mirstore.store import lake, schema, values
 from mirstore.store.hidden import Hidden, decisive, removals
 from mirstore.store.hidden import read as read_hidden
+from mirstore.store.making import make
 from mirstore.store.quoting import in_lake, literal, literals
 from mirstore.store.tensors import TensorReader
 from mirstore.store.transaction import Transaction
@@ -86,35 +85,9 @@ class Store:
                 raise StoreError(
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
-            self._make()
+            make(self.path)
         self._connection = lake.connect(self.path, read_only=self.read_only, snapshot=snapshot)
         schema.check(self._connection, str(self.path))
-
-    def _make(self) -> None:
-        try:
-            (self.path / "data").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be made: {(error.strerror or '').lower()}") from None
-        with lake.committer(self.path):
-            if (self.path / "catalog.sqlite").exists():  # another process was faster
-                return
-            # A store that was being made has only its version; anything else has lost its catalogue.
-            if any(path.parent.name != "meta" for path in self.path.glob("data/*/*/*.parquet")):
-                raise StoreError(
-                    f"{self.path}: has data but no catalogue", hint=f"copy the newest of {self.path / 'backups'} back"
-                )
-            new = self.path / "catalog.new.sqlite"  # renamed when complete: a kill leaves no half-made store
-            new.unlink(missing_ok=True)
-            connection = lake.connect(self.path, read_only=False, catalog=new.name)
-            connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
-            # Readers look at data files only, so no row may wait inside the catalogue.
-            connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
-            schema.create(connection)
-            connection.close()
-            new.rename(self.path / "catalog.sqlite")
-            lake.keep((self.path / "data").rglob("*.parquet"), self.path)
-            record(self.path, (self.path / "data").rglob("*.parquet"))
-            lake.fsync(self.path.absolute().parent)
 
     def __enter__(self) -> Self:
         return self
@@ -301,21 +274,7 @@ class Store:
 
     def about(self, name: str) -> dict[str, Any]:
         """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed."""
-        id_ = name if self.meant(name) == [name] else self.resolve(name)
-        (row,) = self.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
-        inputs = self.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
-        columns = self.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
-        return {
-            "name": name,
-            "feature_set": id_,
-            "extractor": f"{row['extractor']}@{row['version']}",
-            "params": json.loads(row["params"]),
-            "weights": row["weights"],
-            "source": row["source"],
-            "inputs": dict(zip(inputs["name"], inputs["input"], strict=True)),
-            "distributions": json.loads(row["distributions"]),
-            "columns": columns.drop("feature_set").to_dicts(),
-        }
+        return values.about(self, name)
 
     def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
         """Return features as a wide table, one row per track, or per track and ``start``.
@@ -333,47 +292,20 @@ class Store:
         UnknownNameError
             If nothing stored is called so.
         """
-        names = [names] if isinstance(names, str) else list(names)
-        wide: pl.LazyFrame | None = None
-        for name in names:
-            frame = self.scan(self.table(self.resolve(name)))
-            if len(names) > 1:
-                values = [column for column in frame.collect_schema().names() if column not in ("track", "start")]
-                frame = frame.rename({column: f"{name}.{column}" for column in values})
-            if wide is None:
-                wide = frame
-                continue
-            have = wide.collect_schema().names(), frame.collect_schema().names()
-            wide = wide.join(frame, on=["track", *(["start"] if all("start" in names for names in have) else [])])
-        if wide is None:
-            raise UsageError("no features chosen")
-        if tracks is not None:
-            wide = wide.filter(pl.col("track").is_in([tracks] if isinstance(tracks, str) else list(tracks)))
-        return wide.collect()
+        return values.wide(self, names, tracks)
 
     def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the stored rows of some tracks as an extractor returned them, tensors as arrays."""
-        frame = self.scan(f"feat.{table}").filter(pl.col("track").is_in(list(tracks))).collect()
-        tensors = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-        folder = self.path / "tensors" / table.rpartition("_")[2]
-        readers = {
-            name: TensorReader(folder, frame["track"].to_list(), frame[name].to_list(), [None] * frame.height)
-            for name in tensors
-        }
-        found: dict[str, list[dict[str, Any]]] = {track: [] for track in tracks}
-        for number, row in enumerate(frame.iter_rows(named=True)):
-            row |= {name: reader[number] for name, reader in readers.items() if row[name] is not None}
-            found[row.pop("track")].append(row)
-        return {track: rows for track, rows in found.items() if rows}
+        return values.rows(self, table, tracks)
 
-    def tensors(self, name: str, tracks: Sequence[str] | None = None, column: str | None = None) -> TensorReader:
+    def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
         """Return the tensors of a feature set as an indexed reader, for torch's DataLoader or a loop.
 
         Parameters
         ----------
         name : str
             Feature set.
-        tracks : sequence of str, optional
+        tracks : str or sequence of str, optional
             These, in this order; all by default, ordered by track.
         column : str, optional
             Needed if the feature set has several tensor columns.
@@ -383,21 +315,7 @@ class Store:
         UnknownNameError
             If there is no such feature set, tensor column or track.
         """
-        id_ = self.resolve(name)
-        frame = self.scan(self.table(id_)).collect()
-        known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-        column = column or (known[0] if len(known) == 1 else "")
-        if column not in known:
-            raise UnknownNameError(f"tensor column of {name!r}:", column, known)
-        frame = frame.drop_nulls(column).sort(["track", *(["start"] if "start" in frame.columns else [])])
-        if tracks is not None:
-            wanted = pl.DataFrame({"track": list(tracks)}, schema={"track": pl.String})
-            lacking = wanted.join(frame, on="track", how="anti")["track"].to_list()
-            if lacking:
-                raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
-            frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
-        starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-        return TensorReader(self.path / "tensors" / id_, frame["track"].to_list(), frame[column].to_list(), starts)
+        return values.tensors(self, name, tracks, column)
 
     def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
         """Answer one SELECT statement over the views, locked down: it can read nothing else and write nothing.

@@ -88,6 +88,8 @@ class Imported:
         Whether the store said all of it before.
     reports : list of Report
         What became of each column, of the table and of the one about it.
+    withdrawn : int
+        Tracks that were left out because they were withdrawn.
     """
 
     dataset: str
@@ -99,6 +101,7 @@ class Imported:
     changed: int
     fresh: bool
     reports: Sequence[Report] = ()
+    withdrawn: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -183,7 +186,8 @@ def import_table(
     if taken and not store.about(name)["source"].startswith("import:"):
         raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
     contents["labels"] = _with_ends(store, contents["labels"], items, list(found.labels))
-    other = {view: _differing(store, view, frame, dataset) for view, frame in contents.items()}
+    gone = pl.col("track").is_in(sorted(store.hidden.withdrawn))
+    other = {view: _differing(store, view, frame.filter(~gone), dataset) for view, frame in contents.items()}
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
     fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
     changes = count_changes(store, other["labels"].iter_rows())
@@ -191,9 +195,18 @@ def import_table(
         described = {"dataset": dataset, "source": file.name, "sha256": sha256, "licence": licence}
         _write(store, file, described, source, values, contents)
     counts = label_table.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
-    feature_set = source.id if source else None
+    withdrawn = items.filter(gone).height
     return Imported(
-        dataset, name, feature_set, len(ids), len(names), dict(counts.iter_rows()), changes["changed"], fresh, reports
+        dataset,
+        name,
+        source.id if source else None,
+        len(ids) - withdrawn,
+        len(names),
+        dict(counts.iter_rows()),
+        changes["changed"],
+        fresh,
+        reports,
+        withdrawn,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from mirstore.store.scan import Scanned
 from mirstore.store.schema import order
 from mirstore.store.store import Store
+from mirstore.store.vanished import exists
 
 from_tags = "tag:"
 """What the names of label sets that come from tags begin with, and no other's: they never mix with given labels."""
@@ -61,8 +62,12 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
     wanted : bool
         False takes the tags of these files out of use.
     """
+    scanned = list(scanned)
     found = Tagging(latest=latest_tags(store))
     latest = found.latest
+    for path, track in _left(scanned, latest):
+        found.rows.append({"track": track, "path": path, "tags": None})
+        latest[path] = track, None
     for item in scanned:
         if item.track is None or (wanted and item.tags is None):
             continue
@@ -74,8 +79,19 @@ def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = Tru
             found.counts["retagged"] += 1
         found.rows.append({"track": item.track, "path": item.shown, "tags": text})
         latest[item.shown] = item.track, text
-    found.labels = list(_labels(store, scanned, latest))
+    found.labels = list(_labels(store, scanned, latest, {row["track"] for row in found.rows}))
     return found
+
+
+def _left(scanned: Sequence[Scanned], latest: Mapping[str, tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """Return paths that moved files have left: their tags of then must not count before those of now."""
+    moved = {item.track for item in scanned if item.state == "moved"}
+    here = {item.shown for item in scanned}
+    return [
+        (path, track)
+        for path, (track, tags) in latest.items()
+        if track in moved and tags is not None and path not in here and not exists(path)
+    ]
 
 
 def _text(item: Scanned, counts: Counter[str]) -> str:
@@ -91,9 +107,12 @@ def _text(item: Scanned, counts: Counter[str]) -> str:
 
 
 def _labels(
-    store: Store, scanned: Iterable[Scanned], latest: dict[str, tuple[str, str | None]]
+    store: Store, scanned: Iterable[Scanned], latest: dict[str, tuple[str, str | None]], retagged: set[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the genres of each track: of files of one recording, the first path's count, as the views have it."""
+    """Yield the genres of each track: of files of one recording, the first path's count, as the views have it.
+
+    Those of a track whose tags are others now, in every dataset that it is in.
+    """
     first: dict[str, str] = {}
     for _, (track, tags) in sorted(latest.items()):
         if tags is not None:
@@ -101,6 +120,8 @@ def _labels(
     stored = store.scan("core.labels").filter(pl.col("label_set") == genres).select("dataset", "track").collect()
     labelled = set(stored.iter_rows())
     members = dict.fromkeys((item.source.dataset, item.track) for item in scanned if item.track)
+    elsewhere = store.scan("core.items").filter(pl.col("track").is_in(sorted(retagged))).select("dataset", "track")
+    members |= dict.fromkeys(elsewhere.unique(maintain_order=True).collect().iter_rows())
     for dataset, track in members:
         where = {"dataset": dataset, "track": track, "label_set": genres}
         names = json.loads(first.get(track, "{}")).get("genre", ())

@@ -54,7 +54,9 @@ class Vanished:
         return f"{what} {state}: {some([os.path.basename(path) for path in self.paths])}"
 
 
-def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanished]:
+def find(
+    store: Store, scanned: Iterable[Scanned] | None = None, new_origins: Iterable[Mapping[str, Any]] = ()
+) -> list[Vanished]:
     """Return what is gone from the datasets.
 
     Parameters
@@ -62,6 +64,8 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
     store : Store
     scanned : iterable of Scanned, optional
         What an ingest found: only its datasets are looked at, and only files are looked for that it did not see.
+    new_origins : iterable of dict
+        What `origins` says of them, while it is not committed.
     """
     members = store.scan("core.items").select("dataset", "track").unique().collect()
     complete: set[str] = set()
@@ -69,7 +73,7 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
     if scanned is not None:
         scanned = list(scanned)
         named = {item.source.dataset for item in scanned}
-        known = _origins(store)
+        known = {**_origins(store), **{row["dataset"]: row["source"] or "" for row in new_origins}}
         complete = {dataset for dataset, origin in _listed(scanned).items() if origin and known.get(dataset) == origin}
         there = pl.DataFrame(
             list({(item.source.dataset, item.track) for item in scanned if item.track}),
@@ -81,7 +85,7 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
     if members.is_empty():
         return []
     at = _located(store).join(members.select("track").unique(), on="track", how="semi")
-    exists = {path: path in seen or _exists(path) for path in at["path"]}
+    stands = {path: path in seen or exists(path) for path in at["path"]}
     by_track: dict[str, list[str]] = {}
     for path, track in at.select("path", "track").iter_rows():
         by_track.setdefault(track, []).append(path)
@@ -90,7 +94,7 @@ def find(store: Store, scanned: Iterable[Scanned] | None = None) -> list[Vanishe
         paths = by_track.get(track)
         if paths is None:
             continue  # an imported one, which never had a file
-        if not any(exists[path] for path in paths):
+        if not any(stands[path] for path in paths):
             found.setdefault((dataset, "gone"), []).append((paths[-1], track))
         elif dataset in complete and not any(path in seen for path in paths):
             found.setdefault((dataset, "unlisted"), []).append((paths[-1], track))
@@ -124,13 +128,15 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
     """Return which datasets, named after their folders or tables, are ones that had another name.
 
     A folder or table that was ingested as a dataset before goes on as that one. So does one whose tracks are nearly all
-    members of exactly one dataset, whose files are gone: it was renamed.
+    members of exactly one dataset, whose files are gone: it was renamed. Of several such datasets it is the one whose
+    folder or table is gone, too.
     """
     known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
     new = {item.source.dataset for item in scanned} - known
     if not new:
         return {}
-    before = {origin: dataset for dataset, origin in _origins(store).items() if origin}
+    known_origins = _origins(store)
+    before = {origin: dataset for dataset, origin in known_origins.items() if origin}
     members: dict[str, set[str]] = {}
     for dataset, track in store.scan("core.items").select("dataset", "track").unique().collect().iter_rows():
         members.setdefault(dataset, set()).add(track)
@@ -143,6 +149,8 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
             continue
         tracks = {item.track for item in items if item.track}
         alike = [old for old, theirs in members.items() if tracks and len(tracks & theirs) >= _most * len(tracks)]
+        if len(alike) > 1:
+            alike = [old for old in alike if known_origins.get(old) and not os.path.lexists(known_origins[old])]
         if len(alike) == 1 and _all_gone(store, members[alike[0]]):
             found[name] = alike[0]
     return found
@@ -193,10 +201,10 @@ def _located(store: Store) -> pl.DataFrame:
 
 def _all_gone(store: Store, tracks: set[str]) -> bool:
     paths = _located(store).filter(pl.col("track").is_in(list(tracks)))["path"]
-    return len(paths) > 0 and not any(_exists(path) for path in paths)
+    return len(paths) > 0 and not any(exists(path) for path in paths)
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
     r"""Tell whether there is such a file; a byte of its name that is no UTF-8 is stored as ``\xff``."""
     raw = os.fsencode(path)
     if os.path.lexists(raw):

@@ -127,4 +127,7 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
         states = [(state, sum(row["state"] == state for row in without)) for state in ("failed", "could not run")]
         parts = listed(f"{number} {state}" for state, number in states if number)
         found.append(f"Of {count(len(report['cases']), 'case')}, {parts}: the reasons stand at the end of the page.")
+    if withdrawn := (report.get("data") or {}).get("withdrawn"):
+        tracks = f"{count(withdrawn, 'track')} {'was' if withdrawn == 1 else 'were'}"
+        found.append(f"{tracks} withdrawn since these cases ran; the numbers are from before.")
     return found + list(dict.fromkeys(str(note) for case in report["cases"] for note in case.get("notes") or []))
