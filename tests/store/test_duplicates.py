@@ -114,8 +114,16 @@ def test_copies_on_both_sides_of_a_split_leak(store, music):
     )
     ingest(store, find([table]), fingerprints(), dataset="d")
     rows = {row["kind"]: row for row in leakage(store, "d").iter_rows(named=True)}
-    assert {kind: row["shared"] for kind, row in rows.items()} == {"artist": 1, "album": 0, "audio": 1, "near": 1}
+    assert {kind: row["shared"] for kind, row in rows.items()} == {"artist": 1, "album": None, "audio": 1, "near": 1}
     assert spellings(store, "d") == [["Bob", "bob"], ["The Cats", "cats"]]
+
+
+def test_what_is_not_known_of_any_track_is_not_said_to_share_nothing(store, music):
+    table = music.parent / "t.csv"
+    table.write_text("path,split\nmusic/0.wav,train\nmusic/1.wav,test\n")
+    ingest(store, find([table]), {}, dataset="d")
+    shared = dict(leakage(store, "d").select("kind", "shared").iter_rows())
+    assert shared == {"artist": None, "album": None, "audio": 0, "near": None}
 
 
 def test_without_a_split_it_is_said_what_belongs_together(store, music):

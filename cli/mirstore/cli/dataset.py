@@ -129,6 +129,8 @@ def leakage(context: typer.Context, name: Name, json_output: JsonOption = False)
         if found.is_empty():
             context.obj.say("no published split: these groups stand on both sides where folds are drawn by track")
             found = together(store, name)
+        elif unknown := found.filter(found["shared"].is_null())["kind"].unique(maintain_order=True).to_list():
+            context.obj.say(f"not known of any track, so not looked for: {', '.join(unknown)}")
         for remark in spelling_remarks(store, name):
             context.obj.say(remark)
         show(found, "json" if json_output else "table")

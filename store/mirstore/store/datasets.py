@@ -97,7 +97,8 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``split``, ``fold``, ``kind`` (``artist``, ``album``, ``audio``: identical files and equal samples, ``near``:
-        copies by their fingerprints), ``shared`` (how many), ``examples``. No rows without a published split.
+        copies by their fingerprints), ``shared`` (how many; null where nothing is known of any track), ``examples``. No
+        rows without a published split.
     """
     _check(store, dataset)
     members = _members(store, dataset)
@@ -112,10 +113,12 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
             pl.col("track").replace_strict(tracks, values, return_dtype=pl.String).alias(kind)
         )
     found = []
-    for kind, column in ((name, name) for name in (*_credits, *_copies)):
+    known = {kind: members.height - members[kind].null_count() for kind in _credits}
+    known |= {"audio": len(tracks), "near": fingerprinted(store, tracks)}
+    for kind in known:
         shared = (
-            members.drop_nulls(column)
-            .group_by("split", "fold", column)
+            members.drop_nulls(kind)
+            .group_by("split", "fold", kind)
             .agg(pl.col("part").n_unique().alias("parts"))
             .filter(pl.col("parts") > 1)
         )
@@ -124,12 +127,12 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
             .unique()
             .join(
                 shared.group_by("split", "fold").agg(
-                    pl.len().alias("shared"), pl.col(column).sort().head(3).str.join(", ").alias("examples")
+                    pl.len().alias("shared"), pl.col(kind).sort().head(3).str.join(", ").alias("examples")
                 ),
                 on=["split", "fold"],
                 how="left",
             )
-            .with_columns(pl.lit(kind).alias("kind"), pl.col("shared").fill_null(0))
+            .with_columns(pl.lit(kind).alias("kind"), pl.col("shared").fill_null(pl.lit(0 if known[kind] else None)))
         )
     return pl.concat(found).select("split", "fold", "kind", "shared", "examples").sort("split", "fold", "kind")
 
