@@ -141,7 +141,7 @@ def preview(
         plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
     summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
     summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
-    summary.tracks.update("known" if item.state == "moved" else item.state for item in plan.scanned)
+    summary.tracks.update(_counted_as(item) for item in plan.scanned)
     summary.features = {
         name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
         for name, feature in plan.named.items()
@@ -331,7 +331,7 @@ class _Committer:
         for done in batch:
             if done.error:
                 self.summary.tracks["failed"] += 1
-                self.summary.tracks[self.shown[done.job.track].state] -= 1
+                self.summary.tracks[_counted_as(self.shown[done.job.track])] -= 1
             for outcome in done.outcomes:
                 counts = self.summary.features[self.names[outcome.feature]]
                 counts["failed" if outcome.status == "failed" else "ok"] += 1
@@ -342,6 +342,10 @@ class _Committer:
             with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
+
+
+def _counted_as(item: Scanned) -> str:
+    return "known" if item.state == "moved" else item.state
 
 
 def _size(value: Any) -> int:
