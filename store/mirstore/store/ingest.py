@@ -25,7 +25,7 @@ from mirstore.store.duplicates import Duplicates
 from mirstore.store.halves import commit_in_halves
 from mirstore.store.news import News, compare
 from mirstore.store.plan import Plan, make_plan
-from mirstore.store.scan import scan
+from mirstore.store.scan import Scanned, scan
 from mirstore.store.source import Source
 from mirstore.store.store import Store
 from mirstore.store.tagging import latest_tags
