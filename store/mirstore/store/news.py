@@ -81,10 +81,10 @@ def _said(
     members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
     for item in tracks:
         source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
-        attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
         credits = {"title": source.title, "artist": source.artist, "album": source.album}
         # A folder says nothing about its files: that must not wipe out what a table said before.
         if source.attrs or any(credits.values()) or (source.dataset, item.track) not in members:
+            attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
             items.append({**where, **credits, "attrs": attrs})
         labels += [
             {**where, "label_set": label_set, "label": label, "value": 1.0}

@@ -18,6 +18,8 @@ from mirstore.store.schema import order
 from mirstore.store.source import Source
 from mirstore.store.store import Store
 
+most_at_once = 64  # files
+
 
 @dataclass(frozen=True)
 class Scanned:
@@ -120,5 +122,9 @@ def scan(
             state = "changed" if before else "new"
         return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns, tags=tags)
 
+    # Several at once: handing one file to a thread takes longer than looking at one that is known.
+    size = max(1, min(most_at_once, len(sources) // (8 * threads)))
+    parts = [sources[at : at + size] for at in range(0, len(sources), size)]
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(look, sources)
+        for part in pool.map(lambda part: [look(source) for source in part], parts):
+            yield from part
