@@ -65,7 +65,23 @@ def test_a_track_is_withdrawn_left_out_brought_back_and_purged(project):
     purged = json.loads(run("gc", "--purge", "--yes", "--json").stdout)["purged"]
     assert purged["tracks"] == 1
     assert "store: ok" in run("doctor").stdout
+    run("rm", "--undo", "music/a.wav")  # its path was erased; the file says which recording it is
+    assert "1 new" in run("ingest", "tracks.csv", "--dataset", "mine").stdout
     assert "no withdrawn track" in run("rm", "--undo", "music/a.wav", code=2).stderr
+
+
+def test_features_come_back_with_their_values_until_these_are_erased(project, test_plugins):
+    asked = ("ingest", "tracks.csv", "--dataset", "mine", "--features", "rms-segments")
+    run(*asked)
+    run("features", "rm", "rms-segments", "--yes")
+    again = run(*asked)
+    assert "rms-segments had been removed, and is back with the values that were there" in again.stderr
+    assert "0 computed, 3 fresh" in again.stdout
+    run("features", "rm", "rms-segments", "--yes")
+    run("gc", "--purge", "--yes")
+    again = run(*asked)
+    assert "back" not in again.stderr
+    assert "3 computed, 0 fresh" in again.stdout
 
 
 def test_files_that_are_gone_are_told_and_pruned(project):

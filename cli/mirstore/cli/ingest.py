@@ -251,6 +251,8 @@ def _remark(app: Context, summary: Summary, *, would: bool = False) -> None:
     for new, old in summary.renamed.items():
         app.say(f"{new} goes on as dataset {old}: it is the same folder or table; --dataset gives another name")
     for name in summary.restored:
+        if not summary.features[name]["fresh"]:
+            continue  # a purge has erased what was there
         app.say(f"{name} had been removed, and {'would be' if would else 'is'} back with the values that were there")
     app.tell_withdrawn(summary.tracks["withdrawn"])
     taken = "would be taken out" if would else "taken out"

@@ -1,6 +1,6 @@
 """Taking out tracks, datasets, label sets and features: gone at once from everything, and erased by `purge`.
 
-A removal is a row, so that nothing is lost before a purge: a track comes back by `withdraw` with ``undo``, features by
+A removal is a row, so that nothing is lost before a purge: a track comes back by `tracks` with ``undo``, features by
 asking for them, a dataset by ingesting it again.
 """
 
@@ -10,15 +10,17 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
 
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import AudioError, UnknownNameError, UsageError
 from mirstore.core.experiments.splits import protocols
+from mirstore.core.identity import track_id
 from mirstore.core.text import counted, some
 from mirstore.store.hidden import removals
 from mirstore.store.schema import order
@@ -108,6 +110,10 @@ def _matching(name: str, paths: pl.DataFrame, known: Iterable[str], undo: bool) 
     ]
     if found or name in known:
         return found or [name]
+    if undo and os.path.isfile(path):  # a purge has erased where it was, but the recording is its id
+        with suppress(AudioError):
+            if (track := track_id(Path(path))) in known:
+                return [track]
     ids = sorted(track for track in known if track.startswith(name)) if len(name) >= 4 else []
     if len(ids) > 1:
         raise UsageError(f"{name!r} could be any of {some(ids)}", hint="give more of its letters")
