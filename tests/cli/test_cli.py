@@ -77,7 +77,7 @@ def test_a_project_from_init_to_export(project):
         {"title": "Two", "label": "pop"},
     ]
     leakage = json.loads(run("dataset", "leakage", "m", "--json").stdout)
-    assert {row["kind"]: row["shared"] for row in leakage} == {"album": 0, "artist": 1, "audio": 0, "near": 0}
+    assert {row["kind"]: row["shared"] for row in leakage} == {"album": None, "artist": 1, "audio": 0, "near": None}
     run("export", "--features", "rms-segments", "--dataset", "m", "-o", "wide.csv")
     header = (project / "wide.csv").read_text().splitlines()[0]
     assert header.startswith("track,path,title,artist,album,start,end,rms_db")
