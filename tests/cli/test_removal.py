@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from mirstore.cli import app
 
+pytestmark = pytest.mark.slow  # processes by the dozen
+
 rng = np.random.default_rng(11)
 
 

@@ -19,6 +19,8 @@ import polars as pl
 import pyte
 import pytest
 
+pytestmark = pytest.mark.slow  # processes by the dozen
+
 root = Path(__file__).parents[2]
 rng = np.random.default_rng(440)
 bar = r"[━╸╺]+"

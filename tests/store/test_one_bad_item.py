@@ -27,6 +27,8 @@ from mirstore.store.ingest import ingest
 from mirstore.store.sources import find
 from mirstore.store.transaction import Transaction
 
+pytestmark = pytest.mark.slow  # processes by the dozen
+
 rng = np.random.default_rng(440)
 names = ["one", "two", "bad", "three"]
 

@@ -20,6 +20,8 @@ from mirstore.store import Store, removal
 from mirstore.store.doctor import doctor
 from mirstore.store.history import pin
 
+pytestmark = pytest.mark.slow  # processes by the dozen
+
 patches = FeatureSet("patches", Patches())
 names = [f"{letter * 4}{'0' * 60}" for letter in "abcdef"]
 
