@@ -96,6 +96,7 @@ def test_files_that_are_gone_are_told_and_pruned(project):
     assert "1 file of dataset mine is gone: a.wav; the same command with --prune takes it out" in result.stderr
     assert "taken out" in run("ingest", "tracks.csv", "--dataset", "mine", "--prune").stderr
     assert json.loads(run("sql", "SELECT count(*) n FROM tracks", "--json").stdout) == [{"n": 2}]
+    assert "1 track taken out" in run("log").stdout
 
 
 def test_a_dataset_and_a_label_set_are_removed(project):

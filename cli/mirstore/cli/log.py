@@ -17,7 +17,7 @@ def log(
     """List the snapshots: number, when, what changed, and by which command.
 
     --snapshot N of other commands shows the store as it was then. What one command committed in several steps is one
-    line with its last snapshot.
+    line with its last snapshot. What was removed or taken out since is not counted in the steps that brought it.
 
     Examples
     --------

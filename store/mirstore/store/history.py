@@ -208,7 +208,7 @@ def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
         ("track", "{n} track{s} withdrawn", "{n} track{s} brought back"),
         ("dataset", "{n} dataset{s} removed", ""),
         ("labels", "{n} label set{s} removed", ""),
-        ("member", "{n} track{s} left", ""),
+        ("member", "{n} track{s} taken out", ""),
         ("features", "{n} feature{s} removed", "{n} feature{s} brought back"),
     ):
         rows = events.filter(pl.col("kind") == kind).drop("note", "ingest", "added")
