@@ -15,6 +15,16 @@ from mirstore.core.columns import Tensor
 from mirstore.store.lake.connect import fsync
 
 
+def pack_folder(store: Path, feature_set: str) -> Path:
+    """Return where the packs of a feature set lie in a store's folder."""
+    return store / "tensors" / feature_set
+
+
+def pack_path(folder: Path, pack: str) -> Path:
+    """Return the file of a pack."""
+    return folder / f"{pack}.safetensors"
+
+
 def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int]:
     """Write arrays as one pack, on disk for good before this returns.
 
@@ -35,7 +45,7 @@ def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int
     data = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
     sha256 = hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{sha256}.safetensors"
+    path = pack_path(folder, sha256)
     if not path.exists():
         part = folder / f".{sha256}.{os.getpid()}.part"
         part.write_bytes(data)
@@ -70,7 +80,7 @@ def split_tensors(
 
 
 @lru_cache(maxsize=64)
-def open_pack(path: str) -> Any:
+def open_pack(path: Path) -> Any:
     """Return an open pack; it is mapped into memory, so that one tensor costs no more than its own pages."""
     from safetensors import safe_open
 
@@ -106,10 +116,10 @@ class TensorReader(Sequence[np.ndarray]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         reference = self.references[index]
-        return open_pack(f"{self.folder}/{reference['pack']}.safetensors").get_tensor(reference["key"])
+        return open_pack(pack_path(self.folder, reference["pack"])).get_tensor(reference["key"])
 
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
         """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest."""
         reference = self.references[index]
-        part = open_pack(f"{self.folder}/{reference['pack']}.safetensors").get_slice(reference["key"])
+        part = open_pack(pack_path(self.folder, reference["pack"])).get_slice(reference["key"])
         return part[(*[slice(None)] * (len(reference["shape"]) - 1), slice(first, last))]
