@@ -1,0 +1,67 @@
+"""Turning foreign files into safetensors, once, in a process of its own.
+
+What runs is the plugin's own code, on files whose hashes fit. The process keeps its libraries out of ours, and a crash
+in it is one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirstore.core.errors import WeightsError
+from mirstore.core.text import explained, shown
+from mirstore.core.weights.declaration import Convert, Weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_look = 0.2  # [s] between looks whether it is done
+
+
+def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]:
+    """Convert files in a worker process; yield while it works.
+
+    Raises
+    ------
+    WeightsError
+        If that fails, or gives something else than arrays of numbers.
+    """
+    from mirstore.core.pool import local_pool
+    from mirstore.core.workers import Limits
+
+    assert weights.convert is not None
+    pool = local_pool(1, Limits())
+    try:
+        future = pool.submit(_convert, weights.convert, list(files), to)
+        while not wait([future], timeout=_look).done:
+            yield
+        future.result()
+    except OSError:  # no room for the result
+        raise
+    except Exception as error:
+        why = "its process died" if isinstance(error, BrokenExecutor) else ": ".join(explained(error))
+        hint = "the fetched files are as declared: tell the plugin's author"
+        raise WeightsError(f"weights {weights.name!r} could not be converted: {why}", hint=hint) from None
+    finally:
+        pool.shutdown()
+
+
+def _convert(function: Convert, files: list[Path], to: Path) -> None:
+    from safetensors.numpy import save
+
+    arrays = function(files)
+    if not isinstance(arrays, Mapping) or not arrays:
+        raise TypeError(f"convert must return arrays by name, got {shown(arrays)}")
+    to.write_bytes(save({name: _numbers(name, arrays[name]) for name in sorted(arrays)}))
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """Return an array as safetensors takes it: in the order of its axes and of this machine's bytes."""
+    import numpy as np
+
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise TypeError(f"{name!r} must be an array of numbers, got {shown(value)}")
+    return np.asarray(value, dtype=value.dtype.newbyteorder("="), order="C")
