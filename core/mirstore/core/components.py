@@ -12,13 +12,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mirstore.core.columns import Column, Row
+from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
     from mirstore.core.tracks import Track
-    from mirstore.core.weights.declaration import Weights
 
 
 @dataclass

