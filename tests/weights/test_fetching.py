@@ -116,7 +116,9 @@ def test_offline_nothing_is_asked(plugin, publish, server, monkeypatch, name):
     assert list(fetch(replace(getattr(plugin, name), convert=None, sha256=None)))
 
 
-def test_a_download_that_broke_goes_on_where_it_stopped(plugin, server):
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_download_that_broke_goes_on_where_it_stopped_or_begins_anew(plugin, server, knows_ranges):
+    server.knows_ranges = knows_ranges
     plain = kept_as_they_are(plugin, server.url)
     server.breaks_after = 20
     with pytest.raises(WeightsError, match=r"gain.data: ended after 20 of 28 bytes") as broken:
@@ -198,7 +200,7 @@ def test_files_that_the_user_has_are_found_by_their_hash_or_in_a_wheel(plugin, p
     with pytest.raises(UsageError, match=r"second is not gain.data with SHA-256 [0-9a-f]{64}") as wrong:
         list(add(replace(plain, name="other-gain"), [tmp_path / "second"]))
     assert wrong.value.hint == "you need gain_data/gain.data of gain-data==1.0"
-    with pytest.raises(UsageError, match=r"third: no such file"):
+    with pytest.raises(UsageError, match=r"third: no such file or directory"):
         list(add(plain, [tmp_path / "third"]))
 
 

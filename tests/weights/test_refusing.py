@@ -80,7 +80,7 @@ def test_a_pickle_that_gets_into_the_cache_is_refused(plugin, malicious):
     card["kept"]["weights.safetensors"]["sha256"] = hashlib.sha256(malicious).hexdigest()
     path.with_name(card_name).chmod(0o644)
     path.with_name(card_name).write_text(json.dumps(card))
-    with pytest.raises(WeightsError, match=rf"{path} is no safetensors file"):
+    with pytest.raises(WeightsError, match=rf"{path} is no safetensors file: it does not begin as one"):
         plugin.web.load()  # the card lies too, but nothing is unpickled
 
 
@@ -177,7 +177,7 @@ def test_a_conversion_that_fails_dies_or_gives_something_else_is_said(plugin):
         "dies": "its process died",
         "gives_a_list": r"TypeError: convert must return arrays by name, got \[1\]",
         "gives_nothing": r"convert must return arrays by name, got \{\}",
-        "gives_objects": r"'gain' must be an array of numbers, got array\(\[None\], dtype=object\)",
+        "gives_objects": r"TypeError: 'gain' is no array of numbers",
     }.items():
         weights = replace(plugin.web, convert=getattr(plugin, name))
         with pytest.raises(WeightsError, match=rf"'web-gain' could not be converted: .*{why}"):

