@@ -21,7 +21,8 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.weights.cache import cache, folder, identity, require, state
 from mirstore.core.weights.declaration import card_name
-from mirstore.core.weights.fetch import Step, add, fetch
+from mirstore.core.weights.fetch import add, fetch
+from mirstore.core.weights.making import Step
 
 
 def kept_as_they_are(module, url) -> Weights:

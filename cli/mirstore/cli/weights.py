@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.plugins import Needed
     from mirstore.core.weights.declaration import Weights
-    from mirstore.core.weights.fetch import Step
+    from mirstore.core.weights.making import Step
 
 app = App(help="List, fetch and add model weights that plugins need.")
 Name = Annotated[str, typer.Argument(help="As mirstore weights list has it.", autocompletion=complete.weights)]
