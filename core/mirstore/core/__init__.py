@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
     from mirstore.core.tracks import Track
+    from mirstore.core.weights.declaration import UserFile, WebFile, Weights, WheelFile
 
 __all__ = [
     "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError", "Model",
-    "Row", "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
+    "Row", "Smoother", "Tensor", "Track", "TrackError", "UserFile", "WebFile", "Weights", "WheelFile", "hookimpl",
 ]  # fmt: skip
 
 _home = {
@@ -26,6 +27,7 @@ _home = {
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
     "tracks": ("Track",),
+    "weights.declaration": ("UserFile", "WebFile", "Weights", "WheelFile"),
 }
 
 

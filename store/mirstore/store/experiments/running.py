@@ -16,6 +16,7 @@ from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
 from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.process import leave
 from mirstore.core.text import explained
+from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import prefer, record_failure, record_result
@@ -64,6 +65,7 @@ def run(
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
     refuse_scripts(part for item in waiting for part in _components(item))
+    require(part for item in waiting for part in _components(item))
     executor = pool(min(workers, max(1, len(waiting))), Limits(seconds))
     try:
         running = {executor.submit(_attempt, item.assembly, seconds): (item, False) for item in waiting}
