@@ -28,6 +28,7 @@ def section(kind: type[Component]) -> str:
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
     lines += columns(kind()) if issubclass(kind, Extractor) else []
+    lines += [f"Needs weights `{weights.name}` ({weights.licence}): {weights.text}.\n" for weights in kind.needs]
     return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 

@@ -60,10 +60,13 @@ def show(
     }
     if json_output:
         about = {"name": name, "version": component.version, "params": component.params(), "columns": columns}
-        typer.echo(json.dumps({**about, "inputs": component.inputs}))
+        needs = [weights.name for weights in component.needs]
+        typer.echo(json.dumps({**about, "inputs": component.inputs, "needs": needs}))
         return
     typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
     typer.echo(f"reads    {', '.join(component.inputs) or 'audio'}")
+    for weights in component.needs:
+        typer.echo(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
     for key, value in component.params().items():
         typer.echo(f"param    {key} = {value!r}")
     for column, spec in columns.items():
