@@ -32,14 +32,19 @@ class Tensor:
         ``"float16"``, ``"float32"``, ``"int16"``, ``"int32"`` or ``"uint8"``.
     shape : tuple of (int or None)
         None where the size differs from track to track, e.g. ``(128, None)`` for bands × frames.
+    hop : float > 0 [s], optional
+        How long a step of the last axis is: by it, features are cut into chunks of seconds, aligned in time.
     """
 
     dtype: str
     shape: tuple[int | None, ...]
+    hop: float | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in type_names:
             raise ValueError(f"dtype={self.dtype!r} must be one of {sorted(type_names)}")
+        if self.hop is not None and not 0 < self.hop < math.inf:
+            raise ValueError(f"hop={self.hop} must be more than 0 s")
 
     def __str__(self) -> str:
         return f"{self.dtype}[{' × '.join('n' if n is None else str(n) for n in self.shape)}]"
