@@ -22,7 +22,7 @@ from mirstore.core.tensors import Arrays
 from mirstore.core.training import Training, fit
 
 groups = {"timbre": ["essentia.mfcc_01", "essentia.mfcc_02"], "rhythm": ["essentia.bpm", "midlevel.stability"]}
-of_tensors = {"spectrum": ["mel.spectrogram"]}
+of_tensors = {"spectrum": ["mel.spectrogram"]}  # beside them, unless the model reads tables only
 
 
 def labelled_examples(*, numeric: bool = False) -> Examples:
@@ -54,11 +54,18 @@ def _cases(subject: Subject) -> Iterator[Examples]:
     yield from (labelled_examples(numeric=numeric) for numeric in (False, True) if model.predicts(numeric=numeric))
 
 
+def _groups(model: Model) -> dict[str, list[str]]:
+    return groups if model.tabular else groups | of_tensors
+
+
 def _fitted(
-    subject: Subject, examples: Examples, members: Mapping[str, Sequence[str]] = groups, context: Training | None = None
+    subject: Subject,
+    examples: Examples,
+    members: Mapping[str, Sequence[str]] | None = None,
+    context: Training | None = None,
 ) -> Model:
     model = _model(subject)
-    returned = fit(model, examples, members, 0, context)
+    returned = fit(model, examples, members or _groups(model), 0, context)
     require(returned is model, f"fit must return self, got {returned!r}")
     return model
 
@@ -120,7 +127,7 @@ def reads_tensors_or_says_that_it_does_not(subject: Subject) -> None:
         return
     for examples in _cases(subject):
         alone = replace(examples, table=without_columns(len(examples)))
-        for given, members in ((examples, {**groups, **of_tensors}), (alone, of_tensors)):
+        for given, members in ((examples, groups | of_tensors), (alone, of_tensors)):
             what = "tensors beside a table" if given.table.width else "tensors alone"
             try:
                 _predicted(_fitted(subject, given, members), given)
@@ -140,7 +147,7 @@ def trains_the_same_in_any_circumstances(subject: Subject) -> None:
             for number, part in enumerate((None, validation)):
                 context = Training(Path(folder) / str(number), part)
                 context.folder.mkdir()
-                first, again = (_predicted(_fitted(subject, train, groups, context), validation) for _ in range(2))
+                first, again = (_predicted(_fitted(subject, train, context=context), validation) for _ in range(2))
                 require(np.array_equal(first, again), "the same fit in the same folder ends otherwise")
 
 
@@ -157,10 +164,11 @@ def says_what_a_report_may_claim(subject: Subject) -> None:
 def shares_importance_between_the_groups(subject: Subject) -> None:
     """Every group has its share and the shares sum to 1, or the model has none at all."""
     for examples in _cases(subject):
-        shares = dict(_fitted(subject, examples).group_importances())
+        model = _fitted(subject, examples)
+        shares, expected = dict(model.group_importances()), _groups(model)
         if not shares:
             continue
-        require(shares.keys() == groups.keys(), f"importances for {sorted(shares)}, groups were {sorted(groups)}")
+        require(shares.keys() == expected.keys(), f"importances for {sorted(shares)}, groups were {sorted(expected)}")
         require(all(share >= 0 for share in shares.values()), f"shares must not be negative, got {shares}")
         require(abs(sum(shares.values()) - 1) < 1e-6, f"shares must sum to 1, got {shares}")
 
@@ -179,12 +187,12 @@ def leaves_the_examples_untouched(subject: Subject) -> None:
 
 checks = (
     predicts_classes_or_numbers,
+    reads_tensors_or_says_that_it_does_not,
     fits_and_returns_itself,
     predicts_scores_between_0_and_1,
     predicts_each_example_by_itself,
     repeats_itself_with_the_same_seed,
     survives_pickling,
-    reads_tensors_or_says_that_it_does_not,
     trains_the_same_in_any_circumstances,
     says_what_a_report_may_claim,
     shares_importance_between_the_groups,

@@ -52,9 +52,7 @@ def cut(tensors: Mapping[str, Tensors], chunk: ChunkEntry) -> Chunks:
     counts = np.min([grid.counts for grid in grids.values()], axis=0)
     rows = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return Chunks(
-        rows, {name: Excerpts(items, rows, *grids[name].at(rows, number)) for name, items in tensors.items()}
-    )
+    return Chunks(rows, {name: Excerpts(items, rows, *grids[name].at(rows, number)) for name, items in tensors.items()})
 
 
 @dataclass(frozen=True)

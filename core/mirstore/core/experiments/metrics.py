@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 ranges: dict[str, tuple[float, float]] = {
     "pearson_r": (-1.0, 1.0),
     "r2": (-np.inf, 1.0),
