@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -47,7 +48,17 @@ class Tensor:
             raise ValueError(f"hop={self.hop} must be more than 0 s")
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{' × '.join('n' if n is None else str(n) for n in self.shape)}]"
+        size = " × ".join("n" if n is None else str(n) for n in self.shape)
+        return f"{self.dtype}[{size}]" if self.hop is None else f"{self.dtype}[{size}; {self.hop!r} s]"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the tensor that was written as this text, None if it is no tensor's."""
+        match = re.fullmatch(r"(\w+)\[(.*?)(?:; (.+) s)?\]", text)
+        if match is None or match[1] not in type_names:
+            return None
+        shape = tuple(None if size == "n" else int(size) for size in match[2].split(" × ") if size)
+        return cls(match[1], shape, float(match[3]) if match[3] else None)
 
 
 @dataclass(frozen=True)

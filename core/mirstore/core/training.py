@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mirstore.core.components import Examples, Model
 
-_curve = "learning-curve.jsonl"
+curve_file = "learning-curve.jsonl"  # in the folder of each fit, a line per report
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Training:
     validation: Examples | None = None
 
     def report(self, epoch: int, **values: float) -> None:
-        """Tell how training goes; said again after a resumption, an epoch's values take the place of the former.
+        """Tell how an epoch went, before it is saved: a kill in between has it trained and told again.
+
+        Said again, an epoch's values take the place of the former.
 
         Parameters
         ----------
@@ -51,23 +53,29 @@ class Training:
         plain = {name: float(value) for name, value in values.items()}
         if epoch < 0 or not plain or not all(map(isfinite, plain.values())):
             raise ValueError(f"report needs an epoch from 0 and finite values, got epoch {epoch} and {values}")
-        with open(self.folder / _curve, "a") as file:  # one write: a kill leaves all of it or nothing
+        with open(self.folder / curve_file, "a") as file:  # one write: a kill leaves all of it or nothing
             file.write(json.dumps([int(epoch), plain]) + "\n")
 
     def curve(self) -> dict[int, dict[str, float]]:
         """Return what was reported, epoch to name to value, in the order of epochs."""
-        path = self.folder / _curve
+        path = self.folder / curve_file
         found: dict[int, dict[str, float]] = {}
-        for line in path.read_text().splitlines() if path.exists() else ():
-            epoch, values = json.loads(line)
-            found.setdefault(epoch, {}).update(values)
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
+            if line.endswith("\n"):  # what another process is writing has none yet
+                epoch, values = json.loads(line)
+                found.setdefault(epoch, {}).update(values)
         return dict(sorted(found.items()))
+
+
+def takes_context(model: Model) -> bool:
+    """Return whether a model's ``fit`` has a parameter ``context``: the only place that asks."""
+    return "context" in signature(model.fit).parameters
 
 
 def fit(
     model: Model, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int, context: Training | None
 ) -> Model:
-    """Fit a model, with the context if its ``fit`` takes one: the only place that asks."""
-    if "context" in signature(model.fit).parameters:
+    """Fit a model, with the context if it takes one."""
+    if takes_context(model):
         return model.fit(examples, groups, seed, context=context)  # type: ignore[call-arg]
     return model.fit(examples, groups, seed)

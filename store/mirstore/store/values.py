@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from mirstore.core.columns import Tensor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.lake.tensors import TensorReader
 
@@ -89,4 +90,11 @@ def tensors(store: Store, name: str, tracks: str | Sequence[str] | None, column:
             raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-    return TensorReader(store.path / "tensors" / id_, frame["track"].to_list(), frame[column].to_list(), starts)
+    folder, hop = store.path / "tensors" / id_, hops(store, name).get(column)
+    return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
+
+
+def hops(store: Store, name: str) -> dict[str, float | None]:
+    """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say."""
+    declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(store, name)["columns"]}
+    return {column: tensor.hop for column, tensor in declared.items() if tensor}

@@ -20,7 +20,7 @@ from mirstore.core.experiments.metrics import Value, evaluate, of_chunks, vote
 from mirstore.core.experiments.regression import evaluate_numbers
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import Fold
-from mirstore.core.training import Training, fit
+from mirstore.core.training import Training, fit, takes_context
 
 T = TypeVar("T")
 explained_labels = 3  # per track: its own labels, and so many of those that the model thinks likely
@@ -47,7 +47,7 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
         with TemporaryDirectory(prefix="mirstore-") as temporary:
             return run_case(case, Path(temporary))
     if case.smoother is not None and not case.examples.exclusive:
-        raise UsageError("smoothing needs classes of which each track has one: tags and numbers are no distribution")
+        raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
     run = _Run(case, Result(), folder)
     begun = process_time()
     with warnings.catch_warnings(record=True) as caught:
@@ -104,17 +104,20 @@ class _Run:
 
     def _fitted(self, train: Examples, seed: int, fold: Fold | None, validation: Examples) -> Model:
         """Fit a fresh model; ``fold`` None is the fit to everything."""
+        model, groups = _fresh(self.case.model), self.case.groups
+        if not takes_context(model):
+            return self._timed(lambda: fit(model, train, groups, seed, None))
         folder = self.folder / (f"run-{fold.repeat}-fold-{fold.number}" if fold else "whole")
         folder.mkdir(parents=True, exist_ok=True)
         context = Training(folder, validation if len(validation) else None)
-        model = self._timed(lambda: fit(_fresh(self.case.model), train, self.case.groups, seed, context))
+        fitted = self._timed(lambda: fit(model, train, groups, seed, context))
         where = {"repeat": fold.repeat, "fold": fold.number} if fold else {"repeat": None, "fold": None}
         self.result.learning_curves += [
             {**where, "epoch": epoch, "name": name, "value": value}
             for epoch, values in context.curve().items()
             for name, value in values.items()
         ]
-        return model
+        return fitted
 
     def whole(self) -> None:
         """Fit to everything that some fold learns from, for what describes the model and not its success."""

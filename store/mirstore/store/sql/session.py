@@ -183,7 +183,8 @@ def session(store: Store, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnec
 
 def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> None:
     """Make the views, then lock the door."""
-    files = {table: [str(path) for path in store.files(table)] for table in store.tables()}
+    tables = dict.fromkeys([*store.tables(), *(f"core.{name}" for name in schema.tables)])
+    files = {table: [str(path) for path in store.files(table)] for table in tables}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
     hidden = store.hidden
     hidden.register(connection)
