@@ -342,7 +342,7 @@ def test_a_published_split_is_used_as_it_is(store, plugins):
         tx.append("core.splits", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
     (item,) = planned(store, plugins, tasks__genre__split="split-0")
     (fold,) = item.assembly.folds
-    assert (len(fold.train), len(fold.test)) == (40, 20)
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 10, 20)
     assert item.details["leakage"][0]["shared"] == 12
 
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from mirstore.core.components import Component, Examples, Extractor, Grouper, Importance, Model, Smoother
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
+    from mirstore.core.tensors import Arrays, Tensors
     from mirstore.core.tracks import Track
+    from mirstore.core.training import Training
 
 __all__ = [
-    "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError", "Model",
-    "Row", "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
+    "Arrays", "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError",
+    "Model", "Row", "Smoother", "Tensor", "Tensors", "Track", "TrackError", "Training", "hookimpl",
 ]  # fmt: skip
 
 _home = {
@@ -25,7 +27,9 @@ _home = {
     "components": ("Component", "Examples", "Extractor", "Grouper", "Importance", "Model", "Smoother"),
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
+    "tensors": ("Arrays", "Tensors"),
     "tracks": ("Track",),
+    "training": ("Training",),
 }
 
 

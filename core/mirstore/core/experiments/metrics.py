@@ -7,6 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ranges: dict[str, tuple[float, float]] = {
+    "pearson_r": (-1.0, 1.0),
+    "r2": (-np.inf, 1.0),
+    "mae": (0.0, np.inf),
+}
+"""Metric to its smallest and largest possible value, for those that are not from 0 to 1."""
+
+smaller_is_better = frozenset({"mae"})
+
+of_chunks = "chunk_"
+"""Begins the name of a metric that counts chunks, where tracks have several: ``chunk_accuracy``."""
+
+
+def ends(name: str) -> tuple[float, float]:
+    """Return the smallest and the largest possible value of a metric."""
+    return ranges.get(name.removeprefix(of_chunks), (0.0, 1.0))
+
 
 @dataclass(frozen=True)
 class Value:
@@ -15,9 +32,11 @@ class Value:
     Attributes
     ----------
     name : str
-        ``accuracy``, ``balanced_accuracy``, ``recall`` (per label), ``roc_auc``, ``pr_auc``, ``chunk_accuracy``.
+        ``accuracy``, ``balanced_accuracy``, ``recall`` (per label), ``roc_auc``, ``pr_auc``; of numbers
+        ``pearson_r``, ``r2``, ``mae``; the same of chunks with ``chunk_`` before it.
     label : str or None
-    value : float in [0, 1]
+    value : float
+        In [0, 1], or as `ends` says.
     """
 
     name: str
@@ -108,12 +127,12 @@ def vote(scores: np.ndarray, owners: np.ndarray, exclusive: bool) -> np.ndarray:
     """Return one row of scores per track from those of its chunks.
 
     Exclusive classes are voted: each chunk gives its class one vote, and the mean score decides between equals. Tags
-    are the mean score.
+    and numbers are the mean over chunks.
 
     Parameters
     ----------
     scores : np.ndarray [shape=(chunks, k)]
-        In [0, 1].
+        In [0, 1] if exclusive.
     owners : np.ndarray [shape=(chunks,)] of int
         Number of the track of each chunk, 0 to n - 1, none left out.
 

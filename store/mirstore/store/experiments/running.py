@@ -5,7 +5,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
@@ -16,7 +18,9 @@ from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
 from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.process import leave
 from mirstore.core.text import explained
+from mirstore.core.training import takes_context
 from mirstore.core.workers import Limits, TimeUp, time_limit
+from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import prefer, record_failure, record_result
 from mirstore.store.lake.commit_in_halves import concerns_rows
@@ -39,10 +43,12 @@ def run(
     workers: int = 1,
     seconds: float | None = None,
     pool: Pool = local_pool,
-) -> Iterator[Outcome]:
+) -> Iterator[Outcome | Epoch]:
     """Run the cases that are ready, each committed as it finishes, in whatever order.
 
-    A case whose model raises, or kills its process, is recorded as failed and costs no other.
+    A case whose model raises, or kills its process, is recorded as failed and costs no other. A model that saves
+    checkpoints goes on from them when its case was killed or ran out of time; they go when the case is finished, or
+    when the model itself raised.
 
     Parameters
     ----------
@@ -57,25 +63,31 @@ def run(
 
     Yields
     ------
-    Outcome
-        One per case that ran.
+    Outcome or Epoch
+        An outcome per case that ran, and before it what its model reported while it trained.
     """
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
     refuse_scripts(part for item in waiting for part in _components(item))
-    executor = pool(min(workers, max(1, len(waiting))), Limits(seconds))
+    executor, watch = pool(min(workers, max(1, len(waiting))), Limits(seconds)), Watch(store.path)
     try:
-        running = {executor.submit(_attempt, item.assembly, seconds): (item, False) for item in waiting}
+        running = {
+            executor.submit(_attempt, item.assembly, seconds, _folder(store, item)): (item, False) for item in waiting
+        }
         while running:
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
+            yield from watch.news([item for item, _ in running.values() if _folder(store, item)])
             for future in finished:
                 item, again = running.pop(future)  # results are large: keep none that is recorded
                 try:
                     result = future.result()
                 except BrokenExecutor as error:
                     if not again:
-                        running[executor.submit(Fresh(_attempt), item.assembly, seconds)] = item, True
+                        running[executor.submit(Fresh(_attempt), item.assembly, seconds, _folder(store, item))] = (
+                            item,
+                            True,
+                        )
                         continue
                     result = _why_it_died(error, seconds)
                 except Exception as error:  # what cannot be pickled
@@ -98,13 +110,21 @@ def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
     return "crashed: its process died twice, by native code or lack of memory"
 
 
-def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
+def _folder(store: Store, item: Planned) -> Path | None:
+    """Return where a case's model saves itself, None if it does not."""
+    assert item.assembly is not None  # only cases that are ready run
+    return folder_of(store.path, item) if takes_context(item.assembly.model) else None
+
+
+def _attempt(assembly: Assembly | None, seconds: float | None, folder: Path | None) -> Result | str:
     """Run in a worker: a failure comes back as text, because a plugin's exception may not travel."""
     assert assembly is not None  # only cases that are ready come here
     try:
-        with time_limit(seconds):
-            return run_case(assembly)
+        with time_limit(seconds), held(folder) if folder else nullcontext() as mine:
+            return run_case(assembly, mine)
     except BaseException as error:  # sys.exit() in a plugin is its failure too
+        if folder and not isinstance(error, TimeUp):
+            remove(folder)  # what the model saved may be why
         leave()
         return _explain(error, seconds)
 
@@ -122,7 +142,10 @@ def _explain(error: BaseException, seconds: float | None) -> str:
 def _record(store: Store, item: Planned, result: Result | str) -> Outcome:
     if not isinstance(result, str):
         try:
-            return Outcome(item, record_result(store, item, result))
+            run = record_result(store, item, result)
+            if folder := _folder(store, item):
+                remove(folder)
+            return Outcome(item, run)
         except Exception as error:
             if not concerns_rows(error):
                 raise

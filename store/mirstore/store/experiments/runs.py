@@ -14,17 +14,26 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
+from mirstore.core.experiments.cases import keys
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.removal import Removal
 from mirstore.store.store import Store
 
-tables = ("metrics", "importances", "predictions", "contributions", "column_weights", "label_distributions")
+tables = (
+    "metrics",
+    "importances",
+    "predictions",
+    "learning_curves",
+    "contributions",
+    "column_weights",
+    "label_distributions",
+)
 """Tables with a run's results; each is an attribute of `Result` too."""
 
 
-case_keys = ("experiment", "task", "features", "grouping", "smoothing", "model")
+case_keys = ("experiment", *keys)
 """What a case is called."""
 
 
@@ -40,7 +49,7 @@ def _states(store: Store) -> pl.LazyFrame:
 
 def record_result(store: Store, item: Planned, result: Result) -> str:
     """Commit a finished case and pin its snapshot; if another process was faster, return that one's run."""
-    details = {**item.details, **_circumstances(item), "notes": result.notes}
+    details = {**item.details, **_circumstances(item), "notes": result.notes, "measures": result.measures}
     details |= {"seconds": result.seconds, "overhead_seconds": result.seconds - result.fit_seconds}
     with store.write(f"run {item.case}") as tx:
         there = finished(store).get(item.sha256)
@@ -74,7 +83,9 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
     if not runs:
         return
     events = store.scan("core.run_events").filter(pl.col("state") == "finished")
-    times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col(order).max())
+    chunk = pl.col("config").str.json_path_match("$.case.chunk").fill_null("none").alias("chunk")
+    cases = store.scan("core.runs").with_columns(chunk)
+    times = events.join(cases, on="run").group_by("run", *case_keys).agg(pl.col(order).max())
     newest = latest(times, *case_keys).collect()["run"]
     _, added = _new()
     if older := sorted(set(runs) - set(newest)):
@@ -87,7 +98,7 @@ def _new() -> tuple[str, datetime]:
 
 
 def _row(run: str, item: Planned, details: Mapping[str, Any], added: datetime) -> dict[str, Any]:
-    names = {key: item.case.text(key) for key in ("task", "features", "grouping", "smoothing", "model")}
+    names = {key: item.case.text(key) for key in keys if key != "chunk"}  # which stands in the configuration
     return {
         "run": run,
         "experiment": item.case.experiment,
