@@ -59,6 +59,7 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     runs,
     sql,
     status,
+    weights,
 )
 
 app.command()(init.init)
@@ -78,6 +79,7 @@ app.add_typer(features.app, name="features")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(weights.app, name="weights")
 
 
 def plain_output() -> None:

@@ -26,7 +26,7 @@ exit_codes = {
     2: "wrong usage",
     3: "finished, but something failed or was left out",
     4: "registry.toml is wrong",
-    5: "a plugin is missing or broken",
+    5: "a plugin, or model weights, are missing or broken",
     6: "the store is missing, locked or damaged",
     7: "the query took too much time or memory",
     129: "interrupted by HUP",

@@ -116,6 +116,12 @@ def extractors(app: Context) -> list[str]:
 
 
 @_offer
+def weights(app: Context) -> list[str]:
+    """Offer the weights that plugins declare."""
+    return [needed.weights.name for needed in app.load_plugins().needed()]
+
+
+@_offer
 def formats(app: Context) -> Sequence[str]:
     """Offer formats of answers."""
     from mirstore.cli.output import formats

@@ -94,6 +94,7 @@ def check(
     from mirstore.core.checks.subject import Subject
     from mirstore.core.components import Extractor
     from mirstore.core.resolve import resolve
+    from mirstore.core.weights.cache import require
 
     plugins, registry = context.obj.load_plugins(), context.obj.load_registry()
     rows, well = [], True
@@ -102,7 +103,8 @@ def check(
         subject: Subject = component
         if isinstance(component, Extractor):  # with what it reads
             subject = resolve([component.name], registry, plugins)[component.name]
-            _ = subject.id  # weights that are not there are one mistake, not one of each check
+            _ = subject.id
+        require([component])  # weights that are not there are one mistake, not one of each check
         if not json_output:
             typer.echo(called)
         for result in run_checks(subject):

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from mirstore.core.tensors import Arrays, Tensors
     from mirstore.core.tracks import Track
     from mirstore.core.training import Training
+    from mirstore.core.weights.declaration import UserFile, WebFile, Weights, WheelFile
 
 __all__ = [
     "Arrays", "Audio", "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance",
     "MirstoreError", "Model", "Row", "Smoother", "Sound", "Tensor", "Tensors", "Track", "TrackError", "Training",
-    "hookimpl",
+    "UserFile", "WebFile", "Weights", "WheelFile", "hookimpl",
 ]  # fmt: skip
 
 _home = {
@@ -33,6 +34,7 @@ _home = {
     "tensors": ("Arrays", "Tensors"),
     "tracks": ("Track",),
     "training": ("Training",),
+    "weights.declaration": ("UserFile", "WebFile", "Weights", "WheelFile"),
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from mirstore.core.columns import Column, Row
+from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,15 +38,22 @@ class Component(ABC):
         Counts up whenever the same input and parameters would give another result.
     cite : tuple of str
         BibTeX of the publications behind it; reports print it.
+    needs : tuple of Weights
+        Model weights that it may use; ``mirstore weights`` lists and fetches them.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     cite: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[Weights, ...]] = ()
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that can change the result."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+
+    def uses(self) -> tuple[Weights, ...]:
+        """Return those of `needs` that it uses with these parameters: all, unless a parameter chooses."""
+        return self.needs
 
 
 @dataclass
@@ -90,8 +98,10 @@ class Extractor(Component):
         return [self.extract(track) for track in tracks]
 
     def weights(self) -> str | None:
-        """Return the SHA-256 of the model weights that it uses, None if it has none."""
-        return None
+        """Return the SHA-256 of the model weights that it uses, None if it has none; by default those of `uses`."""
+        from mirstore.core.weights.cache import identity
+
+        return identity(self.uses())
 
 
 @dataclass

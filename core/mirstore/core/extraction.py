@@ -19,6 +19,7 @@ from mirstore.core.jobs import Done, Job
 from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.suspicion import Repeat, Suspicions
 from mirstore.core.text import explained
+from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, Work, run_jobs
 
 Pool = Callable[[int, Limits], Executor]
@@ -56,6 +57,7 @@ def extract(
         One per job.
     """
     refuse_scripts(feature.extractor for feature in features)
+    require(feature.extractor for feature in features)
     plan = {feature.id: feature for feature in features}
     limits = limits or Limits()
     work = Work(plan, limits)

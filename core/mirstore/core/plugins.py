@@ -26,7 +26,8 @@ from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
 from mirstore.core.extras import missing
-from mirstore.core.text import explained
+from mirstore.core.text import explained, is_name
+from mirstore.core.weights.declaration import Weights
 
 C = TypeVar("C", bound=Component)
 kinds: dict[str, type[Component]] = {
@@ -63,6 +64,21 @@ class PluginInfo:
     def is_broken(self) -> bool:
         """Whether it brings nothing, but should."""
         return self.status.startswith(("broken: ", "registers nothing"))
+
+
+@dataclass
+class Needed:
+    """Weights that installed components declare.
+
+    Attributes
+    ----------
+    weights : Weights
+    by : list of str
+        Names of the components.
+    """
+
+    weights: Weights
+    by: list[str] = field(default_factory=list)
 
 
 class Plugins:
@@ -118,6 +134,34 @@ class Plugins:
     def names(self, kind: type[Component]) -> list[str]:
         """Return the names of all components of a kind."""
         return [name for found, name in self._found if found == kind.__name__]
+
+    def needed(self) -> list[Needed]:
+        """Return all weights that components declare, by name; those that several share once."""
+        found: dict[Weights, Needed] = {}
+        for (_, name), owners in self._found.items():
+            for component, _ in owners:
+                for weights in component.needs:
+                    found.setdefault(weights, Needed(weights)).by.append(name)
+        return sorted(found.values(), key=lambda needed: needed.weights.name)
+
+    def weights(self, name: str) -> Weights:
+        """Return the weights called ``name``.
+
+        Raises
+        ------
+        UnknownNameError
+            If no component declares them.
+        PluginError
+            If two declare different ones of that name.
+        """
+        found = [needed for needed in self.needed() if needed.weights.name == name]
+        if not found:
+            self.refuse_broken(name)
+            raise UnknownNameError("weights", name, {needed.weights.name for needed in self.needed()})
+        if len(found) > 1:
+            owners = " and ".join(", ".join(needed.by) for needed in found)
+            raise PluginError(f"weights {name!r} are declared differently by {owners}", hint="uninstall one of them")
+        return found[0].weights
 
     def component(self, name: str) -> Component:
         """Return the component called ``name``, whatever its kind, with its defaults."""
@@ -241,10 +285,12 @@ def _check(component: object, kind: type[Component], hook: str) -> None:
         raise TypeError(f"{hook} returned {component!r}, which is no {kind.__name__} class")
     if not isinstance(getattr(component, "name", None), str):
         raise TypeError(f"{component.__name__} has no name")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", component.name):
+    if not is_name(component.name):
         raise ValueError(f"name {component.name!r} is not lower case with digits and hyphens")
     if not is_dataclass(component) or "__dataclass_params__" not in vars(component):
         raise TypeError(f"{component.__name__} is not a dataclass")
+    if not isinstance(component.needs, tuple) or not all(isinstance(weights, Weights) for weights in component.needs):
+        raise TypeError(f"{component.__name__}.needs is not a tuple of Weights")
 
 
 @cache

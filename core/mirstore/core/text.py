@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 longest_message = 4_000  # characters: the gist is at the beginning, and a traceback of 50 MB helps nobody
@@ -15,6 +16,11 @@ def storable(text: str) -> str:
 def shortened(text: str, most: int = longest_message) -> str:
     """Return at most so many characters, and say how many there were."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def is_name(text: str) -> bool:
+    """Whether this may be a component's, a plugin's or a weight set's name: it is typed and gets into file names."""
+    return re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", text) is not None
 
 
 def counted(count: int, noun: str) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 from dataclasses import is_dataclass
 
 from mirstore.core.checks.subject import Subject, component_of, require
 from mirstore.core.features import normalise
+from mirstore.core.text import is_name
 
 heavy = frozenset(
     "av demucs essentia librosa madmom matplotlib metric_learn numba omnizart onnxruntime owlready2 pandas sklearn "
@@ -27,7 +27,7 @@ def has_a_proper_name(subject: Subject) -> None:
     component = component_of(subject)
     name, version = getattr(component, "name", None), component.version
     require(
-        isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name),
+        isinstance(name, str) and is_name(name),
         f"name {name!r} must be lower case letters, digits and single hyphens, e.g. 'mfcc-stats'",
     )
     require(type(version) is int and version >= 1, f"version {version!r} must be an integer from 1")

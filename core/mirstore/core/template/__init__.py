@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.text import is_name
 
 _targets = {  # both sides may hold $names
     "pyproject.toml.in": "pyproject.toml",
@@ -47,7 +47,7 @@ def write_plugin(name: str, folder: Path, kind: str = "extractor") -> Path:
     if kind not in kinds:
         raise UnknownNameError("kind of component", kind, kinds)
     name = name.removeprefix("mirstore-")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+    if not is_name(name):
         raise UsageError(f"name {name!r} cannot be used", hint="use lower case letters, digits and single hyphens")
     target = folder / f"mirstore-{name}"
     if target.exists():

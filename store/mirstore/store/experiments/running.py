@@ -19,6 +19,7 @@ from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.process import leave
 from mirstore.core.text import explained
 from mirstore.core.training import takes_context
+from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
@@ -70,6 +71,7 @@ def run(
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
     refuse_scripts(part for item in waiting for part in _components(item))
+    require(part for item in waiting for part in _components(item))
     executor, watch = pool(min(workers, max(1, len(waiting))), Limits(seconds)), Watch(store.path)
     try:
         running = {

@@ -14,6 +14,7 @@ import polars as pl
 
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
+from mirstore.core.weights.cache import require
 from mirstore.store.ingest.costs import Costs
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.lake.latest import latest
@@ -115,7 +116,13 @@ class Plan:
 def make_plan(
     store: Store, scanned: Sequence[Scanned], features: Mapping[str, FeatureSet], *, retry_failed: bool
 ) -> Plan:
-    """Compare what is asked for with the store's ledger."""
+    """Compare what is asked for with the store's ledger.
+
+    Raises
+    ------
+    WeightsError
+        If something is to be computed with weights that are missing or damaged.
+    """
     named = {feature.name: feature for feature in in_order(features)}
     ledger = _ledger(store)
     costs = Costs(store, scanned)
@@ -143,6 +150,7 @@ def make_plan(
             reasons[feature.name, why] += 1
         if todo or (item.track not in decoded and (not named or retry_failed) and (item.track, None) not in ledger):
             missing[item.track] = tuple(todo)
+    require(named[name].extractor for name, _ in reasons)
     needs = [
         Need(name, named[name].id, count, why, costs.estimate(named[name], count))
         for (name, why), count in reasons.items()
