@@ -32,6 +32,7 @@ from mirstore.store.experiments.results import summaries
 from mirstore.store.experiments.running import run as run_in_processes
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
+from mirstore.store.sql.views import views
 
 n = 24
 short = "small:t023"  # its spectrum has 30 steps, all others 100
@@ -415,6 +416,7 @@ def test_a_store_of_the_last_version_opens_and_is_brought_up_to_date_by_writing(
         tables = {name: columns for name, columns in schema.tables.items() if name != "learning_curves"}
         older.setattr(schema, "tables", tables)
         older.setattr(schema, "version", 3)
+        older.delitem(views, "learning_curves")
         with Store(tmp_path / "store", create=True) as store:
             import_table(store, make_table(tmp_path / "small.csv", n=n), dataset="small", labels=["genre"])
             assert "core.learning_curves" not in store.tables()

@@ -81,7 +81,7 @@ def run(
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
             yield from watch.news([item for item, _ in running.values() if _folder(store, item)])
             results: list[tuple[Planned, Result | str]] = []
-            for future in finished:
+            for future in [future for future in running if future in finished]:  # in the order of the cases
                 item, again = running.pop(future)  # results are large: keep none that is recorded
                 try:
                     results.append((item, future.result()))
