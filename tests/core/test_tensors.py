@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirstore.core import Arrays, Column, Examples, Tensor
+from mirstore.core import Arrays, Examples, Tensor
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take, without_columns
 from mirstore.core.experiments.chunks import cut
@@ -73,7 +73,17 @@ def test_a_table_without_columns_keeps_its_height():
 def test_a_hop_is_a_time(hop):
     with pytest.raises(ValueError, match="must be more than 0 s"):
         Tensor("float16", (128, None), hop)
-    assert Column(Tensor("float16", (128, None), 0.01), "", "text").dtype.hop == 0.01
+
+
+@pytest.mark.parametrize(
+    "tensor", [Tensor("float16", (128, None), 512 / 22050), Tensor("int16", (None,)), Tensor("uint8", ())]
+)
+def test_a_tensors_text_says_what_it_is(tensor):
+    found = Tensor.parse(str(tensor))
+    assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+    assert found.hop == (tensor.hop and pytest.approx(tensor.hop, rel=1e-8))
+    assert Tensor.parse("Float32") is None
+    assert Tensor.parse("Array(Float32, shape=(2,))") is None
 
 
 # Chunks

@@ -55,7 +55,7 @@ class Tensor:
 
     def __str__(self) -> str:
         size = " × ".join("n" if n is None else str(n) for n in self.shape)
-        return f"{self.dtype}[{size}]" if self.hop is None else f"{self.dtype}[{size}; {self.hop!r} s]"
+        return f"{self.dtype}[{size}]" if self.hop is None else f"{self.dtype}[{size}; {self.hop:.9g} s]"
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

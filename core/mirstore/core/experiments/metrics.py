@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 ranges: dict[str, tuple[float, float]] = {
     "pearson_r": (-1.0, 1.0),
@@ -98,13 +99,17 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     np.ndarray [shape=(k,)]
         In [0, 1]; NaN for a label that has only positives or only negatives here.
     """
-    from scipy.stats import rankdata
-
     yes = positive.sum(axis=0)
     no = len(positive) - yes
-    ranks = np.where(positive, rankdata(scores, axis=0), 0).sum(axis=0)
+    ranks = np.where(positive, _ranks(scores), 0).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(yes * no > 0, (ranks - yes * (yes + 1) / 2) / (yes * no), np.nan)
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Return ranks from 1 in each column, the mean rank for equal scores; scipy.stats takes 0.6 CPU-s to load."""
+    columns = {str(i): column + 0.0 for i, column in enumerate(scores.T)}  # -0.0 is 0.0
+    return pl.DataFrame(columns).select(pl.all().rank("average")).to_numpy()
 
 
 def average_precision(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:

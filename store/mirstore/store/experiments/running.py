@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,8 @@ from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
-from mirstore.store.experiments.runs import prefer, record_failure, record_result
-from mirstore.store.lake.commit_in_halves import concerns_rows
+from mirstore.store.experiments.runs import prefer, record
+from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.store import Store
 
 
@@ -45,7 +45,7 @@ def run(
     seconds: float | None = None,
     pool: Pool = local_pool,
 ) -> Iterator[Outcome | Epoch]:
-    """Run the cases that are ready, each committed as it finishes, in whatever order.
+    """Run the cases that are ready, each committed when it is finished, in whatever order.
 
     A case whose model raises, or kills its process, is recorded as failed and costs no other. A model that saves
     checkpoints goes on from them when its case was killed or ran out of time; they go when the case is finished, or
@@ -73,28 +73,28 @@ def run(
     refuse_scripts(part for item in waiting for part in _components(item))
     require(part for item in waiting for part in _components(item))
     executor, watch = pool(min(workers, max(1, len(waiting))), Limits(seconds)), Watch(store.path)
+
+    def submit(call: Callable[..., Result | str], item: Planned) -> Future[Result | str]:
+        return executor.submit(call, item.assembly, seconds, _folder(store, item))
+
     try:
-        running = {
-            executor.submit(_attempt, item.assembly, seconds, _folder(store, item)): (item, False) for item in waiting
-        }
+        running = {submit(_attempt, item): (item, False) for item in waiting}
         while running:
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
             yield from watch.news([item for item, _ in running.values() if _folder(store, item)])
-            for future in finished:
+            results: list[tuple[Planned, Result | str]] = []
+            for future in [future for future in running if future in finished]:  # in the order of the cases
                 item, again = running.pop(future)  # results are large: keep none that is recorded
                 try:
-                    result = future.result()
+                    results.append((item, future.result()))
                 except BrokenExecutor as error:
-                    if not again:
-                        running[executor.submit(Fresh(_attempt), item.assembly, seconds, _folder(store, item))] = (
-                            item,
-                            True,
-                        )
-                        continue
-                    result = _why_it_died(error, seconds)
+                    if again:
+                        results.append((item, _why_it_died(error, seconds)))
+                    else:
+                        running[submit(Fresh(_attempt), item)] = item, True
                 except Exception as error:  # what cannot be pickled
-                    result = ": ".join(explained(error))
-                yield _record(store, item, result)
+                    results.append((item, ": ".join(explained(error))))
+            yield from _record(store, results)  # cheap cases finish faster than a commit: several go together
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -141,15 +141,20 @@ def _explain(error: BaseException, seconds: float | None) -> str:
     return f"{name}: {message} (line {place.lineno} of {place.filename})"
 
 
-def _record(store: Store, item: Planned, result: Result | str) -> Outcome:
-    if not isinstance(result, str):
-        try:
-            run = record_result(store, item, result)
-            if folder := _folder(store, item):
-                remove(folder)
-            return Outcome(item, run)
-        except Exception as error:
-            if not concerns_rows(error):
-                raise
-            result = f"its results could not be stored: {', '.join(explained(error))}"
-    return Outcome(item, record_failure(store, item, result), result)
+def _record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[Outcome]:
+    """Commit what became of cases, in as few commits as that takes."""
+    outcomes: list[Outcome] = []
+
+    def commit(some: Sequence[tuple[Planned, Result | str]]) -> None:
+        for run, (item, result) in zip(record(store, some), some, strict=True):
+            outcomes.append(Outcome(item, run, result if isinstance(result, str) else None))
+
+    def refused(one: tuple[Planned, Result | str], error: Exception) -> None:
+        commit([(one[0], f"its results could not be stored: {', '.join(explained(error))}")])
+
+    if results:
+        commit_in_halves(results, commit, refused)
+    for outcome in outcomes:
+        if outcome.error is None and (folder := _folder(store, outcome.planned)):
+            remove(folder)
+    return outcomes
