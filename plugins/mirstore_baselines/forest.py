@@ -14,9 +14,10 @@ from mirstore_baselines.publications import pedregosa
 
 @dataclass
 class RandomForest(Model):
-    """Random forest: of classes where they exclude each other, else of all tags at once.
+    """Random forest: of classes where they exclude each other, else of all tags, or all targets, at once.
 
-    Label distributions count as the class that has most of them.
+    Label distributions count as the class that has most of them. Targets are divided by their deviation first, so that
+    none decides the splits by its unit.
 
     Parameters
     ----------
@@ -27,6 +28,7 @@ class RandomForest(Model):
     """
 
     name = "random-forest"
+    tabular = True
     cite = (pedregosa,)
     n_estimators: int = 200
     n_jobs: int = field(default=1, compare=False)
@@ -36,13 +38,19 @@ class RandomForest(Model):
             raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         self.groups_ = {name: list(members) for name, members in groups.items()}
         grouped = {column for members in self.groups_.values() for column in members}
         self.columns_ = [column for column in examples.table.columns if column in grouped]
         self.exclusive_, self.k_ = examples.exclusive, len(examples.classes)
         X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels)
+        if examples.numeric:
+            deviation = Y.std(axis=0)
+            self.scale_ = np.where(deviation > 0, deviation, 1.0)
+            forest = RandomForestRegressor(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
+            self.forest_ = forest.fit(X, Y[:, 0] / self.scale_[0] if self.k_ == 1 else Y / self.scale_)
+            return self
         target = Y.argmax(axis=1) if self.exclusive_ else (Y > 0.5).astype(int)
         if target.shape[1:] == (1,):
             target = target[:, 0]  # one tag: scikit-learn wants a vector
@@ -60,6 +68,10 @@ class RandomForest(Model):
         classes = self.forest_.classes_ if isinstance(found, list) else [self.forest_.classes_]
         yes = [p[:, list(c).index(1)] if 1 in c else np.zeros(len(p)) for p, c in zip(several, classes, strict=True)]
         return np.stack(yes, axis=1)
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        found = self.forest_.predict(examples.table.select(self.columns_).to_numpy())
+        return np.reshape(found, (-1, self.k_)) * self.scale_
 
     def group_importances(self) -> dict[str, float]:
         """Return the summed impurity decrease of each group's columns."""

@@ -21,6 +21,8 @@ class _Linear(Model):
     A label that all or no training examples have cannot be learned: it keeps its prior.
     """
 
+    role = "signed"
+    tabular = True
     cite = (pedregosa,)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
@@ -68,8 +70,9 @@ class _Linear(Model):
         """Return the same shares per label."""
         shares: dict[str | None, np.ndarray] = dict(zip(self.labels_, self._label_shares(), strict=True))
         shares[None] = np.array(list(self.group_importances().values()))
+        text = "share of the group in the variance of the scores"
         return [
-            Importance("variance", label, group, float(value))
+            Importance("variance", label, group, float(value), text)
             for label, row in shares.items()
             if np.isfinite(row).all()
             for group, value in zip(self.groups_, row, strict=True)
@@ -87,7 +90,7 @@ class _Linear(Model):
 
 @dataclass
 class Ridge(_Linear):
-    """Ridge regression on the labels, or on the shares of a label distribution.
+    """Ridge regression on numbers, on labels, or on the shares of a label distribution.
 
     Parameters
     ----------
@@ -107,6 +110,9 @@ class Ridge(_Linear):
 
         fitted = Estimator(alpha=self.alpha).fit(X, Y)
         return np.reshape(fitted.coef_, (Y.shape[1], -1)), np.reshape(fitted.intercept_, Y.shape[1])
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        return np.where(self.constant_, self.prior_, self.decision_function(examples))
 
     def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Return a logistic curve of slope 1 at 1/2: inside [0, 1], and in the same order."""

@@ -1,4 +1,4 @@
-"""The floor: what one gets without listening."""
+"""The floors: what one gets without listening."""
 
 from __future__ import annotations
 
@@ -16,14 +16,26 @@ class Majority(Model):
     """Scores every example by how common each class is in training."""
 
     name = "majority"
+    role = "floor"
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
         self.prior_ = np.asarray(examples.labels).mean(axis=0)
         return self
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
-        return np.tile(self.prior_, (examples.table.height, 1))
+        return np.tile(self.prior_, (len(examples), 1))
 
-    def group_importances(self) -> dict[str, float]:
-        """Return nothing: it uses no feature."""
-        return {}
+
+@dataclass
+class Mean(Model):
+    """Predicts the mean of each target in training."""
+
+    name = "mean"
+    role = "floor"
+
+    def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
+        self.mean_ = np.asarray(examples.labels, dtype=np.float64).mean(axis=0)
+        return self
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        return np.tile(self.mean_, (len(examples), 1))

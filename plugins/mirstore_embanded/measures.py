@@ -8,6 +8,16 @@ from mirstore_embanded.regression import Fit
 
 much = 0.1  # of a lambda, to be its prior's own
 
+texts = {
+    "lambda": "variance that the model expects of the group's weights",
+    "mean of label shares": "mean over labels of each label's shares of lambda",
+    "prior share": "which part of lambda comes from the prior and not from the data",
+    "degrees of freedom": "how many weights the data leave to the group, mean over labels",
+    "variance": "share of the group in the variance of the scores",
+    "product": "part of R² that falls to the group; it can be negative",
+}
+"""Measure to what it means, for the reader of a report."""
+
 
 def prior_share(fit: Fit) -> np.ndarray:
     """Return which part of each lambda is the prior's own, ``2 tau / (D_j + 2 eta + 2)`` [shape=(l, groups)].

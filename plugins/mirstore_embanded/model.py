@@ -1,4 +1,4 @@
-"""EM-banded regression as a model of mirstore."""
+"""EM-banded regression as a model of mirstore: of labels on 0 and 1, and of numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ parts = 5  # of the units, for scores of examples that were left out
 
 @dataclass
 class EMBanded(Model):
-    """EM-banded regression of each label on 0 and 1.
+    """EM-banded regression of each label on 0 and 1, or of each target on its values.
 
     The defaults find the optimum, under weak priors that mean the same for rare and common labels. SAMAT's settings are
     registered as ``em-banded-samat``.
@@ -43,10 +43,12 @@ class EMBanded(Model):
         How scores become numbers in [0, 1]. ``"calibrated"``: on scores of left-out examples, by Platt's sigmoid for
         tags, by a softmax with one temperature for classes that exclude each other. ``"softmax"``: over the labels of
         a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed curve of slope 1 at 1/2, which
-        keeps it.
+        keeps it. Numbers are predicted as they are.
     """
 
     name = "em-banded"
+    role = "signed"
+    tabular = True
     cite = (fuglsang,)
     solver: Literal["auto", "em"] = "auto"
     max_iter: int = 1000
@@ -80,7 +82,7 @@ class EMBanded(Model):
         X, Y = self._matrices(examples)
         rows = (X, Y, np.ones(len(X)))
         self.fit_ = self._limited(fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows))
-        if self.output == "calibrated":
+        if self.output == "calibrated" and not examples.numeric:
             self._calibrate(X, Y, examples, seed)
         return self
 
@@ -149,6 +151,9 @@ class EMBanded(Model):
             return softmax(self.temperature_ * scores, axis=1)
         return probabilities(scores, self.slope_, self.offset_)
 
+    def predict(self, examples: Examples) -> np.ndarray:
+        return self.decision_function(examples)
+
     def group_importances(self) -> dict[str, float]:
         """Return the published importance: mean lambda over labels, scaled to sum to 1."""
         return _shares(self.fit_)
@@ -161,7 +166,7 @@ class EMBanded(Model):
         measure, values = ("variance", measures.variance(found)) if self.shared else ("lambda", found.lambdas)
         shares = values / np.maximum(values.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         per_label = [
-            Importance(measure, label, group, float(value))
+            Importance(measure, label, group, float(value), measures.texts[measure])
             for label, row in zip(self.labels_, shares, strict=True)
             for group, value in zip(self.groups_, row, strict=True)
         ]
@@ -173,7 +178,7 @@ class EMBanded(Model):
             "product": measures.product(found).mean(axis=0),
         }
         return per_label + [
-            Importance(measure, None, group, float(value))
+            Importance(measure, None, group, float(value), measures.texts[measure])
             for measure, values in means.items()
             for group, value in zip(self.groups_, values, strict=True)
         ]

@@ -23,6 +23,7 @@ class Random(Grouper):
     """
 
     name = "random"
+    by_chance = True
     groups: int = 5
     seed: int = 0
 

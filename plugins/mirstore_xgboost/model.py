@@ -13,6 +13,12 @@ from mirstore.core import Examples, Importance, Model
 from . import gain
 from .publications import chen
 
+texts = {
+    "gain": "mean gain of a split on the group's features",
+    "gain as published": "the same, averaged as in the paper",
+    "total gain": "gain of all splits together",
+}
+
 
 @dataclass
 class XGBoost(Model):
@@ -38,6 +44,7 @@ class XGBoost(Model):
     """
 
     name = "xgboost"
+    tabular = True
     cite = (chen,)
     n_estimators: int = 100
     max_depth: int = 3
@@ -149,11 +156,11 @@ class XGBoost(Model):
             "total gain": gain.total_shares(self.totals_, self.columns_, self.groups_),
         }
         for measure, values in measures.items():
-            yield from (Importance(measure, None, group, value) for group, value in values.items())
+            yield from (Importance(measure, None, group, value, texts[measure]) for group, value in values.items())
         for label, row in zip(self.labels_, self.gains_, strict=True):
             if row.any():  # trees without a split say nothing
                 of_label = gain.shares(row, self.columns_, self.groups_)
-                yield from (Importance("gain", label, group, value) for group, value in of_label.items())
+                yield from (Importance("gain", label, group, v, texts["gain"]) for group, v in of_label.items())
 
     def column_weights(self) -> np.ndarray:
         """Return the mean gain of the splits on each column in the trees of each label; it has no sign."""

@@ -152,7 +152,12 @@ def finished(rng, report: dict, names: dict, groups: list[str], mean: float) -> 
         "tracks": [] if floor else tracks(rng, groups, labels),
         "confusion": {"labels": labels, "counts": counts} if exclusive else None,
         "ambiguity": None,
-        "components": {"model": model, "grouper": names["grouping"]},
+        "components": {
+            "model": model,
+            "role": "floor" if floor else "signed" if signed else "opaque",
+            "grouper": names["grouping"],
+            "by_chance": names["grouping"] == "random",
+        },
         "folds": [str(i) for i in range(folds)],
         "seconds": 12.3,
         "overhead_seconds": 0.4,
@@ -362,8 +367,8 @@ def test_the_verdict_says_how_far_the_best_case_is_from_the_baselines():
     assert said["Best case"] == (
         "The best of 3 cases, em-banded, reaches an accuracy of 0.700 (95\u202f% interval 0.680–0.720, 2 folds)."
     )
-    assert said["Above guessing"] == (
-        "0.600 above guessing by frequency (0.100); the intervals do not overlap; ahead on 2 of 2 folds."
+    assert said["Against the floor"] == (
+        "0.600 above the floor, majority (0.100); the intervals do not overlap; ahead on 2 of 2 folds."
     )
     assert "0.100 above the best opaque model, xgboost (0.600); the intervals do not overlap" in said["Against opaque"]
 
@@ -409,7 +414,7 @@ def test_the_case_explained_is_one_that_was_compared_with_random_groups():
 def test_only_guessing_is_no_answer():
     report = two_cases(0.02, 0.02)
     report["cases"] = report["cases"][2:]
-    assert sentences(report)["Result"].startswith("Only guessing by frequency has finished")
+    assert sentences(report)["Result"].startswith("Only majority has finished, which learns nothing")
     assert "Groups of features" not in headings(render(report))
 
 

@@ -113,9 +113,21 @@ def test_folds_that_cannot_be_made_say_why(values, labels, units, message):
         make_folds(task(**values), labels, "pq"[: labels.shape[1]], True, units, 1)
 
 
-def test_published_folds_learn_from_train_and_validation():
+def test_published_validation_is_a_part_of_its_own():
     (fold,) = published_folds([(0, 0, "train"), (1, 0, "validation"), (2, 0, "test")], 1)
-    assert (list(fold.train), list(fold.test)) == ([0, 1], [2])
+    assert (list(fold.train), list(fold.validation), list(fold.test)) == ([0], [1], [2])
+    assert list(fold.seen) == [0, 1]
+
+
+def test_what_stands_in_two_parts_is_tested_or_else_validated_only():
+    parts = [(0, 0, "train"), *((i, 0, part) for i, part in ((1, "train"), (1, "validation"), (2, "validation")))]
+    (fold,) = published_folds([*parts, (2, 0, "test"), (0, 0, "train")], 1)
+    assert (list(fold.train), list(fold.validation), list(fold.test)) == ([0], [1], [2])
+
+
+def test_an_artist_in_validation_and_test_is_named():
+    (fold,) = published_folds([(0, 0, "train"), (1, 0, "validation"), (2, 0, "test")], 1)
+    assert shared_between([fold], ["Bach", "Verdi", "Verdi"]) == ["Verdi"]
 
 
 def test_a_published_split_of_test_parts_only_learns_from_the_other_folds():

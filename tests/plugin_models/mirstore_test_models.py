@@ -18,6 +18,8 @@ class Centroid(Model):
     """Scores by the distance to the mean of each class."""
 
     name = "centroid"
+    role = "signed"
+    tabular = True
     cite = ("@book{nearest-mean}",)
     behaviour: str = "good"
 
@@ -69,6 +71,7 @@ class Witness(Model):
     """Says what it was given: the seed as the share of the first group, the spread of its table in its weights."""
 
     name = "witness"
+    tabular = True
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Witness:
         X = examples.table.to_numpy()

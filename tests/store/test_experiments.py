@@ -28,7 +28,7 @@ from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.reporting import collect
 from mirstore.store.experiments.results import compare, everything, summaries
 from mirstore.store.experiments.running import run as run_in_processes
-from mirstore.store.experiments.runs import find, remove
+from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
 
@@ -180,10 +180,12 @@ def test_new_labels_make_a_new_case(store, plugins):
 
 
 def test_a_case_whose_results_the_store_refuses_has_failed(store, plugins, monkeypatch):
-    def refusing(*_):
-        raise UnicodeError("no text")
+    def refusing(store, results):
+        if not isinstance(results[0][1], str):
+            raise UnicodeError("no text")
+        return record(store, results)
 
-    monkeypatch.setattr("mirstore.store.experiments.running.record_result", refusing)
+    monkeypatch.setattr("mirstore.store.experiments.running.record", refusing)
     (outcome,) = run(store, planned(store, plugins))
     assert outcome.error == "its results could not be stored: UnicodeError, no text"
     assert store.sql("SELECT state, error FROM runs").rows() == [("failed", outcome.error)]
@@ -342,7 +344,7 @@ def test_a_published_split_is_used_as_it_is(store, plugins):
         tx.append("core.splits", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
     (item,) = planned(store, plugins, tasks__genre__split="split-0")
     (fold,) = item.assembly.folds
-    assert (len(fold.train), len(fold.test)) == (40, 20)
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 10, 20)
     assert item.details["leakage"][0]["shared"] == 12
 
 

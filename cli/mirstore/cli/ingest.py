@@ -47,6 +47,12 @@ def ingest(
             help="Columns of 0 and 1, or of labels, as one set: mood=happy,sad or mood=calm..wild.",
         ),
     ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMNS", help="Columns of numbers to predict, as one label set: emotion=arousal,valence."
+        ),
+    ] = None,
     label_from_folder: Annotated[
         bool, typer.Option("--label-from-folder", help="A file's folder is its label, in the set 'label'.")
     ] = False,
@@ -94,7 +100,7 @@ def ingest(
 
     app: Context = context.obj
     reports: list[Report] = []
-    options = _options(label or [], label_set or [], path_column)
+    options = _options(label or [], label_set or [], targets or [], path_column)
     sources = _sources(app, paths, labels, data_home, options, label_from_folder, reports)
     for line in (line for report in reports for line in report.lines()):
         app.say(line)
@@ -138,17 +144,21 @@ def ingest(
         raise typer.Exit(3)
 
 
-def _options(labels: list[str], label_sets: list[str], path_column: str | None) -> Options:
-    from mirstore.core.errors import UsageError
+def _options(labels: list[str], label_sets: list[str], targets: list[str], path_column: str | None) -> Options:
     from mirstore.store.tables.column_options import Options
 
-    sets = {}
-    for text in label_sets:
-        name, equals, columns = text.partition("=")
-        if not (name.strip() and equals and columns.strip()):
-            raise UsageError(f"--label-set {text!r} names no columns", hint="--label-set mood=happy,sad")
-        sets[name.strip()] = [column.strip() for column in columns.split(",") if column.strip()]
-    return Options(path_column, labels, sets)
+    sets = dict(_named_columns(text, "--label-set mood=happy,sad") for text in label_sets)
+    numbers = dict(_named_columns(text, "--targets emotion=arousal,valence") for text in targets)
+    return Options(path_column, labels, sets, numbers)
+
+
+def _named_columns(text: str, example: str) -> tuple[str, list[str]]:
+    from mirstore.core.errors import UsageError
+
+    name, equals, columns = text.partition("=")
+    if not (name.strip() and equals and columns.strip()):
+        raise UsageError(f"{example.partition(' ')[0]} {text!r} names no columns", hint=example)
+    return name.strip(), [column.strip() for column in columns.split(",") if column.strip()]
 
 
 def _told(reports: list[Report]) -> dict[str, Any]:

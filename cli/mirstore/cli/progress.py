@@ -39,6 +39,11 @@ class Progress:
             self._stages[stage] = self._lines.add_task(stage, total=total)
         self._lines.update(self._stages[stage], completed=done, total=total)
 
+    def note(self, stage: str, text: str) -> None:
+        """Say beside the bar of a stage what goes on in it."""
+        if self._lines is not None and stage in self._stages:
+            self._lines.update(self._stages[stage], note=text)
+
     def say(self, text: str) -> bool:
         """Print a remark above the bars; return False if none are drawn."""
         if self._lines is None:
@@ -78,7 +83,7 @@ def _lines() -> Lines:
 
 
 def figures(task: Any, *, narrow: bool) -> str:
-    """Return what a line says beside its bar: ``12/40  1.1/s  25 s left``, in the end ``40/40  in 38 s``.
+    """Return what a line says beside its bar: ``12/40  1.1/s  25 s left``, a note, in the end ``40/40  in 38 s``.
 
     Parameters
     ----------
@@ -93,4 +98,6 @@ def figures(task: Any, *, narrow: bool) -> str:
         parts.append(f"{task.speed:.1f}/s" if task.speed >= 1 else f"{duration(1 / task.speed)} each")
     if (left := task.time_remaining) is not None:
         parts.append(f"{duration(left)} left")
+    if (note := task.fields.get("note")) and not narrow:
+        parts.append(note)
     return "  ".join(parts)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.experiments.cases import Case
     from mirstore.store import Store
+    from mirstore.store.experiments.checkpoints import Epoch
     from mirstore.store.experiments.planned import Planned
 
 
@@ -83,9 +84,10 @@ def _run(
 ) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
     from mirstore.store.datasets import spelling_remarks
+    from mirstore.store.experiments.checkpoints import Epoch
     from mirstore.store.experiments.running import run
 
-    for text in dict.fromkeys(text for item in planned for text in (*_unmatched(item), *_unused(item))):
+    for text in dict.fromkeys(text for item in planned for text in (*_unmatched(item), *_unused(item), *_unread(item))):
         app.say(text)
     for dataset in dict.fromkeys(_by_artist(planned)):
         for text in spelling_remarks(store, dataset):
@@ -95,7 +97,12 @@ def _run(
     with app.progress() as progress:
         if total:
             progress(0, total, "cases")
-        for done, outcome in enumerate(run(store, planned, workers=workers, seconds=timeout), 1):
+        done = 0
+        for outcome in run(store, planned, workers=workers, seconds=timeout):
+            if isinstance(outcome, Epoch):
+                progress.note("cases", f"{outcome.planned.case.model} {_epoch(outcome)}")
+                continue
+            done += 1
             progress(done, total, "cases")
             found[outcome.planned.case] = outcome.run, outcome.error
             if outcome.error:
@@ -103,6 +110,11 @@ def _run(
     if total > 4:
         store.compact()
     return found
+
+
+def _epoch(epoch: Epoch) -> str:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in epoch.values.items())
+    return f"{epoch.part.replace('-', ' ')} epoch {epoch.number}: {values}"
 
 
 def _unmatched(item: Planned) -> Iterator[str]:
@@ -116,6 +128,11 @@ def _unused(item: Planned) -> Iterator[str]:
     """Yield which tracks of the task are neither learned from nor tested."""
     for left_out in item.details.get("data", {}).get("left_out", []):
         yield f"tasks.{item.case.task}: {left_out['tracks']} tracks are left out: {left_out['why']}"
+
+
+def _unread(item: Planned) -> Iterator[str]:
+    """Yield which features a model does not read."""
+    yield from (f"models.{text}" for text in item.details.get("remarks", []))
 
 
 def _by_artist(planned: Sequence[Planned]) -> Iterator[str]:

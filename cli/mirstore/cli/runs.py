@@ -126,7 +126,7 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
 
     rows = []
     for summary in found:
-        case = summary["case"] | {"features": "+".join(summary["case"]["features"])}
+        case = {"chunk": "none"} | summary["case"] | {"features": "+".join(summary["case"]["features"])}
         task = registry.tasks.get(case["task"])
         metric = task.metric if task else next(iter(summary["metrics"]), "")
         value = summary["metrics"].get(metric)
@@ -143,9 +143,8 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
             }
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)
-    same = [
-        c for c in ("experiment", "task", "features", "grouping", "smoothing", "metric") if frame[c].n_unique() == 1
-    ]
+    told = ("experiment", "task", "features", "chunk", "grouping", "smoothing", "metric")
+    same = [column for column in told if frame[column].n_unique() == 1]
     typer.echo(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
     output.show(frame.drop(same), "table")
     for summary in found:

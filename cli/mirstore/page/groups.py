@@ -12,18 +12,13 @@ from mirstore.page.words import general, known, plain
 
 strongest = 6  # features shown per group
 rows_per_table = 28
-measures = {
-    "share": "what the model itself calls the importance of a group",
-    "lambda": "variance that the model expects of the group's weights",
-    "mean of label shares": "mean over labels of each label's shares of lambda",
-    "prior share": "which part of lambda comes from the prior and not from the data",
-    "degrees of freedom": "how many weights the data leave to the group, mean over labels",
-    "variance": "share of the group in the variance of the scores",
-    "product": "part of R² that falls to the group; it can be negative",
-    "gain": "mean gain of a split on the group's features",
-    "gain as published": "the same, averaged as in the paper",
-    "total gain": "gain of all splits together",
-}
+share_text = "what the model itself calls the importance of a group"
+
+
+def measures(cases: Sequence[Scored]) -> dict[str, str]:
+    """Return what each measure means, as the models say."""
+    told = {name: text for case in cases for name, text in (case.raw.get("measures") or {}).items() if text}
+    return {"share": share_text, **told}
 
 
 def importance_figures(cases: Sequence[Scored]) -> list[dict[str, Any]]:

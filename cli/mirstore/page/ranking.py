@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.page.words import known, listed
 
-keys = ("features", "grouping", "smoothing", "model")
+keys = ("features", "chunk", "grouping", "smoothing", "model")
+prose = {"features": "{} features", "chunk": "chunks of {}", "grouping": "{} groups", "smoothing": "{} smoothing"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,16 +24,24 @@ class Scored:
     varying : sequence of str
         The parts that tell the cases of the report apart.
     role : str
-        ``"floor"`` (guesses without listening), ``"opaque"`` (no sign says which way a feature works), ``"control"``
-        (groups by chance) or ``""``.
+        ``"floor"`` (learns nothing from the features), ``"opaque"`` (no sign says which way a feature works),
+        ``"control"`` (groups by chance) or ``""``: as its components say of themselves.
+    metric : str
+        The task's.
     value : Mapping
-        ``mean``, ``low``, ``high``, ``values`` of the task's metric.
+        ``mean``, ``low``, ``high``, ``values`` of the metric.
     """
 
     raw: Mapping[str, Any]
     varying: Sequence[str]
     role: str
+    metric: str
     value: Mapping[str, Any]
+
+    @property
+    def sign(self) -> int:
+        """1 if a larger value is better, -1 if a smaller one is."""
+        return -1 if self.metric in smaller_is_better else 1
 
     def text(self, key: str) -> str:
         """Return one part of the case as text."""
@@ -61,7 +71,12 @@ class Scored:
     @property
     def prose(self) -> str:
         """The name as part of a sentence."""
-        words = {"features": "{} features", "grouping": "{} groups", "smoothing": "{} smoothing"}
+        words = {
+            "features": "{} features",
+            "chunk": "chunks of {}",
+            "grouping": "{} groups",
+            "smoothing": "{} smoothing",
+        }
         parts = [words[k].format(self.text(k)) for k in self.varying if k in words and self.text(k) != "none"]
         return f"{self.model} with {listed(parts)}" if parts else self.model
 
@@ -77,14 +92,18 @@ def ranking(report: Mapping[str, Any]) -> list[Scored]:
     cases = [case for case in report["cases"] if case.get("state") == "finished" and case.get("metrics")]
     name = report["task"]["metric"]
     varying = differing([case["case"] for case in report["cases"]])
-    able = {case["case"].get("model") for case in cases if signed(case)}
-    found = [Scored(case, varying, _role(case, able), case["metrics"].get(name) or {}) for case in cases]
-    return sorted(found, key=lambda case: (-case.value["mean"] if known(case.value.get("mean")) else 2.0, case.name))
+    found = [Scored(case, varying, _role(case), name, case["metrics"].get(name) or {}) for case in cases]
+    return sorted(found, key=lambda case: (_rank(case), case.name))
+
+
+def _rank(case: Scored) -> float:
+    mean = case.value.get("mean")
+    return -case.sign * mean if known(mean) else float("inf")
 
 
 def differing(cases: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the parts that are not the same in all cases; the model always counts."""
-    return [key for key in keys if key == "model" or len({str(case.get(key)) for case in cases}) > 1]
+    return [key for key in keys if key == "model" or len({_text(case.get(key)) for case in cases}) > 1]
 
 
 def case_name(case: Mapping[str, Any], varying: Sequence[str]) -> str:
@@ -98,18 +117,11 @@ def _text(part: Any) -> str:
     return " + ".join(part) if isinstance(part, list | tuple) else str(part or "none")
 
 
-def _role(case: Mapping[str, Any], able: Collection[Any]) -> str:
-    if case["components"]["model"] == "majority":
-        return "floor"
-    if case["case"].get("model") not in able:
-        return "opaque"
-    return "control" if case["components"]["grouper"] == "random" else ""
-
-
-def signed(case: Mapping[str, Any]) -> bool:
-    """Return whether the features have weights that say which way they work: gains have no sign."""
-    columns = [column for group in case.get("groups") or [] for column in group["columns"]]
-    return any(known(weight) and weight < 0 for column in columns for weight in (column.get("weights") or {}).values())
+def _role(case: Mapping[str, Any]) -> str:
+    role = case["components"].get("role") or "opaque"
+    if role != "signed":
+        return str(role)
+    return "control" if case["components"].get("by_chance") else ""
 
 
 def best(cases: Sequence[Scored], *roles: str) -> Scored | None:
@@ -124,19 +136,25 @@ def explained(cases: Sequence[Scored]) -> Scored | None:
     That is the best whose features have a sign and whose groups were compared with random ones; without such a case
     the best whose features have a sign, without that the best that has importances at all.
     """
-    tested = [case for case in cases if case.raw.get("null") or case.raw.get("bootstrap")]
+    tested = _tested(cases)
     return best(tested, "") or best(cases, "") or best([case for case in cases if case.shares], "opaque", "control")
 
 
-def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
-    """Return the cases to set side by side per grouping: EM-banded and XGBoost where they ran.
+def _tested(cases: Sequence[Scored]) -> list[Scored]:
+    """Return the cases whose groups were compared with random ones, or resampled."""
+    return [case for case in cases if case.raw.get("null") or case.raw.get("bootstrap")]
 
-    Otherwise the best case of those whose weights have a sign, and the best of those whose have none.
+
+def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """Return the cases to set side by side per grouping.
+
+    They are the best of those whose weights have a sign, and the best of those whose have none; what was compared
+    with random groups goes first.
     """
     found: dict[str, list[Scored]] = {}
     for grouping in dict.fromkeys(case.text("grouping") for case in sorted(cases, key=lambda c: c.text("grouping"))):
         here = [case for case in cases if case.text("grouping") == grouping and case.shares]
-        both = [_preferred(here, "em-banded", ("", "control")), _preferred(here, "xgboost", ("opaque",))]
+        both = [best(_tested(here), *roles) or best(here, *roles) for roles in (("", "control"), ("opaque",))]
         if any(both):
             found[grouping] = [case for case in both if case]
     # First what the rest of the report explains, last the groups by chance: they are there to be compared with.
@@ -147,9 +165,4 @@ def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
 
 def by_chance(case: Scored) -> bool:
     """Return whether its groups were drawn by chance."""
-    return bool(case.raw["components"]["grouper"] == "random")
-
-
-def _preferred(cases: Sequence[Scored], model: str, roles: tuple[str, ...]) -> Scored | None:
-    named = [case for case in cases if case.raw["components"]["model"] == model]
-    return named[0] if named else best(cases, *roles)
+    return bool(case.raw["components"].get("by_chance"))

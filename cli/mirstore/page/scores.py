@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mirstore.core.experiments.metrics import ends
 from mirstore.page import plots
 from mirstore.page.ranking import Scored, best, differing, explained
 from mirstore.page.svg import Figure
@@ -39,17 +41,21 @@ def _marks(case: Scored, first: bool, best_opaque: bool) -> list[str]:
 
 def scale(cases: Sequence[Scored]) -> tuple[float, float]:
     """Return the range to draw: of all cases, without the floor if that would take up most of it."""
-    with_floor = limits([case.value for case in cases])
-    others = limits([case.value for case in cases if case.role != "floor"])
+    possible = ends(cases[0].metric) if cases else (0.0, 1.0)
+    with_floor = limits([case.value for case in cases], possible)
+    others = limits([case.value for case in cases if case.role != "floor"], possible)
     return others if with_floor[1] - with_floor[0] > 2 * (others[1] - others[0]) else with_floor
 
 
-def limits(values: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Return a range in steps of 0.05 that holds all folds and intervals."""
+def limits(values: Sequence[Mapping[str, Any]], possible: tuple[float, float]) -> tuple[float, float]:
+    """Return a range in round steps, of 0.05 where values go to 1, that holds all folds and intervals."""
     ends = [end for v in values for end in (v.get("low"), v.get("high"), v.get("mean"), *(v.get("values") or []))]
     numbers = [end for end in ends if known(end)] or [0.0, 1.0]
-    low, high = (min(numbers) - 0.01) // 0.05 * 0.05, -(-(max(numbers) + 0.01) // 0.05) * 0.05
-    return round(max(low, 0.0), 2), round(min(high, 1.0), 2)
+    step = 0.05 if possible[1] == 1 else 10.0 ** math.floor(math.log10(max(max(numbers) - min(numbers), 1e-9)))
+    low = (min(numbers) - step / 5) // step * step
+    high = -(-(max(numbers) + step / 5) // step) * step
+    digits = max(2, 1 - math.floor(math.log10(step)))
+    return round(max(low, possible[0]), digits), round(min(high, possible[1]), digits)
 
 
 def _at(value: float, low: float, high: float) -> float:
@@ -100,7 +106,7 @@ def label_table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str,
     labels = sorted(values[0], key=lambda label: (-values[0][label], label))
     if not labels:
         return None
-    span = limits([{"mean": value} for of_case in values for value in of_case.values()])
+    span = limits([{"mean": value} for of_case in values for value in of_case.values()], ends(name))
     parts = -(-len(labels) // rows_per_figure)
     size = -(-len(labels) // parts)
     chunks = [labels[i : i + size] for i in range(0, len(labels), size)]

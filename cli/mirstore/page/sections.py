@@ -44,7 +44,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
             "figures": groups.importance_figures(cases),
             "measures": groups.measure_tables(cases),
             "heat": groups.heat_maps(cases),
-            "words": groups.measures,
+            "words": groups.measures(cases),
         },
         "meaning": groups.meanings(cases),
         "listen": tracks.listening(cases, report.get("clips") or {}),

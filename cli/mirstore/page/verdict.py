@@ -28,9 +28,10 @@ def question(report: Mapping[str, Any]) -> str:
     task = report["task"]
     features = listed(dict.fromkeys(name for case in report["cases"] for name in case["case"].get("features") or []))
     group = task.get("group_by")
+    what = "predict the numbers" if task.get("numeric") else "tell the labels"
     heard = f", on no {group} heard in training" if group else ""
     return (
-        f"How well do the features of {features or 'this store'} tell the labels “{task.get('labels')}” of "
+        f"How well do the features of {features or 'this store'} {what} “{task.get('labels')}” of "
         f"{task.get('dataset')}{heard}, and which group of them does it?"
     )
 
@@ -39,7 +40,10 @@ def verdict(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[tuple[st
     """Return headings and sentences: the best case, how far it is from the baselines, what matters in it."""
     top = best(cases, "", "opaque", "control")
     if top is None:
-        what = "Only guessing by frequency has finished" if cases else "No case has finished"
+        floors = listed(dict.fromkeys(case.model for case in cases))
+        what = (
+            f"Only {floors} has finished, which learns nothing from the features" if cases else "No case has finished"
+        )
         return [("Result", f"{what}, so there is no answer yet; the reasons stand at the end of the page.")]
     name, shown = metric(report["task"]["metric"]), explained(cases)
     found = [("Best case", _best(cases, top, name))]
@@ -47,9 +51,9 @@ def verdict(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[tuple[st
         found.append(("Case explained", _explained(cases, shown, top)))
     floor, opaque = best(cases, "floor"), best(cases, "opaque")
     if floor:
-        found.append(("Above guessing", f"{capital(_distance(top, floor, 'guessing by frequency'))}."))
+        found.append(("Against the floor", f"{capital(_distance(top, floor, f'the floor, {floor.prose}'))}."))
     else:
-        found.append(("Above guessing", "No majority baseline has finished, so the floor is not known."))
+        found.append(("Against the floor", "No model that learns nothing from the features has finished: no floor."))
     if opaque and opaque is not top and shown is top:
         found.append(
             ("Against opaque", f"{capital(_distance(top, opaque, 'the best opaque model, ' + opaque.prose))}.")
@@ -72,13 +76,14 @@ def _explained(cases: Sequence[Scored], shown: Scored, top: Scored) -> str:
 def _best(cases: Sequence[Scored], case: Scored, name: str) -> str:
     folds = [value for value in case.value.get("values") or [] if known(value)]
     kind = " (opaque: it does not say which way its features work)" if case.role == "opaque" else ""
+    smaller = "; smaller is better" if case.sign < 0 else ""
     best_of = f"The best of {count(len(cases), 'case')}" if len(cases) > 1 else "The only case"
     where = (
         f"95\u202f% interval {interval(case.value)}, {count(len(folds), 'fold')}"
         if has_interval(case.value)
         else f"{count(len(folds), 'fold')}, too few for an interval"
     )
-    return f"{best_of}, {case.prose}{kind}, reaches {article(name)} of {number(case.value['mean'])} ({where})."
+    return f"{best_of}, {case.prose}{kind}, reaches {article(name)} of {number(case.value['mean'])} ({where}){smaller}."
 
 
 def article(noun: str) -> str:
@@ -99,7 +104,7 @@ def _distance(case: Scored, other: Scored, called: str) -> str:
 
 def _sure(case: Scored, other: Scored, gap: float) -> str:
     """Return what intervals and folds say of a difference; folds that all agree weigh more than the intervals."""
-    pairs, side = _paired(case, other), "ahead" if gap > 0 else "behind"
+    pairs, side = _paired(case, other), "ahead" if case.sign * gap > 0 else "behind"
     agreeing = sum((a - b) * gap > 0 for a, b in pairs)
     folds = f"{side} on {agreeing} of {count(len(pairs), 'fold')}" if len(pairs) > 1 and gap else ""
     if not has_interval(case.value) or not has_interval(other.value):

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from mirstore.core import durations
+from mirstore.core.experiments.metrics import of_chunks
 
 metric_names = {
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
-    "chunk_accuracy": "accuracy of chunks",
     "recall": "recall",
+    "pearson_r": "Pearson correlation",
+    "r2": "share of variance explained (R²)",
+    "mae": "mean absolute error",
 }
 
 
@@ -69,6 +72,8 @@ def listed(items: Iterable[str], conjunction: str = "and") -> str:
 
 def metric(name: str) -> str:
     """Return what a metric is called in prose."""
+    if name.startswith(of_chunks):
+        return f"{metric(name.removeprefix(of_chunks))} of chunks"
     return metric_names.get(name, plain(name))
 
 

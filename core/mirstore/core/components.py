@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from mirstore.core.columns import Column, Row
 from mirstore.core.weights.declaration import Weights
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from mirstore.core.tensors import Tensors
     from mirstore.core.tracks import Track
+
+
+Role = Literal["floor", "opaque", "signed"]
+"""What a report may say of a model; see `Model`."""
 
 
 @dataclass
@@ -61,6 +66,10 @@ class Extractor(Component):
         Feature sets that it reads; none means that it reads audio.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
+    place : str
+        Where it runs unless the registry says another place: ``"cpu"``, or ``"gpu"`` for a model that gains from one.
+    memory : int [bytes] or None
+        What one process needs, if that is much: as many run as there is memory for.
     cost : float or None
         CPU time per second of audio [s/s], beside what its inputs cost: a dry run's estimate until the store has
         times of its own. ``benchmarks/costs.py`` measures it.
@@ -68,11 +77,17 @@ class Extractor(Component):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     batch: ClassVar[int] = 1
+    place: ClassVar[str] = "cpu"
+    memory: ClassVar[int | None] = None
     cost: ClassVar[float | None] = None
 
     @abstractmethod
-    def columns(self) -> Mapping[str, Column]:
-        """Return the columns that it writes; a ``start`` column [s] means several rows per track."""
+    def columns(self, *args: Any, **kwargs: Any) -> Mapping[str, Column]:
+        """Return the columns that it writes; a ``start`` column [s] means several rows per track.
+
+        Declared as ``columns(self)``, or as ``columns(self, inputs)`` where that depends on what is read: ``inputs``
+        are the columns of each input, by the names in ``inputs``. `FeatureSet.columns` calls either.
+        """
 
     @abstractmethod
     def extract(self, track: Track) -> Row | Sequence[Row]:
@@ -91,11 +106,25 @@ class Extractor(Component):
 
 @dataclass
 class Grouper(Component):
-    """Sorts feature columns into named groups."""
+    """Sorts feature columns into named groups.
+
+    Attributes
+    ----------
+    by_chance : bool
+        Whether its groups are drawn at random and mean nothing: a report then takes them for a control.
+    """
+
+    by_chance: ClassVar[bool] = False
 
     @abstractmethod
     def group(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Return group name to its columns, disjoint; columns are qualified as ``featureset.column``."""
+        """Return group name to its columns, disjoint.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Qualified as ``featureset.column``; those that hold tensors are among them.
+        """
 
     def lacking(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return group name to what it would also hold but ``columns`` do not have; empty if it asks for nothing."""
@@ -134,46 +163,89 @@ class Examples:
     ----------
     table : pl.DataFrame
         One row per example, columns qualified as ``featureset.column``: numbers, scaled to mean 0 and standard
-        deviation 1 on the training part, nothing missing.
+        deviation 1 on the training part, nothing missing. It has no columns where all features are tensors.
     classes : tuple of str
-        Names of the k classes.
+        Names of the k classes, or of the k targets if ``numeric``.
     labels : np.ndarray [shape=(n, k)] or None
-        0/1 labels or label distributions; None when predicting.
-    tensors : Mapping
-        Tensor column to a lazily indexed sequence of n arrays.
+        0/1 labels, label distributions, or the targets' values if ``numeric``; None when predicting.
+    tensors : Mapping of str to Tensors
+        Tensor column to n arrays, which are read when they are asked for.
     exclusive : bool
         Whether an example has exactly one class, as a genre; otherwise any number of them, as tags.
     units : np.ndarray [shape=(n,)] of str or None
         What must not be torn apart when examples are resampled or split again: the artist, if known.
+    numeric : bool
+        Whether the labels are numbers to be predicted as they are, in their own units, by `Model.predict`.
     """
 
     table: pl.DataFrame
     classes: tuple[str, ...]
     labels: np.ndarray | None
-    tensors: Mapping[str, Sequence[np.ndarray]]
+    tensors: Mapping[str, Tensors] = field(default_factory=dict)
     exclusive: bool = False
     units: np.ndarray | None = None
+    numeric: bool = False
+
+    def __len__(self) -> int:
+        if self.labels is not None:
+            return len(self.labels)
+        return len(next(iter(self.tensors.values()), ())) or self.table.height
 
 
 @dataclass
 class Model(Component):
     """Learns labels from features; scikit-learn's manners.
 
-    The three abstract methods are all that a model needs. The others let it explain itself further; a report shows
-    what there is.
+    A model needs `fit`, and `predict_proba` for classes and tags or `predict` for numbers: which of the two it has
+    says what it is for. All other methods let it explain itself; a report shows what there is. A model that explains
+    nothing is fitted once per fold, one that does also to everything that some fold learns from.
+
+    A model that trains for long takes a further argument, ``fit(examples, groups, seed, context=None)``, and is given
+    a `Training` by it: a folder for checkpoints, a validation part, and a way to report each epoch.
+
+    Attributes
+    ----------
+    role : str
+        What a report may say of it. ``"floor"``: it learns nothing from the features, which others have to beat;
+        ``"signed"``: its `column_weights` say which way a feature works; ``"opaque"``: anything else.
+    tabular : bool
+        Whether it reads `Examples.table` only. Tensors are then kept out of its groups, which is told, and a case
+        whose features are tensors only is refused.
     """
+
+    role: ClassVar[Role] = "opaque"
+    tabular: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        """Learn from labelled examples and return self; columns in no group are not used."""
+        """Learn from labelled examples and return self.
 
-    @abstractmethod
+        Parameters
+        ----------
+        examples : Examples
+            With labels.
+        groups : Mapping of str to sequence of str
+            Group to its columns, of the table and of tensors; columns in no group are not used.
+        seed : int
+            The only source of randomness.
+        """
+
     def predict_proba(self, examples: Examples) -> np.ndarray:
         """Return a score in [0, 1] per example and class [shape=(n, k)]."""
+        raise NotImplementedError(f"{self.name} does not predict classes")
 
-    @abstractmethod
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Return a value per example and target, in the targets' units [shape=(n, k)]."""
+        raise NotImplementedError(f"{self.name} does not predict numbers")
+
+    @classmethod
+    def predicts(cls, *, numeric: bool) -> bool:
+        """Return whether it predicts numbers, or else classes: whether it has that method."""
+        return cls.predict is not Model.predict if numeric else cls.predict_proba is not Model.predict_proba
+
     def group_importances(self) -> Mapping[str, float]:
         """Return the share of each group; the shares sum to 1. Empty if the model has none."""
+        return {}
 
     def importances(self) -> Sequence[Importance]:
         """Return further measures of the groups, per label where there is such a thing."""
@@ -214,9 +286,12 @@ class Importance:
     label, group : str
         Label None stands for all labels together.
     value : float
+    text : str
+        What the measure means, for a report's reader: ``"share of the group in the variance of the scores"``.
     """
 
     measure: str
     label: str | None
     group: str
     value: float
+    text: str = ""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mirstore.core.errors import ConfigError
 
@@ -19,11 +19,27 @@ class _Entry(BaseModel):
 
 
 class FeatureEntry(_Entry):
-    """``[features.N]``: an extractor with parameters and inputs."""
+    """``[features.N]``: an extractor with parameters and inputs.
+
+    Attributes
+    ----------
+    extractor : str
+        ``name`` or ``name@version``.
+    params : dict
+    inputs : dict
+        Name that the extractor declares to feature set. ``audio`` is what it hears instead of the file: a feature set
+        with a sound, ``"vocals"``, or one of its several, ``"vocals.accompaniment"``.
+    keep : bool
+        False stores nothing: it is computed for what reads it, and again when that is.
+    place : str or None
+        Where it is computed; the extractor's own place by default.
+    """
 
     extractor: str
     params: dict[str, Any] = {}
     inputs: dict[str, str] = {}
+    keep: bool = True
+    place: str | None = None
 
 
 class GroupingEntry(_Entry):
@@ -57,11 +73,12 @@ class TaskEntry(_Entry):
     dataset, labels : str
         Dataset and label set.
     classes : list of str
-        Only these labels; all by default.
+        Only these labels, or targets; all by default.
     split : str
         ``grouped``, ``stratified``, ``modulo``, ``holdout``, or the name of a published split of the dataset.
     metric : str
-        The one that decides; the others are computed too.
+        The one that decides; the others are computed too. ``pearson_r``, ``r2`` and ``mae`` are of numbers: the label
+        set's values are then predicted as they are.
     folds, seed : int
         Of the split.
     group_by : ``artist``, ``album`` or ``track``
@@ -76,12 +93,52 @@ class TaskEntry(_Entry):
     labels: str
     classes: list[str] = []
     split: str = "grouped"
-    metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy"]
+    metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
     folds: int = Field(5, ge=2)
     seed: int = Field(0, ge=0)
     group_by: Literal["artist", "album", "track"] | None = None
     evaluate_on: str | None = None
     label_map: dict[str, str] = {}
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers are predicted."""
+        return self.metric in ("pearson_r", "r2", "mae")
+
+    @model_validator(mode="after")
+    def _no_strata_of_numbers(self) -> Self:
+        if self.numeric and self.split == "stratified":
+            raise ValueError(
+                f'split = "stratified" needs classes, and {self.metric} is of numbers; '
+                'for folds by track give split = "grouped" and group_by = "track"'
+            )
+        return self
+
+
+class ChunkEntry(_Entry):
+    """``chunk`` of an experiment: into which excerpts every tensor is cut; give one of the two.
+
+    Attributes
+    ----------
+    seconds : float > 0 [s]
+        Excerpts of this length, aligned in time across features by their ``hop``; what remains at the end is left
+        out.
+    count : int > 0
+        So many excerpts of each tensor, as long as they can be, paired by their number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    count: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.seconds is None) == (self.count is None):
+            raise ValueError("give either seconds or count")
+        return self
+
+    def __str__(self) -> str:
+        return str(self.count) if self.seconds is None else f"{self.seconds:g}s"
 
 
 class MatrixEntry(_Entry):
@@ -89,6 +146,7 @@ class MatrixEntry(_Entry):
 
     task: list[str] | None = Field(None, min_length=1)
     features: list[list[str] | str] | None = Field(None, min_length=1)
+    chunk: list[ChunkEntry] | None = Field(None, min_length=1)
     grouping: list[str] | None = Field(None, min_length=1)
     smoothing: list[str] | None = Field(None, min_length=1)
     model: list[str] | None = Field(None, min_length=1)
@@ -103,6 +161,8 @@ class ExperimentEntry(_Entry):
         What it is to answer, for the report.
     task, features, grouping, smoothing, model
         Names; each once, here or in ``matrix``.
+    chunk : ChunkEntry
+        How tensors are cut, here or in ``matrix``; each is one example if it is not given.
     runs : int
         Repetitions, each with its own seed for split and model.
     random_groupings, bootstraps : int
@@ -114,6 +174,7 @@ class ExperimentEntry(_Entry):
     question: str = ""
     task: str | None = None
     features: list[str] | None = None
+    chunk: ChunkEntry | None = None
     grouping: str | None = None
     smoothing: str | None = None
     model: str | None = None
@@ -211,8 +272,9 @@ class Registry(_Entry):
                 for value in values:
                     if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
-            if experiment.features is not None and experiment.matrix.features:
-                yield f"{where}: give features once, here or in matrix"
+            for key in ("features", "chunk"):
+                if getattr(experiment, key) is not None and getattr(experiment.matrix, key):
+                    yield f"{where}: give {key} once, here or in matrix"
             for features in [experiment.features or [], *(experiment.matrix.features or [])]:
                 for value in [features] if isinstance(features, str) else features:
                     base = value.partition("@")[0]
@@ -246,7 +308,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _problem(item: Any, data: dict[str, Any]) -> str:
     """Return pydantic's finding as a person would put it."""
     where = ".".join(str(part) for part in item["loc"] if part != "[key]")
-    message = item["msg"][0].lower() + item["msg"][1:]
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown key{_meant(str(item['loc'][-1]), _fields(item['loc']))}"
     if item["type"] == "missing":

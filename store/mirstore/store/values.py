@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from mirstore.core.columns import Tensor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.tensors import TensorReader, pack_folder
@@ -88,4 +89,11 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
             raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-    return TensorReader(pack_folder(lake.path, id_), frame["track"].to_list(), frame[column].to_list(), starts)
+    folder, hop = pack_folder(lake.path, id_), hops(lake, name).get(column)
+    return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
+
+
+def hops(lake: Lake, name: str) -> dict[str, float | None]:
+    """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say."""
+    declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(lake, name)["columns"]}
+    return {column: tensor.hop for column, tensor in declared.items() if tensor}

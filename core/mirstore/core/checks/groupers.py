@@ -12,8 +12,8 @@ from mirstore.core.components import Grouper
 
 columns = (
     "essentia.bpm", "essentia.danceability", "essentia.key_strength", "essentia.loudness", "essentia.mfcc_01",
-    "essentia.mfcc_02", "harmony.ratio_major", "harmony.ratio_minor", "lyrics.words", "midlevel.melodiousness",
-    "midlevel.minorness", "unheard-of.column",
+    "essentia.mfcc_02", "harmony.ratio_major", "harmony.ratio_minor", "lyrics.words", "mel.spectrogram",
+    "midlevel.melodiousness", "midlevel.minorness", "unheard-of.column",
 )  # fmt: skip
 
 

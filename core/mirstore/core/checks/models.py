@@ -1,109 +1,200 @@
-"""What models promise: scores, importances, and scikit-learn's manners."""
+"""What models promise: scores or numbers, importances, and scikit-learn's manners."""
 
 # ruff: noqa: D401 (a check's docstring states the property)
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import polars as pl
 
 from mirstore.core.checks.smoothers import labelled_points
 from mirstore.core.checks.subject import Subject, component_of, require
-from mirstore.core.components import Examples, Model
+from mirstore.core.components import Examples, Model, Role
+from mirstore.core.experiments.assembly import take, without_columns
+from mirstore.core.tensors import Arrays
+from mirstore.core.training import Training, fit
 
 groups = {"timbre": ["essentia.mfcc_01", "essentia.mfcc_02"], "rhythm": ["essentia.bpm", "midlevel.stability"]}
+of_tensors = {"spectrum": ["mel.spectrogram"]}  # beside them, unless the model reads tables only
 
 
-def labelled_examples() -> Examples:
-    """Return 60 examples of three classes, with four columns in two groups and a small spectrogram each."""
+def labelled_examples(*, numeric: bool = False) -> Examples:
+    """Return 60 examples of three classes, with four columns in two groups and a small spectrogram each.
+
+    With ``numeric`` they have two targets instead, sums of the columns.
+    """
     X, Y = labelled_points()
     columns = [column for members in groups.values() for column in members]
     table = pl.DataFrame({column: X[:, i] for i, column in enumerate(columns)})
     spectrograms = [np.outer(np.ones(128), x).astype(np.float16) for x in np.repeat(X, 11, axis=1)]  # 128 × 44
-    return Examples(table, ("calm", "happy", "sad"), Y, {"mel.spectrogram": spectrograms})
+    tensors = {"mel.spectrogram": Arrays(spectrograms, hop=0.1)}
+    if numeric:
+        targets = np.stack([10 * X[:, 0] - X[:, 2], 100 + X.sum(axis=1)], axis=1)
+        return Examples(table, ("arousal", "valence"), targets, tensors, numeric=True)
+    return Examples(table, ("calm", "happy", "sad"), Y, tensors)
 
 
-def _fitted(subject: Subject, seed: int = 0) -> tuple[Model, Examples]:
+def _model(subject: Subject) -> Model:
     component = component_of(subject)
     if not isinstance(component, Model):
         raise TypeError(f"{component!r} is no model")
-    model = type(component)(**component.params())  # what one check learns must not help the next
-    examples = labelled_examples()
-    returned = model.fit(examples, groups, seed)
+    return type(component)(**component.params())  # what one check learns must not help the next
+
+
+def _cases(subject: Subject) -> Iterator[Examples]:
+    """Yield examples of what the model predicts: classes, numbers or both."""
+    model = _model(subject)
+    yield from (labelled_examples(numeric=numeric) for numeric in (False, True) if model.predicts(numeric=numeric))
+
+
+def _groups(model: Model) -> dict[str, list[str]]:
+    return groups if model.tabular else groups | of_tensors
+
+
+def _fitted(
+    subject: Subject,
+    examples: Examples,
+    members: Mapping[str, Sequence[str]] | None = None,
+    context: Training | None = None,
+) -> Model:
+    model = _model(subject)
+    returned = fit(model, examples, members or _groups(model), 0, context)
     require(returned is model, f"fit must return self, got {returned!r}")
-    return model, replace(examples, labels=None)
+    return model
+
+
+def _predicted(model: Model, examples: Examples) -> np.ndarray:
+    predict = model.predict if examples.numeric else model.predict_proba
+    found = np.asarray(predict(replace(examples, labels=None)))
+    expected = (len(examples), len(examples.classes))
+    require(found.shape == expected, f"{predict.__name__} gives shape {found.shape}, expected {expected}")
+    require(np.isfinite(found).all(), f"{predict.__name__} must give finite numbers")
+    return found
+
+
+def predicts_classes_or_numbers(subject: Subject) -> None:
+    """It has ``predict_proba``, ``predict``, or both."""
+    require(list(_cases(subject)), "has neither predict_proba, for classes, nor predict, for numbers")
 
 
 def fits_and_returns_itself(subject: Subject) -> None:
     """So that ``Model().fit(…).predict_proba(…)`` reads well."""
-    _fitted(subject)
+    for examples in _cases(subject):
+        _fitted(subject, examples)
 
 
 def predicts_scores_between_0_and_1(subject: Subject) -> None:
-    """One score per example and class."""
-    model, examples = _fitted(subject)
-    scores = np.asarray(model.predict_proba(examples))
-    expected = (examples.table.height, len(examples.classes))
-    require(scores.shape == expected, f"shape {scores.shape}, expected {expected}")
-    require(np.isfinite(scores).all(), "scores must be finite")
-    require(((scores >= 0) & (scores <= 1)).all(), f"scores from {scores.min():g} to {scores.max():g} leave 0 to 1")
+    """One score per example and class; one number per example and target."""
+    for examples in _cases(subject):
+        scores = _predicted(_fitted(subject, examples), examples)
+        inside = examples.numeric or ((scores >= 0) & (scores <= 1)).all()
+        require(inside, f"scores from {scores.min():g} to {scores.max():g} leave 0 to 1")
 
 
 def predicts_each_example_by_itself(subject: Subject) -> None:
     """A score does not depend on the other examples."""
-    model, examples = _fitted(subject)
-    tensors = {name: arrays[:7] for name, arrays in examples.tensors.items()}
-    few = replace(examples, table=examples.table.head(7), tensors=tensors)
-    all_scores, few_scores = model.predict_proba(examples), model.predict_proba(few)
-    require(np.allclose(all_scores[:7], few_scores, atol=1e-5), "scores change when fewer examples are given")
+    for examples in _cases(subject):
+        model = _fitted(subject, examples)
+        few = _predicted(model, take(examples, np.arange(7)))
+        require(np.allclose(_predicted(model, examples)[:7], few, atol=1e-5), "scores change with fewer examples")
 
 
 def repeats_itself_with_the_same_seed(subject: Subject) -> None:
     """The seed is the only source of randomness."""
-    first, second = ((model.predict_proba(examples)) for model, examples in (_fitted(subject), _fitted(subject)))
-    require(np.array_equal(first, second), "two fits with seed 0 differ")
+    for examples in _cases(subject):
+        first, second = (_predicted(_fitted(subject, examples), examples) for _ in range(2))
+        require(np.array_equal(first, second), "two fits with seed 0 differ")
 
 
 def survives_pickling(subject: Subject) -> None:
     """Fitted models go to other processes."""
-    model, examples = _fitted(subject)
-    copy = pickle.loads(pickle.dumps(model))
-    require(np.array_equal(model.predict_proba(examples), copy.predict_proba(examples)), "pickling changes the scores")
+    for examples in _cases(subject):
+        model = _fitted(subject, examples)
+        copy = pickle.loads(pickle.dumps(model))
+        require(np.array_equal(_predicted(model, examples), _predicted(copy, examples)), "pickling changes the scores")
+
+
+def reads_tensors_or_says_that_it_does_not(subject: Subject) -> None:
+    """Tensors beside a table, and tensors alone with a table without columns; or ``tabular = True``."""
+    if _model(subject).tabular:
+        return
+    for examples in _cases(subject):
+        alone = replace(examples, table=without_columns(len(examples)))
+        for given, members in ((examples, groups | of_tensors), (alone, of_tensors)):
+            what = "tensors beside a table" if given.table.width else "tensors alone"
+            try:
+                _predicted(_fitted(subject, given, members), given)
+            except Exception as error:  # whatever the model raises, this is why
+                raise AssertionError(
+                    f"cannot learn from {what} ({type(error).__name__}: {error}); if it reads tables only, it should "
+                    "say tabular = True"
+                ) from error
+
+
+def trains_the_same_in_any_circumstances(subject: Subject) -> None:
+    """If ``fit`` takes a context: also without one, without validation, and again in the same folder."""
+    for examples in _cases(subject):
+        train, validation = take(examples, np.arange(0, 60, 2)), take(examples, np.arange(1, 60, 2))
+        _predicted(_fitted(subject, train), validation)
+        with TemporaryDirectory(prefix="mirstore-") as folder:
+            for number, part in enumerate((None, validation)):
+                context = Training(Path(folder) / str(number), part)
+                context.folder.mkdir()
+                first, again = (_predicted(_fitted(subject, train, context=context), validation) for _ in range(2))
+                require(np.array_equal(first, again), "the same fit in the same folder ends otherwise")
+
+
+def says_what_a_report_may_claim(subject: Subject) -> None:
+    """Its role is one of three, and a signed model has weights that show it."""
+    model, known = _model(subject), get_args(Role)
+    require(model.role in known, f"role is {model.role!r}, expected one of {', '.join(known)}")
+    for examples in _cases(subject) if model.role == "signed" else ():
+        weights = _fitted(subject, examples).column_weights()
+        expected = (len(examples.classes), examples.table.width)
+        require(weights is not None and weights.shape == expected, "role is 'signed', but it has no column_weights")
 
 
 def shares_importance_between_the_groups(subject: Subject) -> None:
     """Every group has its share and the shares sum to 1, or the model has none at all."""
-    shares = dict(_fitted(subject)[0].group_importances())
-    if not shares:
-        return
-    require(shares.keys() == groups.keys(), f"importances for {sorted(shares)}, groups were {sorted(groups)}")
-    require(all(share >= 0 for share in shares.values()), f"shares must not be negative, got {shares}")
-    require(abs(sum(shares.values()) - 1) < 1e-6, f"shares must sum to 1, got {shares}")
+    for examples in _cases(subject):
+        model = _fitted(subject, examples)
+        shares, expected = dict(model.group_importances()), _groups(model)
+        if not shares:
+            continue
+        require(shares.keys() == expected.keys(), f"importances for {sorted(shares)}, groups were {sorted(expected)}")
+        require(all(share >= 0 for share in shares.values()), f"shares must not be negative, got {shares}")
+        require(abs(sum(shares.values()) - 1) < 1e-6, f"shares must sum to 1, got {shares}")
 
 
 def leaves_the_examples_untouched(subject: Subject) -> None:
     """The same examples go to other models."""
-    component = component_of(subject)
-    if not isinstance(component, Model):
-        raise TypeError(f"{component!r} is no model")
-    examples, before = labelled_examples(), labelled_examples()
-    type(component)(**component.params()).fit(examples, groups, 0).predict_proba(examples)
-    require(examples.table.equals(before.table), "changes the table")
-    require(np.array_equal(examples.labels, before.labels), "changes the labels")  # type: ignore[arg-type]
-    for name, arrays in before.tensors.items():
-        same = all(np.array_equal(a, b) for a, b in zip(arrays, examples.tensors[name], strict=True))
-        require(same, f"changes tensor {name!r}")
+    for examples in _cases(subject):
+        before = labelled_examples(numeric=examples.numeric)
+        _predicted(_fitted(subject, examples), examples)
+        require(examples.table.equals(before.table), "changes the table")
+        require(np.array_equal(examples.labels, before.labels), "changes the labels")  # type: ignore[arg-type]
+        for name, arrays in before.tensors.items():
+            same = all(np.array_equal(a, b) for a, b in zip(arrays, examples.tensors[name], strict=True))
+            require(same, f"changes tensor {name!r}")
 
 
 checks = (
+    predicts_classes_or_numbers,
+    reads_tensors_or_says_that_it_does_not,
     fits_and_returns_itself,
     predicts_scores_between_0_and_1,
     predicts_each_example_by_itself,
     repeats_itself_with_the_same_seed,
     survives_pickling,
+    trains_the_same_in_any_circumstances,
+    says_what_a_report_may_claim,
     shares_importance_between_the_groups,
     leaves_the_examples_untouched,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -69,7 +69,9 @@ class Result:
         ``kind`` (``fold``, ``random grouping`` or ``bootstrap``), ``number``, ``measure``, ``label``, ``group``,
         ``value``.
     predictions : pl.DataFrame
-        ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``score``.
+        ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``score`` (of a target: the predicted value).
+    learning_curves : list of dict
+        ``repeat``, ``fold``, ``epoch``, ``name``, ``value``, as models reported it.
     contributions : pl.DataFrame
         ``track``, ``label``, ``group``, ``value``: of the first repetition, for a track's own and its best labels.
     label_distributions : pl.DataFrame
@@ -77,6 +79,8 @@ class Result:
         first repetition; labels that are neither the track's nor its neighbours' are left out.
     column_weights : pl.DataFrame
         ``label``, ``column``, ``value``: of a fit to all that some fold learns from.
+    measures : dict
+        Measure to what its model says that it means.
     notes : list of str
         Warnings, each once.
     fit_seconds, seconds : float [s]
@@ -86,39 +90,31 @@ class Result:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     importances: list[dict[str, Any]] = field(default_factory=list)
     predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    learning_curves: list[dict[str, Any]] = field(default_factory=list)
     contributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     label_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     column_weights: pl.DataFrame = field(default_factory=pl.DataFrame)
+    measures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     fit_seconds: float = 0.0
     seconds: float = 0.0
-
-
-class _Taken(Sequence[np.ndarray]):
-    """Some items of a lazily indexed sequence."""
-
-    def __init__(self, items: Sequence[np.ndarray], positions: np.ndarray) -> None:
-        self.items, self.positions = items, positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    @overload
-    def __getitem__(self, index: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
-    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
-        if isinstance(index, slice):
-            return _Taken(self.items, self.positions[index])
-        return self.items[int(self.positions[index])]
 
 
 def take(examples: Examples, positions: np.ndarray) -> Examples:
     """Return the examples at these positions; tensors stay where they are until they are read."""
     return replace(
         examples,
-        table=examples.table[positions],
+        table=_rows(examples.table, positions),
         labels=None if examples.labels is None else examples.labels[positions],
-        tensors={name: _Taken(items, positions) for name, items in examples.tensors.items()},
+        tensors={name: items.take(positions) for name, items in examples.tensors.items()},
         units=None if examples.units is None else examples.units[positions],
     )
+
+
+def _rows(table: pl.DataFrame, positions: np.ndarray) -> pl.DataFrame:
+    return table[positions] if table.width else without_columns(len(positions))
+
+
+def without_columns(rows: int) -> pl.DataFrame:
+    """Return a table without columns: how many examples there are is all that it says."""
+    return pl.DataFrame({"row": np.arange(rows)}).drop("row")

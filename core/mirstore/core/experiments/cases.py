@@ -9,9 +9,9 @@ from itertools import product
 from typing import Any
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.core.registry import ExperimentEntry, Registry
+from mirstore.core.registry import ChunkEntry, ExperimentEntry, Registry
 
-keys = ("task", "features", "grouping", "smoothing", "model")
+keys = ("task", "features", "chunk", "grouping", "smoothing", "model")
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,32 @@ class Case:
         ``smoothing`` is ``"none"`` for hard labels.
     features : tuple of str
         Feature sets.
+    chunk : ChunkEntry or None
+        How tensors are cut; as text it is ``4.64s`` or a number of chunks, ``none`` if they are not.
     """
 
     experiment: str
     task: str
     features: tuple[str, ...]
+    chunk: ChunkEntry | None
     grouping: str
     smoothing: str
     model: str
 
     def names(self) -> dict[str, Any]:
         """Return what tells it apart, as plain JSON."""
-        return {key: list(self.features) if key == "features" else getattr(self, key) for key in keys}
+        return {key: list(self.features) if key == "features" else self.text(key) for key in keys}
 
     def __str__(self) -> str:
-        return " ".join(f"{key}={self.text(key)}" for key in keys if key != "smoothing" or self.smoothing != "none")
+        optional = ("chunk", "smoothing")
+        return " ".join(f"{key}={self.text(key)}" for key in keys if key not in optional or self.text(key) != "none")
 
     def text(self, key: str) -> str:
         """Return one of the names as ``--only`` takes it."""
-        return "+".join(self.features) if key == "features" else str(getattr(self, key))
+        if key == "features":
+            return "+".join(self.features)
+        value = getattr(self, key)
+        return "none" if value is None else str(value)
 
 
 def cases(registry: Registry, patterns: Iterable[str], only: Sequence[str] = ()) -> list[Case]:
@@ -95,7 +102,7 @@ def _conditions(only: Sequence[str]) -> dict[str, list[str]]:
 def expand(name: str, entry: ExperimentEntry) -> list[Case]:
     """Return the product of an experiment's alternatives, the last key varying fastest."""
     alternatives = [_alternatives(entry, key) for key in keys]
-    blank = Case(name, "", (), "", "none", "")
+    blank = Case(name, "", (), None, "", "none", "")
     cases = (replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives))
     return list(dict.fromkeys(cases))
 

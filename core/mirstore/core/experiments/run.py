@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any, TypeVar
 
@@ -13,17 +15,26 @@ import polars as pl
 
 from mirstore.core.components import Examples, Model
 from mirstore.core.errors import UsageError
-from mirstore.core.experiments.assembly import Assembly, Result, take
-from mirstore.core.experiments.metrics import Value, evaluate, vote
+from mirstore.core.experiments.assembly import Assembly, Result, take, without_columns
+from mirstore.core.experiments.metrics import Value, evaluate, of_chunks, vote
+from mirstore.core.experiments.regression import evaluate_numbers
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import Fold
+from mirstore.core.training import Training, fit, takes_context
 
 T = TypeVar("T")
 explained_labels = 3  # per track: its own labels, and so many of those that the model thinks likely
 
 
-def run_case(case: Assembly) -> Result:
+def run_case(case: Assembly, folder: Path | None = None) -> Result:
     """Run a case.
+
+    Parameters
+    ----------
+    case : Assembly
+    folder : path, optional
+        For the models' checkpoints: a run that was killed goes on from there if it is given the same folder. By
+        default a temporary one.
 
     Raises
     ------
@@ -32,15 +43,19 @@ def run_case(case: Assembly) -> Result:
     Exception
         Whatever a component raises: the caller records it as this case's failure.
     """
+    if folder is None:
+        with TemporaryDirectory(prefix="mirstore-") as temporary:
+            return run_case(case, Path(temporary))
     if case.smoother is not None and not case.examples.exclusive:
         raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
-    run = _Run(case, Result())
+    run = _Run(case, Result(), folder)
     begun = process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for fold in case.folds:
             run.fold(fold)
-        run.whole()
+        if run.explains:
+            run.whole()
     run.result.notes = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
     run.result.seconds = process_time() - begun
     run.collect()
@@ -51,24 +66,27 @@ def run_case(case: Assembly) -> Result:
 class _Run:
     case: Assembly
     result: Result
+    folder: Path
 
     def __post_init__(self) -> None:
         grouped = {column for members in self.case.groups.values() for column in members}
         # In the table's order: trees and forests draw columns by position, so a grouping must not decide it.
         self.columns = [column for column in self.case.examples.table.columns if column in grouped]
+        self.tensors = [column for column in self.case.examples.tensors if column in grouped]
         self.frames: dict[str, list[pl.DataFrame]] = {}
         self.names = pl.Series(self.case.tracks, dtype=pl.String)
         self.labels = pl.Series(self.case.examples.classes, dtype=pl.String)
+        self.explains = False  # whether a fitted model had anything to say about groups or columns
 
     def fold(self, fold: Fold) -> None:
         """Learn from the training tracks, predict the test tracks."""
         case, seed = self.case, self.case.seed + fold.repeat
         rows, test_rows = case.rows_of(fold.train), case.rows_of(fold.test)
-        train, test = self._scaled(rows, test_rows)
-        train = self._smoothed(train, rows, fold.train, seed)
+        scaled = self._scaled(rows, test_rows, case.rows_of(fold.validation))
+        train, test, validation = self._smoothed(scaled[0], rows, fold.train, seed), scaled[1], scaled[2]
         if case.smoother is not None and fold.repeat == 0:
             self._add("label_distributions", self._distributions(fold, rows, np.asarray(train.labels)))
-        model = self._timed(lambda: _fresh(case.model).fit(train, case.groups, seed))
+        model = self._fitted(train, seed, fold, validation)
         scores = self._timed(lambda: _checked(model, replace(test, labels=None)))
         owners = np.searchsorted(fold.test, case.owners[test_rows])
         voted = vote(scores, owners, case.examples.exclusive)
@@ -77,20 +95,39 @@ class _Run:
         self._add("predictions", self._predictions(fold, truth, voted))
         number = fold.repeat * (1 + max(f.number for f in case.folds)) + fold.number
         self._importances(model, "fold", number)
+        self.explains = self.explains or bool(self.result.importances) or model.column_weights() is not None
         if fold.repeat == 0:
             parts = self._timed(lambda: model.contributions(replace(test, labels=None)))
             if parts is not None:
                 parts = _finite(model, "contributions", parts)
                 self._add("contributions", self._explain(fold.test, truth, voted, _means(parts, owners)))
 
+    def _fitted(self, train: Examples, seed: int, fold: Fold | None, validation: Examples) -> Model:
+        """Fit a fresh model; ``fold`` None is the fit to everything."""
+        model, groups = _fresh(self.case.model), self.case.groups
+        if not takes_context(model):
+            return self._timed(lambda: fit(model, train, groups, seed, None))
+        folder = self.folder / (f"run-{fold.repeat}-fold-{fold.number}" if fold else "whole")
+        folder.mkdir(parents=True, exist_ok=True)
+        context = Training(folder, validation if len(validation) else None)
+        fitted = self._timed(lambda: fit(model, train, groups, seed, context))
+        where = {"repeat": fold.repeat, "fold": fold.number} if fold else {"repeat": None, "fold": None}
+        self.result.learning_curves += [
+            {**where, "epoch": epoch, "name": name, "value": value}
+            for epoch, values in context.curve().items()
+            for name, value in values.items()
+        ]
+        return fitted
+
     def whole(self) -> None:
         """Fit to everything that some fold learns from, for what describes the model and not its success."""
         case = self.case
         tracks = np.unique(np.concatenate([fold.train for fold in case.folds]))
+        others = np.setdiff1d(np.concatenate([fold.validation for fold in case.folds]), tracks)
         rows = case.rows_of(tracks)
-        everything, _ = self._scaled(rows, np.arange(0))
+        everything, _, validation = self._scaled(rows, np.arange(0), case.rows_of(others))
         everything = self._smoothed(everything, rows, tracks, case.seed)
-        model = self._timed(lambda: _fresh(case.model).fit(everything, case.groups, case.seed))
+        model = self._fitted(everything, case.seed, None, validation)
         self._importances(model, "whole", 0)
         weights = model.column_weights()
         if weights is not None:
@@ -110,14 +147,17 @@ class _Run:
         for name, frames in self.frames.items():
             setattr(self.result, name, pl.concat(frames))
 
-    def _scaled(self, train: np.ndarray, test: np.ndarray) -> tuple[Examples, Examples]:
-        learned, other = take(self.case.examples, train), take(self.case.examples, test)
-        table = learned.table.select(self.columns)
-        scaling = Scaling.fit(table)
-        return (
-            replace(learned, table=scaling.apply(table)),
-            replace(other, table=scaling.apply(other.table.select(self.columns))),
+    def _scaled(self, train: np.ndarray, *others: np.ndarray) -> list[Examples]:
+        """Return the examples in these rows, with the columns of the groups, scaled by those of the first part."""
+        every = self.case.examples
+        used = replace(
+            every,
+            table=every.table.select(self.columns) if self.columns else without_columns(every.table.height),
+            tensors={name: every.tensors[name] for name in self.tensors},
         )
+        parts = [take(used, rows) for rows in (train, *others)]
+        scaling = Scaling.fit(parts[0].table)
+        return [replace(part, table=scaling.apply(part.table)) for part in parts]
 
     def _smoothed(self, train: Examples, rows: np.ndarray, tracks: np.ndarray, seed: int) -> Examples:
         """Replace the training labels by distributions; test labels stay as they are.
@@ -146,13 +186,18 @@ class _Run:
     def _measure(
         self, fold: Fold, truth: np.ndarray, voted: np.ndarray, chunk_truth: np.ndarray | None, chunks: np.ndarray
     ) -> None:
-        classes, exclusive = self.case.examples.classes, self.case.examples.exclusive
-        values = evaluate(truth, voted, classes, exclusive)
-        if len(chunks) > len(voted) and exclusive and chunk_truth is not None:
-            right = chunk_truth.argmax(axis=1) == chunks.argmax(axis=1)
-            values.append(Value("chunk_accuracy", None, float(right.mean())))
+        values = self._evaluated(truth, voted)
+        if len(chunks) > len(voted) and chunk_truth is not None:
+            every = self._evaluated(chunk_truth, chunks)
+            values += [Value(of_chunks + v.name, None, v.value) for v in every if v.label is None]
         where = {"repeat": fold.repeat, "fold": fold.number}
         self.result.metrics += [{**where, **vars(value)} for value in values]
+
+    def _evaluated(self, truth: np.ndarray, scores: np.ndarray) -> list[Value]:
+        examples = self.case.examples
+        if examples.numeric:
+            return evaluate_numbers(truth, scores, examples.classes)
+        return evaluate(truth, scores, examples.classes, examples.exclusive)
 
     def _predictions(self, fold: Fold, truth: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
         return self._long(fold, fold.test, {"truth": truth, "score": scores.astype(np.float32)})
@@ -170,9 +215,9 @@ class _Run:
         )
 
     def _explain(self, tracks: np.ndarray, truth: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> pl.DataFrame:
-        """Keep the contributions that somebody will ask for: a track's own labels and the likeliest."""
+        """Keep the contributions that somebody will ask for: a track's own labels and the likeliest; all of targets."""
         likely = np.argsort(np.argsort(-scores, axis=1), axis=1) < explained_labels
-        row, label = np.nonzero((truth > 0) | likely)
+        row, label = np.nonzero((truth > 0) | likely | self.case.examples.numeric)
         groups = list(self.case.groups)
         return pl.DataFrame(
             {
@@ -198,9 +243,13 @@ class _Run:
         if shares and (min(shares.values()) < -1e-9 or abs(sum(shares.values()) - 1) > 1e-6):
             raise ValueError(f"{model.name}.group_importances gave {dict(shares)}: no shares of 1")
         self._shares(kind, [shares], number)
-        further = [{"kind": kind, "number": number, **vars(item)} for item in model.importances()]
-        _finite(model, "importances", [item["value"] for item in further])
-        self.result.importances += further
+        items = list(model.importances())
+        _finite(model, "importances", [item.value for item in items])
+        self.result.measures |= {item.measure: item.text for item in items}
+        self.result.importances += [
+            {"kind": kind, "number": number, "measure": i.measure, "label": i.label, "group": i.group, "value": i.value}
+            for i in items
+        ]
 
     def _shares(self, kind: str, draws: Sequence[Mapping[str, float]], first: int = 0) -> None:
         for draw in draws:
@@ -232,19 +281,22 @@ def _fresh(model: Model) -> Model:
 
 
 def _checked(model: Model, examples: Examples) -> np.ndarray:
-    """Return a model's scores if they are what it promised.
+    """Return a model's scores, or the numbers that it predicts, if they are what it promised.
 
     Raises
     ------
     ValueError
-        If their shape is wrong or they are not finite numbers in [0, 1].
+        If their shape is wrong, or they are not finite numbers, scores in [0, 1].
     """
-    scores = np.asarray(model.predict_proba(examples), dtype=np.float64)
-    expected = (examples.table.height, len(examples.classes))
+    predict = model.predict if examples.numeric else model.predict_proba
+    scores = np.asarray(predict(examples), dtype=np.float64)
+    expected, where = (len(examples), len(examples.classes)), f"{model.name}.{predict.__name__}"
     if scores.shape != expected:
-        raise ValueError(f"{model.name}.predict_proba gave shape {scores.shape}, expected {expected}")
-    if not np.isfinite(scores).all() or scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
-        raise ValueError(f"{model.name}.predict_proba gave scores that are not finite numbers in [0, 1]")
+        raise ValueError(f"{where} gave shape {scores.shape}, expected {expected}")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{where} gave values that are not finite numbers")
+    if not examples.numeric and (scores.min(initial=0) < 0 or scores.max(initial=1) > 1):
+        raise ValueError(f"{where} gave scores that are not finite numbers in [0, 1]")
     return scores
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,20 +40,27 @@ def part_words() -> str:
 
 @dataclass(frozen=True)
 class Fold:
-    """One training part and one test part.
+    """One training part, one test part, and the validation part of a published split that has one.
 
     Attributes
     ----------
     repeat, number : int
         Which repetition, and which fold of it, from 0.
-    train, test : np.ndarray of int
-        Positions of the examples, sorted; no position stands in both.
+    train, test, validation : np.ndarray of int
+        Positions of the tracks, sorted; no position stands in two of them. What is in ``validation`` is neither
+        learned from nor tested: it is for models that stop or choose by it.
     """
 
     repeat: int
     number: int
     train: np.ndarray
     test: np.ndarray
+    validation: np.ndarray = field(default_factory=lambda: np.arange(0))
+
+    @property
+    def seen(self) -> np.ndarray:
+        """What a model may see before it is tested."""
+        return np.union1d(self.train, self.validation)
 
 
 def make_folds(
@@ -68,7 +75,7 @@ def make_folds(
         ``modulo`` takes the number in the unit's name modulo the number of folds, ``holdout`` draws one test part of
         20 % of the units.
     labels : np.ndarray [shape=(n, k)]
-        0/1.
+        0/1; numbers are split as they come, since they have no classes to be stratified by.
     classes : sequence of str
         The k names.
     exclusive : bool
@@ -162,25 +169,27 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
     Parameters
     ----------
     parts : sequence of (position, fold, part)
-        ``train`` and ``validation`` are learned from, ``test`` is predicted. With test parts only, every fold is
-        learned from all the others. What stands in both parts of a fold, as copies of a file do, is tested only.
+        ``train`` is learned from, ``validation`` is for models that stop or choose by it, ``test`` is predicted.
+        With test parts only, every fold is learned from all the others. What stands in two parts of a fold, as copies
+        of a file do, is tested only, or else validated by only.
 
     Raises
     ------
     UsageError
         If there is no test part, or nothing to learn from.
     """
-    numbers = sorted({fold for _, fold, _ in parts})
     only_tests = {part for _, _, part in parts} == {"test"}
     folds = []
-    for fold in numbers:
-        test = [position for position, f, part in parts if f == fold and part == "test"]
-        train = [
-            position
-            for position, f, part in parts
-            if (f != fold if only_tests else f == fold and part in ("train", "validation"))
-        ]
-        folds.append(Fold(0, fold, np.setdiff1d(train, test).astype(np.int64), np.unique(test).astype(np.int64)))
+    for number in sorted({fold for _, fold, _ in parts}):
+        here = {
+            name: np.unique([row for row, fold, part in parts if fold == number and part == name]).astype(np.int64)
+            for name in used_parts
+        }
+        test = here["test"]
+        if only_tests:
+            here["train"] = np.unique([row for row, fold, _ in parts if fold != number]).astype(np.int64)
+        validation = np.setdiff1d(here["validation"], test)
+        folds.append(Fold(0, number, np.setdiff1d(here["train"], [*test, *validation]), test, validation))
     _check_sizes(folds, Counter(part for _, _, part in parts))
     return [replace(fold, repeat=repeat) for repeat in range(repeats) for fold in folds]
 
@@ -197,9 +206,9 @@ def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) 
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:
-    """Return the values (artists, albums) that stand in the training and the test part of one fold."""
+    """Return the values (artists, albums) that stand in the test part of a fold and in what is seen before it."""
     leaked: set[str] = set()
     for fold in folds:
-        train = {values[position] for position in fold.train}
-        leaked |= {value for position in fold.test if (value := values[position]) is not None and value in train}
+        seen = {values[position] for position in fold.seen}
+        leaked |= {value for position in fold.test if (value := values[position]) is not None and value in seen}
     return sorted(leaked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,13 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.components import Examples
+from mirstore.core.errors import UsageError
+from mirstore.core.experiments.assembly import take
+from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.copies import recordings
 from mirstore.core.experiments.splits import Fold, make_folds, protocols, published_folds, shared_between
-from mirstore.core.registry import TaskEntry
+from mirstore.core.registry import ChunkEntry, TaskEntry
+from mirstore.core.tensors import Tensors
 
 
 @dataclass
@@ -26,13 +30,13 @@ class TaskExamples:
     tracks : pl.DataFrame
         ``track``, ``title``, ``artist``, ``album``, ``path``, ``duration``, ``dataset``, in the dataset's order.
     labels : np.ndarray [shape=(tracks, k)]
-        0/1.
+        0/1, or the targets' values if the task is of numbers.
     classes : tuple of str
-        Sorted.
+        Sorted; the targets if the task is of numbers.
     table : pl.DataFrame
         Scalars, columns ``featureset.column``; a row per track, or per chunk.
     tensors : dict
-        Tensor column to a sequence of arrays, one per row.
+        Tensor column to the tensors of it, one per row.
     owners : np.ndarray of int
         Track number of each row.
     exclusive : bool
@@ -45,6 +49,8 @@ class TaskExamples:
         Kind and ids of two tracks that are one recording.
     fingerprinted : int
         Number of tracks that were compared by a fingerprint.
+    cut_from : str
+        If they were cut into chunks: the checksum of what, and how.
     """
 
     task: TaskEntry
@@ -52,13 +58,14 @@ class TaskExamples:
     labels: np.ndarray
     classes: tuple[str, ...]
     table: pl.DataFrame
-    tensors: dict[str, Sequence[np.ndarray]]
+    tensors: dict[str, Tensors]
     owners: np.ndarray
     exclusive: bool
     published: list[tuple[int, int, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     copies: list[tuple[str, str, str]] = field(default_factory=list)
     fingerprinted: int = 0
+    cut_from: str = ""
 
     @property
     def group_by(self) -> str:
@@ -82,7 +89,44 @@ class TaskExamples:
     def examples(self) -> Examples:
         """Return them as a model sees them."""
         units = np.array(self.units, dtype=object)[self.owners]
-        return Examples(self.table, self.classes, self.labels[self.owners], self.tensors, self.exclusive, units)
+        return Examples(
+            self.table,
+            self.classes,
+            self.labels[self.owners],
+            self.tensors,
+            self.exclusive,
+            units,
+            self.task.numeric,
+        )
+
+    def chunked(self, chunk: ChunkEntry) -> TaskExamples:
+        """Return them with every tensor cut into chunks, each a row of its own.
+
+        Tracks that are too short for a chunk are left out, and counted.
+
+        Raises
+        ------
+        UsageError
+            If the tensors cannot be cut, or all are too short.
+        """
+        chunks = cut(self.tensors, chunk)
+        kept = np.unique(self.owners[chunks.rows])
+        if not len(kept):
+            raise UsageError(f"no track is long enough for chunks: {chunk}", hint="shorter chunks, or fewer")
+        number = np.full(self.tracks.height, -1)
+        number[kept] = np.arange(len(kept))
+        short = {f"too short for chunks: {chunk}": self.tracks.height - len(kept)}
+        return replace(
+            self,
+            tracks=self.tracks[kept],
+            labels=self.labels[kept],
+            table=take(Examples(self.table, (), None), chunks.rows).table,
+            tensors=chunks.tensors,
+            owners=number[self.owners[chunks.rows]],
+            published=[(int(number[i]), fold, part) for i, fold, part in self.published if number[i] >= 0],
+            left_out=self.left_out | {why: count for why, count in short.items() if count},
+            cut_from=f"{self.sha256} {chunk}",
+        )
 
     def folds(self, repeats: int) -> list[Fold]:
         """Return the folds that the task asks for."""
@@ -125,7 +169,9 @@ class TaskExamples:
     @cached_property
     def sha256(self) -> str:
         """Checksum of everything here that can change a result."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.cut_from.encode())
+        if self.cut_from:
+            return digest.hexdigest()
         for array in (self.labels, self.owners):
             digest.update(np.ascontiguousarray(array).tobytes())
         for text in (
@@ -140,7 +186,7 @@ class TaskExamples:
             digest.update(repr(text).encode())
         digest.update(self.table.cast(pl.Float64).fill_null(np.nan).to_numpy().tobytes())
         for name, items in sorted(self.tensors.items()):
-            digest.update(repr((name, getattr(items, "references", len(items)))).encode())
+            digest.update(repr((name, items.hop, getattr(items, "references", len(items)))).encode())
         return digest.hexdigest()
 
 

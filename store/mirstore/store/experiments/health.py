@@ -15,14 +15,14 @@ far = 5.0  # robust standard deviations from the median; normal data has one suc
 def describe(data: TaskExamples) -> dict[str, Any]:
     """Return ``data`` (numbers of tracks, artists, hours, labels) and ``health`` (one row per column)."""
     durations = data.tracks["duration"]
+    counts = np.full(len(data.classes), len(data.labels)) if data.task.numeric else (data.labels > 0).sum(axis=0)
     return {
         "data": {
             "tracks": data.tracks.height,
             "hours": float(durations.sum()) / 3600 if durations.null_count() < len(durations) else None,
             "artists": data.tracks["artist"].n_unique() if data.tracks["artist"].null_count() == 0 else None,
             "classes": [
-                {"label": label, "tracks": int(count)}
-                for label, count in zip(data.classes, (data.labels > 0).sum(axis=0), strict=True)
+                {"label": label, "tracks": int(count)} for label, count in zip(data.classes, counts, strict=True)
             ],
             "left_out": [{"why": why, "tracks": count} for why, count in data.left_out.items()],
         },

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
@@ -16,8 +17,17 @@ from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by
 from mirstore.core.experiments.splits import Fold
 from mirstore.core.features import normalise
 from mirstore.core.plugins import Plugins, distributions
-from mirstore.core.registry import ExperimentEntry, GroupingEntry, ModelEntry, Registry, SmoothingEntry, TaskEntry
+from mirstore.core.registry import (
+    ChunkEntry,
+    ExperimentEntry,
+    GroupingEntry,
+    ModelEntry,
+    Registry,
+    SmoothingEntry,
+    TaskEntry,
+)
 from mirstore.core.resolve import component
+from mirstore.core.text import some
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.experiments.health import describe
 from mirstore.store.experiments.planned import Planned
@@ -25,7 +35,7 @@ from mirstore.store.experiments.runs import finished
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.store import Store
 
-engine = 1
+engine = 2
 """Counts up whenever the same case would give another result; part of what identifies a finished case."""
 
 
@@ -63,7 +73,7 @@ class _Planner:
 
     def __init__(self, store: Store, registry: Registry, plugins: Plugins) -> None:
         self.store, self.registry, self.plugins = store, registry, plugins
-        self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples | MirstoreError] = {}
+        self._examples: dict[tuple[str, tuple[str, ...], ChunkEntry | None], TaskExamples | MirstoreError] = {}
         self._features: dict[str, tuple[str, list[type[Extractor]]]] = {}
         self._health: dict[str, Any] = {}
         self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]] = {}
@@ -82,30 +92,27 @@ class _Planner:
         if task is None:
             raise UnknownNameError("task", case.task, self.registry.tasks)
         model = self._model(case.model)
+        _check_fits(case, model, task)
         smoother, neighbours = self._smoother(case)
         data = self._load(task, case, neighbours)
-        inside = tuple(f"{name.partition('@')[0]}." for name in case.features)
-        columns = [column for column in data.table.columns if column.startswith(inside)]
-        groups = self._groups(case.grouping, columns)
-        by_chance = groups.grouper is not None and groups.grouper.name == "random"
+        found = self._groups(case.grouping, _columns_of(case.features, [*data.table.columns, *data.tensors]))
+        groups, remarks = _readable(case, model, found, data)
         folds, leakage, about_folds = self._fold(data, entry.runs)
         planned.assembly = Assembly(
             examples=data.examples(),
             tracks=tuple(data.tracks["track"]),
             owners=data.owners,
             folds=tuple(folds),
-            groups=groups.columns,
+            groups=groups,
             model=model,
             smoother=smoother,
-            smoothing_columns=tuple(
-                c for c in data.table.columns if c.startswith(tuple(f"{n.partition('@')[0]}." for n in neighbours))
-            ),
+            smoothing_columns=_near(case, neighbours, data) if smoother else (),
             seed=entry.seed,
-            random_groupings=0 if by_chance else entry.random_groupings,
+            random_groupings=0 if by_chance(found) else entry.random_groupings,
             bootstraps=entry.bootstraps,
         )
-        planned.config = self._config(planned, entry, task, data, groups)
-        parts = [part for part in (groups.grouper, smoother, model) if part is not None]
+        planned.config = self._config(planned, entry, task, data)
+        parts = [part for part in (found.grouper, smoother, model) if part is not None]
         if data.sha256 not in self._health:
             self._health[data.sha256] = describe(data)
         planned.details = {
@@ -113,26 +120,37 @@ class _Planner:
             "question": entry.question,
             "cite": [*entry.cite, *self._cited(case, parts)],
             "distributions": {name: number for part in parts for name, number in distributions(type(part)).items()},
-            "components": {"model": model.name, "grouper": groups.grouper.name if groups.grouper else None},
+            "components": {
+                "model": model.name,
+                "role": model.role,
+                "grouper": found.grouper.name if found.grouper else None,
+                "by_chance": by_chance(found),
+            },
             "task": {
                 **task.model_dump(),
                 "name": case.task,
                 "exclusive": data.exclusive,
+                "numeric": task.numeric,
                 "group_by": data.kept_together,
                 "runs": entry.runs,
             },
             "folds": about_folds,
             "leakage": leakage,
-            "groups": {name: list(members) for name, members in groups.columns.items()},
-            "lacking": {name: list(names) for name, names in groups.lacking.items()},
+            "groups": {name: list(members) for name, members in groups.items()},
+            "lacking": {name: list(names) for name, names in found.lacking.items()},
+            "remarks": remarks,
         }
 
     def _load(self, task: TaskEntry, case: Case, neighbours: Sequence[str]) -> TaskExamples:
         names = tuple(dict.fromkeys([*case.features, *neighbours]))
-        key = case.task, names
+        key = case.task, names, case.chunk
         if key not in self._examples:
             try:
-                self._examples[key] = load_task(self.store, task, names)
+                if case.chunk is None:
+                    self._examples[key] = load_task(self.store, task, names)
+                else:
+                    whole = self._load(task, replace(case, chunk=None), neighbours)
+                    self._examples[key] = whole.chunked(case.chunk)
             except (UsageError, StoreError) as error:
                 self._examples[key] = error
         found = self._examples[key]
@@ -187,9 +205,7 @@ class _Planner:
         with suppress(UnknownNameError, PluginError):
             yield self.plugins.get(Extractor, about["extractor"].partition("@")[0])
 
-    def _config(
-        self, planned: Planned, entry: ExperimentEntry, task: TaskEntry, data: TaskExamples, groups: Groups
-    ) -> dict[str, Any]:
+    def _config(self, planned: Planned, entry: ExperimentEntry, task: TaskEntry, data: TaskExamples) -> dict[str, Any]:
         case, assembly = planned.case, planned.assembly
         assert assembly is not None
         smoother = assembly.smoother
@@ -200,7 +216,7 @@ class _Planner:
             "task": normalise(task.model_dump()),
             "data": data.sha256,
             "features": {name: self._feature(name)[0] for name in case.features},
-            "groups": {name: list(members) for name, members in groups.columns.items()},
+            "groups": {name: list(members) for name, members in assembly.groups.items()},
             "smoothing": None if smoother is None else _identity(smoother) | {"columns": assembly.smoothing_columns},
             "model": _identity(assembly.model),
             "runs": entry.runs,
@@ -210,13 +226,63 @@ class _Planner:
         }
 
 
+def by_chance(groups: Groups) -> bool:
+    """Return whether groups were drawn at random."""
+    return groups.grouper is not None and groups.grouper.by_chance
+
+
+def _check_fits(case: Case, model: Model, task: TaskEntry) -> None:
+    if not model.predicts(numeric=task.numeric):
+        can, asked = ("classes", "numbers") if task.numeric else ("numbers", "classes")
+        raise UsageError(
+            f"model {case.model!r} predicts {can}, and {task.metric} of task {case.task!r} is of {asked}",
+            hint="choose another model, or another task",
+        )
+
+
+def _columns_of(features: Sequence[str], columns: Iterable[str]) -> list[str]:
+    inside = tuple(f"{name.partition('@')[0]}." for name in features)
+    return [column for column in columns if column.startswith(inside)]
+
+
+def _near(case: Case, features: Sequence[str], data: TaskExamples) -> tuple[str, ...]:
+    """Return the columns in which a smoother looks for neighbours."""
+    found = tuple(_columns_of(features, data.table.columns))
+    if not found:
+        raise UsageError(
+            f"smoothing {case.smoothing!r} looks for neighbours in numbers, and features {', '.join(features)} are "
+            "tensors only",
+            hint="give it features = [...] of its own",
+        )
+    return found
+
+
+def _readable(
+    case: Case, model: Model, found: Groups, data: TaskExamples
+) -> tuple[dict[str, Sequence[str]], list[str]]:
+    """Return the groups that a model can read, and what is to be said of those that it cannot."""
+    tensors = [column for members in found.columns.values() for column in members if column in data.tensors]
+    if not model.tabular or not tensors:
+        return dict(found.columns), []
+    parts = {name: [c for c in members if c not in data.tensors] for name, members in found.columns.items()}
+    groups: dict[str, Sequence[str]] = {name: members for name, members in parts.items() if members}
+    if not groups:
+        raise UsageError(
+            f"model {case.model!r} reads tables only, and features {', '.join(case.features)} are tensors",
+            hint="choose a model that reads tensors, or features with numbers",
+        )
+    return groups, [f"{case.model} reads tables only: {some(tensors)} not used"]
+
+
 def _about(fold: Fold, tracks: Sequence[str]) -> dict[str, Any]:
     """Return the size of a fold, and a checksum by which the same fold of another case is known."""
-    names = json.dumps([[tracks[i] for i in part] for part in (fold.train, fold.test)])
+    parts = (fold.train, fold.test, *([fold.validation] if len(fold.validation) else []))
+    names = json.dumps([[tracks[i] for i in part] for part in parts])
     return {
         "run": fold.repeat,
         "fold": fold.number,
         "train": len(fold.train),
+        "validation": len(fold.validation),
         "test": len(fold.test),
         "sha256": hashlib.sha256(names.encode()).hexdigest(),
     }

@@ -131,7 +131,7 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame) -> dict[str, Any]:
         "case": case.config["case"],
         "state": case.shown["state"],
         "error": case.shown["error"],
-        "notes": details.get("notes", []),
+        "notes": [*details.get("remarks", []), *details.get("notes", []), *_of_old(details)],
         "seconds": details.get("seconds"),
         "overhead_seconds": details.get("overhead_seconds"),
         "components": details["components"],
@@ -145,13 +145,23 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame) -> dict[str, Any]:
         "metrics": statistics(metrics.filter(pl.col("label").is_null()), details["folds"]),
         "labels": _labels(metrics),
         "importances": _importances(importances),
+        "measures": details.get("measures", {}),
         "null": _draws(importances, "random grouping"),
         "bootstrap": _draws(importances, "bootstrap"),
         "groups": _groups(store, case),
-        "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"]),
+        "tracks": []
+        if details["task"].get("numeric")
+        else explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"]),
         "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
         "ambiguity": _ambiguity(case.table("label_distributions")),
     }
+
+
+def _of_old(details: Mapping[str, Any]) -> list[str]:
+    if "role" in details["components"]:
+        return []
+    name = details["components"]["model"]
+    return [f"{name} ran under an older mirstore, which did not record what it is: run the experiment again"]
 
 
 def _labels(metrics: pl.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.experiments.metrics import interval
+from mirstore.core.experiments.metrics import ends, interval
 from mirstore.store.experiments.runs import find
 from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
 from mirstore.store.store import Store
@@ -72,7 +72,7 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dic
     found = {}
     for (name,), rows in per_fold.group_by("name", maintain_order=True):
         values = rows["value"].to_list()
-        low, high = _inside(interval(values, _test_share(folds)))
+        low, high = _inside(interval(values, _test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         found[str(name)] = {
             "mean": sum(values) / len(values),
@@ -88,9 +88,10 @@ def _test_share(folds: Sequence[Mapping[str, Any]]) -> float:
     return float(sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds)))
 
 
-def _inside(found: tuple[float, float] | None) -> tuple[float | None, float | None]:
-    """Return an interval without the part that no metric can reach."""
-    return (None, None) if found is None else (max(found[0], 0.0), min(found[1], 1.0))
+def _inside(found: tuple[float, float] | None, metric: str) -> tuple[float | None, float | None]:
+    """Return an interval without the part that the metric cannot reach."""
+    low, high = ends(metric)
+    return (None, None) if found is None else (max(found[0], low), min(found[1], high))
 
 
 def everything(store: Store, name: str) -> dict[str, Any]:

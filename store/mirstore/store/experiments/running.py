@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
@@ -16,11 +18,13 @@ from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
 from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.process import leave
 from mirstore.core.text import explained
+from mirstore.core.training import takes_context
 from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, TimeUp, time_limit
+from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
-from mirstore.store.experiments.runs import prefer, record_failure, record_result
-from mirstore.store.lake.commit_in_halves import concerns_rows
+from mirstore.store.experiments.runs import prefer, record
+from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.store import Store
 
 
@@ -40,10 +44,12 @@ def run(
     workers: int = 1,
     seconds: float | None = None,
     pool: Pool = local_pool,
-) -> Iterator[Outcome]:
-    """Run the cases that are ready, each committed as it finishes, in whatever order.
+) -> Iterator[Outcome | Epoch]:
+    """Run the cases that are ready, each committed when it is finished, in whatever order.
 
-    A case whose model raises, or kills its process, is recorded as failed and costs no other.
+    A case whose model raises, or kills its process, is recorded as failed and costs no other. A model that saves
+    checkpoints goes on from them when its case was killed or ran out of time; they go when the case is finished, or
+    when the model itself raised.
 
     Parameters
     ----------
@@ -58,31 +64,37 @@ def run(
 
     Yields
     ------
-    Outcome
-        One per case that ran.
+    Outcome or Epoch
+        An outcome per case that ran, and before it what its model reported while it trained.
     """
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
     refuse_scripts(part for item in waiting for part in _components(item))
     require(part for item in waiting for part in _components(item))
-    executor = pool(min(workers, max(1, len(waiting))), Limits(seconds))
+    executor, watch = pool(min(workers, max(1, len(waiting))), Limits(seconds)), Watch(store.path)
+
+    def submit(call: Callable[..., Result | str], item: Planned) -> Future[Result | str]:
+        return executor.submit(call, item.assembly, seconds, _folder(store, item))
+
     try:
-        running = {executor.submit(_attempt, item.assembly, seconds): (item, False) for item in waiting}
+        running = {submit(_attempt, item): (item, False) for item in waiting}
         while running:
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
-            for future in finished:
+            yield from watch.news([item for item, _ in running.values() if _folder(store, item)])
+            results: list[tuple[Planned, Result | str]] = []
+            for future in [future for future in running if future in finished]:  # in the order of the cases
                 item, again = running.pop(future)  # results are large: keep none that is recorded
                 try:
-                    result = future.result()
+                    results.append((item, future.result()))
                 except BrokenExecutor as error:
-                    if not again:
-                        running[executor.submit(Fresh(_attempt), item.assembly, seconds)] = item, True
-                        continue
-                    result = _why_it_died(error, seconds)
+                    if again:
+                        results.append((item, _why_it_died(error, seconds)))
+                    else:
+                        running[submit(Fresh(_attempt), item)] = item, True
                 except Exception as error:  # what cannot be pickled
-                    result = ": ".join(explained(error))
-                yield _record(store, item, result)
+                    results.append((item, ": ".join(explained(error))))
+            yield from _record(store, results)  # cheap cases finish faster than a commit: several go together
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -100,13 +112,21 @@ def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
     return "crashed: its process died twice, by native code or lack of memory"
 
 
-def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:
+def _folder(store: Store, item: Planned) -> Path | None:
+    """Return where a case's model saves itself, None if it does not."""
+    assert item.assembly is not None  # only cases that are ready run
+    return folder_of(store.path, item) if takes_context(item.assembly.model) else None
+
+
+def _attempt(assembly: Assembly | None, seconds: float | None, folder: Path | None) -> Result | str:
     """Run in a worker: a failure comes back as text, because a plugin's exception may not travel."""
     assert assembly is not None  # only cases that are ready come here
     try:
-        with time_limit(seconds):
-            return run_case(assembly)
+        with time_limit(seconds), held(folder) if folder else nullcontext() as mine:
+            return run_case(assembly, mine)
     except BaseException as error:  # sys.exit() in a plugin is its failure too
+        if folder and not isinstance(error, TimeUp):
+            remove(folder)  # what the model saved may be why
         leave()
         return _explain(error, seconds)
 
@@ -121,12 +141,20 @@ def _explain(error: BaseException, seconds: float | None) -> str:
     return f"{name}: {message} (line {place.lineno} of {place.filename})"
 
 
-def _record(store: Store, item: Planned, result: Result | str) -> Outcome:
-    if not isinstance(result, str):
-        try:
-            return Outcome(item, record_result(store, item, result))
-        except Exception as error:
-            if not concerns_rows(error):
-                raise
-            result = f"its results could not be stored: {', '.join(explained(error))}"
-    return Outcome(item, record_failure(store, item, result), result)
+def _record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[Outcome]:
+    """Commit what became of cases, in as few commits as that takes."""
+    outcomes: list[Outcome] = []
+
+    def commit(some: Sequence[tuple[Planned, Result | str]]) -> None:
+        for run, (item, result) in zip(record(store, some), some, strict=True):
+            outcomes.append(Outcome(item, run, result if isinstance(result, str) else None))
+
+    def refused(one: tuple[Planned, Result | str], error: Exception) -> None:
+        commit([(one[0], f"its results could not be stored: {', '.join(explained(error))}")])
+
+    if results:
+        commit_in_halves(results, commit, refused)
+    for outcome in outcomes:
+        if outcome.error is None and (folder := _folder(store, outcome.planned)):
+            remove(folder)
+    return outcomes

@@ -14,17 +14,26 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
+from mirstore.core.experiments.cases import keys
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.removal import Removal
 from mirstore.store.store import Store
 
-tables = ("metrics", "importances", "predictions", "contributions", "column_weights", "label_distributions")
+tables = (
+    "metrics",
+    "importances",
+    "predictions",
+    "learning_curves",
+    "contributions",
+    "column_weights",
+    "label_distributions",
+)
 """Tables with a run's results; each is an attribute of `Result` too."""
 
 
-case_keys = ("experiment", "task", "features", "grouping", "smoothing", "model")
+case_keys = ("experiment", *keys)
 """What a case is called."""
 
 
@@ -38,35 +47,55 @@ def _states(store: Store) -> pl.LazyFrame:
     return latest(store.scan("core.run_events"), "run").select("run", "state")
 
 
-def record_result(store: Store, item: Planned, result: Result) -> str:
-    """Commit a finished case and pin its snapshot; if another process was faster, return that one's run."""
-    details = {**item.details, **_circumstances(item), "notes": result.notes}
-    details |= {"seconds": result.seconds, "overhead_seconds": result.seconds - result.fit_seconds}
-    with store.write(f"run {item.case}") as tx:
-        there = finished(store).get(item.sha256)
-        if there:
-            return there
-        run, added = _new()
-        tx.append("core.runs", [_row(run, item, details, added)])
-        tx.append("core.run_events", [{"run": run, "state": "finished", "added": added}])
+def record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[str]:
+    """Commit what became of some cases, all or none, and pin the snapshots of those that finished.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    results : sequence of (Planned, Result or str)
+        The str says why a case failed; the next attempt is another run.
+
+    Returns
+    -------
+    list of str
+        A run per case; that of another process, if it was faster.
+    """
+    message = f"run {results[0][0].case}" if len(results) == 1 else f"run {len(results)} cases"
+    with store.write(message) as tx:
+        there = finished(store)
+        runs = [None if isinstance(result, str) else there.get(item.sha256) for item, result in results]
+        new = [(uuid.uuid4().hex[:10], *entry) for entry, run in zip(results, runs, strict=True) if run is None]
+        stamp = {"added": datetime.now(UTC).replace(tzinfo=None)}
+        done = [(run, item, result) for run, item, result in new if not isinstance(result, str)]
+        tx.append("core.runs", [{**_row(run, item, _details(item, result)), **stamp} for run, item, result in new])
+        tx.append("core.run_events", [{"run": run, **_event(result), **stamp} for run, _, result in new])
         for table in tables:
-            rows = getattr(result, table)
-            frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, infer_schema_length=None)
-            if frame.height:
-                tx.append(f"core.{table}", frame.with_columns(pl.lit(run).alias("run")).to_arrow())
-        tx.append(
-            "core.pins", [{"name": f"run {run}", "snapshot": item.snapshot, "note": str(item.case), "added": added}]
-        )
-    return run
+            frames = [_frame(getattr(result, table), run) for run, _, result in done]
+            if frames := [frame for frame in frames if frame.height]:
+                tx.append(f"core.{table}", pl.concat(frames, how="diagonal_relaxed").to_arrow())
+        pins = [{"name": f"run {run}", "snapshot": item.snapshot, "note": str(item.case)} for run, item, _ in done]
+        tx.append("core.pins", [{**pin, **stamp} for pin in pins])
+    names = iter(run for run, _, _ in new)
+    return [run or next(names) for run in runs]
 
 
-def record_failure(store: Store, item: Planned, error: str) -> str:
-    """Commit a failed case; the next attempt is another run."""
-    run, added = _new()
-    with store.write(f"run {item.case} failed") as tx:
-        tx.append("core.runs", [_row(run, item, {**item.details, **_circumstances(item)}, added)])
-        tx.append("core.run_events", [{"run": run, "state": "failed", "detail": error, "added": added}])
-    return run
+def _event(result: Result | str) -> dict[str, str]:
+    return {"state": "failed", "detail": result} if isinstance(result, str) else {"state": "finished"}
+
+
+def _frame(rows: pl.DataFrame | list[dict[str, Any]], run: str) -> pl.DataFrame:
+    frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, infer_schema_length=None)
+    return frame.with_columns(pl.lit(run).alias("run"))
+
+
+def _details(item: Planned, result: Result | str) -> dict[str, Any]:
+    details = {**item.details, **_circumstances(item)}
+    if isinstance(result, str):
+        return details
+    seconds = {"seconds": result.seconds, "overhead_seconds": result.seconds - result.fit_seconds}
+    return details | {"notes": result.notes, "measures": result.measures} | seconds
 
 
 def prefer(store: Store, runs: Sequence[str]) -> None:
@@ -74,20 +103,18 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
     if not runs:
         return
     events = store.scan("core.run_events").filter(pl.col("state") == "finished")
-    times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col(order).max())
+    chunk = pl.col("config").str.json_path_match("$.case.chunk").fill_null("none").alias("chunk")
+    cases = store.scan("core.runs").with_columns(chunk)
+    times = events.join(cases, on="run").group_by("run", *case_keys).agg(pl.col(order).max())
     newest = latest(times, *case_keys).collect()["run"]
-    _, added = _new()
+    added = datetime.now(UTC).replace(tzinfo=None)
     if older := sorted(set(runs) - set(newest)):
         with store.write(f"found again {', '.join(older)}") as tx:
             tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 
 
-def _new() -> tuple[str, datetime]:
-    return uuid.uuid4().hex[:10], datetime.now(UTC).replace(tzinfo=None)
-
-
-def _row(run: str, item: Planned, details: Mapping[str, Any], added: datetime) -> dict[str, Any]:
-    names = {key: item.case.text(key) for key in ("task", "features", "grouping", "smoothing", "model")}
+def _row(run: str, item: Planned, details: Mapping[str, Any]) -> dict[str, Any]:
+    names = {key: item.case.text(key) for key in keys if key != "chunk"}  # which stands in the configuration
     return {
         "run": run,
         "experiment": item.case.experiment,
@@ -96,7 +123,6 @@ def _row(run: str, item: Planned, details: Mapping[str, Any], added: datetime) -
         "config_sha256": item.sha256,
         "details": json.dumps(details, ensure_ascii=False),
         "snapshot": item.snapshot,
-        "added": added,
     }
 
 
@@ -142,7 +168,7 @@ def remove(store: Store, runs: Sequence[str]) -> None:
     """
     runs = list(dict.fromkeys(runs))
     removal(store, runs)
-    _, added = _new()
+    added = datetime.now(UTC).replace(tzinfo=None)
     with store.write(f"remove runs {', '.join(runs)}") as tx:
         tx.append("core.run_events", [{"run": run, "state": "removed", "added": added} for run in runs])
 

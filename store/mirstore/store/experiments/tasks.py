@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -20,6 +19,10 @@ from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
+from mirstore.store.values import hops
+
+Reading = Callable[[pl.DataFrame], TensorReader]
+"""Makes a tensor column's reader of the rows that it is wanted for."""
 
 needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
 
@@ -39,14 +42,15 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         labelled = _labels(task, connection)
         published = _published(task, connection)
         pairs = connection.execute("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b").fetchall()
-    exclusive = task.metric in needs_one_class or not labelled.select("track", "dataset").is_duplicated().any()
+    several = labelled.select("track", "dataset").is_duplicated().any()
+    exclusive = not task.numeric and (task.metric in needs_one_class or not several)
     wanted = labelled.filter(pl.col("label").is_in(task.classes)) if task.classes else labelled
-    # Of classes, those asked for; of tags, tracks that have others only are the negatives.
-    chosen = tracks.join(wanted if exclusive else labelled, on=["track", "dataset"], how="semi", maintain_order="left")
+    # Of classes, those asked for; of tags, tracks that have others only are the negatives; of numbers, all of them.
+    owners = _with_every_target(task, wanted) if task.numeric else wanted if exclusive else labelled
+    chosen = tracks.join(owners, on=["track", "dataset"], how="semi", maintain_order="left")
     table, tensors = _features(store, features, chosen["track"].to_list())
-    have = table.select("track").unique()
     left_out = {"no label": tracks.height - chosen.height}
-    complete = chosen.join(have, on="track", how="semi", maintain_order="left")
+    complete = chosen.join(table.select("track").unique(), on="track", how="semi", maintain_order="left")
     left_out["no features"] = chosen.height - complete.height
     if complete.is_empty():
         raise UsageError(
@@ -60,7 +64,40 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     )
     parts = _at(complete, published)
     left_out |= _unused(parts, complete.height, published is not None)
-    labels, classes = _matrix(complete, wanted)
+    labels, classes = _matrix(complete, wanted, numeric=task.numeric)
+    _check_labels(task, labels, classes, exclusive, features)
+    return TaskExamples(
+        task,
+        complete,
+        labels,
+        classes,
+        # Dropped and not selected: a table without columns keeps its rows.
+        rows.drop("_owner", *(column for column in table.columns if column in ("track", "start", *tensors))),
+        {name: make(rows) for name, make in tensors.items()},
+        rows["_owner"].to_numpy().astype(np.int64),
+        exclusive,
+        parts,
+        {why: count for why, count in left_out.items() if count},
+        pairs,
+        fingerprinted(store, complete["track"].to_list()),
+    )
+
+
+def _with_every_target(task: TaskEntry, labelled: pl.DataFrame) -> pl.DataFrame:
+    """Return the tracks that have a value of every target: with several, none is made up."""
+    targets = labelled["label"].n_unique()
+    counts = labelled.group_by("track", "dataset").agg(pl.col("label").n_unique())
+    found = counts.filter(pl.col("label") == targets)
+    if found.is_empty():
+        raise UsageError(
+            f"no track has a value of all {targets} targets of {task.labels!r}", hint="fewer of them: classes = [...]"
+        )
+    return found
+
+
+def _check_labels(
+    task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusive: bool, features: Sequence[str]
+) -> None:
     for label in task.classes:
         if label not in classes:
             raise UsageError(f"no track of class {label!r} has features {', '.join(features)}", hint="mirstore status")
@@ -70,20 +107,6 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
             f"{task.metric} needs one label per track, {several} tracks have several in {task.labels!r}",
             hint='metric = "roc_auc", or fewer classes = [...]',
         )
-    return TaskExamples(
-        task,
-        complete,
-        labels,
-        classes,
-        rows.select(column for column in table.columns if column not in ("track", "start", *tensors)),
-        {name: make(rows) for name, make in tensors.items()},
-        rows["_owner"].to_numpy().astype(np.int64),
-        exclusive,
-        parts,
-        {why: count for why, count in left_out.items() if count},
-        pairs,
-        fingerprinted(store, complete["track"].to_list()),
-    )
 
 
 def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -107,12 +130,12 @@ def _datasets(task: TaskEntry) -> list[str]:
 
 def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     wanted = literals(_datasets(task))
-    frame = _ask(connection, f"SELECT * FROM labels WHERE value > 0 AND dataset IN {wanted}")
+    frame = _ask(connection, f"SELECT * FROM labels WHERE dataset IN {wanted}")
     here = pl.col("dataset") == task.dataset
     known = set(frame.filter(here)["label_set"])
     if task.labels not in known:
         raise UnknownNameError(f"label set of {task.dataset!r}:", task.labels, known)
-    frame = frame.filter(pl.col("label_set") == task.labels)
+    frame = _of_the_kind(task, frame.filter(pl.col("label_set") == task.labels))
     if task.label_map:
         there = set(frame.filter(~here)["label"])
         for label in task.label_map:
@@ -127,22 +150,46 @@ def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFr
     return frame.filter(pl.col("label").is_in(sorted(classes)))
 
 
-def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+def _of_the_kind(task: TaskEntry, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a label set that count: all numbers, but of labels those that a track has.
+
+    Raises
+    ------
+    UsageError
+        If the metric is of numbers and these are labels, or the other way round.
+    """
+    values = frame["value"]
+    if task.numeric:
+        if (values == 1).all():
+            raise UsageError(
+                f"{task.metric} is of numbers, and {task.labels!r} holds labels",
+                hint='metric = "balanced_accuracy" for classes, "roc_auc" for tags',
+            )
+        return frame
+    if not values.is_between(0, 1).all():
+        raise UsageError(
+            f"{task.metric} is of labels, and {task.labels!r} holds numbers", hint='metric = "r2", "pearson_r" or "mae"'
+        )
+    return frame.filter(pl.col("value") > 0)
+
+
+def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame, *, numeric: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     found = tracks.with_row_index("row").select("row", "track", "dataset").join(labelled, on=["track", "dataset"])
     classes = tuple(sorted(found["label"].unique()))
     number = {label: i for i, label in enumerate(classes)}
     labels = np.zeros((tracks.height, len(classes)))
-    labels[found["row"].to_numpy(), [number[label] for label in found["label"]]] = 1.0
+    values = found["value"].to_numpy() if numeric else 1.0
+    labels[found["row"].to_numpy(), [number[label] for label in found["label"]]] = values
     return labels, classes
 
 
-def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Reading]]:
     """Return the feature sets of some tracks side by side, columns qualified, and how to read their tensors."""
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
     wide: pl.DataFrame | None = None
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, Reading] = {}
     for name in names:
         base = name.partition("@")[0]
         frame = store.features(name, tracks)
@@ -151,8 +198,9 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         for column in values:
             kind = frame.schema[f"{base}.{column}"]
             if isinstance(kind, pl.Struct):
-                folder = pack_folder(store.path, store.resolve(name))
-                tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
+                folder, hop = pack_folder(store.path, store.resolve(name)), hops(store, name).get(column)
+                tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}", hop)
+                frame = frame.drop_nulls(f"{base}.{column}")  # a missing number is filled in, a missing tensor is not
             elif isinstance(kind, pl.List):
                 frame = _unpacked(frame, f"{base}.{column}")
             elif not (kind.is_numeric() or kind == pl.Boolean):
@@ -177,10 +225,10 @@ def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _reader(folder: Path, column: str) -> Callable[[pl.DataFrame], TensorReader]:
+def _reader(folder: Path, column: str, hop: float | None) -> Reading:
     def make(rows: pl.DataFrame) -> TensorReader:
         starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
-        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts)
+        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts, hop)
 
     return make
 

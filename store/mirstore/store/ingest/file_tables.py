@@ -83,7 +83,9 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     if key is None or key not in frame.columns:
         raise UnknownNameError(f"column for paths in {file}:", options.path_column or "path", frame.columns)
     column_roles.refuse_nested(frame[key], file)
-    found = column_roles.assign(frame, key, label_sets=options.sets(frame.columns, file))
+    found = column_roles.assign(
+        frame, key, label_sets=options.sets(frame.columns, file), targets=options.numbers(frame.columns, file)
+    )
     names = _keys(frame[key])
     empty = [row + 1 for row, name in enumerate(names) if not name]
     if empty:
@@ -133,7 +135,7 @@ def _refuse_weights(frame: pl.DataFrame, found: Roles, file: Path) -> None:
                     row = odd.arg_true()[0]
                     raise UsageError(
                         f"{file}: column {column!r} has {values[row]:g} in row {row + 1}, which is neither 0 nor 1",
-                        hint="decide from where on a track has the label",
+                        hint="decide from where on a track has the label; numbers to predict are --targets",
                     )
 
 
@@ -143,8 +145,12 @@ def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFr
     said: list[dict[str, list[str]]] = [
         {label_set: [] for label_set, rows in empty.items() if rows[row]} for row in range(len(names))
     ]
-    for row, label_set, label in labels.select("row", "label_set", "label").iter_rows():
-        said[row].setdefault(label_set, []).append(label)
+    targets: list[dict[str, dict[str, float]]] = [{name: {} for name in found.targets} for _ in names]
+    for row, label_set, label, value in labels.select("row", "label_set", "label", "value").iter_rows():
+        if label_set in found.targets:
+            targets[row][label_set][label] = value
+        else:
+            said[row].setdefault(label_set, []).append(label)
     credits = {what: cells.text(frame[name]).to_list() for what, name in found.credits.items()}
     splits = split_parts(frame, found, report)
     attrs = {name: _values(frame[name]) for name in found.rest if not column_roles.is_row_number(frame[name])}
@@ -153,6 +159,7 @@ def _sources(table: Table, found: Roles, names: Sequence[str], labels: pl.DataFr
             os.path.abspath(base / name),
             **{what: column[row] for what, column in credits.items()},
             labels=said[row],
+            targets=targets[row],
             splits=splits[row],
             attrs={key: column[row] for key, column in attrs.items() if column[row] is not None},
             dataset=base.name,
@@ -199,6 +206,7 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
             artist=first.artist or source.artist,
             album=first.album or source.album,
             labels=labels,
+            targets=_united(name, first, source),
             splits={**first.splits, **source.splits},
             attrs={**first.attrs, **source.attrs},
         )
@@ -208,3 +216,17 @@ def _merged(rows: Sequence[Source], names: Sequence[str], file: Path, report: Re
     if differ:
         report.remarks.append(f"rows of one file differ, the first one stands: {some(differ, between='; ')}")
     return list(found.values()), list(keys.values())
+
+
+def _united(name: str, first: Source, other: Source) -> dict[str, dict[str, float]]:
+    """Return the targets of two rows of one file, which must agree."""
+    found = {target_set: dict(values) for target_set, values in first.targets.items()}
+    for target_set, values in other.targets.items():
+        own = found.setdefault(target_set, {})
+        for target, value in values.items():
+            if own.setdefault(target, value) != value:
+                raise UsageError(
+                    f"rows of {name!r} disagree about {target!r}: {own[target]:g} and {value:g}",
+                    hint="give one row per file",
+                )
+    return found

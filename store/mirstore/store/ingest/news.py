@@ -91,7 +91,13 @@ def _said(
             for label_set, names in source.labels.items()
             for label in names
         ]
-        silent += [{**where, "label_set": label_set} for label_set, names in source.labels.items() if not names]
+        labels += [
+            {**where, "label_set": label_set, "label": target, "value": value}
+            for label_set, values in source.targets.items()
+            for target, value in values.items()
+        ]
+        sets = {**source.labels, **source.targets}
+        silent += [{**where, "label_set": label_set} for label_set, said in sets.items() if not said]
     splits = [
         {"dataset": item.source.dataset, "track": item.track, "split": split, "fold": fold, "part": part}
         for item in files

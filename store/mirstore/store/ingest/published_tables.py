@@ -118,6 +118,7 @@ def import_table(
     id_column: str | None = None,
     labels: Sequence[str] = (),
     label_set: str | None = None,
+    targets: Sequence[str] = (),
     drop: Sequence[str] = (),
     about: Path | None = None,
     licence: str | None = None,
@@ -140,7 +141,9 @@ def import_table(
         Columns with labels: one with classes of any type, or several with 0 and 1; ``first..last`` names a range.
         If not given, columns called ``genre``, ``label`` … are.
     label_set : str, optional
-        Name of the label set; by default the column's name, and ``tags`` for columns of 0 and 1.
+        Name of the label set; by default the column's name, ``tags`` for columns of 0 and 1, and ``targets``.
+    targets : sequence of str
+        Columns of numbers that are to be predicted, a label set together.
     drop : sequence of str
         Columns to leave out.
     about : path, optional
@@ -160,7 +163,8 @@ def import_table(
         raise UnknownNameError(f"id column in {file.name}:", id_column or "id", frame.columns)
     ids = _ids(frame[key], file, report)
     left_out = column_roles.expand(drop, frame.columns, file)
-    found = _roles(frame, key, column_roles.expand(labels, frame.columns, file), label_set, left_out)
+    numbers = column_roles.expand(targets, frame.columns, file)
+    found = _roles(frame, key, column_roles.expand(labels, frame.columns, file), label_set, left_out, numbers)
     report.remarks += missing(frame.drop(key, *left_out))
     said = {name: Meaning(name, "left out", "--drop") for name in left_out}
     wanted = [name for name in found.rest if not column_roles.is_row_number(frame[name])]
@@ -185,7 +189,7 @@ def import_table(
     taken = source and store.names().get(name, source.id) != source.id
     if taken and not store.about(name)["source"].startswith("import:"):
         raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
-    contents["labels"] = _with_ends(store, contents["labels"], items, list(found.labels))
+    contents["labels"] = _with_ends(store, contents["labels"], items, [*found.labels, *found.targets])
     gone = pl.col("track").is_in(sorted(store.hidden.withdrawn))
     other = {view: _differing(store, view, frame.filter(~gone), dataset) for view, frame in contents.items()}
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
@@ -210,7 +214,14 @@ def import_table(
     )
 
 
-def _roles(frame: pl.DataFrame, key: str, labels: Sequence[str], label_set: str | None, drop: Sequence[str]) -> Roles:
+def _roles(
+    frame: pl.DataFrame,
+    key: str,
+    labels: Sequence[str],
+    label_set: str | None,
+    drop: Sequence[str],
+    targets: Sequence[str],
+) -> Roles:
     """Of several columns, those with 0 and 1 are tags of one set, the others a set each, unless one is named."""
     sets: dict[str, list[str]] = {}
     if len(labels) == 1:
@@ -218,8 +229,11 @@ def _roles(frame: pl.DataFrame, key: str, labels: Sequence[str], label_set: str 
     for name in labels if len(labels) > 1 else ():
         own = "tags" if cells.is_flag(frame[name]) else column_roles.normal(name)
         sets.setdefault(label_set or own, []).append(name)
-    found = column_roles.assign(frame, key, label_sets=sets, guess=not labels, among_features=True, drop=drop)
-    if label_set and not labels and len(found.labels) == 1:
+    numbers = {label_set if label_set and not labels else "targets": targets} if targets else {}
+    found = column_roles.assign(
+        frame, key, label_sets=sets, targets=numbers, guess=not labels, among_features=True, drop=drop
+    )
+    if label_set and not labels and not targets and len(found.labels) == 1:
         found.labels = {label_set: next(iter(found.labels.values()))}
     return found
 

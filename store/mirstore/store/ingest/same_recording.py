@@ -117,10 +117,14 @@ def _stored_sources(store: Store, track: str, path: str) -> Iterator[tuple[str, 
         dataset = item["dataset"]
         here = labels.filter(pl.col("dataset") == dataset, ~pl.col("label_set").str.starts_with(from_tags))
         sets: dict[str, list[str]] = {}
-        for name, label in here.select("label_set", "label").iter_rows():
-            sets.setdefault(name, []).append(label)
+        targets: dict[str, dict[str, float]] = {}
+        for (name,), rows in here.group_by("label_set", maintain_order=True):
+            if (rows["value"] == 1).all():
+                sets[str(name)] = rows["label"].to_list()
+            else:
+                targets[str(name)] = dict(rows.select("label", "value").iter_rows())
         credits = {name: item[name] for name in _credits}
-        yield dataset, Source(path, **credits, labels=sets, dataset=dataset)
+        yield dataset, Source(path, **credits, labels=sets, targets=targets, dataset=dataset)
 
 
 def _said(item: Scanned, tags: Mapping[str, tuple[str, str | None]]) -> Source:
@@ -155,13 +159,14 @@ def _merged(members: Sequence[Scanned], item: Scanned) -> Scanned:
     credits = {name: next(filter(None, (getattr(source, name) for source in sources)), None) for name in _credits}
     labels: dict[str, list[str]] = {}
     attrs: dict[str, Any] = {}
+    targets: dict[str, Mapping[str, float]] = {}
     for source in sources:
-        attrs = {**source.attrs, **attrs}
+        attrs, targets = {**source.attrs, **attrs}, {**source.targets, **targets}
         for name, names in source.labels.items():
             kept = labels.setdefault(name, [])
             kept += [label for label in names if label not in kept]
     title, artist, album = (credits[name] for name in _credits)
-    source = replace(item.source, title=title, artist=artist, album=album, labels=labels, attrs=attrs)
+    source = replace(item.source, title=title, artist=artist, album=album, labels=labels, targets=targets, attrs=attrs)
     return replace(item, source=source)
 
 

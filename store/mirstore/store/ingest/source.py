@@ -19,6 +19,8 @@ class Source:
         Credits.
     labels : Mapping of str to sequence of str
         Label set to its labels, e.g. ``{"genre": ["rock"], "mood": ["dark", "slow"]}``.
+    targets : Mapping of str to Mapping
+        Label set of numbers to target to value, e.g. ``{"emotion": {"arousal": 6.1, "valence": 4.7}}``.
     splits : Mapping of str to (int, str)
         Split name to fold and part (``"train"``, ``"validation"``, ``"test"``).
     attrs : Mapping
@@ -34,6 +36,7 @@ class Source:
     artist: str | None = None
     album: str | None = None
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     splits: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = ""

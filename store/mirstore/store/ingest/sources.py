@@ -146,6 +146,7 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
             artist=source.artist or file.artist,
             album=source.album or file.album,
             labels={**file.labels, **source.labels},
+            targets={**file.targets, **source.targets},
             splits={**file.splits, **source.splits},
             attrs={**file.attrs, **source.attrs},
         )

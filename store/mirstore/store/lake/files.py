@@ -22,6 +22,7 @@ from mirstore.core.errors import StoreError
 from mirstore.store.lake.connect import keep
 
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
+_case_name = re.compile(r"[0-9a-f]{64}")
 _pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.([0-9a-f]{64})\.\d+\.part")
 
 
@@ -140,6 +141,15 @@ def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
         if match[1] not in named:
             found.append(path)
     return found
+
+
+def checkpoints(store: Path) -> list[Path]:
+    """Return what models have saved of cases that are not finished."""
+    folder = store / "checkpoints"
+    if folder.is_symlink() or not folder.exists():
+        return []
+    cases = [case for case in folder.iterdir() if _case_name.fullmatch(case.name) and not case.is_symlink()]
+    return [path for case in cases for path in _own(case, re.compile(".*"))]
 
 
 def _own(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake.files import scheduled, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.files import checkpoints, scheduled, unnamed_data_files, unnamed_packs
 from mirstore.store.lake.lake import Lake
 
 
@@ -27,7 +27,7 @@ def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
 
 def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
     since = scheduled(catalogue, store)
-    unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
+    unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store), *checkpoints(store)]
     ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
     old = [path for path, age in ages.items() if age >= grace]
     if not dry_run:

@@ -6,7 +6,9 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 3
+version = 4
+oldest = 3
+"""What a store may be of: tables that came since are made when it is opened for writing, and are empty till then."""
 
 _stamp = "ingest VARCHAR, added TIMESTAMP"
 tables = {
@@ -39,6 +41,7 @@ tables = {
     "importances": "run VARCHAR, kind VARCHAR, number INTEGER, measure VARCHAR, label VARCHAR, "
     '"group" VARCHAR, value DOUBLE',
     "predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score FLOAT",
+    "learning_curves": "run VARCHAR, repeat INTEGER, fold INTEGER, epoch INTEGER, name VARCHAR, value DOUBLE",
     "contributions": 'run VARCHAR, track VARCHAR, label VARCHAR, "group" VARCHAR, value FLOAT',
     "column_weights": 'run VARCHAR, label VARCHAR, "column" VARCHAR, value FLOAT',
     "label_distributions": (
@@ -59,15 +62,27 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
-    for name, columns in tables.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
-    if not connection.execute("SELECT count(*) FROM lake.core.meta WHERE key = 'schema'").fetchall()[0][0]:
-        connection.execute(f"INSERT INTO lake.core.meta (key, value) VALUES ('schema', '{version}')")
+    complete(connection)
     connection.execute("COMMIT")
 
 
-def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
-    """Refuse a store of another schema version.
+def complete(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that are not there yet, within a transaction, and note the version."""
+    for name, columns in tables.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
+    (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
+    if found[0] is None or found[0] < version:
+        connection.execute(f"INSERT INTO lake.core.meta (key, value) VALUES ('schema', '{version}')")
+
+
+def without_rows(table: str) -> str:
+    """Return a query for the columns of a table that a store of an older version, or snapshot, does not have."""
+    columns = [column.rpartition(" ") for column in f"{tables[table]}, {order} BIGINT".split(", ")]
+    return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, _, kind in columns)} LIMIT 0"
+
+
+def check(connection: duckdb.DuckDBPyConnection, where: str) -> int:
+    """Return the schema version of a store, if this mirstore reads it.
 
     Raises
     ------
@@ -80,9 +95,9 @@ def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
         raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
     if found[0] is None:
         raise StoreError(f"{where}: its schema version is missing", hint="mirstore doctor")
-    if found[0] < version:
+    if found[0] < oldest:
         raise StoreError(
-            f"{where}: was made by an older mirstore (store schema {found[0]}, this one reads {version})",
+            f"{where}: was made by an older mirstore (store schema {found[0]}, this one reads {oldest} to {version})",
             hint="ingest the same files into a new store: --store NEW",
         )
     if found[0] > version:
@@ -90,3 +105,4 @@ def check(connection: duckdb.DuckDBPyConnection, where: str) -> None:
             f"{where}: was made by a newer mirstore (store schema {found[0]}, this one reads {version})",
             hint="pip install --upgrade mirstore",
         )
+    return int(found[0])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mirstore.core.columns import Tensor
+from mirstore.core.tensors import Tensors
 from mirstore.store.lake.connect import fsync
 
 
@@ -87,8 +88,8 @@ def open_pack(path: Path) -> Any:
     return safe_open(path, framework="numpy")
 
 
-class TensorReader(Sequence[np.ndarray]):
-    """Tensors of one column as a torch-style dataset: ``len(reader)``, ``reader[i]``, picklable, opened lazily.
+class TensorReader(Tensors):
+    """Tensors of one column, read from their packs when they are asked for; picklable.
 
     Attributes
     ----------
@@ -104,22 +105,21 @@ class TensorReader(Sequence[np.ndarray]):
         tracks: Sequence[str],
         references: Sequence[Mapping[str, Any]],
         starts: Sequence[float | None],
+        hop: float | None = None,
     ) -> None:
-        self.folder, self.tracks, self.starts = folder, list(tracks), list(starts)
+        self.folder, self.tracks, self.starts, self.hop = folder, list(tracks), list(starts), hop
         self.references = list(references)
 
     def __len__(self) -> int:
         return len(self.references)
 
-    def __getitem__(self, index: Any) -> Any:
-        """Return tensor ``index`` [shape as declared], or a list of them for a slice."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        reference = self.references[index]
-        return open_pack(pack_path(self.folder, reference["pack"])).get_tensor(reference["key"])
+    def length(self, index: int) -> int:
+        """Return how many frames tensor ``index`` has."""
+        return int(self.references[index]["shape"][-1])
 
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
         """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest."""
         reference = self.references[index]
         part = open_pack(pack_path(self.folder, reference["pack"])).get_slice(reference["key"])
-        return part[(*[slice(None)] * (len(reference["shape"]) - 1), slice(first, last))]
+        frames = slice(first, min(last, self.length(index)))
+        return part[(*[slice(None)] * (len(reference["shape"]) - 1), frames)]

@@ -183,7 +183,8 @@ def session(lake: Lake, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnecti
 
 def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, memory: str) -> None:
     """Make the views, then lock the door."""
-    files = {table: [str(path) for path in lake.files(table)] for table in lake.tables()}
+    tables = dict.fromkeys([*lake.tables(), *(f"core.{name}" for name in schema.tables)])
+    files = {table: [str(path) for path in lake.files(table)] for table in tables}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
     hidden = lake.hidden
     hidden.register(connection)

@@ -109,12 +109,14 @@ views = {
     "ingests": "SELECT ingest, command, seconds, committed AS snapshot, added FROM core.ingests",
     "run_states": latest_sql("core.run_events", "run"),
     "runs": """
-        SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
+        SELECT run, experiment, task, features, coalesce(config->'case'->>'chunk', 'none') AS chunk, grouping,
+               smoothing, model, state, detail AS error, snapshot,
                config_sha256, r.added, run_states.added AS updated, run_states.committed
         FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
     "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN runs USING (run)",
     "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
     "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
+    "learning_curves": "SELECT * EXCLUDE (committed) FROM core.learning_curves SEMI JOIN runs USING (run)",
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",

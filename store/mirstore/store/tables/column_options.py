@@ -22,23 +22,23 @@ class Options:
         Columns that are a label set each.
     label_sets : Mapping of str to sequence of str
         Label set to its columns, with 0 and 1 or with labels; ``first..last`` is a range.
+    targets : Mapping of str to sequence of str
+        The same for columns with numbers that are to be predicted.
     """
 
     path_column: str | None = None
     labels: Sequence[str] = ()
     label_sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def sets(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
         """Return label sets with those of their columns that a table has."""
+        found = {column_roles.normal(name): [name] for name in _here(self.labels, columns)}
+        return found | _expanded(self.label_sets, columns, file)
 
-        def here(names: Sequence[str]) -> list[str]:
-            return [name for name in names if set(_ends(name, columns)) <= set(columns)]
-
-        found = {column_roles.normal(name): [name] for name in here(self.labels)}
-        found |= {
-            label_set: column_roles.expand(here(names), columns, file) for label_set, names in self.label_sets.items()
-        }
-        return {label_set: names for label_set, names in found.items() if names}
+    def numbers(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
+        """Return the label sets of numbers with those of their columns that a table has."""
+        return _expanded(self.targets, columns, file)
 
     def check(self, tables: Iterable[Collection[str]]) -> None:
         """Refuse columns that no table has.
@@ -49,12 +49,22 @@ class Options:
             Naming the first.
         """
         known = {column for columns in tables for column in columns}
-        for name in (*self.labels, *(name for names in self.label_sets.values() for name in names)):
+        sets = (*self.label_sets.values(), *self.targets.values())
+        for name in (*self.labels, *(name for names in sets for name in names)):
             if not known:
                 raise UsageError(f"no table was given that could have a column {name!r}", hint="--labels TABLE")
             for end in _ends(name, known):
                 if end not in known:
                     raise UnknownNameError("column", end, known)
+
+
+def _here(names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    return [name for name in names if set(_ends(name, columns)) <= set(columns)]
+
+
+def _expanded(sets: Mapping[str, Sequence[str]], columns: Sequence[str], file: Path) -> dict[str, list[str]]:
+    found = {name: column_roles.expand(_here(names, columns), columns, file) for name, names in sets.items()}
+    return {name: members for name, members in found.items() if members}
 
 
 def _ends(name: str, columns: Iterable[str]) -> list[str]:

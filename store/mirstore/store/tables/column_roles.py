@@ -121,6 +121,8 @@ class Roles:
     fold : str or None
     labels : dict
         Label set to its columns: a column with its label where 0 and 1 say who has it, and None where cells are labels.
+    targets : dict
+        Label set to its columns of numbers, each a target that is called as its column.
     rest : list of str
         All others.
     """
@@ -130,12 +132,14 @@ class Roles:
     splits: dict[str, str] = field(default_factory=dict)
     fold: str | None = None
     labels: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+    targets: dict[str, list[str]] = field(default_factory=dict)
     rest: list[str] = field(default_factory=list)
 
     @property
     def label_columns(self) -> set[str]:
         """All columns of labels."""
-        return {column for members in self.labels.values() for column, _ in members}
+        of_labels = {column for members in self.labels.values() for column, _ in members}
+        return of_labels.union(*self.targets.values())
 
 
 def assign(
@@ -143,6 +147,7 @@ def assign(
     key: str,
     *,
     label_sets: Mapping[str, Sequence[str]],
+    targets: Mapping[str, Sequence[str]] | None = None,
     guess: bool = True,
     among_features: bool = False,
     drop: Collection[str] = (),
@@ -156,6 +161,8 @@ def assign(
         The column of paths or ids.
     label_sets : Mapping of str to sequence of str
         Columns that the user called labels.
+    targets : Mapping of str to sequence of str, optional
+        Columns that the user called numbers to be predicted.
     guess : bool
         Whether columns called ``genre``, ``tags`` … are labels too.
     among_features : bool
@@ -163,9 +170,10 @@ def assign(
     drop : collection of str
         Columns to leave out.
     """
-    asked = {column for columns in label_sets.values() for column in columns}
+    asked = {column for sets in (label_sets, targets or {}) for columns in sets.values() for column in columns}
     columns = [name for name in frame.columns if name != key and name not in drop]
     roles = Roles(key, fold=next((name for name in columns if normal(name) == "fold"), None))
+    roles.targets = {name: list(members) for name, members in (targets or {}).items()}
     free = [name for name in columns if name not in asked and name != roles.fold]
     roles.credits = {what: name for what, names in _credits.items() if (name := _first(columns, names)) is not None}
     for label_set, members in label_sets.items():

@@ -20,12 +20,13 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``row`` (from 0), ``label_set``, ``label``, ``value`` (1, or what the column of that label says).
+        ``row`` (from 0), ``label_set``, ``label``, ``value`` (1, or what the column of that label or target says).
 
     Raises
     ------
     UsageError
-        If a label set is called as those of tags are: the next ingest would take it for one.
+        If a label set is called as those of tags are: the next ingest would take it for one; or if a target is no
+        number.
     """
     schema = {"row": pl.UInt32, "label_set": pl.String, "label": pl.String, "value": pl.Float64}
     parts = [pl.DataFrame(schema=schema)]
@@ -38,6 +39,7 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
                 part = pl.DataFrame({"value": values}).with_row_index("row").filter(pl.col("value") > 0)
                 part = part.with_columns(pl.lit(label_set).alias("label_set"), pl.lit(label).alias("label"))
             parts.append(part.select(list(schema)).cast(schema))  # type: ignore[arg-type]
+    parts += [numbers(frame[column], label_set) for label_set, members in roles.targets.items() for column in members]
     found = pl.concat(parts).unique(["row", "label_set", "label"], keep="first", maintain_order=True)
     for name in found["label_set"].unique().sort():
         if name.startswith(from_tags):
@@ -46,6 +48,21 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
                 hint="call it something else",
             )
     return found
+
+
+def numbers(column: pl.Series, target_set: str) -> pl.DataFrame:
+    """Return rows as `label_rows` does of a column of numbers; where nothing is, there is no row."""
+    found = cells.numbers(column)
+    if found.values is None or found.commas == "unclear":
+        where = f": {found.stray[1]!r} in row {found.stray[0]}" if found.stray else ""
+        raise UsageError(f"target {column.name!r} is no column of numbers{where}", hint="give numbers, or leave it out")
+    rows = pl.DataFrame({"value": found.values}).with_row_index("row").drop_nulls("value")
+    odd = rows.filter(pl.col("value").is_infinite())
+    if odd.height:
+        raise UsageError(f"target {column.name!r} is infinite in row {odd['row'][0] + 1}", hint="leave the cell empty")
+    return rows.select(
+        "row", pl.lit(target_set).alias("label_set"), pl.lit(column.name.strip()).alias("label"), "value"
+    )
 
 
 def without_label(frame: pl.DataFrame, members: Sequence[tuple[str, str | None]]) -> list[bool]:

@@ -44,6 +44,13 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
                 detail += "" if sets == [normal(column)] or sets == [column] else f" of {', '.join(map(repr, sets))}"
             became = "credits, labels" if column in said and said[column].became == "credits" else "labels"
             said[column] = Meaning(column, became, detail)
+    for target_set, columns in roles.targets.items():
+        for column in columns:
+            of_target = (pl.col("label_set") == target_set) & (pl.col("label") == column.strip())
+            values = found.filter(of_target)["value"].to_list()
+            span = f", {min(values):g} to {max(values):g}" if values else ""
+            text = f"target of {target_set!r}, {counted(len(values), 'track')}{span}"
+            said[column] = Meaning(column, "numbers", text)
     return {name: said[name] for name in frame.columns if name in said}
 
 

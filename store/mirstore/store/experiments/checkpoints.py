@@ -1,0 +1,83 @@
+"""Folders in which models that train for long save themselves; they go when their case is finished."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mirstore.core.training import Training, curve_file
+from mirstore.store.experiments.planned import Planned
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that a model reported while its case runs.
+
+    Attributes
+    ----------
+    planned : Planned
+    part : str
+        Of the case: ``run-0-fold-2``, or ``whole``.
+    number : int
+    values : dict
+        What was reported of it.
+    """
+
+    planned: Planned
+    part: str
+    number: int
+    values: dict[str, float]
+
+
+def folder_of(store: Path, item: Planned) -> Path:
+    """Return the folder for checkpoints of a case: of everything that goes into it, so that no other finds it."""
+    return store / "checkpoints" / item.sha256
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Give a case's folder to one process; another one that is at the same case gets a temporary one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with TemporaryDirectory(prefix="mirstore-") as temporary:
+                yield Path(temporary)
+            return
+        yield folder  # the lock ends with the file, also when this process is killed
+
+
+def remove(folder: Path) -> None:
+    """Remove the checkpoints of a case, unless another process uses them."""
+    if folder.exists():
+        with held(folder) as mine:
+            if mine == folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Watch:
+    """Tells the epochs that running cases reported since it was asked last: the latest of each part."""
+
+    store: Path
+    sizes: dict[Path, int] = field(default_factory=dict)
+
+    def news(self, running: Sequence[Planned]) -> Iterator[Epoch]:
+        """Yield them."""
+        for item in running:
+            for path in sorted(folder_of(self.store, item).glob(f"*/{curve_file}")):
+                with suppress(FileNotFoundError):  # a case that failed meanwhile
+                    yield from self._news(item, path)
+
+    def _news(self, item: Planned, path: Path) -> Iterator[Epoch]:
+        size = path.stat().st_size
+        if self.sizes.get(path) != size:
+            self.sizes[path] = size
+            for number, values in list(Training(path.parent).curve().items())[-1:]:
+                yield Epoch(item, path.parent.name, number, values)
