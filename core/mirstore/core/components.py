@@ -60,6 +60,8 @@ class Extractor(Component):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     batch: ClassVar[int] = 1
+    place: ClassVar[str] = "cpu"
+    memory: ClassVar[int | None] = None
     cost: ClassVar[float | None] = None
 
     @abstractmethod

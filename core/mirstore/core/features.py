@@ -33,6 +33,11 @@ class FeatureSet:
     extractor: Extractor
     inputs: Mapping[str, FeatureSet] = field(default_factory=dict)
 
+    @property
+    def place(self) -> str:
+        """Where its extractor runs."""
+        return self.extractor.place
+
     @cached_property
     def definition(self) -> dict[str, Any]:
         """What decides the values, as plain JSON."""

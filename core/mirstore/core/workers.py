@@ -44,17 +44,28 @@ class Limits:
     max_duration: float = 1200.0
 
 
-def run_jobs(
-    plan: Mapping[str, FeatureSet], jobs: Sequence[Job], limits: Limits, believed: Believed = frozenset()
-) -> list[Done]:
+@dataclass(frozen=True)
+class Work:
+    """What a worker keeps from call to call, with what its components have loaded.
+
+    Attributes
+    ----------
+    plan : Mapping of str to FeatureSet
+        By id, each after its inputs.
+    limits : Limits
+    """
+
+    plan: Mapping[str, FeatureSet]
+    limits: Limits
+
+
+def run_jobs(work: Work, jobs: Sequence[Job], believed: Believed = frozenset()) -> list[Done]:
     """Compute what the jobs ask for, extractor by extractor, each over all of the batch's tracks.
 
     Parameters
     ----------
-    plan : Mapping of str to FeatureSet
-        By id, each after its inputs.
+    work : Work
     jobs : sequence of Job
-    limits : Limits
     believed : set of (feature set's id, error)
         Failures that are known to be the extractor's own; any other is `Outcome.doubtful`.
 
@@ -63,8 +74,9 @@ def run_jobs(
     list of Done
         One per job. Whatever is raised on the way is in there.
     """
-    runs = [_TrackRun(plan, job, limits) for job in jobs]
-    for id_, feature in plan.items():
+    limits = work.limits
+    runs = [_TrackRun(work.plan, job, limits) for job in jobs]
+    for id_, feature in work.plan.items():
         ready = [run for run in runs if id_ in run.job.features and run.is_ready(feature)]
         for run, outcome in zip(ready, _run_extractor(feature, ready, limits), strict=True):
             run.add(outcome)
