@@ -22,9 +22,9 @@ from mirstore.core.experiments.cases import cases
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
-from mirstore.store.cases import plan
-from mirstore.store.experiments import run
-from mirstore.store.tables import import_table
+from mirstore.store.experiments.planning import plan
+from mirstore.store.experiments.running import run
+from mirstore.store.ingest.published_tables import import_table
 
 rng = np.random.default_rng(440)
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _fit_seconds(store: Store, run: str) -> float:
-    from mirstore.store.results import everything
+    from mirstore.store.experiments.results import everything
 
     details = everything(store, run)["details"]
     return float(details["seconds"] - details["overhead_seconds"])

@@ -24,7 +24,7 @@ import polars as pl
 
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
-from mirstore.store.tables import Table
+from mirstore.store.ingest.published_tables import Table
 
 clips = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "examples" / "clips"
 rng = np.random.default_rng(440)

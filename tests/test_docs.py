@@ -21,11 +21,11 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
-from mirstore.store.ingest import ingest
-from mirstore.store.lake import _extensions, _load
-from mirstore.store.schema import tables
-from mirstore.store.sources import find
-from mirstore.store.views import views
+from mirstore.store.ingest.run import ingest
+from mirstore.store.ingest.sources import find
+from mirstore.store.lake.connect import _extensions, _load
+from mirstore.store.lake.schema import tables
+from mirstore.store.sql.views import views
 
 root = Path(__file__).parents[1]
 pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]

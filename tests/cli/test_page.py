@@ -14,10 +14,10 @@ import pytest
 pytest.importorskip("jinja2", reason="the HTML report needs mirstore[report]")
 pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]")
 
-from mirstore.cli.page import render
-from mirstore.cli.page.cases import ranking
-from mirstore.cli.page.verdict import question, verdict
-from mirstore.cli.page.words import count, duration, general, listed, number, whole
+from mirstore.page import render
+from mirstore.page.ranking import ranking
+from mirstore.page.verdict import question, verdict
+from mirstore.page.words import count, duration, general, listed, number, whole
 
 genres = "blues classical country disco hiphop jazz metal pop reggae rock".split()
 moods = """action adventure advertising background ballad calm children christmas commercial cool corporate dark deep

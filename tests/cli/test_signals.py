@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mirstore.store import Store
-from mirstore.store.doctor import doctor
+from mirstore.store.lake.doctor import doctor
 
 rng = np.random.default_rng(440)
 command = "from mirstore.cli import main; main()"

@@ -13,9 +13,9 @@ import pytest
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
-from mirstore.store.costs import Costs
-from mirstore.store.ingest import ingest, prepare
-from mirstore.store.sources import find
+from mirstore.store.ingest.costs import Costs
+from mirstore.store.ingest.run import ingest, prepare
+from mirstore.store.ingest.sources import find
 
 rng = np.random.default_rng(440)
 

@@ -18,9 +18,9 @@ from mirstore.core.registry import Registry, TaskEntry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together
-from mirstore.store.ingest import ingest
-from mirstore.store.sources import find
-from mirstore.store.tasks import load_task
+from mirstore.store.experiments.tasks import load_task
+from mirstore.store.ingest.run import ingest
+from mirstore.store.ingest.sources import find
 
 sr = 22050
 

@@ -24,13 +24,13 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
-from mirstore.store.cases import plan
-from mirstore.store.doctor import doctor
-from mirstore.store.experiments import run as run_in_processes
-from mirstore.store.report import collect
-from mirstore.store.results import compare, everything, summaries
-from mirstore.store.runs import find, remove
-from mirstore.store.tables import import_table
+from mirstore.store.experiments.planning import plan
+from mirstore.store.experiments.reporting import collect
+from mirstore.store.experiments.results import compare, everything, summaries
+from mirstore.store.experiments.running import run as run_in_processes
+from mirstore.store.experiments.runs import find, remove
+from mirstore.store.ingest.published_tables import import_table
+from mirstore.store.lake.doctor import doctor
 
 rng = np.random.default_rng(440)
 genres = ("blues", "jazz", "rock")
@@ -183,7 +183,7 @@ def test_a_case_whose_results_the_store_refuses_has_failed(store, plugins, monke
     def refusing(*_):
         raise UnicodeError("no text")
 
-    monkeypatch.setattr("mirstore.store.experiments.record_result", refusing)
+    monkeypatch.setattr("mirstore.store.experiments.running.record_result", refusing)
     (outcome,) = run(store, planned(store, plugins))
     assert outcome.error == "its results could not be stored: UnicodeError, no text"
     assert store.sql("SELECT state, error FROM runs").rows() == [("failed", outcome.error)]
@@ -381,8 +381,8 @@ script = textwrap.dedent(
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
-    from mirstore.store.cases import plan
-    from mirstore.store.experiments import run
+    from mirstore.store.experiments.planning import plan
+    from mirstore.store.experiments.running import run
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
         with Store(sys.argv[1]) as store:

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mirstore.cli import app
-from mirstore.store.folders import audio_files, audio_suffixes, passed_over_text
-from mirstore.store.sources import find
+from mirstore.store.ingest.folders import audio_files, audio_suffixes, passed_over_text
+from mirstore.store.ingest.sources import find
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from mirstore.core.errors import ConfigError, MirstoreError
 from mirstore.core.registry import Registry
-from mirstore.store import cells, roles
-from mirstore.store.column_options import Options
-from mirstore.store.label_columns import label_rows
-from mirstore.store.listing import read_listing
-from mirstore.store.published import feature_columns
-from mirstore.store.reading import read
-from mirstore.store.sources import find
-from mirstore.store.table_report import Report
+from mirstore.store.ingest.file_tables import read_listing
+from mirstore.store.ingest.sources import find
+from mirstore.store.tables import cells, column_roles
+from mirstore.store.tables.column_options import Options
+from mirstore.store.tables.feature_columns import feature_columns
+from mirstore.store.tables.label_columns import label_rows
+from mirstore.store.tables.reading import read
+from mirstore.store.tables.report import Report
 
 pytestmark = pytest.mark.slow
 examples = settings(max_examples=int(os.environ.get("MIRSTORE_FUZZ", 300)), suppress_health_check=list(HealthCheck))
@@ -87,7 +87,7 @@ def use(path):
         lambda: feature_columns(table.frame, path, report),
         lambda: label_rows(
             table.frame,
-            roles.assign(
+            column_roles.assign(
                 table.frame, table.frame.columns[0], label_sets={"x": table.frame.columns}, among_features=True
             ),
         ),

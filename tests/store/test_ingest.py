@@ -17,9 +17,9 @@ from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
-from mirstore.store.doctor import doctor
-from mirstore.store.ingest import ingest, prepare
-from mirstore.store.sources import find
+from mirstore.store.ingest.run import ingest, prepare
+from mirstore.store.ingest.sources import find
+from mirstore.store.lake.doctor import doctor
 
 rng = np.random.default_rng(440)
 

@@ -21,11 +21,11 @@ from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
-from mirstore.store.doctor import doctor
-from mirstore.store.halves import commit_in_halves
-from mirstore.store.ingest import ingest
-from mirstore.store.sources import find
-from mirstore.store.transaction import Transaction
+from mirstore.store.ingest.run import ingest
+from mirstore.store.ingest.sources import find
+from mirstore.store.lake.commit_in_halves import commit_in_halves
+from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.transaction import Transaction
 
 pytestmark = pytest.mark.slow  # processes by the dozen
 

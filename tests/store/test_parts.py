@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mirstore.core.registry import TaskEntry
 from mirstore.store import Store
-from mirstore.store.tables import import_table
-from mirstore.store.tasks import load_task
+from mirstore.store.experiments.tasks import load_task
+from mirstore.store.ingest.published_tables import import_table
 
 
 def test_tracks_of_unknown_parts_and_of_none_are_counted(tmp_path):

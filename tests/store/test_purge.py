@@ -16,9 +16,10 @@ from test_store import Patches, loudness, stamp
 
 from mirstore.core.errors import StoreError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store, removal
-from mirstore.store.doctor import doctor
-from mirstore.store.history import pin
+from mirstore.store import Store
+from mirstore.store.lake import removal
+from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.history import pin
 
 pytestmark = pytest.mark.slow  # processes by the dozen
 
@@ -208,7 +209,7 @@ def test_a_purge_that_is_killed_between_its_steps_can_be_finished(store):
     withdraw(store, names[1])
     for step in ("_name", "_sweep", "_shrink"):  # new files written, catalogue changed, old files gone
         code = (
-            "import os, signal; from mirstore.store import Store, purge; "
+            "import os, signal; from mirstore.store import Store; from mirstore.store.lake import purge; "
             f"purge.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({str(store.path)!r}).purge()"
         )
         assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirstore.core.errors import PluginError, UsageError
-from mirstore.store.cells import numbers, text
-from mirstore.store.reading import is_table, read
+from mirstore.store.tables.cells import numbers, text
+from mirstore.store.tables.reading import is_table, read
 
 
 def rows(path):

@@ -6,8 +6,8 @@ import numpy as np
 import soundfile
 
 from mirstore.store import Store
-from mirstore.store.ingest import ingest
-from mirstore.store.sources import find
+from mirstore.store.ingest.run import ingest
+from mirstore.store.ingest.sources import find
 
 
 def test_a_wav_and_its_flac_have_one_hash_of_samples_and_another_recording_has_another(tmp_path):

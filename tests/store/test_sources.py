@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store.listing import read_listing
-from mirstore.store.mirdata import read_mirdata
-from mirstore.store.sources import find
+from mirstore.store.ingest.file_tables import read_listing
+from mirstore.store.ingest.mirdata import read_mirdata
+from mirstore.store.ingest.sources import find
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ import pytest
 from mirstore.core import Column, Extractor, Tensor
 from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store, checksums
-from mirstore.store.doctor import doctor
+from mirstore.store import Store
+from mirstore.store.lake import checksums
+from mirstore.store.lake.doctor import doctor
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
 

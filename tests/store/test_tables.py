@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store import Store
-from mirstore.store.published import safe_names
-from mirstore.store.tables import import_table
+from mirstore.store.ingest.published_tables import import_table
+from mirstore.store.tables.feature_columns import safe_names
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from test_purge import music, names, withdraw
 from test_store import fill, stamp
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store import Store, history
+from mirstore.store import Store
+from mirstore.store.lake import history
 
 
 @pytest.fixture

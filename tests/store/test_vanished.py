@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mirstore.store import Store
-from mirstore.store.ingest import Summary, ingest
-from mirstore.store.sources import find
-from mirstore.store.vanished import find as vanished
+from mirstore.store.ingest.run import Summary, ingest
+from mirstore.store.ingest.sources import find
+from mirstore.store.ingest.vanished import find as vanished
 
 rng = np.random.default_rng(7)
 
@@ -136,7 +136,7 @@ def test_a_copied_folder_or_a_given_name_is_another_dataset(store, music, tmp_pa
 
 
 def test_a_file_that_is_withdrawn_is_left_out_and_counted(store, music):
-    from mirstore.store import removal
+    from mirstore.store.lake import removal
 
     bring(store, music)
     removal.remove(store, removal.tracks(store, [str(music / "a.wav")]), "rm")

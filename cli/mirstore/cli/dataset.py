@@ -59,7 +59,7 @@ def import_dataset(
     import json
 
     from mirstore.core.text import counted
-    from mirstore.store.tables import import_table
+    from mirstore.store.ingest.published_tables import import_table
 
     with context.obj.open_store(create=True) as store:
         done = import_table(
@@ -153,7 +153,7 @@ def rm(
     $ mirstore dataset rm clips
     $ mirstore dataset rm clips --labels genre --yes
     """
-    from mirstore.store.removal import dataset, remove
+    from mirstore.store.lake.removal import dataset, remove
 
     with context.obj.open_store() as store:
         removal = dataset(store, name, labels)

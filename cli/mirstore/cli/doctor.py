@@ -27,7 +27,7 @@ def doctor(
     problems: list[dict[str, Any]] = []
     there = Path(app.store).exists()
     if there:
-        from mirstore.store.doctor import doctor as check_store
+        from mirstore.store.lake.doctor import doctor as check_store
 
         with app.open_store() as store:
             problems = check_store(store)

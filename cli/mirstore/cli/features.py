@@ -92,7 +92,7 @@ def stats(
     $ mirstore features stats mfcc-stats --json
     """
     from mirstore.cli.output import show
-    from mirstore.store.compare import stats as read_stats
+    from mirstore.store.features import stats as read_stats
 
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         found = read_stats(store, name)
@@ -120,7 +120,7 @@ def diff(
     $ mirstore features diff essentia@1 essentia --worst 10
     """
     from mirstore.cli.output import show
-    from mirstore.store.compare import diff as read_diff
+    from mirstore.store.features import diff as read_diff
 
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         show(read_diff(store, first, second, worst), "json" if json_output else "table")
@@ -145,7 +145,7 @@ def rm(
     $ mirstore features rm essentia@1
     $ mirstore features rm mel mfcc --yes
     """
-    from mirstore.store.removal import features, remove
+    from mirstore.store.lake.removal import features, remove
 
     with context.obj.open_store() as store:
         removal = features(store, names)

@@ -13,7 +13,7 @@ from mirstore.core.text import some
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.store import Store
-    from mirstore.store.purge import Purged
+    from mirstore.store.lake.purge import Purged
 
 
 def gc(

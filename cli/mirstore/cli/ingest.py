@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
-    from mirstore.store.column_options import Options
-    from mirstore.store.ingest import Preview, Summary
-    from mirstore.store.table_report import Report
+    from mirstore.store.ingest.run import Preview, Summary
+    from mirstore.store.tables.column_options import Options
+    from mirstore.store.tables.report import Report
 
 
 def ingest(
@@ -89,8 +89,8 @@ def ingest(
     """
     from mirstore.core.extraction import default_workers
     from mirstore.core.workers import Limits
-    from mirstore.store.ingest import ingest as run
-    from mirstore.store.ingest import preview
+    from mirstore.store.ingest.run import ingest as run
+    from mirstore.store.ingest.run import preview
 
     app: Context = context.obj
     reports: list[Report] = []
@@ -140,7 +140,7 @@ def ingest(
 
 def _options(labels: list[str], label_sets: list[str], path_column: str | None) -> Options:
     from mirstore.core.errors import UsageError
-    from mirstore.store.column_options import Options
+    from mirstore.store.tables.column_options import Options
 
     sets = {}
     for text in label_sets:
@@ -166,9 +166,9 @@ def _sources(
 ) -> list[Any]:
     from collections import Counter
 
-    from mirstore.store.folders import passed_over_text
-    from mirstore.store.mirdata import read_mirdata
-    from mirstore.store.sources import find
+    from mirstore.store.ingest.folders import passed_over_text
+    from mirstore.store.ingest.mirdata import read_mirdata
+    from mirstore.store.ingest.sources import find
 
     loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
     found = [source for name in loaders for source in read_mirdata(name, data_home)]

@@ -41,7 +41,7 @@ def report(
     """
     from mirstore.core.errors import UsageError
     from mirstore.core.extras import require
-    from mirstore.store.report import collect
+    from mirstore.store.experiments.reporting import collect
 
     app: Context = context.obj
     if output and output.suffix == ".json":
@@ -67,8 +67,8 @@ def _path(output: Path | None, content: dict[str, Any], *, several: bool) -> Pat
 
 
 def _write(content: dict[str, Any], path: Path) -> None:
-    from mirstore.cli.page import render
     from mirstore.core.errors import MirstoreError
+    from mirstore.page import render
 
     try:
         path.write_text(render(content), encoding="utf-8")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.experiments.cases import Case
     from mirstore.store import Store
-    from mirstore.store.cases import Planned
+    from mirstore.store.experiments.planning import Planned
 
 
 def run_experiment(
@@ -55,7 +55,7 @@ def run_experiment(
     """
     from mirstore.core.experiments.cases import cases
     from mirstore.core.extraction import default_workers
-    from mirstore.store.cases import plan
+    from mirstore.store.experiments.planning import plan
 
     app: Context = context.obj
     registry = app.load_registry()
@@ -83,7 +83,7 @@ def _run(
 ) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
     from mirstore.store.datasets import spelling_remarks
-    from mirstore.store.experiments import run
+    from mirstore.store.experiments.running import run
 
     for text in dict.fromkeys(text for item in planned for text in (*_unmatched(item), *_unused(item))):
         app.say(text)
@@ -165,7 +165,7 @@ def _show(
     outcomes: dict[Case, tuple[str, str | None]],
     json_output: bool,
 ) -> None:
-    from mirstore.store.results import summaries
+    from mirstore.store.experiments.results import summaries
 
     order = [outcomes[item.case][0] for item in planned if item.case in outcomes]
     found = summaries(store, order)

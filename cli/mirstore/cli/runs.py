@@ -37,8 +37,8 @@ def list_runs(
     $ mirstore runs list
     $ mirstore runs list clips --json
     """
-    from mirstore.store.results import summaries
-    from mirstore.store.runs import find
+    from mirstore.store.experiments.results import summaries
+    from mirstore.store.experiments.runs import find
 
     with context.obj.open_store() as store:
         runs = find(store)
@@ -65,7 +65,7 @@ def show(
     $ mirstore runs show a81f
     $ mirstore runs show a81f | less
     """
-    from mirstore.store.results import everything
+    from mirstore.store.experiments.results import everything
 
     with context.obj.open_store() as store:
         typer.echo(json.dumps(everything(store, name), indent=1, ensure_ascii=False))
@@ -83,7 +83,7 @@ def compare(context: typer.Context, names: Names, json_output: JsonOption = Fals
     import polars as pl
 
     from mirstore.cli import output
-    from mirstore.store.results import compare as paired
+    from mirstore.store.experiments.results import compare as paired
 
     with context.obj.open_store() as store:
         rows = paired(store, names)
@@ -107,7 +107,7 @@ def rm(
     $ mirstore runs rm a81f0c2d9e47
     $ mirstore runs rm a81f0c2d9e47 03bc55d1a2f0 --yes
     """
-    from mirstore.store.runs import removal, remove
+    from mirstore.store.experiments.runs import removal, remove
 
     with context.obj.open_store() as store:
         going = removal(store, runs)

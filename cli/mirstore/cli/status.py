@@ -23,8 +23,8 @@ def status(
     import polars as pl
 
     from mirstore.cli.output import show
-    from mirstore.store.status import status as read_status
-    from mirstore.store.vanished import find
+    from mirstore.store.ingest.status import status as read_status
+    from mirstore.store.ingest.vanished import find
 
     app = context.obj
     with app.open_store() as store:

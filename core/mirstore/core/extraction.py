@@ -86,8 +86,7 @@ class _Station:
     def __init__(self, stage: Stage, place: Place, limits: Limits) -> None:
         self.stage, self._workers = stage, place.workers
         self.crew = stage.crew(place.workers, limits.memory or memory_for_workers())
-        plan = {source.id: source for feature in stage.features for source in feature.inputs.values()}
-        self.work = Shared.of(Work(plan | {feature.id: feature for feature in stage.features}, limits))
+        self.work = Shared.of(Work(stage.plan, limits))
         self.waiting: deque[Way] = deque()
         self.inside = 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import AudioFacts, Done, Job, Outcome
 from mirstore.core.pool import Crew
+from mirstore.core.workers import to_compute
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,16 @@ class Stage:
     features: tuple[FeatureSet, ...] = ()
 
     @cached_property
-    def ids(self) -> Set[str]:
+    def ids(self) -> frozenset[str]:
         """Ids of its feature sets."""
-        return {feature.id for feature in self.features}
+        return frozenset(feature.id for feature in self.features)
+
+    @property
+    def plan(self) -> dict[str, FeatureSet]:
+        """What its workers know, by id: its feature sets and what they read, which comes as rows, kept or not."""
+        read = {source.id: source for feature in self.features for source in feature.inputs.values()}
+        given = {id_: replace(source, keep=True) for id_, source in read.items() if id_ not in self.ids}
+        return given | {feature.id: feature for feature in self.features}
 
     def crew(self, workers: int, memory: int) -> Crew:
         """Return who works on it.
@@ -103,7 +111,7 @@ class Way:
 
     def __init__(self, job: Job, plan: Mapping[str, FeatureSet]) -> None:
         self._job, self._plan = job, plan
-        self._left = set(job.features)
+        self._left = to_compute(plan, job)
         self._given = dict(job.given)
         self._outcomes: list[Outcome] = []
         self._facts: AudioFacts | None = None
@@ -119,27 +127,39 @@ class Way:
         return not stage.ids.isdisjoint(self._left)
 
     def part(self, stage: Stage) -> Job:
-        """Return what a stage does for it, with the rows that it reads."""
-        features = tuple(id_ for id_ in self._job.features if id_ in stage.ids)
-        read = {source.id for id_ in features for source in self._plan[id_].inputs.values()}
+        """Return what a stage does for it, with the rows that it reads, and which it must hand on."""
+        features = tuple(id_ for id_ in self._left if id_ in stage.ids)
+        read = self._read_by(features)
         return replace(
-            self._job, features=features, given={id_: rows for id_, rows in self._given.items() if id_ in read}
+            self._job,
+            features=features,
+            given={id_: rows for id_, rows in self._given.items() if id_ in read},
+            hand_on=stage.ids & self._read_by(id_ for id_ in self._left if id_ not in stage.ids),
         )
+
+    def _read_by(self, ids: Iterable[str]) -> frozenset[str]:
+        return frozenset(source.id for id_ in ids for source in self._plan[id_].inputs.values())
 
     def add(self, done: Done) -> None:
         """Take what a stage gave."""
-        self._outcomes += done.outcomes
-        self._left -= {outcome.feature for outcome in done.outcomes}
-        self._given |= {outcome.feature: outcome.rows for outcome in done.outcomes if outcome.status != "failed"}
+        for outcome in done.outcomes:
+            self._left.remove(outcome.feature)
+            if outcome.can_be_read:
+                self._given[outcome.feature] = outcome.rows
+            self._report(outcome)
         self._facts = self._facts or done.facts
         if done.error and not self._error:
             self._error = done.error
             self._give_up(done.error)
 
+    def _report(self, outcome: Outcome) -> None:
+        if outcome.feature in self._job.features:
+            kept = self._plan[outcome.feature].keep
+            self._outcomes.append(outcome if kept else replace(outcome, rows=[]))
+
     def _give_up(self, error: tuple[str, str]) -> None:
         """Fail what needs the file that could not be decoded: it would fail in every stage again."""
-        for id_ in self._job.features:  # each after its inputs
-            inputs = {source.id for source in self._plan[id_].inputs.values()}
-            if id_ in self._left and not (inputs and inputs <= self._given.keys() | self._left):
-                self._outcomes.append(Outcome(id_, "failed", [], *error))
+        for id_ in list(self._left):  # each after its inputs
+            if self._plan[id_].reads_file or not self._read_by([id_]) <= self._given.keys() | set(self._left):
                 self._left.remove(id_)
+                self._report(Outcome(id_, "failed", [], *error))

@@ -10,8 +10,8 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError
 from mirstore.core.experiments.copies import recordings, similar_names
-from mirstore.store.duplicates import copies, fingerprinted
-from mirstore.store.quoting import literal
+from mirstore.store.ingest.duplicates import copies, fingerprinted
+from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
 
 _credits = ("artist", "album")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store.quoting import literal
+from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
 
 

@@ -21,16 +21,18 @@ import polars as pl
 
 from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.store import lake, schema, values
-from mirstore.store.hidden import Hidden, decisive, removals
-from mirstore.store.hidden import read as read_hidden
-from mirstore.store.making import make
-from mirstore.store.quoting import in_lake, literal, literals
-from mirstore.store.tensors import TensorReader
-from mirstore.store.transaction import Transaction
+from mirstore.store import values
+from mirstore.store.lake import schema
+from mirstore.store.lake.connect import catalogue, committer, connect
+from mirstore.store.lake.hidden import Hidden, decisive, removals
+from mirstore.store.lake.hidden import read as read_hidden
+from mirstore.store.lake.making import make
+from mirstore.store.lake.quoting import in_lake, literal, literals
+from mirstore.store.lake.tensors import TensorReader
+from mirstore.store.lake.transaction import Transaction
 
 if TYPE_CHECKING:
-    from mirstore.store.purge import Purged
+    from mirstore.store.lake.purge import Purged
 
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = "_ducklake_internal_snapshot_id"
@@ -86,7 +88,7 @@ class Store:
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
             make(self.path)
-        self._connection = lake.connect(self.path, read_only=self.read_only, snapshot=snapshot)
+        self._connection = connect(self.path, read_only=self.read_only, snapshot=snapshot)
         schema.check(self._connection, str(self.path))
 
     def __enter__(self) -> Self:
@@ -118,7 +120,7 @@ class Store:
             If the store is read-only, locked for too long, or the disk is full.
         """
         self.refuse_read_only()
-        with lake.committer(self.path):
+        with committer(self.path):
             transaction = Transaction(self._connection, self.path, self.hidden)
             transaction.begin()
             try:
@@ -147,7 +149,7 @@ class Store:
 
     @property
     def _latest(self) -> int:
-        return int(self.ask(f"SELECT max(snapshot_id) FROM {lake.catalogue}.ducklake_snapshot")[0][0])
+        return int(self.ask(f"SELECT max(snapshot_id) FROM {catalogue}.ducklake_snapshot")[0][0])
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Return what the catalogue answers: for the modules beside this one, which know its tables."""
@@ -158,8 +160,8 @@ class Store:
         """What is not shown: what was removed, and tracks whose files are gone."""
         tables = literals(name.removeprefix("core.") for name in decisive)
         ((newest,),) = self.ask(
-            f"SELECT max(data_file_id) FROM {lake.catalogue}.ducklake_data_file "
-            f"JOIN {lake.catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
+            f"SELECT max(data_file_id) FROM {catalogue}.ducklake_data_file "
+            f"JOIN {catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
         )
         if self._hidden is None or self._hidden[0] != newest:
             self._hidden = newest, read_hidden(self)
@@ -327,13 +329,13 @@ class Store:
         MirstoreError
             If it was stopped for its time or memory.
         """
-        from mirstore.store.query import run
+        from mirstore.store.sql.session import run
 
         return run(self, query, timeout=timeout, memory=memory)
 
     def schema(self) -> str:
         """Return the views with their columns, types, units and meanings as text."""
-        from mirstore.store.query import describe
+        from mirstore.store.sql.session import describe
 
         return describe(self)
 
@@ -349,18 +351,18 @@ class Store:
 
         Nothing behind a link is removed.
         """
-        from mirstore.store.garbage import collect
+        from mirstore.store.lake.gc import collect
 
         self.refuse_read_only()
-        with lake.committer(self.path), self._catalogue() as catalogue:
+        with committer(self.path), self._catalogue() as catalogue:
             return collect(self.path, catalogue, grace, dry_run=dry_run)
 
     def purge(self, *, dry_run: bool = False) -> Purged:
-        """Erase what was removed, in all snapshots; see `mirstore.store.purge`."""
-        from mirstore.store.purge import erased, note, purge
+        """Erase what was removed, in all snapshots; see `mirstore.store.lake.purge`."""
+        from mirstore.store.lake.purge import erased, note, purge
 
         self.refuse_read_only()
-        with lake.committer(self.path):
+        with committer(self.path):
             what = erased(self)
             with self._catalogue() as catalogue:
                 done = purge(self.path, catalogue, what, dry_run=dry_run)
@@ -380,12 +382,12 @@ class Store:
             with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
                 yield catalogue
         finally:
-            self._connection = lake.connect(self.path, read_only=False)
+            self._connection = connect(self.path, read_only=False)
             self._hidden = None
 
     def links(self) -> list[Path]:
         """Return the store's folders that are links."""
-        from mirstore.store.files import links
+        from mirstore.store.lake.files import links
 
         return links(self.path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store.tensors import TensorReader
+from mirstore.store.lake.tensors import TensorReader
 
 if TYPE_CHECKING:
     from mirstore.store.store import Store

@@ -1,0 +1,165 @@
+"""The plots of a report: every one is a list of rows on a common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mirstore.page import svg
+from mirstore.page.words import has_interval, known, number, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mirstore.page.ranking import Scored
+
+longest = 30  # characters of a row's label
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the panels of one kind share, so that they can be compared.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends of the axis.
+    title : str
+        What it measures.
+    labels : sequence of str
+        Labels of the rows of all panels.
+    """
+
+    low: float
+    high: float
+    title: str
+    labels: Sequence[str]
+
+    @property
+    def margins(self) -> tuple[float, float, float, float]:
+        """Room [px] to the left, right, top and bottom of the axes."""
+        return svg.label_width([svg.shorten(label, longest) for label in self.labels]), 14, 4, 40
+
+
+def folds(name: str, rows: Sequence[tuple[str, Scored]], scale: Scale, floor: Any) -> str:
+    """Draw the folds of some cases as dots, their mean as a bar, and the interval as a line."""
+    labels = [label for label, _ in rows]
+    tall = 31 if any("\n" in label for label in labels) else 25
+
+    def plot(axes: Axes) -> None:
+        _rows(axes, labels)
+        if known(floor):
+            axes.axvline(floor, color=svg.soft, linewidth=0.8, linestyle=(0, (3, 2.5)))
+        for y, (_, case) in zip(_heights(rows), rows, strict=True):
+            value, colour = case.value, svg.second if case.role == "opaque" else svg.first
+            colour = svg.soft if case.role in ("floor", "control") else colour
+            if has_interval(value):
+                axes.plot([value["low"], value["high"]], [y, y], color=svg.ink, linewidth=0.9, solid_capstyle="butt")
+            dots = [v for v in value.get("values") or [] if known(v)]
+            axes.plot(dots, [y] * len(dots), "o", color=colour, markersize=4.2, markeredgewidth=0, alpha=0.55)
+            axes.plot([value["mean"]], [y], "|", color=svg.ink, markersize=10, markeredgewidth=1.5)
+        _finish(axes, scale)
+
+    said = "; ".join(f"{label}: {number(case.value['mean'])}".replace("\n", " ") for label, case in rows)
+    return svg.draw(name, f"{scale.title} of each fold. {said}", tall * len(rows) + 44, scale.margins, plot)
+
+
+def per_label(name: str, labels: Sequence[str], series: Sequence[Mapping[str, Any]], scale: Scale) -> str:
+    """Draw one value per label and case: the first as a full dot, the second as a ring."""
+
+    def plot(axes: Axes) -> None:
+        _rows(axes, labels)
+        for i, values in reversed(list(enumerate(series[:2]))):
+            found = [(values[label], y) for label, y in zip(labels, _heights(labels), strict=True) if label in values]
+            style: dict[str, Any] = (
+                {"color": svg.first, "markersize": 5.6, "markeredgewidth": 0}
+                if i == 0
+                else {
+                    "markerfacecolor": "none",
+                    "markeredgecolor": svg.second,
+                    "markersize": 5.4,
+                    "markeredgewidth": 1.2,
+                }
+            )
+            axes.plot([x for x, _ in found], [y for _, y in found], "o", linestyle="none", **style)
+        _finish(axes, scale)
+
+    said = "; ".join(f"{label} {number(series[0].get(label))}" for label in labels)
+    return svg.draw(name, f"{scale.title} per label. {said}", 17 * len(labels) + 44, scale.margins, plot)
+
+
+def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title: str, scale: Scale) -> str:
+    """Draw a bar per group and case, over the band of random groups, with the interval of the bootstrap."""
+    lanes = [0.2, -0.2] if len(pair) > 1 else [0.0]
+
+    def plot(axes: Axes) -> None:
+        _rows(axes, [plain(group) for group in groups])
+        for lane, case, colour in zip(lanes, pair, (svg.first, svg.second), strict=False):
+            colour = svg.second if case.role == "opaque" else colour
+            for y, group in zip(_heights(groups), groups, strict=True):
+                _bar(axes, y + lane, case, group, colour)
+        _finish(axes, scale)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
+
+    return svg.draw(name, title, 46 * len(groups) + 44, scale.margins, plot)
+
+
+def _bar(axes: Axes, y: float, case: Scored, group: str, colour: str) -> None:
+    if group not in case.shares or not known(case.shares[group]["mean"]):
+        return
+    by_chance = quantiles((case.raw.get("null") or {}).get(group))
+    if by_chance:
+        low, _, high = by_chance
+        axes.barh(y, high - low, 0.38, left=low, color=svg.null, linewidth=0)
+    axes.barh(y, case.shares[group]["mean"], 0.22, color=colour, linewidth=0)
+    drawn = quantiles((case.raw.get("bootstrap") or {}).get(group))
+    if drawn:
+        axes.plot([drawn[0], drawn[2]], [y, y], color=svg.ink, linewidth=1, solid_capstyle="butt")
+        axes.plot([drawn[0], drawn[2]], [y, y], "|", color=svg.ink, markersize=4, markeredgewidth=1)
+
+
+def quantiles(values: Any) -> tuple[float, float, float] | None:
+    """Return the middle 95 % of some values and their median, None without values."""
+    found = [value for value in values or [] if known(value)]
+    if not found:
+        return None
+    low, middle, high = np.quantile(found, [0.025, 0.5, 0.975]).tolist()
+    return low, middle, high
+
+
+def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
+    """Draw how much of their label tracks keep, before and after smoothing."""
+    edges, before, after = (np.asarray(ambiguity[key], dtype=float) for key in ("edges", "before", "after"))
+
+    def plot(axes: Axes) -> None:
+        middle, wide = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+        axes.bar(middle, after, wide * 0.82, color=svg.first, linewidth=0)
+        axes.stairs(before, edges, color=svg.soft, linewidth=1.1, linestyle=(0, (3, 2)), baseline=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(length=0)
+        axes.grid(axis="y", linewidth=0.6)
+        axes.set_ylabel("tracks")
+        axes.set_xlabel("label left on the track's own class")
+
+    return svg.draw(name, title, 230, (58, 12, 10, 42), plot)
+
+
+def _heights(rows: Sequence[Any]) -> list[float]:
+    return list(map(float, range(len(rows) - 1, -1, -1)))
+
+
+def _rows(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_yticks(_heights(labels), [svg.shorten(label, longest) for label in labels])
+    axes.set_ylim(-0.6, len(labels) - 0.4)
+
+
+def _finish(axes: Axes, scale: Scale) -> None:
+    axes.set_xlim(scale.low, scale.high)
+    axes.locator_params(axis="x", nbins=5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.grid(axis="x", linewidth=0.6)
+    axes.set_xlabel(scale.title)

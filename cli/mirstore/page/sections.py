@@ -1,0 +1,133 @@
+"""Everything the templates show, computed here so that they only have to write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mirstore.page import groups, scores, tracks
+from mirstore.page.ranking import best, case_name, differing, explained, ranking
+from mirstore.page.verdict import question, verdict
+from mirstore.page.words import count, listed
+
+titles = {
+    "data": "Data",
+    "results": "Results",
+    "labels": "Labels",
+    "groups": "Groups of features",
+    "meaning": "What the groups hold",
+    "listen": "Listen",
+    "smoothing": "Ambiguity",
+    "health": "Health of the features",
+    "provenance": "Provenance",
+    "open": "Cases without a result",
+}
+
+
+def sections(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of the page.
+
+    Parameters
+    ----------
+    report : Mapping
+        See `mirstore.page.render`.
+    """
+    report = {"features": [], "health": [], **report, "data": report.get("data") or {}}
+    cases = ranking(report)
+    found: dict[str, Any] = {
+        "data": _data(report),
+        "results": {"table": scores.table(report, cases), "folds": scores.fold_panels(report, cases)}
+        if cases
+        else None,
+        "labels": {"per": scores.label_table(report, cases), "confusion": scores.confusion(cases)},
+        "groups": {
+            "figures": groups.importance_figures(cases),
+            "measures": groups.measure_tables(cases),
+            "heat": groups.heat_maps(cases),
+            "words": groups.measures,
+        },
+        "meaning": groups.meanings(cases),
+        "listen": tracks.listening(cases, report.get("clips") or {}),
+        "smoothing": tracks.smoothing(cases),
+        "health": _health(report["health"] or []),
+        "provenance": {"command": report.get("command"), **(report.get("provenance") or {})},
+        "open": _open(report),
+    }
+    shown = {key: title for key, title in titles.items() if _something(found[key])}
+    return {
+        "report": report,
+        "question": question(report),
+        "verdict": verdict(report, cases),
+        "notes": _notes(report),
+        "explained": explained(cases),
+        "opaque": best(cases, "opaque"),
+        "floor": best(cases, "floor"),
+        "models": _models(found["groups"]["figures"]),
+        "sections": shown,
+        **found,
+    }
+
+
+def _models(figures: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the models whose importances are drawn, by the colour that they have."""
+    names: dict[str, dict[str, None]] = {"first": {}, "second": {}}
+    for case in [case for item in figures for case in item["pair"]]:
+        names["second" if case.role == "opaque" else "first"][case.model] = None
+    return {colour: list(models) for colour, models in names.items()}
+
+
+def _something(part: Any) -> bool:
+    return any(value for key, value in part.items() if key != "words") if isinstance(part, dict) else bool(part)
+
+
+def _data(report: Mapping[str, Any]) -> dict[str, Any]:
+    data, folds = report["data"], report["data"].get("folds") or []
+    classes = sorted(data.get("classes") or [], key=lambda row: (-row["tracks"], row["label"]))
+    return {
+        **data,
+        "classes": classes,
+        "largest": max((row["tracks"] for row in classes), default=1) or 1,
+        "sizes": {key: _span([fold[key] for fold in folds]) for key in ("train", "test")} if folds else {},
+        "folds": len({fold["fold"] for fold in folds}),
+        "leakage": data.get("leakage") or [],
+        "left_out": data.get("left_out") or [],
+    }
+
+
+def _span(sizes: Sequence[int]) -> str:
+    low, high = min(sizes), max(sizes)
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def _health(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    poor = [row for row in rows if row.get("missing") or row.get("constant") or row.get("outliers")]
+    poor.sort(key=lambda row: (not row.get("constant"), -(row.get("missing") or 0), -(row.get("outliers") or 0)))
+    sound = [row for row in rows if row not in poor]
+    return {"poor": poor, "sound": sound} if rows else {}
+
+
+def _open(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the cases that failed or could not run, and why."""
+    varying = differing([case["case"] for case in report["cases"]])
+    return [
+        {
+            "name": case_name(case["case"], varying),
+            "state": "failed" if case.get("state") == "failed" else "could not run",
+            "why": case.get("error") or case.get("why") or "no reason was recorded",
+        }
+        for case in report["cases"]
+        if not (case.get("state") == "finished" and case.get("metrics"))
+    ]
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """Return what a reader should know before the numbers: cases without result, what models had to say."""
+    without, found = _open(report), []
+    if without:
+        states = [(state, sum(row["state"] == state for row in without)) for state in ("failed", "could not run")]
+        parts = listed(f"{number} {state}" for state, number in states if number)
+        found.append(f"Of {count(len(report['cases']), 'case')}, {parts}: the reasons stand at the end of the page.")
+    if withdrawn := (report.get("data") or {}).get("withdrawn"):
+        tracks = f"{count(withdrawn, 'track')} {'was' if withdrawn == 1 else 'were'}"
+        found.append(f"{tracks} withdrawn since these cases ran; the numbers are from before.")
+    return found + list(dict.fromkeys(str(note) for case in report["cases"] for note in case.get("notes") or []))

@@ -1,0 +1,258 @@
+"""The cases of experiments on a store: assembled, or what each lacks, or the run that has finished it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
+from mirstore.core.experiments.assembly import Assembly
+from mirstore.core.experiments.cases import Case
+from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
+from mirstore.core.experiments.splits import Fold
+from mirstore.core.features import canonical_json, normalise
+from mirstore.core.plugins import Plugins, distributions
+from mirstore.core.registry import ExperimentEntry, GroupingEntry, ModelEntry, Registry, SmoothingEntry, TaskEntry
+from mirstore.core.resolve import component
+from mirstore.store.experiments.examples import TaskExamples
+from mirstore.store.experiments.health import describe
+from mirstore.store.experiments.runs import finished
+from mirstore.store.experiments.tasks import load_task
+from mirstore.store.store import Store
+
+engine = 1
+"""Counts up whenever the same case would give another result; part of what identifies a finished case."""
+
+
+@dataclass
+class Planned:
+    """A case before it runs.
+
+    Attributes
+    ----------
+    case : Case
+    state : str
+        ``ready``, ``finished`` (found again, not to be run) or ``lacking``.
+    why : str or None
+        What it lacks, and what to do about it.
+    run : str or None
+        The finished run.
+    config, details : dict
+        What identifies it; what describes its data.
+    """
+
+    case: Case
+    state: str = "ready"
+    why: str | None = None
+    run: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    assembly: Assembly | None = None
+    snapshot: int = 0
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of everything that went in."""
+        return hashlib.sha256(canonical_json(self.config).encode()).hexdigest()
+
+
+def plan(
+    store: Store, cases: Sequence[Case], registry: Registry, plugins: Plugins, snapshot: int | None = None
+) -> list[Planned]:
+    """Assemble the cases, from the store as it was at a snapshot if one is given, and find those that are finished.
+
+    Raises
+    ------
+    ConfigError
+        If a registry entry is wrong; what is merely absent makes a case ``lacking``.
+    """
+    snapshot = store.snapshot_id if snapshot is None else snapshot
+    known = finished(store)
+    with Store(store.path, snapshot=snapshot) as pinned:  # all cases see the same state
+        planner = _Planner(pinned, registry, plugins)
+        planned, mistakes = [], {}
+        for case in cases:
+            try:
+                planned.append(planner.plan(case))
+            except ConfigError as error:
+                mistakes[str(error)] = error
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
+    for item in planned:
+        item.snapshot = snapshot
+        if item.state == "ready" and item.sha256 in known:
+            item.state, item.run = "finished", known[item.sha256]
+    return planned
+
+
+class _Planner:
+    """Assembles cases; what several of them share is read once."""
+
+    def __init__(self, store: Store, registry: Registry, plugins: Plugins) -> None:
+        self.store, self.registry, self.plugins = store, registry, plugins
+        self._examples: dict[tuple[str, tuple[str, ...]], TaskExamples | MirstoreError] = {}
+        self._features: dict[str, tuple[str, list[type[Extractor]]]] = {}
+        self._health: dict[str, Any] = {}
+        self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]] = {}
+
+    def plan(self, case: Case) -> Planned:
+        planned = Planned(case)
+        try:
+            self._assemble(planned)
+        except (UsageError, PluginError, StoreError) as error:
+            planned.state, planned.why = "lacking", str(error)
+        return planned
+
+    def _assemble(self, planned: Planned) -> None:
+        case, entry = planned.case, self.registry.experiments[planned.case.experiment]
+        task = self.registry.tasks.get(case.task)
+        if task is None:
+            raise UnknownNameError("task", case.task, self.registry.tasks)
+        model = self._model(case.model)
+        smoother, neighbours = self._smoother(case)
+        data = self._load(task, case, neighbours)
+        inside = tuple(f"{name.partition('@')[0]}." for name in case.features)
+        columns = [column for column in data.table.columns if column.startswith(inside)]
+        groups = self._groups(case.grouping, columns)
+        by_chance = groups.grouper is not None and groups.grouper.name == "random"
+        folds, leakage, about_folds = self._fold(data, entry.runs)
+        planned.assembly = Assembly(
+            examples=data.examples(),
+            tracks=tuple(data.tracks["track"]),
+            owners=data.owners,
+            folds=tuple(folds),
+            groups=groups.columns,
+            model=model,
+            smoother=smoother,
+            smoothing_columns=tuple(
+                c for c in data.table.columns if c.startswith(tuple(f"{n.partition('@')[0]}." for n in neighbours))
+            ),
+            seed=entry.seed,
+            random_groupings=0 if by_chance else entry.random_groupings,
+            bootstraps=entry.bootstraps,
+        )
+        planned.config = self._config(planned, entry, task, data, groups)
+        parts = [part for part in (groups.grouper, smoother, model) if part is not None]
+        if data.sha256 not in self._health:
+            self._health[data.sha256] = describe(data)
+        planned.details = {
+            **self._health[data.sha256],
+            "question": entry.question,
+            "cite": [*entry.cite, *self._cited(case, parts)],
+            "distributions": {name: number for part in parts for name, number in distributions(type(part)).items()},
+            "components": {"model": model.name, "grouper": groups.grouper.name if groups.grouper else None},
+            "task": {
+                **task.model_dump(),
+                "name": case.task,
+                "exclusive": data.exclusive,
+                "group_by": data.kept_together,
+                "runs": entry.runs,
+            },
+            "folds": about_folds,
+            "leakage": leakage,
+            "groups": {name: list(members) for name, members in groups.columns.items()},
+            "lacking": {name: list(names) for name, names in groups.lacking.items()},
+        }
+
+    def _load(self, task: TaskEntry, case: Case, neighbours: Sequence[str]) -> TaskExamples:
+        names = tuple(dict.fromkeys([*case.features, *neighbours]))
+        key = case.task, names
+        if key not in self._examples:
+            try:
+                self._examples[key] = load_task(self.store, task, names)
+            except (UsageError, StoreError) as error:
+                self._examples[key] = error
+        found = self._examples[key]
+        if isinstance(found, MirstoreError):
+            raise found
+        return found
+
+    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the folds, what leaks, and what is told of each fold."""
+        key = data.sha256, runs
+        if key not in self._folds:
+            folds = data.folds(runs)
+            tracks = data.tracks["track"].to_list()
+            self._folds[key] = folds, data.leakage(folds), [_about(fold, tracks) for fold in folds]
+        return self._folds[key]
+
+    def _model(self, name: str) -> Model:
+        entry = self.registry.models.get(name, ModelEntry(model=name))
+        return component(Model, "models", name, entry.model, entry.params, self.plugins)
+
+    def _smoother(self, case: Case) -> tuple[Smoother | None, list[str]]:
+        if case.smoothing == "none":
+            return None, []
+        entry = self.registry.smoothings.get(case.smoothing, SmoothingEntry(smoother=case.smoothing))
+        smoother = component(Smoother, "smoothings", case.smoothing, entry.smoother, entry.params, self.plugins)
+        return smoother, entry.features or list(case.features)
+
+    def _groups(self, name: str, columns: Sequence[str]) -> Groups:
+        entry = self.registry.groupings.get(name, GroupingEntry(grouper=name))
+        where = f"groupings.{name}"
+        if entry.groups is not None:
+            return written_by_hand(entry.groups, columns, where)
+        grouper = component(Grouper, "groupings", name, entry.grouper, entry.params, self.plugins)
+        return apply_grouper(grouper, columns, where)
+
+    def _cited(self, case: Case, parts: Sequence[Component]) -> list[str]:
+        kinds: list[type[Component]] = [kind for name in case.features for kind in self._feature(name)[1]]
+        kinds += [type(part) for part in parts]
+        return list(dict.fromkeys(text for kind in kinds for text in kind.cite))
+
+    def _feature(self, name: str) -> tuple[str, list[type[Extractor]]]:
+        """Return a feature set's id, and what computed it."""
+        if name not in self._features:
+            self._features[name] = self.store.resolve(name), list(self._extractors(name))
+        return self._features[name]
+
+    def _extractors(self, feature: str) -> Iterator[type[Extractor]]:
+        """Yield the extractors of a feature set and of what it read, as far as they are installed."""
+        about = self.store.about(feature)
+        for source in about["inputs"].values():
+            yield from self._extractors(source)
+        with suppress(UnknownNameError, PluginError):
+            yield self.plugins.get(Extractor, about["extractor"].partition("@")[0])
+
+    def _config(
+        self, planned: Planned, entry: ExperimentEntry, task: TaskEntry, data: TaskExamples, groups: Groups
+    ) -> dict[str, Any]:
+        case, assembly = planned.case, planned.assembly
+        assert assembly is not None
+        smoother = assembly.smoother
+        return {
+            "engine": engine,
+            "experiment": case.experiment,
+            "case": case.names(),
+            "task": normalise(task.model_dump()),
+            "data": data.sha256,
+            "features": {name: self._feature(name)[0] for name in case.features},
+            "groups": {name: list(members) for name, members in groups.columns.items()},
+            "smoothing": None if smoother is None else _identity(smoother) | {"columns": assembly.smoothing_columns},
+            "model": _identity(assembly.model),
+            "runs": entry.runs,
+            "seed": entry.seed,
+            "random_groupings": assembly.random_groupings,
+            "bootstraps": assembly.bootstraps,
+        }
+
+
+def _about(fold: Fold, tracks: Sequence[str]) -> dict[str, Any]:
+    """Return the size of a fold, and a checksum by which the same fold of another case is known."""
+    names = json.dumps([[tracks[i] for i in part] for part in (fold.train, fold.test)])
+    return {
+        "run": fold.repeat,
+        "fold": fold.number,
+        "train": len(fold.train),
+        "test": len(fold.test),
+        "sha256": hashlib.sha256(names.encode()).hexdigest(),
+    }
+
+
+def _identity(part: Model | Smoother) -> dict[str, Any]:
+    return {"component": f"{part.name}@{part.version}", "params": normalise(part.params())}

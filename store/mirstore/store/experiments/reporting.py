@@ -1,0 +1,270 @@
+"""Everything that a report says, as plain JSON: read from the store, not computed again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, metadata, version
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mirstore.store.experiments.explanations import clip, explain
+from mirstore.store.experiments.results import statistics
+from mirstore.store.experiments.runs import find
+from mirstore.store.experiments.runs import tables as result_tables
+from mirstore.store.lake.removal import withdrawn_among, without_examples
+from mirstore.store.store import Store
+
+
+def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[dict[str, Any]]:
+    """Return one report per task of the runs.
+
+    Parameters
+    ----------
+    store : Store
+    names : sequence of str
+        Runs or experiments; see `mirstore.store.experiments.runs.find`.
+    clips : int
+        How many explained tracks per case get ten seconds of their audio, where the file is there.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing is called so.
+    """
+    runs = find(store, names)
+    small = [name for name in ("runs", *result_tables) if name not in large]
+    tables = {name: _Table(store, name, runs["run"].to_list()) for name in small}
+    credits = store.sql("SELECT track, title, artist, path FROM tracks")
+    reports = []
+    for (task,), of_task in runs.group_by("task", maintain_order=True):
+        cases = [_Case(store, tables, row) for row in of_task.iter_rows(named=True)]
+        reports.append(_report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1))
+    return reports
+
+
+large = ("predictions", "label_distributions")  # tables with a row per track and label: read run by run
+strongest = 8  # labels per feature whose weights are told
+
+
+class _Table:
+    """A result table, read once for all runs."""
+
+    def __init__(self, store: Store, name: str, runs: Sequence[str]) -> None:
+        rows = store.scan(f"core.{name}").filter(pl.col("run").is_in(runs)).collect()
+        self.empty = rows.clear()
+        self.by_run = {str(run): part for (run,), part in rows.partition_by("run", as_dict=True).items()}
+
+
+class _Case:
+    """One run with its rows of the result tables."""
+
+    def __init__(self, store: Store, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
+        self.run, self.shown, self._store, self._tables = shown["run"], shown, store, tables
+        (self.row,) = self.table("runs").to_dicts()
+        self.config, self.details = json.loads(self.row["config"]), json.loads(self.row["details"])
+        if withdrawn_among(store, [self.run]):
+            self.details = without_examples(self.details)
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return this run's rows of a result table."""
+        if name in large:
+            return self._store.scan(f"core.{name}").filter(pl.col("run") == self.run).drop("run").collect()
+        table = self._tables[name]
+        return table.by_run.get(self.run, table.empty).drop("run")
+
+
+def _report(
+    store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int, *, several: bool
+) -> dict[str, Any]:
+    first = max(cases, key=lambda case: case.details["data"]["tracks"])  # more features, fewer tracks that have them
+    experiments = list(dict.fromkeys(case.row["experiment"] for case in cases))
+    details = first.details
+    features = {id_: name for case in cases for name, id_ in case.config["features"].items()}
+    about = [(name, store.about(id_)) for id_, name in features.items()]
+    distributions = {n: v for case in cases for n, v in case.details["distributions"].items()}
+    distributions |= {n: v for _, feature in about for n, v in feature["distributions"].items()}
+    sizes = {"+".join(case.config["case"]["features"]): case.details["data"]["tracks"] for case in cases}
+    health = {row["column"]: row for case in cases for row in case.details["health"]}
+    shown = [_case(store, case, credits) for case in cases]
+    return {
+        "experiment": ", ".join(experiments),
+        "question": details["question"],
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version("mirstore"),
+        "command": f"mirstore run-experiment {' '.join(experiments)}" + (f" --only task={task}" if several else ""),
+        "task": details["task"] | {"name": task},
+        "data": details["data"]
+        | {"folds": details["folds"], "leakage": details["leakage"]}
+        | {"withdrawn": withdrawn_among(store, [case.run for case in cases])}
+        | {"tracks_per_features": sizes if len(set(sizes.values())) > 1 else {}},
+        "cases": shown,
+        "clips": _clips(shown, clips),
+        "features": [_feature(store, name, feature) for name, feature in about],
+        "health": list(health.values()),
+        "provenance": {
+            "snapshot": max(case.row["snapshot"] for case in cases),
+            "seeds": sorted({seed for case in cases for seed in case.details["seeds"]}),
+            "config_sha256": [case.row["config_sha256"] for case in cases],
+            "distributions": distributions,
+            "licences": {name: _licence(name) for name in distributions},
+            "python": details["python"],
+            "machine": details["machine"],
+            "bibtex": list(dict.fromkeys(text for case in cases for text in case.details["cite"])),
+        },
+    }
+
+
+def _clips(cases: Sequence[Mapping[str, Any]], each: int) -> dict[str, str]:
+    """Return some seconds of the audio of explained tracks: several cases explain the same ones."""
+    wanted = {item["track"]: item["path"] for case in cases for item in case.get("tracks", [])[:each]}
+    return {track: sound for track, path in wanted.items() if (sound := clip(path))}
+
+
+def _case(store: Store, case: _Case, credits: pl.DataFrame) -> dict[str, Any]:
+    details = case.details
+    found: dict[str, Any] = {
+        "run": case.run,
+        "case": case.config["case"],
+        "state": case.shown["state"],
+        "error": case.shown["error"],
+        "notes": details.get("notes", []),
+        "seconds": details.get("seconds"),
+        "overhead_seconds": details.get("overhead_seconds"),
+        "components": details["components"],
+        "folds": [fold["sha256"] for fold in details["folds"]],
+    }
+    if found["state"] != "finished":
+        return found
+    metrics, predictions = case.table("metrics"), case.table("predictions")
+    importances = case.table("importances")
+    return found | {
+        "metrics": statistics(metrics.filter(pl.col("label").is_null()), details["folds"]),
+        "labels": _labels(metrics),
+        "importances": _importances(importances),
+        "null": _draws(importances, "random grouping"),
+        "bootstrap": _draws(importances, "bootstrap"),
+        "groups": _groups(store, case),
+        "tracks": explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"]),
+        "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
+        "ambiguity": _ambiguity(case.table("label_distributions")),
+    }
+
+
+def _labels(metrics: pl.DataFrame) -> list[dict[str, Any]]:
+    rows = metrics.drop_nulls("label").group_by("label", "name", maintain_order=True)
+    found: dict[str, dict[str, Any]] = {}
+    for label, name, mean, deviation in rows.agg(
+        pl.col("value").mean().alias("mean"), pl.col("value").std().alias("sd")
+    ).iter_rows():
+        found.setdefault(label, {})[name] = {"mean": mean, "sd": deviation}
+    return [{"label": label, "metric": values} for label, values in sorted(found.items())]
+
+
+def _importances(importances: pl.DataFrame) -> list[dict[str, Any]]:
+    rows = importances.filter(pl.col("kind") == "fold").group_by("measure", "label", "group", maintain_order=True)
+    return rows.agg(
+        pl.col("value").mean().alias("mean"), pl.col("value").std().alias("sd"), pl.col("value").alias("values")
+    ).to_dicts()
+
+
+def _draws(importances: pl.DataFrame, kind: str) -> dict[str, list[float]] | None:
+    rows = importances.filter((pl.col("kind") == kind) & (pl.col("measure") == "share"))
+    found = {str(group): values["value"].to_list() for (group,), values in rows.group_by("group", maintain_order=True)}
+    return found or None
+
+
+def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
+    """Return each group's columns in the words of their declarations, with their weights per label."""
+    declared = {
+        f"{name.partition('@')[0]}.{column['column']}": column
+        for name in case.config["case"]["features"]
+        for column in store.about(case.config["features"][name])["columns"]
+    }
+    ranked = case.table("column_weights").sort(pl.col("value").abs(), descending=True)
+    weights: dict[str, dict[str, float]] = {}
+    for column, label, value in (
+        ranked.group_by("column").head(strongest).select("column", "label", "value").iter_rows()
+    ):
+        weights.setdefault(column, {})[label] = float(f"{value:.4g}")
+    return [
+        {
+            "group": group,
+            "lacking": case.details["lacking"].get(group, []),
+            "columns": [
+                {
+                    "column": column,
+                    **_meaning(declared.get(column) or declared.get(column.rpartition("_")[0])),
+                    "weights": weights.get(column, {}),
+                }
+                for column in members
+            ],
+        }
+        for group, members in case.details["groups"].items()
+    ] + [
+        {"group": group, "lacking": names, "columns": []}
+        for group, names in case.details["lacking"].items()
+        if group not in case.details["groups"]
+    ]
+
+
+def _meaning(column: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: column[key] if column else None for key in ("unit", "text", "low", "high")}
+
+
+def _confusion(predictions: pl.DataFrame) -> dict[str, Any]:
+    labels = sorted(predictions["label"].unique())
+    best = predictions.sort("score", descending=True).group_by("repeat", "track", maintain_order=True)
+    guessed = best.agg(pl.col("label").first().alias("guess"))
+    true = predictions.filter(pl.col("truth") > 0).select("repeat", "track", "label")
+    counts = true.join(guessed, on=["repeat", "track"]).group_by("label", "guess").len()
+    table = {(label, guess): count for label, guess, count in counts.iter_rows()}
+    return {"labels": labels, "counts": [[table.get((row, column), 0) for column in labels] for row in labels]}
+
+
+def _ambiguity(smooth: pl.DataFrame) -> dict[str, Any] | None:
+    """Return how much of a training track's label stays on its own class: all of it before smoothing."""
+    if smooth.is_empty():
+        return None
+    mass = smooth.filter(pl.col("truth") > 0)["value"].to_numpy()
+    edges = np.linspace(0, 1, 11)
+    shifted = np.append(edges[:-1], 1 + 1e-9) - 1e-9  # 0.3 is not exactly three tenths
+    after, _ = np.histogram(mass, shifted)
+    before, _ = np.histogram(np.ones(len(mass)), shifted)
+    return {
+        "edges": edges.tolist(),
+        "before": before.tolist(),
+        "after": after.tolist(),
+        "own_class_mean": {"before": 1.0, "after": float(mass.mean())},
+    }
+
+
+def _feature(store: Store, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    ledger = store.scan("core.extractions").filter(
+        (pl.col("feature_set") == about["feature_set"]) & (pl.col("status") == "ok")
+    )
+    return {
+        "feature": name,
+        "extractor": about["extractor"],
+        "id": about["feature_set"],
+        "source": about["source"],
+        "params": about["params"],
+        "columns": len(about["columns"]),
+        "seconds_per_track": ledger.select(pl.col("seconds").mean()).collect().item(),
+        "licences": sorted({f"{d}: {_licence(d)}" for d in about["distributions"] if _licence(d)}),
+    }
+
+
+def _licence(distribution: str) -> str | None:
+    """Return what a distribution says of its licence, in a few words."""
+    try:
+        found = metadata(distribution)
+    except PackageNotFoundError:
+        return None
+    classifiers = [c.rpartition(" :: ")[2] for c in found.get_all("Classifier") or [] if c.startswith("License ::")]
+    texts = [*(found.get_all("License-Expression") or []), ", ".join(classifiers), *(found.get_all("License") or [])]
+    short = next((text for text in texts if text), "").splitlines()
+    return short[0][:80] if short else None

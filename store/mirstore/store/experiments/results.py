@@ -1,0 +1,154 @@
+"""What runs gave: means with intervals, and how they compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mirstore.core.experiments.metrics import interval
+from mirstore.store.experiments.runs import find
+from mirstore.store.lake.removal import withdrawn_from, without_examples
+from mirstore.store.store import Store
+
+
+def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what `run-experiment --json` prints, one object per run.
+
+    Returns
+    -------
+    list of dict
+        ``run``, ``experiment``, ``case``, ``state``, ``error``, ``metrics`` (name to ``mean``, ``sd``, ``low``,
+        ``high`` of the 95 % interval, ``values`` per fold), ``importances`` (group to mean share), ``snapshot``,
+        ``withdrawn`` (how many of its tracks were taken out since), ``seconds``. A fold that is the same in all
+        repetitions, as a published one is, has one value: their mean.
+    """
+    rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
+    raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
+    configs = {run: (json.loads(config), json.loads(details)) for run, config, details in raw.iter_rows()}
+    metrics = store.scan("core.metrics").filter(pl.col("run").is_in(list(runs)) & pl.col("label").is_null()).collect()
+    shares = store.scan("core.importances").filter(
+        pl.col("run").is_in(list(runs)) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
+    )
+    means = shares.group_by("run", "group", maintain_order=True).agg(pl.col("value").mean()).collect()
+    withdrawn = withdrawn_from(store)
+    found = []
+    for run in runs:
+        row, (config, details) = rows[run], configs[run]
+        found.append(
+            {
+                "run": run,
+                "experiment": row["experiment"],
+                "case": config["case"],
+                "state": row["state"],
+                "error": row["error"],
+                "metrics": statistics(metrics.filter(pl.col("run") == run), details["folds"]),
+                "importances": dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
+                "snapshot": row["snapshot"],
+                "withdrawn": withdrawn[run],
+                "seconds": details.get("seconds"),
+            }
+        )
+    return found
+
+
+def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return mean, standard deviation, interval and values per metric of one run."""
+    which = pl.DataFrame(
+        [(fold["run"], fold["fold"], fold["sha256"]) for fold in folds],
+        schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
+        orient="row",
+    )
+    # Another seed on the same fold is no other fold: it says nothing about other tracks.
+    per_fold = (
+        metrics.join(which, on=["repeat", "fold"])
+        .sort("repeat", "fold")
+        .group_by("name", "sha256", maintain_order=True)
+        .agg(pl.col("value").mean())
+    )
+    found = {}
+    for (name,), rows in per_fold.group_by("name", maintain_order=True):
+        values = rows["value"].to_list()
+        low, high = _inside(interval(values, _test_share(folds)))
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        found[str(name)] = {
+            "mean": sum(values) / len(values),
+            "sd": deviation,
+            "low": low,
+            "high": high,
+            "values": values,
+        }
+    return found
+
+
+def _test_share(folds: Sequence[Mapping[str, Any]]) -> float:
+    return float(sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds)))
+
+
+def _inside(found: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """Return an interval without the part that no metric can reach."""
+    return (None, None) if found is None else (max(found[0], 0.0), min(found[1], 1.0))
+
+
+def everything(store: Store, name: str) -> dict[str, Any]:
+    """Return one run's summary with its configuration and circumstances.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such run.
+    """
+    run = find(store, [name])["run"][0]
+    (row,) = store.scan("core.runs").filter(pl.col("run") == run).select("config", "details").collect().iter_rows()
+    (summary,) = summaries(store, [run])
+    details = json.loads(row[1])
+    if summary["withdrawn"]:
+        details = without_examples(details)
+    return {**summary, "config": json.loads(row[0]), "details": details}
+
+
+def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one row per run and metric, with the paired difference to the first run where the folds are the same.
+
+    Returns
+    -------
+    list of dict
+        ``run``, ``case``, ``metric``, ``mean``, ``difference`` and ``low``, ``high`` of its 95 % interval: null if
+        the runs were not made on the same folds.
+    """
+    runs = find(store, names)["run"].to_list()
+    found = summaries(store, runs)
+    raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "details").collect()
+    folds = {run: json.loads(details)["folds"] for run, details in raw.iter_rows()}
+    rows = []
+    for summary in found:
+        first, same = found[0], folds[summary["run"]] == folds[found[0]["run"]]
+        for metric, value in summary["metrics"].items():
+            base = first["metrics"].get(metric)
+            row = {
+                "run": summary["run"],
+                "case": " ".join(_short(summary["case"])),
+                "metric": metric,
+                "mean": value["mean"],
+            }
+            rows.append(
+                row | _difference(value, base if same and summary is not first else None, folds[summary["run"]])
+            )
+    return rows
+
+
+def _short(case: Mapping[str, Any]) -> list[str]:
+    return ["+".join(value) if isinstance(value, list) else str(value) for value in case.values() if value != "none"]
+
+
+def _difference(
+    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[Mapping[str, Any]]
+) -> dict[str, float | None]:
+    if base is None or len(base["values"]) != len(value["values"]):
+        return {"difference": None, "low": None, "high": None}
+    differences = [a - b for a, b in zip(value["values"], base["values"], strict=True)]
+    low, high = interval(differences, _test_share(folds)) or (None, None)
+    return {"difference": sum(differences) / len(differences), "low": low, "high": high}

@@ -1,0 +1,219 @@
+"""Reading the examples of a task from the store: tracks, labels, features and published splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.experiments.splits import part_name, protocols, used_parts
+from mirstore.core.registry import TaskEntry
+from mirstore.store.experiments.examples import TaskExamples
+from mirstore.store.ingest.duplicates import fingerprinted
+from mirstore.store.lake.quoting import literal, literals
+from mirstore.store.sql.session import session
+from mirstore.store.store import Store
+
+needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
+
+
+def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExamples:
+    """Read the examples of a task.
+
+    Raises
+    ------
+    UnknownNameError
+        If the dataset, label set, split or a feature set is not in the store.
+    UsageError
+        If no labelled track has all features, or a label of the task is on no track.
+    """
+    with session(store, "4GB") as connection:  # the views say what is current: an own query would say it twice
+        tracks = _members(store, task, connection)
+        labelled = _labels(task, connection)
+        published = _published(task, connection)
+        pairs = connection.execute("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b").fetchall()
+    exclusive = task.metric in needs_one_class or not labelled.select("track", "dataset").is_duplicated().any()
+    wanted = labelled.filter(pl.col("label").is_in(task.classes)) if task.classes else labelled
+    # Of classes, those asked for; of tags, tracks that have others only are the negatives.
+    chosen = tracks.join(wanted if exclusive else labelled, on=["track", "dataset"], how="semi", maintain_order="left")
+    table, tensors = _features(store, features, chosen["track"].to_list())
+    have = table.select("track").unique()
+    left_out = {"no label": tracks.height - chosen.height}
+    complete = chosen.join(have, on="track", how="semi", maintain_order="left")
+    left_out["no features"] = chosen.height - complete.height
+    if complete.is_empty():
+        raise UsageError(
+            f"no labelled track of {task.dataset!r} has features {', '.join(features)}",
+            hint=f"mirstore ingest … --dataset {task.dataset} --features {','.join(features)}",
+        )
+    rows = (
+        complete.with_row_index("_owner")
+        .select("track", "_owner")
+        .join(table, on="track", how="inner", maintain_order="left_right")
+    )
+    parts = _at(complete, published)
+    left_out |= _unused(parts, complete.height, published is not None)
+    labels, classes = _matrix(complete, wanted)
+    for label in task.classes:
+        if label not in classes:
+            raise UsageError(f"no track of class {label!r} has features {', '.join(features)}", hint="mirstore status")
+    several = int(((labels > 0).sum(axis=1) > 1).sum())
+    if exclusive and several:
+        raise UsageError(
+            f"{task.metric} needs one label per track, {several} tracks have several in {task.labels!r}",
+            hint='metric = "roc_auc", or fewer classes = [...]',
+        )
+    return TaskExamples(
+        task,
+        complete,
+        labels,
+        classes,
+        rows.select(column for column in table.columns if column not in ("track", "start", *tensors)),
+        {name: make(rows) for name, make in tensors.items()},
+        rows["_owner"].to_numpy().astype(np.int64),
+        exclusive,
+        parts,
+        {why: count for why, count in left_out.items() if count},
+        pairs,
+        fingerprinted(store, complete["track"].to_list()),
+    )
+
+
+def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
+    for dataset in _datasets(task):
+        if dataset not in known:
+            raise UnknownNameError("dataset", dataset, known)
+    # What stands in both datasets is learned from, and not tested.
+    return _ask(
+        connection,
+        f"""SELECT i.track, i.title, i.artist, i.album, t.path, t.duration, i.dataset
+        FROM items i JOIN tracks t USING (track) WHERE i.dataset IN {literals(_datasets(task))}
+        QUALIFY row_number() OVER (PARTITION BY i.track ORDER BY i.dataset <> {literal(task.dataset)}) = 1
+        ORDER BY i.dataset <> {literal(task.dataset)}, i.position NULLS LAST, t.path, i.track""",
+    )
+
+
+def _datasets(task: TaskEntry) -> list[str]:
+    return [task.dataset, *([task.evaluate_on] if task.evaluate_on else [])]
+
+
+def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    wanted = literals(_datasets(task))
+    frame = _ask(connection, f"SELECT * FROM labels WHERE value > 0 AND dataset IN {wanted}")
+    here = pl.col("dataset") == task.dataset
+    known = set(frame.filter(here)["label_set"])
+    if task.labels not in known:
+        raise UnknownNameError(f"label set of {task.dataset!r}:", task.labels, known)
+    frame = frame.filter(pl.col("label_set") == task.labels)
+    if task.label_map:
+        there = set(frame.filter(~here)["label"])
+        for label in task.label_map:
+            if label not in there:
+                raise UnknownNameError(f"label of {task.evaluate_on!r}:", label, there)
+        mapped = pl.col("label").replace(task.label_map)
+        frame = frame.with_columns(pl.when(here).then("label").otherwise(mapped).alias("label"))
+    classes = set(frame.filter(here)["label"])
+    for label in (*task.classes, *task.label_map.values()):
+        if label not in classes:
+            raise UnknownNameError(f"label of {task.dataset!r}:", label, classes)
+    return frame.filter(pl.col("label").is_in(sorted(classes)))
+
+
+def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    found = tracks.with_row_index("row").select("row", "track", "dataset").join(labelled, on=["track", "dataset"])
+    classes = tuple(sorted(found["label"].unique()))
+    number = {label: i for i, label in enumerate(classes)}
+    labels = np.zeros((tracks.height, len(classes)))
+    labels[found["row"].to_numpy(), [number[label] for label in found["label"]]] = 1.0
+    return labels, classes
+
+
+def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the feature sets of some tracks side by side, columns qualified, and how to read their tensors."""
+    bases = Counter(name.partition("@")[0] for name in names)
+    if several := [name for name, count in bases.items() if count > 1]:
+        raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
+    wide: pl.DataFrame | None = None
+    tensors: dict[str, Any] = {}
+    for name in names:
+        base = name.partition("@")[0]
+        frame = store.features(name, tracks)
+        values = [column for column in frame.columns if column not in ("track", "start", "end")]
+        frame = frame.select(c for c in frame.columns if c != "end").rename({c: f"{base}.{c}" for c in values})
+        for column in values:
+            kind = frame.schema[f"{base}.{column}"]
+            if isinstance(kind, pl.Struct):
+                folder = store.path / "tensors" / store.resolve(name)
+                tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
+            elif isinstance(kind, pl.List):
+                frame = _unpacked(frame, f"{base}.{column}")
+            elif not (kind.is_numeric() or kind == pl.Boolean):
+                frame = frame.drop(f"{base}.{column}")  # text describes, models count
+        shared = (
+            ["track", "start"]
+            if wide is not None and "start" in wide.columns and "start" in frame.columns
+            else ["track"]
+        )
+        wide = frame if wide is None else wide.join(frame, on=shared, how="inner")
+    if wide is None:
+        raise UsageError("no features chosen")
+    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+
+
+def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return the frame with a vector as columns ``NAME_000`` …; all vectors of a column have the same length."""
+    width = int(frame.select(pl.col(column).list.len().max()).item() or 0)
+    vector = pl.col(column).list
+    return frame.with_columns(vector.get(i, null_on_oob=True).alias(f"{column}_{i:03}") for i in range(width)).drop(
+        column
+    )
+
+
+def _reader(folder: Any, column: str) -> Any:
+    from mirstore.store.lake.tensors import TensorReader
+
+    def make(rows: pl.DataFrame) -> TensorReader:
+        starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
+        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts)
+
+    return make
+
+
+def _published(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame | None:
+    if task.split in protocols or task.evaluate_on:
+        return None
+    splits = _ask(connection, f"SELECT * FROM splits WHERE dataset = {literal(task.dataset)}")
+    known = set(splits["split"])
+    if task.split not in known:
+        raise UnknownNameError(f"split of {task.dataset!r}:", task.split, {*known, *protocols})
+    return splits.filter(pl.col("split") == task.split)
+
+
+def _at(tracks: pl.DataFrame, splits: pl.DataFrame | None) -> list[tuple[int, int, str]]:
+    """Return position, fold and part of each track that the published split names."""
+    if splits is None:
+        return []
+    rows = tracks.with_row_index("row").select("row", "track").join(splits, on="track")
+    return sorted(
+        (row, fold or 0, part_name(part) or part) for row, fold, part in rows.select("row", "fold", "part").iter_rows()
+    )
+
+
+def _unused(parts: Sequence[tuple[int, int, str]], tracks: int, published: bool) -> dict[str, int]:
+    """Return why labelled tracks are neither learned from nor tested, and how many."""
+    words = {part for _, _, part in parts}
+    used = {row for row, _, part in parts if part in used_parts}
+    found = {f"part {word!r}": len({row for row, _, part in parts if part == word} - used) for word in sorted(words)}
+    if published:
+        found["in no part of the split"] = tracks - len({row for row, _, _ in parts})
+    return found
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    return pl.DataFrame(connection.execute(query).to_arrow_table())

@@ -1,0 +1,1 @@
+"""From files to rows: sources, what is new, the plan, the run."""

@@ -1,0 +1,175 @@
+"""What an ingest would compute, why, and what it will cost."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mirstore.core.features import FeatureSet, in_order, normalise
+from mirstore.core.jobs import Job
+from mirstore.store.ingest.costs import Costs
+from mirstore.store.ingest.scan import Scanned
+from mirstore.store.lake.schema import order
+from mirstore.store.store import Store
+
+_chunk = 64  # tracks whose stored inputs are read at once
+
+
+@dataclass(frozen=True)
+class Need:
+    """One line of a plan.
+
+    Attributes
+    ----------
+    feature : str
+        Name.
+    id : str
+        Of the feature set.
+    tracks : int
+        How many will be computed.
+    why : str
+        ``"new track"``, ``"new feature"``, ``"parameter sr: 22050 → 44100"``, ``"extractor version 1 → 2"``,
+        ``"upstream mfcc"``, ``"weights"`` or ``"failed before"``.
+    seconds : float or None
+        Expected CPU time [s], see `Costs`; None if nothing is known.
+    """
+
+    feature: str
+    id: str
+    tracks: int
+    why: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is there and what is missing.
+
+    Attributes
+    ----------
+    scanned : sequence of Scanned
+        All sources.
+    named : Mapping of str to FeatureSet
+        What was asked for and its inputs, in dependency order.
+    missing : Mapping of str to tuple of str
+        Track to the ids to compute, for tracks that lack any, and new tracks.
+    fresh : Mapping of str to int
+        Id to the number of tracks that have it.
+    failed : Mapping of str to int
+        Id to the number of tracks for which it failed before, and which are not tried again.
+    needs : sequence of Need
+        The reasons.
+    """
+
+    scanned: Sequence[Scanned]
+    named: Mapping[str, FeatureSet]
+    missing: Mapping[str, tuple[str, ...]]
+    fresh: Mapping[str, int]
+    failed: Mapping[str, int]
+    needs: Sequence[Need]
+
+    @property
+    def total(self) -> int:
+        """Number of tracks to work on."""
+        return len(self.missing)
+
+    @property
+    def seconds(self) -> float | None:
+        """Expected CPU time [s] of all needs of which it is known; None if it is of none."""
+        known = [need.seconds for need in self.needs if need.seconds is not None]
+        return sum(known) if known else None
+
+    def jobs(self, store: Store) -> Iterator[Job]:
+        """Yield the jobs, with the stored rows that they read."""
+        paths = {item.track: item.source.path for item in self.scanned if item.track}
+        by_id = {feature.id: feature for feature in self.named.values()}
+        tracks = iter(self.missing)
+        while chunk := list(itertools.islice(tracks, _chunk)):
+            given = self._given(store, chunk, by_id)
+            for track in chunk:
+                yield Job(track, Path(paths[track]), self.missing[track], given.get(track, {}))
+
+    def _given(
+        self, store: Store, tracks: Sequence[str], by_id: Mapping[str, FeatureSet]
+    ) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        wanted: dict[str, list[str]] = {}
+        for track in tracks:
+            todo = self.missing[track]
+            for id_ in {source.id for one in todo for source in by_id[one].inputs.values()}.difference(todo):
+                wanted.setdefault(id_, []).append(track)
+        given: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for id_, some in wanted.items():
+            for track, rows in store.rows(by_id[id_].table, some).items():
+                given.setdefault(track, {})[id_] = rows
+        return given
+
+
+def make_plan(
+    store: Store, scanned: Sequence[Scanned], features: Mapping[str, FeatureSet], *, retry_failed: bool
+) -> Plan:
+    """Compare what is asked for with the store's ledger."""
+    named = {feature.name: feature for feature in in_order(features)}
+    ledger = _ledger(store)
+    costs = Costs(store, scanned)
+    missing: dict[str, tuple[str, ...]] = {}
+    fresh: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    changes = {feature.id: change(store, feature) for feature in named.values()}
+    decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
+    for item in scanned:
+        if item.track is None or item.track in missing:
+            continue
+        todo = []
+        for feature in named.values():
+            status = ledger.get((item.track, feature.id))
+            if status == "failed" and not retry_failed:
+                failed[feature.id] += 1
+                continue
+            if status in ("ok", "none"):
+                fresh[feature.id] += 1
+                continue
+            todo.append(feature.id)
+            new = item.state in ("new", "changed")
+            why = "failed before" if status else "new track" if new else changes[feature.id]
+            reasons[feature.name, why] += 1
+        if todo or (item.track not in decoded and (not named or retry_failed) and (item.track, None) not in ledger):
+            missing[item.track] = tuple(todo)
+    needs = [
+        Need(name, named[name].id, count, why, costs.estimate(named[name], count))
+        for (name, why), count in reasons.items()
+    ]
+    return Plan(scanned, named, missing, fresh, failed, needs)
+
+
+def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
+    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
+    return {(track, id_): status for track, id_, status, _ in rows.iter_rows()}  # later rows win
+
+
+def change(store: Store, feature: FeatureSet) -> str:
+    """Say how this feature set differs from the one that its name meant before."""
+    names = store.scan("core.names").filter(pl.col("name") == feature.name).collect().sort(order)
+    earlier = [id_ for id_ in names["feature_set"] if id_ != feature.id]
+    if feature.id in names["feature_set"].to_list() or not earlier:
+        return "new feature"
+    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == earlier[-1]).collect().to_dicts()
+    if (row["extractor"], row["version"]) != (feature.extractor.name, feature.extractor.version):
+        return f"extractor {row['extractor']}@{row['version']} → {feature.extractor.name}@{feature.extractor.version}"
+    before, now = json.loads(row["params"]), normalise(feature.extractor.params())
+    changed = [
+        f"{key}: {before.get(key)} → {now.get(key)}" for key in {**before, **now} if before.get(key) != now.get(key)
+    ]
+    if changed:
+        return f"parameter {', '.join(changed)}"
+    inputs = store.scan("core.inputs").filter(pl.col("feature_set") == earlier[-1]).collect()
+    read = dict(zip(inputs["name"], inputs["input"], strict=True))
+    upstream = [name for name, source in feature.inputs.items() if read.get(name) != source.id]
+    return f"upstream {', '.join(upstream)}" if upstream else "weights"

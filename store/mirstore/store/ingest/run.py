@@ -1,0 +1,353 @@
+"""Ingest: find files, plan what is missing, extract it in worker processes, commit in batches.
+
+One process commits; nothing that was committed is computed again, so an ingest that was interrupted goes on where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from sys import getsizeof
+from time import monotonic
+from typing import Any
+
+from mirstore.core.extraction import extract
+from mirstore.core.features import FeatureSet, in_order
+from mirstore.core.jobs import Done, Outcome
+from mirstore.core.places import Pool
+from mirstore.core.pool import local_pool
+from mirstore.core.text import explained
+from mirstore.core.workers import Limits
+from mirstore.store.ingest.duplicates import Duplicates
+from mirstore.store.ingest.news import News, compare
+from mirstore.store.ingest.plan import Plan, make_plan
+from mirstore.store.ingest.scan import Scanned, scan
+from mirstore.store.ingest.source import Source
+from mirstore.store.ingest.tagging import latest_tags
+from mirstore.store.ingest.vanished import Vanished, continued, renamed
+from mirstore.store.ingest.vanished import find as find_vanished
+from mirstore.store.ingest.vanished import prune as take_out
+from mirstore.store.lake.commit_in_halves import commit_in_halves
+from mirstore.store.lake.transaction import Transaction
+from mirstore.store.store import Store
+
+batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
+batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
+batch_seconds = 30.0
+
+Progress = Callable[[int, int, str], None]
+"""Called with done, total and a word for the stage."""
+
+
+@dataclass
+class Summary:
+    """What an ingest did; `as_dict` is what ``mirstore ingest --json`` prints."""
+
+    ingest: str
+    dataset: str | None
+    tracks: Counter[str] = field(default_factory=Counter)
+    features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: Counter[str] = field(default_factory=Counter)
+    renamed: dict[str, str] = field(default_factory=dict)
+    vanished: list[Vanished] = field(default_factory=list)
+    pruned: bool = False
+    restored: list[str] = field(default_factory=list)
+    tags: Counter[str] = field(default_factory=Counter)
+    duplicates: Duplicates = field(default_factory=Duplicates)
+    snapshot: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether any track or feature failed."""
+        return bool(self.tracks["failed"] or any(counts["failed"] for counts in self.features.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "ingest": self.ingest,
+            "dataset": self.dataset,
+            "tracks": {state: self.tracks[state] for state in ("new", "changed", "known", "failed")},
+            "features": self.features,
+            "labels": {state: self.labels[state] for state in ("added", "changed")},
+            "withdrawn": self.tracks["withdrawn"],
+            "renamed": self.renamed,
+            "restored": self.restored,
+            "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
+            "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "duplicates": self.duplicates.as_dict(),
+            "snapshot": self.snapshot,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def prepare(
+    store: Store,
+    sources: Sequence[Source],
+    features: Mapping[str, FeatureSet],
+    *,
+    retry_failed: bool = False,
+    tags: bool = True,
+    progress: Progress | None = None,
+) -> Plan:
+    """Scan the sources and say what an ingest would compute, why, and what it will cost."""
+    scanned = []
+    tagged = {path: track for path, (track, text) in latest_tags(store).items() if text is not None} if tags else None
+    if progress and sources:
+        progress(0, len(sources), "scan")
+    for number, item in enumerate(scan(store, sources, tagged=tagged), start=1):
+        scanned.append(item)
+        if progress:
+            progress(number, len(sources), "scan")
+    return make_plan(store, scanned, features, retry_failed=retry_failed)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an ingest would do: what it computes, what it writes before, and what it says of that."""
+
+    plan: Plan
+    news: News
+    summary: Summary
+
+
+def preview(
+    store: Store,
+    sources: Sequence[Source],
+    features: Mapping[str, FeatureSet],
+    *,
+    dataset: str | None = None,
+    retry_failed: bool = False,
+    prune: bool = False,
+    tags: bool = True,
+    progress: Progress | None = None,
+) -> Preview:
+    """Say what `ingest` with these parameters would do; it begins with the same.
+
+    Raises
+    ------
+    UsageError
+        If two files of one recording have different labels in a set where all tracks have one.
+    """
+    if dataset is not None:
+        sources = [replace(source, dataset=dataset) for source in sources]
+    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
+    summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)
+    if dataset is None:  # which was not asked for by name
+        summary.renamed = renamed(store, plan.scanned)
+        plan = replace(plan, scanned=continued(plan.scanned, summary.renamed))
+    summary.dataset = ", ".join(sorted({item.source.dataset for item in plan.scanned})) or None
+    summary.restored = [name for name, feature in plan.named.items() if feature.id in store.hidden.features]
+    summary.tracks.update(_counted_as(item) for item in plan.scanned)
+    summary.features = {
+        name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
+        for name, feature in plan.named.items()
+    }
+    news = compare(store, plan.scanned, tags=tags)
+    summary.labels, summary.tags = news.labels, news.tags
+    news.rows["core.duplicates"] = summary.duplicates.add(store, news.pairs)
+    summary.vanished = find_vanished(store, plan.scanned, news.rows["core.datasets"])
+    return Preview(plan, news, summary)
+
+
+def ingest(
+    store: Store,
+    sources: Sequence[Source],
+    features: Mapping[str, FeatureSet],
+    *,
+    dataset: str | None = None,
+    workers: int = 1,
+    limits: Limits | None = None,
+    retry_failed: bool = False,
+    prune: bool = False,
+    tags: bool = True,
+    command: str = "",
+    progress: Progress | None = None,
+    pool: Pool = local_pool,
+) -> Summary:
+    """Bring the store up to date with the sources.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    sources : sequence of Source
+        See `mirstore.store.ingest.sources.find`.
+    features : Mapping of str to FeatureSet
+        What to compute, by name; inputs are computed too.
+    dataset : str, optional
+        Name of the dataset that the tracks and their labels belong to; each source's own by default.
+    workers : int > 0
+        Processes.
+    limits : Limits, optional
+        Time and memory for one extractor on one track.
+    retry_failed : bool
+        Compute again what failed before; otherwise failures stay.
+    prune : bool
+        Take out of the datasets what is gone from them.
+    tags : bool
+        Whether the files' tags give credits and genres where a table does not; False takes those of these files out
+        of use.
+    command : str
+        What the user asked, kept with the ingest.
+    progress : callable, optional
+        Told done, total and stage.
+    pool : callable
+        Makes the executor.
+
+    Returns
+    -------
+    Summary
+    """
+    begun = monotonic()
+    found = preview(
+        store,
+        sources,
+        features,
+        dataset=dataset,
+        retry_failed=retry_failed,
+        prune=prune,
+        tags=tags,
+        progress=progress,
+    )
+    plan, summary = found.plan, found.summary
+    committer = _Committer(store, found)
+    committer.register()
+    if prune:
+        take_out(store, summary.vanished)
+    jobs = plan.jobs(store)
+    if plan.total:
+        if progress:
+            progress(0, plan.total, "extract")  # the workers take a while to start
+        results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
+        try:
+            for number, done in enumerate(results, start=1):
+                committer.add(done)
+                if progress:
+                    progress(number, plan.total, "extract")
+        finally:
+            results.close()  # type: ignore[attr-defined]
+            committer.flush()  # also after Ctrl-C: what is done stays done
+        summary.duplicates.look(store, committer.stamp)
+    summary.seconds = monotonic() - begun
+    committer.finish(command)
+    summary.snapshot = store.snapshot_id
+    return summary
+
+
+class _Committer:
+    """Collects results and commits them in batches: the only writer of an ingest."""
+
+    def __init__(self, store: Store, found: Preview) -> None:
+        self.store, self.plan, self.news, self.summary = store, found.plan, found.news, found.summary
+        self.message = f"ingest {self.summary.dataset or ''}".strip()
+        self.stamp: dict[str, Any] = {"ingest": self.summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
+        self.features = {feature.id: feature for feature in self.plan.named.values()}
+        self.names = {feature.id: name for name, feature in self.plan.named.items()}
+        self.shown = {item.track: item for item in self.plan.scanned if item.track}
+        self.batch: list[Done] = []
+        self.bytes = 0
+        self.since = monotonic()
+
+    def register(self) -> None:
+        """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
+        if not (self.store.unknown_feature_sets(self.plan.named) or any(self.news.rows.values())):
+            return
+        with self.store.write(self.message) as tx:
+            for name, feature in self.plan.named.items():
+                tx.add_feature_set(name, feature, **self.stamp)
+            for table, rows in self.news.rows.items():
+                tx.append(table, [{**row, **self.stamp} for row in rows])
+
+    def add(self, done: Done) -> None:
+        self.batch.append(done)
+        for outcome in done.outcomes:
+            self.bytes += sum(_size(value) for row in outcome.rows for value in row.values())
+        full = len(self.batch) >= batch_tracks or self.bytes >= batch_bytes
+        if full or monotonic() - self.since > batch_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
+        if self.batch:
+            commit_in_halves(self.batch, self._commit, self._commit_by_feature)
+        self.bytes, self.since = 0, monotonic()
+
+    def _commit(self, batch: Sequence[Done]) -> None:
+        """Commit features, ledger and tensors together, or nothing of them."""
+        with self.store.write(self.message) as tx:
+            self._append(tx, batch)
+        self._count(batch)
+        over = {done.job.track for done in batch}
+        self.batch = [done for done in self.batch if done.job.track not in over]
+
+    def _commit_by_feature(self, done: Done, error: Exception) -> None:
+        parts = [replace(done, outcomes=[outcome], error=None) for outcome in done.outcomes]
+        if len(parts) > 1:
+            commit_in_halves(parts, self._commit, self._commit_by_feature)
+            return
+        why = "not stored", f"could not be stored: {': '.join(explained(error))}"
+        failed = [Outcome(outcome.feature, "failed", [], *why, outcome.seconds) for outcome in done.outcomes]
+        self._commit([replace(done, facts=None, outcomes=failed, error=None if failed else why)])
+
+    def _append(self, tx: Transaction, batch: Sequence[Done]) -> None:
+        tx.append("core.tracks", [self._track(done) for done in batch if done.facts], key=["track"])
+        for id_, feature in self.features.items():
+            rows = [
+                {"track": done.job.track, **row}
+                for done in batch
+                for outcome in done.outcomes
+                if outcome.feature == id_
+                for row in outcome.rows
+            ]
+            if rows:
+                tx.append_features(feature, rows, **self.stamp)
+        tx.append("core.extractions", [row for done in batch for row in self._ledger(done)])
+
+    def _track(self, done: Done) -> dict[str, Any]:
+        assert done.facts is not None
+        facts = vars(done.facts) | {"warnings": "; ".join(done.facts.warnings) or None}
+        return {"track": done.job.track, "bytes": self.shown[done.job.track].bytes, **facts, **self.stamp}
+
+    def _ledger(self, done: Done) -> Iterator[dict[str, Any]]:
+        where = {"track": done.job.track, "path": self.shown[done.job.track].shown, **self.stamp}
+        for outcome in done.outcomes:
+            yield {
+                **where,
+                "feature_set": outcome.feature,
+                "status": outcome.status,
+                "rows": len(outcome.rows),
+                "error": outcome.error,
+                "message": outcome.message,
+                "seconds": outcome.seconds,
+            }
+        if done.error and not done.outcomes:  # nothing was asked for but the file itself
+            yield {**where, "status": "failed", "error": done.error[0], "message": done.error[1]}
+
+    def _count(self, batch: Sequence[Done]) -> None:
+        for done in batch:
+            if done.error:
+                self.summary.tracks["failed"] += 1
+                self.summary.tracks[_counted_as(self.shown[done.job.track])] -= 1
+            for outcome in done.outcomes:
+                counts = self.summary.features[self.names[outcome.feature]]
+                counts["failed" if outcome.status == "failed" else "ok"] += 1
+
+    def finish(self, command: str) -> None:
+        """Merge the many small files of the batches and close the books."""
+        if self.plan.total:
+            with self.store.write(self.message) as tx:
+                tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
+            self.store.compact()
+
+
+def _counted_as(item: Scanned) -> str:
+    return "known" if item.state == "moved" else item.state
+
+
+def _size(value: Any) -> int:
+    return int(getattr(value, "nbytes", 0)) or getsizeof(value)

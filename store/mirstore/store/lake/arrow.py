@@ -1,0 +1,72 @@
+"""How a column's declaration becomes a type in DuckDB and in Arrow, and rows become Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from mirstore.core.columns import Column, Tensor
+from mirstore.core.text import storable
+from mirstore.store.lake.quoting import identifier
+
+_reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
+_arrow: dict[Any, pa.DataType] = {
+    pl.Float32: pa.float32(),
+    pl.Float64: pa.float64(),
+    pl.Int8: pa.int32(),
+    pl.Int16: pa.int32(),
+    pl.Int32: pa.int32(),
+    pl.Int64: pa.int64(),
+    pl.String: pa.string(),
+    pl.Boolean: pa.bool_(),
+}
+_sql = {
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.string(): "VARCHAR",
+    pa.bool_(): "BOOLEAN",
+    pa.list_(pa.float32()): "FLOAT[]",
+    _reference: "STRUCT(pack VARCHAR, key VARCHAR, dtype VARCHAR, shape INTEGER[])",
+}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the Arrow type of a column's values in its table."""
+    if isinstance(column.dtype, Tensor):
+        return _reference
+    if isinstance(column.dtype, pl.Array):
+        return pa.list_(pa.float32())
+    return _arrow[column.dtype]
+
+
+def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
+    """Return the Arrow schema of a feature table: track, start and end first."""
+    ordered = sorted(columns, key=lambda name: {"start": 0, "end": 1}.get(name, 2))
+    return pa.schema([("track", pa.string()), *((name, arrow_type(columns[name])) for name in ordered)])
+
+
+def sql_columns(schema: pa.Schema) -> str:
+    """Return the column list of CREATE TABLE."""
+    return ", ".join(f"{identifier(field.name)} {_sql[field.type]}" for field in schema)
+
+
+def to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table of exactly this schema; keys that a row lacks are null, text that is none is escaped."""
+    columns = {field.name: [_plain(row.get(field.name)) for row in rows] for field in schema}
+    try:
+        return pa.Table.from_pydict(columns, schema=schema)
+    except UnicodeEncodeError:  # a file name, or a message with one; an extractor's text was refused before
+        escaped = {
+            name: [storable(value) if isinstance(value, str) else value for value in values]
+            for name, values in columns.items()
+        }
+        return pa.Table.from_pydict(escaped, schema=schema)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,171 @@
+"""DuckLake: opening the catalogue, the lock of the one committer, and what makes a commit durable."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import duckdb
+
+from mirstore.core.errors import StoreError, UsageError
+from mirstore.store.lake.quoting import literal
+
+catalogue = "__ducklake_metadata_lake"
+"""Schema of DuckLake's own tables on a connection; asking them is three times as fast as its functions."""
+
+_extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner"}
+_network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
+
+
+def connect(
+    folder: Path, *, read_only: bool, snapshot: int | None = None, catalog: str = "catalog.sqlite"
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the lake in ``folder`` attached as ``lake``.
+
+    Parameters
+    ----------
+    folder : path
+        The store.
+    read_only : bool
+        Whether writing is refused.
+    snapshot : int, optional
+        See the lake as it was then.
+    catalog : str
+        File name of the catalogue.
+
+    Raises
+    ------
+    StoreError
+        If an extension is missing, or the catalogue cannot be opened.
+    UsageError
+        If there is no such snapshot.
+    """
+    _refuse_network_file_system(folder)
+    unknown = UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them")
+    if snapshot is not None and snapshot < 1:  # 0 is before the store was made
+        raise unknown
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": _threads()})
+    for module, distribution in _extensions.items():
+        _load(connection, module, distribution)
+    path = str(folder.absolute())
+    # SQLite's WAL needs files beside the catalogue, which read-only media cannot give.
+    catalog = f"{path}/{catalog}" if os.access(folder, os.W_OK) else _copied(folder, catalog)
+    # The catalogue keeps the data folder's absolute path; overriding it lets a store be moved.
+    options = [f"DATA_PATH {literal(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
+    options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
+    options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
+    try:
+        connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
+    except duckdb.Error as error:
+        connection.close()
+        if "No snapshot found" in str(error):
+            raise unknown from None
+        raise StoreError(
+            f"{folder}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
+            hint="mirstore doctor; the last good catalogue is in the store's backups folder",
+        ) from None
+    return connection
+
+
+def _copied(folder: Path, catalog: str) -> str:
+    """Return a copy of the catalogue of a store on read-only media; it lives as long as this process."""
+    copy = tempfile.mkdtemp(prefix="mirstore-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for path in folder.glob(f"{catalog}*"):
+        shutil.copyfile(path, Path(copy) / path.name)
+    return f"{copy}/{catalog}"
+
+
+def _threads() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _load(connection: duckdb.DuckDBPyConnection, name: str, distribution: str) -> None:
+    """Load an extension from its wheel: no network, and DuckDB checks the signature."""
+    pip = f"pip install duckdb-extension-{distribution}=={duckdb.__version__}"
+    try:
+        found = version(f"duckdb-extension-{distribution}")
+        package = Path(import_module(f"duckdb_extension_{name}").__file__ or "").parent
+    except (PackageNotFoundError, ImportError):
+        raise StoreError(f"DuckDB's extension {name!r} is not installed", hint=pip) from None
+    files = sorted(package.rglob(f"{name}.duckdb_extension"))
+    if not files or found != duckdb.__version__:
+        raise StoreError(f"DuckDB {duckdb.__version__} cannot load extension {name!r} {found}", hint=pip)
+    connection.execute(f"LOAD {literal(str(files[-1]))}")
+
+
+def _refuse_network_file_system(folder: Path) -> None:
+    """SQLite and flock are unsafe there."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return
+    folder = folder.resolve()  # a link may lead to another file system
+    best, kind = "", ""
+    for line in mounts.read_text().splitlines():
+        _, point, file_system, *_ = line.split()
+        point = point.replace("\\040", " ")
+        if os.path.commonpath([point, folder]) == point and len(point) >= len(best):
+            best, kind = point, file_system
+    if kind in _network_file_systems:
+        raise StoreError(f"{folder}: is on a network file system ({kind})", hint="keep the store on a local disk")
+
+
+@contextmanager
+def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
+    """Hold the lock that lets one process commit at a time.
+
+    Raises
+    ------
+    StoreError
+        If another process holds it for longer than ``timeout`` [s], or the store is read-only.
+    """
+    try:
+        lock = open(folder / "write.lock", "a+")  # noqa: SIM115  # closed below, which releases the lock
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {(error.strerror or '').lower()}") from None
+    with lock:
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+            if time.monotonic() > end:
+                raise StoreError(f"{folder}: another process is writing", hint="wait for it, or end it")
+            time.sleep(0.02)
+        yield
+
+
+def keep(files: Iterable[Path], root: Path) -> None:
+    """Make new files below ``root`` read-only, and durable with the names of all folders that lead to them."""
+    folders = {root}
+    for path in files:
+        path.chmod(0o444)  # no SQL, and no slip, overwrites them
+        fsync(path)
+        folders.update(folder for folder in path.parents if folder.is_relative_to(root))
+    for folder in folders:
+        fsync(folder)
+
+
+def fsync(path: Path) -> None:
+    """Make a file's, or a folder's, content survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,60 @@
+"""Finding damage: every listed file is opened and read, because counts from statistics lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from mirstore.store.lake import checksums
+from mirstore.store.store import Store
+
+
+def doctor(store: Store) -> list[dict[str, str]]:
+    """Return what is wrong with the store's files.
+
+    Returns
+    -------
+    list of dict
+        ``table``, ``file`` and ``problem``; empty if all is well.
+    """
+    return [*_tables(store), *_packs(store)]
+
+
+def _tables(store: Store) -> Iterator[dict[str, str]]:
+    known = {path.absolute(): sha256 for path, sha256 in checksums.read(store.path).items()}
+    for table in store.tables():
+        for path, size in store.file_sizes(table).items():
+            problem = _parquet_problem(path, size, known.get(path))
+            if problem:
+                yield {"table": table, "file": str(path), "problem": problem}
+
+
+def _parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
+    if not path.exists():
+        return "is missing"
+    if path.stat().st_size != size:
+        return f"has {path.stat().st_size} bytes, the catalogue says {size}"
+    if sha256 is not None:
+        return None if checksums.digest(path) == sha256 else "was altered: its checksum differs"
+    try:
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {str(error).splitlines()[0]}"
+    return None
+
+
+def _packs(store: Store) -> Iterator[dict[str, str]]:
+    packs = store.scan("core.packs").select("pack", "path", "bytes").unique().collect()
+    for sha256, name, size in packs.iter_rows():
+        path = store.path / name
+        problem = None
+        if not path.exists():
+            problem = "is missing"
+        elif path.stat().st_size != size:
+            problem = f"has {path.stat().st_size} bytes, the store says {size}"
+        elif checksums.digest(path) != sha256:
+            problem = "was altered: its checksum differs"
+        if problem:
+            yield {"table": "core.packs", "file": str(path), "problem": problem}

@@ -1,0 +1,149 @@
+"""The files below a store that the catalogue names, and those of mirstore's own making that nothing names.
+
+A catalogue may come from somebody else: what it names outside of the store is refused, links out of it are not
+followed, and only names that mirstore or DuckLake makes are ever deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.core.errors import StoreError
+from mirstore.store.lake.connect import keep
+
+_data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
+_pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.([0-9a-f]{64})\.\d+\.part")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A row of the catalogue: a Parquet file of a table, in whatever snapshots."""
+
+    id: int
+    table: str
+    table_id: int
+    path: Path
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A Parquet file that the catalogue does not name yet."""
+
+    path: Path
+    rows: int
+    bytes: int
+    footer: int
+
+
+def data_files(catalogue: sqlite3.Connection, store: Path) -> list[DataFile]:
+    """Return all files of all tables, of all snapshots.
+
+    Raises
+    ------
+    StoreError
+        If one lies outside of the store.
+    """
+    rows = catalogue.execute(
+        """SELECT f.data_file_id, s.schema_name || '.' || t.table_name, f.table_id, f.record_count, f.file_size_bytes,
+                  s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
+        FROM ducklake_data_file f
+        JOIN (SELECT DISTINCT table_id, schema_id, table_name, path, path_is_relative FROM ducklake_table) t
+            USING (table_id)
+        JOIN ducklake_schema s USING (schema_id) ORDER BY f.data_file_id"""
+    ).fetchall()
+    found = []
+    for id_, table, table_id, count, size, *parts in rows:
+        if not all(parts[1::2]):
+            raise _outside(store, next(path for path, own in zip(parts[::2], parts[1::2], strict=True) if not own))
+        found.append(DataFile(id_, table, table_id, inside(store, store / "data" / "".join(parts[::2])), count, size))
+    return found
+
+
+def scheduled(catalogue: sqlite3.Connection, store: Path) -> dict[Path, float]:
+    """Return the files that were merged into others, and since when [s] nothing names them.
+
+    Raises
+    ------
+    StoreError
+        If one lies outside of the store.
+    """
+    rows = catalogue.execute(
+        "SELECT path, path_is_relative, schedule_start FROM ducklake_files_scheduled_for_deletion"
+    ).fetchall()
+    for path, relative, _ in rows:
+        if not relative:
+            raise _outside(store, path)
+    return {inside(store, store / "data" / path): datetime.fromisoformat(since).timestamp() for path, _, since in rows}
+
+
+def inside(store: Path, path: Path) -> Path:
+    """Return a path as it is if it lies in the store's data.
+
+    Raises
+    ------
+    StoreError
+        If it does not, or a link leads out.
+    """
+    if not path.resolve().is_relative_to((store / "data").resolve()):
+        raise _outside(store, str(path))
+    return path
+
+
+def _outside(store: Path, path: str) -> StoreError:
+    return StoreError(
+        f"{store}: its catalogue names a file outside of the store: {path}", hint="do not use it; ask who made it"
+    )
+
+
+def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
+    """Write rows beside the file that they replace, on disk for good."""
+    path = old.path.with_name(f"ducklake-{uuid.uuid4()}.parquet")
+    pq.write_table(rows, path, compression="zstd", store_schema=False)
+    keep([path], store)
+    with open(path, "rb") as file:
+        file.seek(-8, os.SEEK_END)
+        footer = int.from_bytes(file.read(4), "little")
+    return Written(path, rows.num_rows, path.stat().st_size, footer)
+
+
+def links(store: Path) -> list[Path]:
+    """Return the folders of a store that are links: nothing behind them is deleted."""
+    return [path for path in (store / "data", store / "tensors") if path.is_symlink()]
+
+
+def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
+    """Return the Parquet files that no snapshot names."""
+    named = {file.path.absolute() for file in data_files(catalogue, store)}
+    return [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
+
+
+def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
+    """Return the tensor packs that no snapshot names, and what a killed process left of one."""
+    tables = [file.path for file in data_files(catalogue, store) if file.table == "core.packs"]
+    named = {pack for path in tables for pack in pq.read_table(path, columns=["pack"])["pack"].to_pylist()}
+    found = []
+    for path in _own(store / "tensors", _pack_name):
+        match = _pack_name.fullmatch(path.name)
+        assert match is not None
+        if match[1] not in named:
+            found.append(path)
+    return found
+
+
+def _own(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
+    if folder.is_symlink():
+        return
+    for at, _, files in os.walk(folder):  # which follows no links to folders
+        yield from (path for file in files if name.fullmatch(file) and not (path := Path(at) / file).is_symlink())

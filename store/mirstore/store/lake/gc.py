@@ -1,0 +1,52 @@
+"""What can be deleted: files that no snapshot names, after a grace period for those who still read them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mirstore.core.errors import StoreError
+from mirstore.store.lake.files import scheduled, unnamed_data_files, unnamed_packs
+
+
+def collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
+    """Remove what is older than ``grace`` [s], after a backup of the catalogue; the caller holds the lock.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue names a file outside of the store.
+    """
+    since = scheduled(catalogue, store)
+    unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
+    ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
+    old = [path for path, age in ages.items() if age >= grace]
+    if not dry_run:
+        back_up(store, catalogue)
+        for path in old:
+            path.unlink()
+        catalogue.executemany(
+            "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
+            [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
+        )
+    return old
+
+
+def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:
+    """Copy the catalogue to the store's backups.
+
+    Raises
+    ------
+    StoreError
+        If that folder is a link.
+    """
+    backups = folder / "backups"
+    if backups.is_symlink():
+        raise StoreError(f"{backups}: is a link, and nothing is written behind a link", hint="make it a folder")
+    backups.mkdir(exist_ok=True)
+    target = backups / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
+    with closing(sqlite3.connect(target)) as copy:
+        catalogue.backup(copy)

@@ -1,0 +1,179 @@
+"""What a store does not show: what was removed, and tracks whose files are gone. Rows stay until they are purged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from mirstore.store.lake.schema import order
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from mirstore.store.store import Store
+
+removals = "core.removals"
+"""Table of what was removed. It is always read as it is now, so that old snapshots do not show it either."""
+
+decisive = (removals, "core.locations", "core.items")
+"""Tables that decide what is hidden."""
+
+_values = frozenset({"core.names", "core.extractions", "core.packs"})  # of a feature set; what defines it stays
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rows that are hidden: those with one of these keys, in every table that has these columns.
+
+    Attributes
+    ----------
+    name : str
+    rows : pl.DataFrame
+        The keys; with a column ``until``, only what was committed until then is hidden: it can begin anew.
+    tables : frozenset of str, optional
+        The only ones that it is about.
+    """
+
+    name: str
+    rows: pl.DataFrame
+    tables: frozenset[str] | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that say what is hidden."""
+        return [name for name in self.rows.columns if name != "until"]
+
+    @property
+    def for_good(self) -> bool:
+        """Whether what it hides never comes back."""
+        return "until" in self.rows.columns
+
+    def applies(self, table: str, columns: Iterable[str]) -> bool:
+        """Tell whether a table has such rows."""
+        there = set(self.keys) <= set(columns) and table != removals
+        return there and (self.tables is None or table in self.tables)
+
+    def drop(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame without these rows, in its order."""
+        if not self.for_good:
+            return frame.join(self.rows.lazy(), on=self.keys, how="anti", maintain_order="left")
+        joined = frame.join(self.rows.lazy(), on=self.keys, how="left", maintain_order="left")
+        return joined.filter((pl.col(order) > pl.col("until")).fill_null(True)).drop("until")
+
+    def condition(self, of: str, table: str) -> str:
+        """Return a condition in SQL that rows of ``of`` are not among these, which stand in ``table``."""
+        same = " AND ".join(f'h."{key}" = {of}."{key}"' for key in self.keys)
+        until = f' AND {of}."{order}" <= h."until"' if self.for_good else ""
+        return f"NOT EXISTS (SELECT 1 FROM {table} h WHERE {same}{until})"
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Everything that a store does not show.
+
+    Attributes
+    ----------
+    rules : tuple of Rule
+        Those that hide anything.
+    withdrawn : frozenset of str
+        Tracks that were withdrawn and must not come in again.
+    features : frozenset of str
+        Feature sets that were removed.
+    """
+
+    rules: tuple[Rule, ...]
+    withdrawn: frozenset[str]
+    features: frozenset[str]
+
+    def apply(self, table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return a table's rows without those that are hidden."""
+        if self.whole(table):
+            return frame.clear()
+        if not self.rules:
+            return frame
+        columns = frame.collect_schema().names()
+        for rule in self.rules:
+            if rule.applies(table, columns):
+                frame = rule.drop(frame)
+        return frame
+
+    def whole(self, table: str) -> bool:
+        """Tell whether nothing of a table is shown: it holds the values of removed features."""
+        return table.startswith("feat.") and table.rpartition("_")[2] in self.features
+
+    def conditions(self, table: str, columns: Sequence[str], of: str) -> Iterator[str]:
+        """Yield the same as conditions in SQL."""
+        if self.whole(table):
+            yield "false"
+        for rule in self.rules:
+            if rule.applies(table, columns):
+                yield rule.condition(of, f"core.hidden_{rule.name}")
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the tables that the conditions name."""
+        for rule in self.rules:
+            connection.register("hidden_rows", rule.rows.to_arrow())
+            connection.execute(f"CREATE TABLE core.hidden_{rule.name} AS FROM hidden_rows")
+            connection.unregister("hidden_rows")
+
+
+def read(store: Store) -> Hidden:
+    """Return what is hidden at a store's snapshot.
+
+    What a person removed is hidden in all snapshots; that a track left a dataset because its file is gone, and that
+    another file took its place, is seen from then on.
+    """
+    latest = _latest(store.recorded(removals).collect())
+    if store.snapshot is not None:
+        latest = latest.filter((pl.col("kind") != "member") | (pl.col(order) <= store.snapshot))
+    rules = dead(latest)
+    withdrawn = latest.filter(pl.col("kind") == "track").select("track")
+    features = latest.filter(pl.col("kind") == "features").select("feature_set")
+    gone = [withdrawn, _without_path(store)]
+    if any(not rule.rows.is_empty() for rule in rules):
+        gone.append(homeless(store, rules))
+    rules = (Rule("tracks", pl.concat(gone).unique()), Rule("features", features, _values), *rules)
+    return Hidden(
+        tuple(rule for rule in rules if not rule.rows.is_empty()),
+        frozenset(withdrawn["track"]),
+        frozenset(features["feature_set"]),
+    )
+
+
+def _latest(events: pl.DataFrame) -> pl.DataFrame:
+    """Return what is removed now: the latest event about a thing decides."""
+    about = ["kind", "dataset", "track", "label_set", "feature_set"]
+    latest = events.sort(order).unique(about, keep="last")
+    return latest.filter(~pl.col("undone").fill_null(False))
+
+
+def dead(latest: pl.DataFrame) -> tuple[Rule, ...]:
+    """Return the rules for datasets, label sets and memberships that were removed."""
+    return tuple(
+        Rule(name, latest.filter(pl.col("kind") == kind).select(*keys, pl.col(order).alias("until")))
+        for name, kind, keys in (
+            ("datasets", "dataset", ["dataset"]),
+            ("labels", "labels", ["dataset", "label_set"]),
+            ("members", "member", ["dataset", "track"]),
+        )
+    )
+
+
+def homeless(store: Store, rules: Iterable[Rule]) -> pl.DataFrame:
+    """Return the tracks that were in a dataset and, with these rows hidden, are in none."""
+    items = store.recorded("core.items").select("dataset", "track", order)
+    left = items
+    for rule in rules:
+        if rule.applies("core.items", ["dataset", "track"]):
+            left = rule.drop(left)
+    return items.select("track").unique().join(left, on="track", how="anti").collect()
+
+
+def _without_path(store: Store) -> pl.DataFrame:
+    """Return the tracks whose paths all hold something else now, or nothing."""
+    rows = store.recorded("core.locations").select("path", "track", order).collect()
+    now = rows.sort(order).unique("path", keep="last").select("track")
+    return rows.select("track").drop_nulls().unique().join(now, on="track", how="anti")

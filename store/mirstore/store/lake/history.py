@@ -1,0 +1,217 @@
+"""A store's past: what each snapshot changed, which one a date means, and names for snapshots."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.lake.connect import catalogue
+from mirstore.store.lake.hidden import removals
+from mirstore.store.lake.schema import order
+
+if TYPE_CHECKING:
+    from mirstore.store.store import Store
+
+_compaction = "merge_adjacent"
+
+
+def snapshots(store: Store) -> pl.DataFrame:
+    """Return the snapshots up to the store's: ``snapshot``, ``added`` (UTC), ``message``, ``command``, ``session``.
+
+    What one command committed in several steps has the same session. Maintenance, which changes no value, is left out.
+    """
+    rows = store.ask(
+        f"""SELECT s.snapshot_id, s.snapshot_time::VARCHAR, commit_message, commit_extra_info
+        FROM {catalogue}.ducklake_snapshot s JOIN {catalogue}.ducklake_snapshot_changes c USING (snapshot_id)
+        WHERE s.snapshot_id BETWEEN 1 AND {store.snapshot_id} AND changes_made NOT LIKE '%{_compaction}%'
+        ORDER BY ALL"""
+    )
+    about = [json.loads(extra) if extra else {} for *_, extra in rows]
+    return pl.DataFrame(
+        {
+            "snapshot": [number for number, *_ in rows],
+            "added": [_utc(time) for _, time, *_ in rows],
+            "message": [message or "made the store" for _, _, message, _ in rows],
+            "command": [known.get("command") or None for known in about],
+            "session": [known.get("session") for known in about],
+        },
+        schema={
+            "snapshot": pl.Int64,
+            "added": pl.Datetime("us"),
+            "message": pl.String,
+            "command": pl.String,
+            "session": pl.String,
+        },
+    )
+
+
+def _utc(text: str) -> datetime:
+    """Return DuckLake's time as all times of the store are: UTC, without saying so."""
+    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+
+
+def at(store: Store, text: str) -> int:
+    """Return the last snapshot of a day, or until a time.
+
+    Parameters
+    ----------
+    store : Store
+    text : str
+        ISO 8601, in local time unless it says another: ``2026-11-20`` (its end), ``2026-11-20T14:30``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither, or the store is younger.
+    """
+    try:
+        until = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date", hint="for example 2026-11-20, or 2026-11-20T14:30") from None
+    try:
+        date.fromisoformat(text)
+        until += timedelta(days=1)
+        before = pl.col("added") < until.astimezone(UTC).replace(tzinfo=None)
+    except ValueError:
+        before = pl.col("added") <= until.astimezone(UTC).replace(tzinfo=None)
+    known = snapshots(store)
+    found = max(known.filter(before)["snapshot"].to_list(), default=None)
+    if found is None:
+        first = known["added"].to_list()[0].replace(tzinfo=UTC).astimezone()
+        raise UsageError(f"the store had no snapshot at {text}", hint=f"its first is of {first:%Y-%m-%d %H:%M}")
+    return int(found)
+
+
+def log(store: Store, most: int | None = None) -> list[dict[str, Any]]:
+    """Return what was done to a store, the latest first.
+
+    Returns
+    -------
+    list of dict
+        ``snapshot`` (the last of that command), ``first``, ``added``, ``message``, ``command``, ``changes`` (texts such
+        as ``"12 tracks"``, ``"3 labels changed"``) and ``pins`` (names of these snapshots).
+    """
+    rows = snapshots(store)
+    session = pl.coalesce("session", pl.col("snapshot").cast(pl.String))
+    begins = (session != session.shift(1)) | (pl.col("message") != pl.col("message").shift(1))
+    grouped = rows.with_columns(begins.fill_null(True).cum_sum().alias("step")).group_by("step", maintain_order=True)
+    steps = grouped.agg(
+        pl.col("snapshot").last(),
+        pl.col("snapshot").first().alias("first"),
+        pl.col("added", "message", "command").last(),
+    )
+    shown = steps.reverse().head(most) if most is not None else steps.reverse()
+    changes = _changes(store, shown)
+    pins: dict[int, list[str]] = {}
+    for name, number in store.sql(
+        "SELECT name, snapshot FROM pins WHERE name NOT LIKE 'run %' ORDER BY name"
+    ).iter_rows():
+        pins.setdefault(number, []).append(name)
+    return [
+        {
+            **row,
+            "changes": changes.get(step, []),
+            "pins": [name for number in range(row["first"], row["snapshot"] + 1) for name in pins.get(number, [])],
+        }
+        for row in shown.to_dicts()
+        for step in (row.pop("step"),)
+    ]
+
+
+def pin(store: Store, name: str, snapshot: int | None = None, note: str = "") -> int:
+    """Give a snapshot a name; a later pin of that name moves it. Return its number.
+
+    Raises
+    ------
+    UsageError
+        If there is no such snapshot, or the name is one of a run's.
+    """
+    number = store.snapshot_id if snapshot is None else snapshot
+    if name.startswith("run ") or not name.strip():
+        raise UsageError(f"a pin cannot be called {name!r}", hint="give it another name")
+    if not 0 < number <= store.snapshot_id:
+        raise UsageError(f"there is no snapshot {number}", hint="mirstore log lists them")
+    with store.write(f"pin {name}") as tx:
+        tx.append("core.pins", [{"name": name, "snapshot": number, "note": note, "added": _now()}])
+    return number
+
+
+def unpin(store: Store, name: str) -> None:
+    """Take a name away from its snapshot.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such pin.
+    """
+    known = [pin for pin in store.sql("SELECT name FROM pins")["name"] if not pin.startswith("run ")]
+    if name not in known:
+        raise UnknownNameError("pin", name, known)
+    with store.write(f"unpin {name}") as tx:
+        tx.append("core.pins", [{"name": name, "added": _now()}])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+# Table, what tells its groups of rows apart, and words for groups that are new and groups that were there.
+_told: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("core.items", ("dataset", "track"), "{n} track{s}", "credits of {n} track{s} changed"),
+    ("core.labels", ("dataset", "track", "label_set"), "{n} label{s}", "{n} label{s} changed"),
+    ("core.splits", ("dataset", "split", "track"), "{n} place{s} in splits", "{n} place{s} in splits changed"),
+    ("core.tags", ("track", "path"), "", "tags of {n} file{s} changed"),
+    ("core.names", ("name",), "", "{n} feature{s} in another version"),
+)
+
+
+def _changes(store: Store, steps: pl.DataFrame) -> dict[int, list[str]]:
+    """Return per step what its rows say, in words."""
+    found: dict[int, list[str]] = {step: [] for step in steps["step"]}
+    if not found:
+        return found
+    step_of = steps.select("step", pl.int_ranges("first", pl.col("snapshot") + 1).alias(order)).explode(order)
+
+    def tell(groups: pl.LazyFrame, words: str) -> None:
+        """Add a text to each step that brought some groups, which are rows with the number of their snapshot."""
+        counts = groups.collect().join(step_of, on=order).drop(order).unique().group_by("step").len()
+        for step, n in counts.iter_rows():
+            found[step].append(words.format(n=n, s="" if n == 1 else "s"))
+
+    for table, keys, new, changed in _told:
+        rows = store.scan(table)
+        if table == "core.tags":
+            rows = rows.drop_nulls("tags")  # a path that a moved file has left
+        groups = rows.select(order, *keys).drop_nulls("track" if "track" in keys else None).unique()
+        begun = pl.col(order).min().over(keys)
+        if new:
+            tell(groups.filter(pl.col(order) == begun), new)
+        tell(groups.filter(pl.col(order) > begun), changed)
+    places = store.scan("core.locations").drop_nulls("track")
+    places = places.group_by("track", "path").agg(pl.col(order).min())  # a file that is tagged anew stays where it is
+    tell(places.filter(pl.col(order) > pl.col(order).min().over("track")), "{n} file{s} at another path")
+    ledger = store.scan("core.extractions")
+    failed = pl.col("status") == "failed"
+    tell(ledger.filter(~failed).select(order, "feature_set"), "{n} feature{s}")
+    tell(ledger.filter(failed).select(order, "track", "path", "feature_set"), "{n} failure{s}")
+    for state in ("finished", "failed", "removed"):
+        tell(
+            store.scan("core.run_events").filter(pl.col("state") == state).select(order, "run"),
+            f"{{n}} run{{s}} {state}",
+        )
+    events, back = store.scan(removals), pl.col("undone").fill_null(False)
+    for kind, gone, returned in (
+        ("track", "{n} track{s} withdrawn", "{n} track{s} brought back"),
+        ("dataset", "{n} dataset{s} removed", ""),
+        ("labels", "{n} label set{s} removed", ""),
+        ("member", "{n} track{s} taken out", ""),
+        ("features", "{n} feature{s} removed", "{n} feature{s} brought back"),
+    ):
+        rows = events.filter(pl.col("kind") == kind).drop("note", "ingest", "added")
+        tell(rows.filter(~back), gone)
+        tell(rows.filter(back), returned)
+    return found

@@ -1,0 +1,247 @@
+"""Erasing what was removed: the files that hold it are written anew, in all snapshots, and the old ones deleted.
+
+New files are on disk before the catalogue names them, in one transaction; old files go afterwards. So a kill at any
+moment leaves a store that can be read, and the next purge finishes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.core.errors import StoreError
+from mirstore.core.text import counted
+from mirstore.store.lake import checksums
+from mirstore.store.lake.connect import fsync
+from mirstore.store.lake.files import (
+    DataFile,
+    Written,
+    data_files,
+    links,
+    new_data_file,
+    unnamed_data_files,
+    unnamed_packs,
+)
+from mirstore.store.lake.hidden import Rule, homeless, removals
+from mirstore.store.lake.repacking import Packs
+from mirstore.store.lake.schema import order
+from mirstore.store.lake.scrub import Scrubber
+from mirstore.store.store import Store
+
+
+@dataclass
+class Purged:
+    """What a purge erased.
+
+    Attributes
+    ----------
+    tracks : int
+        Withdrawn, or in removed datasets only.
+    rows : dict of str to int
+        Per table.
+    rewritten : int
+        Files that were written anew or emptied.
+    deleted : list of path
+        Files that are no more.
+    backups : list of path
+        Copies of the catalogue from before, which may still name it.
+    """
+
+    tracks: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    rewritten: int = 0
+    deleted: list[Path] = field(default_factory=list)
+    backups: list[Path] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.rewritten)
+
+    def __str__(self) -> str:
+        """Say what goes in words."""
+        tracks = counted(self.tracks, "track")
+        rows = f"{sum(self.rows.values())} rows of {len(self.rows)} tables"
+        return f"{tracks}, {rows} ({counted(self.rewritten, 'file')})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        paths = {"deleted": [str(path) for path in self.deleted], "backups": [str(path) for path in self.backups]}
+        return {"tracks": self.tracks, "rows": self.rows, "rewritten": self.rewritten, **paths}
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What is to be erased."""
+
+    rules: Sequence[Rule]
+    tracks: frozenset[str]
+    features: frozenset[str]
+    scrubber: Scrubber
+
+
+def purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: bool = False) -> Purged:
+    """Erase what was removed; the caller holds the lock, and nothing else has the catalogue open in this process.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue names files outside of the store, or another program keeps it locked.
+    """
+    if linked := links(store):
+        raise StoreError(
+            f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
+        )
+    done = Purged(len(what.tracks), backups=sorted((store / "backups").glob("catalog-*.sqlite*")))
+    files = data_files(catalogue, store)
+    packs = Packs(store, files, what.tracks, what.features, dry_run=dry_run)
+    changes = []
+    for file in files:
+        new = _without(file.table, pq.read_table(file.path), what, packs)
+        if new is None:
+            continue
+        before, after = file.rows, new.num_rows
+        if before > after:
+            done.rows[file.table] = done.rows.get(file.table, 0) + before - after
+        done.rewritten += 1
+        if not dry_run:
+            changes.append((file, new_data_file(store, file, new) if after else None))
+    if dry_run:
+        return done
+    checksums.record(store, [written.path for _, written in changes if written])
+    _name(catalogue, changes, what.scrubber)
+    done.deleted = _sweep(store, catalogue)
+    _shrink(catalogue)
+    checksums.forget_missing(store)
+    return done
+
+
+def note(store: Store, done: Purged) -> None:
+    """Record that there was a purge."""
+    if done:
+        counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values())})
+        added = datetime.now(UTC).replace(tzinfo=None)
+        with store.write("purge") as tx:
+            tx.append(removals, [{"kind": "purge", "note": counts, "added": added}])
+
+
+def erased(store: Store) -> Erased:
+    """Return what is to be erased: not what merely left a dataset because its file is gone."""
+    hidden = store.hidden
+    rules = [rule for rule in hidden.rules if rule.name in ("datasets", "labels")]
+    withdrawn = pl.DataFrame({"track": sorted(hidden.withdrawn)}, schema={"track": pl.String})
+    datasets = [rule for rule in rules if rule.name == "datasets"]
+    tracks = pl.concat([withdrawn, *([homeless(store, datasets)] if datasets else [])]).unique()
+    runs = store.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
+    values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})
+    pins = runs.select(pl.format("run {}", "run").alias("name"))
+    rules += [
+        Rule("tracks", tracks),
+        *(Rule(side, tracks.rename({"track": side}), frozenset({"core.duplicates"})) for side in ("a", "b")),
+        Rule("runs", runs),
+        Rule("pins", pins, frozenset({"core.pins"})),
+        Rule("features", values, frozenset({"core.extractions", "core.packs"})),
+    ]
+    return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(store, tracks["track"]))
+
+
+def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table | None:
+    """Return a file's rows without what is erased; None if it holds nothing of that."""
+    if table.startswith("feat.") and table.rpartition("_")[2] in what.features:
+        return rows.slice(0, 0)
+    scrubber = what.scrubber
+    new = scrubber.locations(rows) if table == "core.locations" else rows
+    keys = [
+        name
+        for name in ("track", "dataset", "label_set", "feature_set", "run", "name", "path", order)
+        if name in rows.column_names
+    ]
+    frame = pl.from_arrow(new.select(keys))
+    assert isinstance(frame, pl.DataFrame)
+    kept = frame.with_row_index("_row").lazy()
+    if {"track", "path"} <= set(keys):
+        kept = kept.filter(~scrubber.about)
+    for rule in what.rules:
+        if rule.applies(table, keys):
+            kept = rule.drop(kept)
+    left = kept.collect()["_row"]
+    new = new if len(left) == rows.num_rows else new.take(left.to_arrow())
+    new = scrubber.texts(table, packs.references(table, new))
+    return None if new.equals(rows) else new
+
+
+def _name(
+    catalogue: sqlite3.Connection, changes: Iterable[tuple[DataFile, Written | None]], scrubber: Scrubber
+) -> None:
+    """Let the catalogue name the new files instead of the old ones, all at once."""
+    catalogue.execute("PRAGMA synchronous = FULL")
+    catalogue.execute("PRAGMA secure_delete = ON")
+    catalogue.execute("BEGIN IMMEDIATE")
+    try:
+        for old, new in changes:
+            catalogue.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?", [old.id])
+            rows, size = (new.rows, new.bytes) if new else (0, 0)
+            if new is None:
+                catalogue.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?", [old.id])
+            else:
+                catalogue.execute(
+                    "UPDATE ducklake_data_file SET path = ?, path_is_relative = 1, record_count = ?, "
+                    "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
+                    [new.path.name, rows, size, new.footer, old.id],
+                )
+            catalogue.execute(
+                "UPDATE ducklake_table_stats SET record_count = record_count - ?, "
+                "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
+                [old.rows - rows, old.bytes - size, old.table_id],
+            )
+            # Ranges of values are values. Without them DuckLake reads the file instead of skipping it.
+            catalogue.execute(
+                "UPDATE ducklake_table_column_stats SET min_value = NULL, max_value = NULL WHERE table_id = ?",
+                [old.table_id],
+            )
+        for number, message, extra in catalogue.execute(
+            "SELECT snapshot_id, commit_message, commit_extra_info FROM ducklake_snapshot_changes"
+        ).fetchall():
+            said = scrubber.command(message), scrubber.command(extra)
+            if said != (message, extra):
+                catalogue.execute(
+                    "UPDATE ducklake_snapshot_changes SET commit_message = ?, commit_extra_info = ? "
+                    "WHERE snapshot_id = ?",
+                    [*said, number],
+                )
+        catalogue.execute("COMMIT")
+    except BaseException:
+        catalogue.execute("ROLLBACK")
+        raise
+
+
+def _sweep(store: Path, catalogue: sqlite3.Connection) -> list[Path]:
+    """Delete every file that no snapshot names, however young: it may hold what is erased."""
+    old = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
+    for path in old:
+        path.unlink()
+    for folder in {path.parent for path in old}:
+        fsync(folder)
+    catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
+    return old
+
+
+def _shrink(catalogue: sqlite3.Connection) -> None:
+    """Leave no trace of old rows in the catalogue's free pages and its log."""
+    try:
+        catalogue.execute("VACUUM")
+        (busy, *_) = catalogue.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        busy = str(error)
+    if busy:
+        raise StoreError(
+            "the catalogue could not be shrunk: another program reads it",
+            hint="end it, then mirstore gc --purge again: traces of what was removed may be left in catalog.sqlite",
+        )

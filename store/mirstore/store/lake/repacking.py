@@ -1,0 +1,81 @@
+"""Tensor packs without the tensors of some tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.store.lake.files import DataFile
+from mirstore.store.lake.tensors import open_pack, write_pack
+
+
+class Packs:
+    """The tensor packs that hold erased tracks, written anew: other tracks' rows name the new ones."""
+
+    def __init__(
+        self, store: Path, files: Iterable[DataFile], tracks: Set[str], features: Set[str], *, dry_run: bool
+    ) -> None:
+        self.renamed: dict[str, tuple[str, int] | None] = {}
+        for table, group in _by_table(files).items():
+            feature = table.rpartition("_")[2]
+            if not table.startswith("feat.") or feature in features:
+                continue
+            used: dict[str, list[tuple[str, str]]] = {}
+            for file in group:
+                rows = pq.read_table(file.path)
+                for name in _tensor_columns(rows):
+                    pairs = zip(rows["track"].to_pylist(), rows[name].to_pylist(), strict=True)
+                    for track, reference in pairs:
+                        if reference is not None:
+                            used.setdefault(reference["pack"], []).append((track, reference["key"]))
+            for pack, keys in used.items():
+                if not any(track in tracks for track, _ in keys):
+                    continue
+                left = sorted({key for track, key in keys if track not in tracks})
+                folder = store / "tensors" / feature
+                if dry_run or not left:
+                    self.renamed[pack] = ("", 0) if left else None
+                    continue
+                opened = open_pack(f"{folder}/{pack}.safetensors")
+                self.renamed[pack] = write_pack(folder, {key: opened.get_tensor(key) for key in left})
+
+    def references(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return rows that name the new packs."""
+        if not self.renamed:
+            return rows
+        if table == "core.packs":
+            return self._listed(rows)
+        for name in _tensor_columns(rows) if table.startswith("feat.") else []:
+            old = rows[name].to_pylist()
+            new = [
+                {**value, "pack": (self.renamed.get(value["pack"]) or (value["pack"],))[0]} if value else None
+                for value in old
+            ]
+            at = rows.schema.get_field_index(name)
+            rows = rows.set_column(
+                at, rows.schema.field(at), pa.chunked_array([pa.array(new, rows.schema.field(at).type)])
+            )
+        return rows
+
+    def _listed(self, rows: pa.Table) -> pa.Table:
+        new = []
+        for row in rows.to_pylist():
+            there = self.renamed.get(row["pack"], (row["pack"], row["bytes"]))
+            if there is not None:
+                path = row["path"].replace(row["pack"], there[0])
+                new.append({**row, "pack": there[0], "bytes": there[1], "path": path})
+        return pa.Table.from_pylist(new, schema=rows.schema)
+
+
+def _by_table(files: Iterable[DataFile]) -> dict[str, list[DataFile]]:
+    found: dict[str, list[DataFile]] = {}
+    for file in files:
+        found.setdefault(file.table, []).append(file)
+    return found
+
+
+def _tensor_columns(rows: pa.Table) -> list[str]:
+    return [field.name for field in rows.schema if pa.types.is_struct(field.type)]

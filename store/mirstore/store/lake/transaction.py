@@ -1,0 +1,206 @@
+"""One commit: rows of several tables and the tensors that they name, durable before they are visible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirstore.core.columns import Tensor
+from mirstore.core.errors import UsageError
+from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.core.plugins import distributions
+from mirstore.store.lake.arrow import arrow_schema, sql_columns, to_arrow
+from mirstore.store.lake.checksums import record
+from mirstore.store.lake.connect import keep
+from mirstore.store.lake.hidden import Hidden, removals
+from mirstore.store.lake.quoting import identifier, in_lake
+from mirstore.store.lake.schema import order
+from mirstore.store.lake.tensors import split_tensors, write_pack
+from mirstore.store.sql.views import views
+
+
+class Transaction:
+    """Made by `Store.write`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden) -> None:
+        self._connection, self._folder, self._hidden = connection, folder, hidden
+        self._before: set[Path] = set()
+        self.number = 0  # of the snapshot that this commit makes
+
+    def begin(self) -> None:
+        """Open the transaction."""
+        self._before = self._data_files()
+        self._connection.execute("BEGIN")
+        ((last,),) = self._connection.execute("FROM lake.current_snapshot()").fetchall()
+        self.number = int(last) + 1  # under the lock nobody else takes it
+
+    def commit(self, message: str, about: Mapping[str, str]) -> None:
+        """Flush the new files to disk, then commit: DuckLake does not flush them."""
+        new = self._data_files() - self._before
+        keep(new, self._folder)
+        record(self._folder, new)
+        self._connection.execute(
+            "CALL lake.set_commit_message('mirstore', ?, extra_info => ?)", [message, json.dumps(about)]
+        )
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Leave the store as it was."""
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            return  # a failed COMMIT has rolled back already
+
+    def _data_files(self) -> set[Path]:
+        return set((self._folder / "data").rglob("*.parquet"))
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]] | pa.Table, key: Sequence[str] = ()) -> int:
+        """Add rows to a table; those whose key is there already are left out. Return how many were added.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        rows : sequence of dict, or pyarrow.Table
+            Columns that are not given are null.
+        key : sequence of str
+            Columns that tell rows apart, null like any other value; DuckLake has no primary keys. Rows of one call are
+            not compared with each other: a track may have several rows of features.
+
+        Tracks that were withdrawn do not come in again.
+        """
+        target = in_lake(table)
+        if not isinstance(rows, pa.Table):
+            if not rows:
+                return 0
+            schema = self._connection.sql(f"SELECT * FROM {target} LIMIT 0").to_arrow_table().schema
+            rows = to_arrow(rows, schema)
+        if table.startswith("core."):
+            rows = _stamped(rows, self.number)
+        if self._hidden.withdrawn and "track" in rows.column_names and table != removals:
+            rows = rows.filter(pc.invert(pc.is_in(rows["track"], pa.array(sorted(self._hidden.withdrawn)))))
+        self._connection.register("batch", rows)
+        try:
+            same = " AND ".join(f"batch.{name} IS NOT DISTINCT FROM t.{name}" for name in map(identifier, key))
+            anti = f"ANTI JOIN {self._there(table, target, rows.column_names)} t ON {same}" if key else ""
+            query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
+            return int(self._connection.execute(query).fetchall()[0][0])
+        finally:
+            self._connection.unregister("batch")
+
+    def _there(self, table: str, target: str, columns: Sequence[str]) -> str:
+        """Return where rows that are there already are looked for: not among those that were removed for good."""
+        rules = [rule for rule in self._hidden.rules if rule.for_good and rule.applies(table, [*columns, order])]
+        if not rules:
+            return target
+        for rule in rules:
+            self._connection.register(f"hidden_{rule.name}", rule.rows.to_arrow())
+        left = " AND ".join(rule.condition("x", f"hidden_{rule.name}") for rule in rules)
+        return f"(FROM {target} x WHERE {left})"
+
+    def add_feature_set(
+        self, name: str, feature: FeatureSet, *, ingest: str, added: datetime, source: str = "extractor"
+    ) -> None:
+        """Record a feature set under a name, with its table, if it is new.
+
+        Raises
+        ------
+        UsageError
+            If SQL has a view of that name already, or it could not be asked for.
+        """
+        if name in views or not name.strip() or "@" in name:  # that stands before a version
+            raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
+        columns = feature.columns
+        table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
+        definition = feature.definition
+        row = {
+            "feature_set": feature.id,
+            "extractor": feature.extractor.name,
+            "version": feature.extractor.version,
+            "params": canonical_json(definition["params"]),
+            "weights": definition["weights"],
+            "table_name": feature.table,
+            "source": source,
+            "distributions": json.dumps(distributions(type(feature.extractor))),
+            "ingest": ingest,
+            "added": added,
+        }
+        if self.append("core.feature_sets", [row], key=["feature_set"]):
+            inputs = [
+                {"feature_set": feature.id, "name": key, "input": source.id} for key, source in feature.inputs.items()
+            ]
+            self.append("core.inputs", inputs)
+            self.append("core.columns", _column_rows(feature))
+        if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
+            back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
+            self.append(removals, [back])
+        current = self._connection.execute(
+            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY committed DESC LIMIT 1", [name]
+        ).fetchall()
+        if current != [(feature.id,)]:
+            self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
+
+    def append_features(
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
+    ) -> int:
+        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
+        if not rows:
+            return 0
+        columns = feature.columns
+        tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
+        if tensors:
+            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "added": added})
+        return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
+
+    def _write_tensors(
+        self,
+        feature: FeatureSet,
+        rows: Sequence[Mapping[str, Any]],
+        tensors: Mapping[str, Tensor],
+        stamp: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        plain, arrays = split_tensors(rows, tensors)
+        if not arrays:
+            return plain
+        folder = self._folder / "tensors" / feature.id
+        pack, size = write_pack(folder, arrays)
+        for row in plain:
+            for name in tensors:
+                if row[name] is not None:
+                    row[name]["pack"] = pack
+        path = f"tensors/{feature.id}/{pack}.safetensors"
+        record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
+        self.append("core.packs", [record], key=["pack"])
+        return plain
+
+
+def _stamped(rows: pa.Table, number: int) -> pa.Table:
+    values = pa.repeat(pa.scalar(number, pa.int64()), rows.num_rows)
+    at = rows.schema.get_field_index(order)
+    return rows.append_column(order, values) if at < 0 else rows.set_column(at, order, values)
+
+
+def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
+    return [
+        {
+            "feature_set": feature.id,
+            "column": name,
+            "position": position,
+            "dtype": str(column.dtype),
+            "unit": column.unit,
+            "low": column.range[0] if column.range else None,
+            "high": column.range[1] if column.range else None,
+            "nullable": column.nullable,
+            "fingerprint": column.fingerprint,
+            "text": column.text,
+        }
+        for position, (name, column) in enumerate(feature.columns.items())
+    ]

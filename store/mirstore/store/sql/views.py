@@ -1,0 +1,165 @@
+"""The views that a user's SQL sees, over the physical tables at one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mirstore.store.lake.schema import order
+
+if TYPE_CHECKING:
+    from mirstore.store.store import Store
+
+# Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
+# removed, and tracks whose files are gone, are not in the tables that views see: mirstore.store.lake.hidden.
+views = {
+    "located": """
+        SELECT track, path, committed FROM core.locations
+        QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1""",
+    "file_tags": """
+        SELECT track, path, tags FROM (
+            SELECT * FROM core.tags QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1)
+        SEMI JOIN located USING (track, path)
+        WHERE tags IS NOT NULL  -- not read, or not to be used""",
+    "tags": """
+        SELECT track, path, tags->>'title' AS title, tags->>'artist' AS artist, tags->>'album' AS album,
+               tags->>'albumartist' AS albumartist, (tags->'genre')::VARCHAR[] AS genre, tags->>'date' AS date,
+               tags->>'tracknumber' AS tracknumber, (tags->>'bpm')::DOUBLE AS bpm,
+               tags->>'mb_recording' AS mb_recording, tags->>'mb_release' AS mb_release, tags->>'mb_artist' AS mb_artist
+        FROM file_tags""",
+    # Of files of one recording, the first one's tags count. What they say beside credits and genres is an attribute.
+    "track_tags": """
+        SELECT track, tags->>'title' AS title, coalesce(tags->>'artist', tags->>'albumartist') AS artist,
+               tags->>'album' AS album,
+               json_merge_patch(tags, '{"title": null, "artist": null, "album": null, "genre": null}') AS attrs
+        FROM (SELECT track, arg_min(tags, path) AS tags FROM file_tags GROUP BY track)""",
+    # What a table says wins over the tags.
+    "items": """
+        SELECT dataset, track, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
+               coalesce(i.album, t.album) AS album,
+               coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
+               position
+        FROM core.items i LEFT JOIN track_tags t USING (track)
+        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY committed DESC) = 1""",
+    "tracks": """
+        SELECT track, path, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
+               coalesce(i.album, t.album) AS album, duration, sr, channels, codec, bytes, samples,
+               decoder, warnings,
+               coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
+               added
+        FROM (SELECT track FROM core.locations WHERE track IS NOT NULL UNION SELECT track FROM core.tracks)
+        LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC) = 1)
+            USING (track)
+        LEFT JOIN (
+            SELECT track, arg_max(path, committed) AS path FROM located GROUP BY track) USING (track)
+        LEFT JOIN (
+            SELECT track, arg_max(title, committed) AS title, arg_max(artist, committed) AS artist,
+                   arg_max(album, committed) AS album, arg_max(attrs, committed) AS attrs
+            FROM core.items GROUP BY track) i USING (track)
+        LEFT JOIN track_tags t USING (track)""",
+    "datasets": """
+        SELECT dataset, source, sha256, licence, added FROM core.datasets
+        QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY committed DESC) = 1""",
+    "labels": """
+        SELECT dataset, track, label_set, label, value FROM (
+            SELECT * FROM core.labels QUALIFY committed = max(committed) OVER (PARTITION BY dataset, track, label_set))
+        WHERE label IS NOT NULL  -- a label set that was removed is one row without a label""",
+    "label_texts": """
+        SELECT dataset, track, label_set, string_agg(label, '|' ORDER BY label) AS labels FROM labels GROUP BY ALL""",
+    # Two files of one recording, or two tracks that are one: same samples, or (near) the same by their fingerprints.
+    "duplicates": """
+        WITH pairs AS (
+            SELECT * FROM core.duplicates
+            QUALIFY row_number() OVER (PARTITION BY kind, a_path, b_path ORDER BY committed DESC) = 1),
+        differing AS (
+            SELECT a, b,
+                   string_agg(DISTINCT x.label_set || ' differs: ' || x.labels || ', ' || y.labels, '; ') AS labels
+            FROM (SELECT DISTINCT a, b FROM pairs WHERE a <> b) JOIN label_texts x ON x.track = a
+            JOIN label_texts y ON y.track = b AND y.dataset = x.dataset AND y.label_set = x.label_set
+            WHERE x.labels <> y.labels GROUP BY a, b)
+        SELECT kind, a_path, b_path, a, b, score, coalesce(details, labels) AS details
+        FROM pairs LEFT JOIN differing USING (a, b)
+        WHERE (a, a_path) IN (SELECT (track, path) FROM located) AND (b, b_path) IN (SELECT (track, path) FROM located)
+        ORDER BY kind, a_path, b_path""",
+    "splits": """
+        SELECT dataset, split, fold, track, part FROM core.splits
+        QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, track)""",
+    "ledger": """
+        SELECT * FROM core.extractions
+        QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY committed DESC) = 1""",
+    "feature_names": """
+        SELECT name, feature_set, committed = max(committed) OVER (PARTITION BY name) AS current
+        FROM (SELECT name, feature_set, max(committed) AS committed FROM core.names GROUP BY ALL)""",
+    "features": """
+        SELECT n.name AS feature, f.extractor || '@' || f.version AS extractor, n.feature_set AS id, n.current,
+               f.params, coalesce(e.ok, 0) AS ok, coalesce(e.failed, 0) AS failed, e.seconds AS seconds_per_track,
+               (SELECT count(*) FROM core.columns c WHERE c.feature_set = n.feature_set) AS columns,
+               f.source, f.distributions, f.added
+        FROM feature_names n JOIN core.feature_sets f USING (feature_set)
+        LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
+                          count(*) FILTER (status = 'failed') AS failed, avg(seconds) AS seconds
+                   FROM ledger GROUP BY feature_set) e USING (feature_set)""",
+    "columns": """
+        SELECT n.name AS feature, c."column", c.dtype, c.unit, c.low, c.high, c.nullable, c.text
+        FROM core.columns c JOIN feature_names n USING (feature_set) WHERE n.current ORDER BY feature, position""",
+    "lineage": """
+        SELECT n.name AS feature, n.feature_set AS id, i.name AS reads, i.input AS reads_id
+        FROM core.inputs i JOIN feature_names n USING (feature_set)""",
+    # What can be retried: a failure is over when its file holds another track, or was read after all; and a version
+    # that its name no longer means is not computed again.
+    "failures": """
+        SELECT l.track, coalesce(t.path, l.path) AS path, n.name AS feature, l.error, l.message,
+               'mirstore {store}ingest ''' || replace(coalesce(t.path, l.path), '''', '''\\''''') || ''''
+                   || coalesce(' --dataset ''' || replace(m.dataset, '''', '''\\''''') || '''', '')
+                   || coalesce(' --features ' || n.name, '') || ' --retry-failed' AS retry
+        FROM ledger l
+        LEFT JOIN feature_names n ON n.feature_set = l.feature_set AND n.current
+        LEFT JOIN tracks t ON t.track = l.track
+        LEFT JOIN (SELECT track, min(dataset) AS dataset FROM items GROUP BY track) m ON m.track = l.track
+        WHERE l.status = 'failed' AND (l.feature_set IS NULL OR n.name IS NOT NULL) AND CASE
+            WHEN l.track IS NULL THEN NOT EXISTS (FROM located o WHERE o.path = l.path AND o.committed > l.committed)
+            WHEN l.feature_set IS NULL AND l.track IN (
+                SELECT d.track FROM core.tracks d WHERE d.committed > l.committed) THEN false
+            ELSE l.track IN (SELECT o.track FROM located o) END""",
+    "ingests": "SELECT ingest, command, seconds, committed AS snapshot, added FROM core.ingests",
+    "run_states": """
+        SELECT run, state, detail, added, committed FROM core.run_events
+        QUALIFY row_number() OVER (PARTITION BY run ORDER BY committed DESC) = 1""",
+    "runs": """
+        SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
+               config_sha256, r.added, run_states.added AS updated, run_states.committed
+        FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
+    "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN runs USING (run)",
+    "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
+    "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
+    "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
+    "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
+    "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
+    # A pin that was taken out is a row without a snapshot.
+    "pins": """
+        SELECT name, snapshot, note, added FROM core.pins
+        QUALIFY row_number() OVER (PARTITION BY name ORDER BY committed DESC) = 1 AND snapshot IS NOT NULL""",
+    "removals": """
+        SELECT kind, dataset, track, label_set, feature_set, coalesce(undone, false) AS undone,
+               committed AS snapshot, added
+        FROM core.removals""",
+    "snapshots": "SELECT snapshot, added, message, command FROM core.snapshots",
+}
+"""View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
+
+internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
+
+
+def feature_views(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
+    sets = store.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
+    tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
+    history = store.scan("core.names").collect().sort(order)
+    named: dict[str, tuple[str, str]] = {}
+    for name, id_ in history.select("name", "feature_set").iter_rows():
+        table, version = tables[id_]
+        for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
+            named[alias.lower()] = (alias, table)  # SQL's names know no case
+    for key, view in named.items():
+        if key not in views:
+            yield view

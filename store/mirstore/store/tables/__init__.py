@@ -1,0 +1,1 @@
+"""Tables of others: how they are read, and what their columns and cells mean."""

@@ -1,0 +1,139 @@
+"""Columns of a published table as features: numbers and vectors, under names that SQL takes without quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from mirstore.core.errors import UsageError
+from mirstore.store.tables import cells
+from mirstore.store.tables.report import Meaning, Report
+
+_longest = 2000  # values of a vector that a table holds
+
+
+def feature_columns(
+    frame: pl.DataFrame, file: Path, report: Report
+) -> tuple[pl.DataFrame, dict[str, str], dict[str, Meaning]]:
+    """Return the features of a table.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Columns that are neither ids nor labels nor anything else.
+    file : path
+        For errors.
+    report : Report
+        Takes remarks.
+
+    Returns
+    -------
+    values : pl.DataFrame
+        Float64, and lists or arrays as arrays of Float32, in the store's names.
+    names : dict
+        Name in the store to column.
+    meanings : dict
+        Column to what it became; columns of text become attributes.
+
+    Raises
+    ------
+    UsageError
+        If a cell of a column of numbers is none, or commas may be decimal ones or not.
+    """
+    values: dict[str, pl.Series] = {}
+    said: dict[str, Meaning] = {}
+    commas: dict[str, list[str]] = {"decimal": [], "unclear": []}
+    for name, kind in frame.schema.items():
+        column = frame[name]
+        if isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric():
+            values[name] = _vectors(column, file)
+            continue
+        found = cells.numbers(column)
+        if found.stray is not None:
+            row, cell = found.stray
+            raise UsageError(
+                f"{file}: row {row}, column {name!r}: {cell!r} is no number",
+                hint="mend the cell, or leave it empty; --drop leaves the column out",
+            )
+        if found.commas:
+            commas[found.commas].append(name)
+        if found.values is not None:
+            values[name] = found.values
+        else:
+            said[name] = Meaning(name, "attrs", "whole numbers too large for a feature" if found.beyond else "")
+    _decide(frame, commas, file, report)
+    names = safe_names(list(values))
+    for name, original in names.items():
+        kind = values[original].dtype
+        detail = [name] if name != original else []
+        detail += [f"vector of {kind.size}, as 32-bit floats"] if isinstance(kind, pl.Array) else []
+        said[original] = Meaning(original, "features", ", ".join(detail))
+    if not names:
+        return pl.DataFrame(), {}, said
+    return pl.DataFrame([values[original].alias(name) for name, original in names.items()]), names, said
+
+
+def _decide(frame: pl.DataFrame, commas: dict[str, list[str]], file: Path, report: Report) -> None:
+    """Let columns like ``0,81`` decide what ``1,234`` means."""
+    if commas["unclear"] and not commas["decimal"]:
+        name = commas["unclear"][0]
+        cell = frame[name].filter(frame[name].str.contains(",")).first()
+        point = str(cell).replace(",", ".")
+        raise UsageError(
+            f"{file}: column {name!r}: {cell!r} may be {point} or {str(cell).replace(',', '')}",
+            hint="write numbers with points, and without separators of thousands",
+        )
+    if commas["decimal"]:
+        report.remarks.append(
+            f"decimal commas in {', '.join(map(repr, sorted(commas['decimal'] + commas['unclear'])))}"
+        )
+
+
+def _vectors(column: pl.Series, file: Path) -> pl.Series:
+    lists = column.cast(pl.List(pl.Float32))
+    sizes = lists.list.len()
+    size = int(sizes.max() or 0)  # type: ignore[arg-type]
+    odd = (sizes != size).fill_null(False)
+    if odd.any():
+        row = odd.arg_true()[0]
+        raise UsageError(
+            f"{file}: column {column.name!r} has vectors of {size} and, in row {row + 1}, of {sizes[row]} values",
+            hint="--drop leaves the column out",
+        )
+    if not 0 < size <= _longest:
+        raise UsageError(f"{file}: column {column.name!r} has vectors of {size} values", hint="--drop leaves it out")
+    return lists.list.to_array(size)
+
+
+def safe_names(originals: Sequence[str]) -> dict[str, str]:
+    """Return names that SQL takes without quotes: ``1-ZCRm`` is zcrm, ``0`` is c_0, ``select`` is c_select.
+
+    Of columns that would have one name, the later ones get a number: ``lag-1`` and ``lag+1`` are lag_1 and lag_1_2.
+    """
+    names: dict[str, str] = {}
+    for original in originals:
+        name = re.sub(r"\W+", "_", re.sub(r"^\d+\W+(?=.*[^\W\d])", "", original.strip())).strip("_").lower()
+        name = name or "column"
+        if name[0].isdigit() or name in _reserved():
+            name = f"c_{name}"
+        free, number = name, 1
+        while free in names:
+            number += 1
+            free = f"{name}_{number}"
+        names[free] = original
+    return names
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    """Return words that cannot stand for a column in SQL, and the columns that all feature tables have."""
+    import duckdb
+
+    query = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+    with duckdb.connect() as connection:
+        rows: Iterable[tuple[str]] = connection.execute(query).fetchall()
+    return frozenset({"track", "start", "end", *(word for (word,) in rows)})
