@@ -92,8 +92,7 @@ class _Station:
 
     def most(self, supervisor: Supervisor[_Passed]) -> int:
         """Return how many calls to submit: one waits for each that runs, which keeps workers busy and repeats cheap."""
-        workers = supervisor.workers(self.stage.place, self._workers)
-        return 2 * max(1, min(workers, self.crew.workers or workers))
+        return 2 * max(1, supervisor.capacity(self.stage.place, self.crew, self._workers))
 
 
 _Passed = tuple[_Station, Way, Done]
