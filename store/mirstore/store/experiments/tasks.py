@@ -18,6 +18,7 @@ from mirstore.store.ingest.duplicates import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
+from mirstore.store.values import side_by_side
 
 needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
 
@@ -139,7 +140,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
-    wide: pl.DataFrame | None = None
+    frames: dict[str, pl.LazyFrame] = {}
     tensors: dict[str, Any] = {}
     for name in names:
         base = name.partition("@")[0]
@@ -155,15 +156,9 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
                 frame = _unpacked(frame, f"{base}.{column}")
             elif not (kind.is_numeric() or kind == pl.Boolean):
                 frame = frame.drop(f"{base}.{column}")  # text describes, models count
-        shared = (
-            ["track", "start"]
-            if wide is not None and "start" in wide.columns and "start" in frame.columns
-            else ["track"]
-        )
-        wide = frame if wide is None else wide.join(frame, on=shared, how="inner")
-    if wide is None:
-        raise UsageError("no features chosen")
-    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+        frames[name] = frame.lazy()
+    wide = side_by_side(store, frames).collect()
+    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
 
 
 def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
