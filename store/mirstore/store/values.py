@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.lake.kept import not_kept, unkept
-from mirstore.store.lake.tensors import SoundReader, TensorReader, located
+from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.tensors import SoundReader, TensorReader, located, pack_folder
+from mirstore.store.names import meant, resolve, table
 
-if TYPE_CHECKING:
-    from mirstore.store.store import Store
 
-
-def about(store: Store, name: str) -> dict[str, Any]:
+def about(lake: Lake, name: str) -> dict[str, Any]:
     """Return what is recorded about a feature set."""
-    id_ = name if store.meant(name) == [name] else store.resolve(name)
-    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
-    inputs = store.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
-    columns = store.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
+    id_ = name if meant(lake, name) == [name] else resolve(lake, name)
+    (row,) = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
+    inputs = lake.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
+    columns = lake.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
     return {
         "name": name,
         "feature_set": id_,
@@ -35,19 +34,19 @@ def about(store: Store, name: str) -> dict[str, Any]:
     }
 
 
-def wide(store: Store, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
+def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
     """Return features as a wide table."""
     names = [names] if isinstance(names, str) else list(names)
-    frames = {name: one(store, name) for name in names}
+    frames = {name: one(lake, name) for name in names}
     if len(names) > 1:
         frames = {name: _qualified(frame, name) for name, frame in frames.items()}
-    found = side_by_side(store, frames)
+    found = side_by_side(lake, frames)
     if tracks is not None:
         found = found.filter(pl.col("track").is_in([tracks] if isinstance(tracks, str) else list(tracks)))
     return found.collect()
 
 
-def one(store: Store, name: str) -> pl.LazyFrame:
+def one(lake: Lake, name: str) -> pl.LazyFrame:
     """Return one feature set's rows; those of a track in their order.
 
     Raises
@@ -55,11 +54,10 @@ def one(store: Store, name: str) -> pl.LazyFrame:
     UsageError
         If it is not kept.
     """
-    id_ = store.resolve(name)
-    table = store.table(id_)
-    if not store.files(table) and id_ in unkept(store):
+    id_ = resolve(lake, name)
+    if not lake.files(table(lake, id_)) and id_ in unkept(lake):
         raise not_kept(name)
-    return _ordered(store.scan(table))
+    return _ordered(lake.scan(table(lake, id_)))
 
 
 def _ordered(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -76,12 +74,12 @@ def _qualified(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
     return frame.rename({column: f"{name}.{column}" for column in values})
 
 
-def side_by_side(store: Store, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+def side_by_side(lake: Lake, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     """Join feature sets by track, and by time where several have rows at times: only on the same grid.
 
     Parameters
     ----------
-    store : Store
+    lake : Lake
     frames : Mapping of str to LazyFrame
         Rows by the name of the feature set, with ``track``, perhaps ``start``, and columns of unlike names.
 
@@ -94,7 +92,7 @@ def side_by_side(store: Store, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFra
         raise UsageError("no features chosen")
     timed = [name for name, frame in frames.items() if "start" in frame.collect_schema()]
     if len(timed) > 1:
-        _refuse_other_times(store, timed)
+        _refuse_other_times(lake, timed)
     joined: pl.LazyFrame | None = None
     for frame in (_numbered(frame) if len(timed) > 1 else frame for frame in frames.values()):
         if joined is None:
@@ -116,10 +114,10 @@ def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(pl.int_range(pl.len()).over("track", "start").alias(_nth))
 
 
-def _refuse_other_times(store: Store, names: Sequence[str]) -> None:
-    rows = store.scan("core.grids").collect()
+def _refuse_other_times(lake: Lake, names: Sequence[str]) -> None:
+    rows = lake.scan("core.grids").collect()
     grids = dict(zip(rows["feature_set"], rows["grid"], strict=True))
-    ids = {name: store.resolve(name) for name in names}
+    ids = {name: resolve(lake, name) for name in names}
     (first, same), *others = [(name, grids.get(id_, id_)) for name, id_ in ids.items()]
     for name, grid in others:
         if grid != same:
@@ -129,11 +127,11 @@ def _refuse_other_times(store: Store, names: Sequence[str]) -> None:
             )
 
 
-def rows(store: Store, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the stored rows of those tracks that have any, as a worker returned them."""
-    frame = _ordered(store.scan(f"feat.{table}").filter(pl.col("track").is_in(list(tracks)))).collect()
+    frame = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks)))).collect()
     packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-    folder = store.path / "tensors" / table.rpartition("_")[2]
+    folder = pack_folder(lake.path, name.rpartition("_")[2])
     found: dict[str, list[dict[str, Any]]] = {}
     for row in frame.iter_rows(named=True):
         row |= {name: located(row[name], folder) for name in packed if row[name] is not None}
@@ -141,9 +139,9 @@ def rows(store: Store, table: str, tracks: Sequence[str]) -> dict[str, list[dict
     return found
 
 
-def tensors(store: Store, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
+def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
     """Return the tensors or sounds of a feature set as an indexed reader."""
-    frame = one(store, name).collect()
+    frame = one(lake, name).collect()
     known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
     column = column or (known[0] if len(known) == 1 else "")
     if column not in known:
@@ -159,13 +157,13 @@ def tensors(store: Store, name: str, tracks: str | Sequence[str] | None, column:
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
     return TensorReader(
-        store.path / "tensors" / store.resolve(name), frame["track"].to_list(), frame[column].to_list(), starts
+        pack_folder(lake.path, resolve(lake, name)), frame["track"].to_list(), frame[column].to_list(), starts
     )
 
 
-def sounds(store: Store, name: str, tracks: str | Sequence[str] | None, column: str | None) -> SoundReader:
+def sounds(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> SoundReader:
     """Return the sounds of a feature set as an indexed reader."""
-    reader = tensors(store, name, tracks, column)
+    reader = tensors(lake, name, tracks, column)
     if any("scale" not in reference for reference in reader.references):
         raise UsageError(f"features {name!r} have tensors, no sounds", hint="store.tensors reads them")
     return SoundReader(reader)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,8 +15,9 @@ from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
-from mirstore.store.ingest.duplicates import fingerprinted
+from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
+from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
 from mirstore.store.values import side_by_side
@@ -150,7 +152,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         for column in values:
             kind = frame.schema[f"{base}.{column}"]
             if isinstance(kind, pl.Struct):
-                folder = store.path / "tensors" / store.resolve(name)
+                folder = pack_folder(store.path, store.resolve(name))
                 tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
             elif isinstance(kind, pl.List):
                 frame = _unpacked(frame, f"{base}.{column}")
@@ -170,9 +172,7 @@ def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _reader(folder: Any, column: str) -> Any:
-    from mirstore.store.lake.tensors import TensorReader
-
+def _reader(folder: Path, column: str) -> Callable[[pl.DataFrame], TensorReader]:
     def make(rows: pl.DataFrame) -> TensorReader:
         starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
         return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from mirstore.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from mirstore.store.store import Store
+from mirstore.store.lake.lake import Lake
 
 
 def not_kept(name: str) -> UsageError:
@@ -20,7 +16,7 @@ def not_kept(name: str) -> UsageError:
     )
 
 
-def unkept(store: Store) -> set[str]:
+def unkept(lake: Lake) -> set[str]:
     """Return the ids of feature sets that were computed and not kept."""
-    rows = store.recorded("core.extractions").filter(pl.col("status") == "not kept")
+    rows = lake.recorded("core.extractions").filter(pl.col("status") == "not kept")
     return set(rows.select("feature_set").unique().collect()["feature_set"])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from mirstore.core.packs import references
 from mirstore.store.lake.files import DataFile
-from mirstore.store.lake.tensors import write_pack
+from mirstore.store.lake.tensors import pack_folder, pack_path, write_pack
 
 
 class Packs:
@@ -36,11 +36,11 @@ class Packs:
                 if not any(track in tracks for track, _ in keys):
                     continue
                 left = sorted({key for track, key in keys if track not in tracks})
-                folder = store / "tensors" / feature
+                folder = pack_folder(store, feature)
                 if dry_run or not left:
                     self.renamed[pack] = ("", 0) if left else None
                     continue
-                there = {reference.key: reference for reference in references(folder / f"{pack}.safetensors")}
+                there = {reference.key: reference for reference in references(pack_path(folder, pack))}
                 self.renamed[pack] = write_pack(folder, {key: there[key] for key in left})
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:

@@ -19,6 +19,16 @@ from mirstore.core.sounds import PCM
 from mirstore.store.lake.connect import fsync
 
 
+def pack_folder(store: Path, feature_set: str) -> Path:
+    """Return where the packs of a feature set lie in a store's folder."""
+    return store / "tensors" / feature_set
+
+
+def pack_path(folder: Path, pack: str) -> Path:
+    """Return the file of a pack."""
+    return folder / f"{pack}.safetensors"
+
+
 def write_pack(folder: Path, arrays: Mapping[str, np.ndarray | Reference]) -> tuple[str, int]:
     """Write arrays as one pack, on disk for good before this returns.
 
@@ -42,7 +52,7 @@ def write_pack(folder: Path, arrays: Mapping[str, np.ndarray | Reference]) -> tu
             for piece in pieces(arrays):
                 digest.update(piece)
                 file.write(piece)
-        path = folder / f"{digest.hexdigest()}.safetensors"
+        path = pack_path(folder, digest.hexdigest())
         if not path.exists():
             part.chmod(0o444)
             fsync(part)
@@ -65,7 +75,7 @@ def stored(reference: Reference, pack: str) -> dict[str, Any]:
 
 def located(value: Mapping[str, Any], folder: Path) -> Reference:
     """Return where a tensor or sound lies, after what a table has of it; `folder` is the feature set's."""
-    path, key = folder / f"{value['pack']}.safetensors", value["key"]
+    path, key = pack_path(folder, value["pack"]), value["key"]
     if "scale" in value:
         return Reference(path, key, "int16", (value["channels"], value["samples"]), value["sr"], value["scale"])
     return Reference(path, key, value["dtype"], tuple(value["shape"]))
