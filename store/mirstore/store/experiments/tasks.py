@@ -19,7 +19,7 @@ from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
-from mirstore.store.values import hops
+from mirstore.store.values import hops, side_by_side
 
 Reading = Callable[[pl.DataFrame], TensorReader]
 """Makes a tensor column's reader of the rows that it is wanted for."""
@@ -188,7 +188,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
-    wide: pl.DataFrame | None = None
+    frames: dict[str, pl.LazyFrame] = {}
     tensors: dict[str, Reading] = {}
     for name in names:
         base = name.partition("@")[0]
@@ -205,15 +205,9 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
                 frame = _unpacked(frame, f"{base}.{column}")
             elif not (kind.is_numeric() or kind == pl.Boolean):
                 frame = frame.drop(f"{base}.{column}")  # text describes, models count
-        shared = (
-            ["track", "start"]
-            if wide is not None and "start" in wide.columns and "start" in frame.columns
-            else ["track"]
-        )
-        wide = frame if wide is None else wide.join(frame, on=shared, how="inner")
-    if wide is None:
-        raise UsageError("no features chosen")
-    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+        frames[name] = frame.lazy()
+    wide = side_by_side(store, frames).collect()
+    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
 
 
 def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:

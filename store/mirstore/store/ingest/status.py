@@ -35,7 +35,7 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
             {
                 "feature": name,
                 "id": id_,
-                "ok": len(done) - failed,
+                "ok": sum(state in ("ok", "none") for state in done.values()),
                 "failed": failed,
                 "missing": len(tracks - done.keys()) if tracks & done.keys() else 0,
                 "state": _state(store, name, id_, registry, plugins),
@@ -52,4 +52,6 @@ def _state(store: Store, name: str, id_: str, registry: Registry, plugins: Plugi
         now = resolve([name], registry, plugins)[name]
     except MirstoreError as error:
         return f"cannot be computed here: {error}"
-    return "current" if now.id == id_ else f"stale: {change(store, now)}"
+    if now.id != id_:
+        return f"stale: {change(store, now)}"
+    return "current" if now.keep else "not kept: computed for what reads it"

@@ -26,6 +26,7 @@ from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store.lake import schema
 from mirstore.store.lake.hidden import Hidden
+from mirstore.store.lake.kept import not_kept
 from mirstore.store.lake.lake import Lake, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
 from mirstore.store.lake.snapshots import snapshots
@@ -268,6 +269,8 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
     if match := re.search(r"Table with name (.+?) does not exist", message):
+        if _is_unkept(connection, match[1]):
+            return not_kept(match[1])
         return UnknownNameError("view", match[1], _view_names(connection))
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
         listed = message.partition("andidate bindings:")[2].partition("\n")[0]
@@ -277,6 +280,11 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
             return UnknownNameError("column", match[1], near)
         return UsageError(f"unknown column {match[1]!r}", hint="mirstore sql --schema shows the columns")
     return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
+
+
+def _is_unkept(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    query = "FROM feature_names JOIN ledger USING (feature_set) WHERE lower(name) = lower(?) AND status = 'not kept'"
+    return bool(connection.execute(f"SELECT 1 {query} LIMIT 1", [name.strip('"')]).fetchall())
 
 
 def _too_large(memory: str) -> QueryStoppedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mirstore.store.lake.kept import unkept
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest_commit_sql, latest_sql
 from mirstore.store.lake.schema import order
@@ -81,7 +82,7 @@ views = {
                (SELECT count(*) FROM core.columns c WHERE c.feature_set = n.feature_set) AS columns,
                f.source, f.distributions, f.added
         FROM feature_names n JOIN core.feature_sets f USING (feature_set)
-        LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
+        LEFT JOIN (SELECT feature_set, count(*) FILTER (status IN ('ok', 'none')) AS ok,
                           count(*) FILTER (status = 'failed') AS failed, avg(seconds) AS seconds
                    FROM ledger GROUP BY feature_set) e USING (feature_set)""",
     "columns": """
@@ -135,13 +136,19 @@ internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledg
 
 
 def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
-    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
+    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table.
+
+    What is not kept has no view: an empty one would look like an answer.
+    """
     sets = lake.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
     history = lake.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
+    passed_over = unkept(lake)
     for name, id_ in history.select("name", "feature_set").iter_rows():
         table, version = tables[id_]
+        if id_ in passed_over and not lake.files(f"feat.{table}"):
+            continue
         for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
             named[alias.lower()] = (alias, table)  # SQL's names know no case
     for key, view in named.items():
