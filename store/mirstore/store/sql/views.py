@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
+from mirstore.store.lake.quoting import identifier
 from mirstore.store.lake.schema import order
+from mirstore.store.sql.statement import parsed, parser, tables
 
 if TYPE_CHECKING:
     from mirstore.store.store import Store
@@ -148,6 +157,39 @@ views = {
 """View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
 internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
+
+
+@dataclass(frozen=True)
+class View:
+    """A view.
+
+    Parameters
+    ----------
+    name, query : str
+        Its SELECT.
+    """
+
+    name: str
+    query: str
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The views and tables that it rests on, in lower case."""
+        return _reads(self.query)
+
+
+def all_views(store: Store) -> dict[str, View]:
+    """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case."""
+    option = "" if store.path == Path("store") else f"--store {shlex.quote(str(store.path))} "
+    fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
+    features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(store)}
+    return {name.lower(): View(name, query) for name, query in (fixed | features).items()}
+
+
+@cache
+def _reads(query: str) -> frozenset[str]:
+    with closing(duckdb.connect(config=parser)) as connection:
+        return tables(parsed(connection, query))
 
 
 def feature_views(store: Store) -> Iterator[tuple[str, str]]:
