@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mirstore.store.lake.connect import catalogue
+from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.quoting import identifier
-
-if TYPE_CHECKING:
-    from mirstore.store.store import Store
 
 _Column = tuple[int, str, str]  # its number, name and type
 _types = {"float32": "FLOAT", "float64": "DOUBLE", "int32": "INTEGER", "int64": "BIGINT"}
 
 
-def declared(store: Store) -> dict[str, str]:
+def declared(lake: Lake) -> dict[str, str]:
     """Return the columns of each table, with their types, as CREATE TABLE takes them."""
-    now = store.snapshot_id
-    rows = store.ask(
+    now = lake.snapshot_id
+    rows = lake.ask(
         f"SELECT schema_name || '.' || table_name, parent_column, column_id, column_name, column_type "
         f"FROM {catalogue}.ducklake_column c JOIN {catalogue}.ducklake_table t USING (table_id) "
         f"JOIN {catalogue}.ducklake_schema USING (schema_id) "

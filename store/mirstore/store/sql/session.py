@@ -23,31 +23,35 @@ from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store.lake import schema
 from mirstore.store.lake.hidden import Hidden
-from mirstore.store.lake.history import snapshots
+from mirstore.store.lake.kept import not_kept, unkept
+from mirstore.store.lake.lake import Lake, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
+from mirstore.store.lake.snapshots import snapshots
+from mirstore.store.names import current
 from mirstore.store.sql.declared import declared
 from mirstore.store.sql.statement import allowed, first_lines, parser
 from mirstore.store.sql.views import View, all_views, internal
-from mirstore.store.store import Store, merged_column
 
 _rows = 100_000  # per batch of an answer; between two batches its size is checked
 
 
-def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
+def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
     """Answer ``query``; see `Store.sql`."""
     limit = _bytes(memory)
     statement = allowed(query)
-    known = all_views(store)
-    ours = {*known, *map(str.lower, _tables(store)), _snapshots}
+    known = all_views(lake)
+    ours = {*known, *map(str.lower, _tables(lake)), _snapshots}
     lists = statement.lists or not statement.tables <= ours | statement.own  # of information_schema, for example
-    with session(store, statement.tables | statement.words, lists=lists, memory=memory) as connection:
+    with session(lake, statement.tables | statement.words, lists=lists, memory=memory) as connection:
         try:
             with _time_limit(connection, timeout):
                 return _frame(_answer(connection, statement.text, limit))
         except MemoryError:
             raise _too_large(memory) from None
         except (duckdb.Error, OSError) as error:  # pyarrow makes an OSError of what happens after the first batch
-            raise _explain(str(error), connection, known, timeout, memory) from None
+            if match := re.search(r"Table with name (.+?) does not exist", str(error)):
+                raise _no_view(lake, match[1], known) from None
+            raise _explain(str(error), connection, timeout, memory) from None
 
 
 def _bytes(memory: str) -> int:
@@ -91,14 +95,14 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 @contextmanager
 def session(
-    store: Store, names: Iterable[str], *, lists: bool = False, memory: str = "2GB"
+    lake: Lake, wanted: Iterable[str], *, lists: bool = False, memory: str = "2GB"
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a locked-down connection with some views.
 
     Parameters
     ----------
-    store : Store
-    names : iterable of str
+    lake : Lake
+    wanted : iterable of str
         Views, and tables as ``core.tracks``, in lower case; what they rest on is there, too. Unknown names are passed
         over.
     lists : bool
@@ -113,30 +117,30 @@ def session(
     """
     with closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
         try:
-            paths = _fill(connection, store, names, lists)
+            paths = _fill(connection, lake, wanted, lists)
         except (duckdb.IOException, duckdb.InvalidInputException, pl.exceptions.ComputeError, OSError) as error:
             what = str(error).splitlines()[0]
-            raise StoreError(f"{store.path}: a file is damaged: {what}", hint="mirstore doctor") from None
+            raise StoreError(f"{lake.path}: a file is damaged: {what}", hint="mirstore doctor") from None
         _lock(connection, paths, memory)
         yield connection
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, store: Store, names: Iterable[str], lists: bool) -> list[str]:
+def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, wanted: Iterable[str], lists: bool) -> list[str]:
     """Make tables and views; return the files that they read."""
-    known = all_views(store)
-    reached = _reached(names, known)
-    tables = _tables(store)
-    files = {table: [str(path) for path in _files(store, table)] for table in tables if table.lower() in reached}
-    kinds = declared(store) if lists or not all(files.values()) else {}
+    known = all_views(lake)
+    reached = _reached(wanted, known)
+    tables = _tables(lake)
+    files = {table: [str(path) for path in _files(lake, table)] for table in tables if table.lower() in reached}
+    kinds = declared(lake) if lists or not all(files.values()) else {}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
-    store.hidden.register(connection)
+    lake.hidden.register(connection)
     for table in tables:
         if files.get(table):
-            _create(connection, store, table, files[table], store.hidden)
+            _create(connection, lake, table, files[table], lake.hidden)
         elif lists or table in files:
             connection.execute(f"CREATE TABLE {_target(table)} ({kinds.get(table) or _own_columns(table)})")
     if lists or _snapshots in reached:
-        connection.register("snapshots", snapshots(store).to_arrow())
+        connection.register("snapshots", snapshots(lake).to_arrow())
         connection.execute(f"CREATE TABLE {_snapshots} AS FROM snapshots")
         connection.unregister("snapshots")
     for key, view in known.items():
@@ -145,18 +149,18 @@ def _fill(connection: duckdb.DuckDBPyConnection, store: Store, names: Iterable[s
     return [path for paths in files.values() for path in paths]
 
 
-def _tables(store: Store) -> list[str]:
+def _tables(lake: Lake) -> list[str]:
     """Return the store's tables, and those that this version of mirstore would make."""
-    return sorted({*store.tables(), *(f"core.{name}" for name in schema.tables)})
+    return sorted({*lake.tables(), *(f"core.{name}" for name in schema.tables)})
 
 
 _snapshots = "core.snapshots"
 
 
-def _reached(names: Iterable[str], known: Mapping[str, View]) -> set[str]:
+def _reached(wanted: Iterable[str], known: Mapping[str, View]) -> set[str]:
     """Return the names and all that they rest on."""
     found: set[str] = set()
-    todo = list(names)
+    todo = list(wanted)
     while todo:
         name = todo.pop()
         if name not in found:
@@ -165,10 +169,10 @@ def _reached(names: Iterable[str], known: Mapping[str, View]) -> set[str]:
     return found
 
 
-def _files(store: Store, table: str) -> list[Path]:
+def _files(lake: Lake, table: str) -> list[Path]:
     """Return a table's files; none of one that is younger than the snapshot."""
     try:
-        return store.files(table)
+        return lake.files(table)
     except UnknownNameError:
         return []
 
@@ -183,12 +187,12 @@ def _target(table: str) -> str:
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: Sequence[str], hidden: Hidden
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, paths: Sequence[str], hidden: Hidden
 ) -> None:
     names = [column for column in _columns(paths[0]) if column != merged_column]
     rows = f"read_parquet({literals(paths)}, union_by_name = true)"
     kept = list(hidden.conditions(table, names, "r"))
-    if (seen := store.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
+    if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
         kept.append(f"coalesce({merged_column}, 0) <= {seen}")
     where = f"WHERE {' AND '.join(kept)}" if kept else ""
     shown = ", ".join(map(identifier, names))
@@ -232,17 +236,21 @@ def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterat
         watcher.join()
 
 
-def _explain(
-    message: str, connection: duckdb.DuckDBPyConnection, known: Mapping[str, View], timeout: float, memory: str
-) -> MirstoreError:
+def _no_view(lake: Lake, name: str, known: Mapping[str, View]) -> MirstoreError:
+    meant = current(lake)
+    same = {id_ for each, id_ in meant.items() if each.lower() == name.strip('"').lower()}
+    if same & unkept(lake):
+        return not_kept(name)
+    return UnknownNameError("view", name, {view.name for view in known.values()} - internal)
+
+
+def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float, memory: str) -> MirstoreError:
     if message.startswith("INTERRUPT Error"):
         return QueryStoppedError(f"stopped after {duration(timeout)}", hint="ask for less, or give a longer --timeout")
     if message.startswith("Out of Memory Error"):
         return _too_large(memory)
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
-    if match := re.search(r"Table with name (.+?) does not exist", message):
-        return UnknownNameError("view", match[1], {view.name for view in known.values()} - internal)
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
         listed = message.partition("andidate bindings:")[2].partition("\n")[0]
         near = [name.rpartition(".")[2] for name in re.findall(r'"([^"]+)"', listed)]
@@ -261,9 +269,9 @@ def _column_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT column_name FROM information_schema.columns").fetchall()}
 
 
-def describe(store: Store) -> str:
+def describe(lake: Lake) -> str:
     """Return every view with its columns and types, and for features their units and meanings."""
-    with session(store, ["columns"], lists=True) as connection:
+    with session(lake, ["columns"], lists=True) as connection:
         rows = connection.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns "
             "WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"
