@@ -37,7 +37,8 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     UsageError
         If no labelled track has all features, or a label of the task is on no track.
     """
-    with session(store, "4GB") as connection:  # the views say what is current: an own query would say it twice
+    views = "duplicates", "items", "labels", "splits", "tracks"  # they say what is current: own queries say it twice
+    with session(store, views, memory="4GB") as connection:
         tracks = _members(store, task, connection)
         labelled = _labels(task, connection)
         published = _published(task, connection)

@@ -164,10 +164,12 @@ class Lake:
 
     def tables(self) -> list[str]:
         """Return the names of all tables, as ``schema.table``."""
-        rows = self._connection.execute(
-            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = 'lake' "
-            "ORDER BY ALL"
-        ).fetchall()
+        now = self.snapshot_id
+        rows = self.ask(  # the catalogue itself: information_schema takes 8 ms per table
+            f"SELECT schema_name || '.' || table_name FROM {catalogue}.ducklake_table t "
+            f"JOIN {catalogue}.ducklake_schema USING (schema_id) "
+            f"WHERE t.begin_snapshot <= {now} AND coalesce(t.end_snapshot > {now}, true) ORDER BY ALL"
+        )
         return [name for (name,) in rows]
 
     def files(self, table: str) -> list[Path]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
 
 from mirstore.store.lake.kept import unkept
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest_commit_sql, latest_sql
+from mirstore.store.lake.quoting import identifier
 from mirstore.store.lake.schema import order
+from mirstore.store.sql.statement import parsed, parser, tables
 
 # Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
 # removed, and tracks whose files are gone, are not in the tables that views see: mirstore.store.lake.hidden.
@@ -133,6 +142,39 @@ views = {
 """View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
 internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
+
+
+@dataclass(frozen=True)
+class View:
+    """A view.
+
+    Parameters
+    ----------
+    name, query : str
+        Its SELECT.
+    """
+
+    name: str
+    query: str
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The views and tables that it rests on, in lower case."""
+        return _reads(self.query)
+
+
+def all_views(lake: Lake) -> dict[str, View]:
+    """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case."""
+    option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
+    fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
+    features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
+    return {name.lower(): View(name, query) for name, query in (fixed | features).items()}
+
+
+@cache
+def _reads(query: str) -> frozenset[str]:
+    with closing(duckdb.connect(config=parser)) as connection:
+        return tables(parsed(connection, query))
 
 
 def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
