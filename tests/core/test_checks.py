@@ -274,17 +274,22 @@ def test_a_breach_is_named(module, kind, old, new, check, message):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("/ self.sr,\n", "/ self.sr * 0,\n"),
         ('"start": at', '"start": 30 + at'),
         ('"end": min(at', '"end": -2 + min(at'),
     ],
 )
-def test_segments_out_of_order_are_named(module, old, new):
+def test_segments_outside_the_track_are_named(module, old, new):
     source = (Path(__file__).parents[1] / "plugin_segments" / "mirstore_test_segments.py").read_text()
     assert old in source
     component = module(source.replace(old, new, 1)).RmsSegments()
     with pytest.raises(AssertionError, match=r"starts must|ends before it starts"):
-        named(component, "gives_segments_in_order")(component)
+        named(component, "gives_segments_within_the_track")(component)
+
+
+def test_equal_starts_are_no_breach(module):
+    source = (Path(__file__).parents[1] / "plugin_segments" / "mirstore_test_segments.py").read_text()
+    component = module(source.replace("/ self.sr,\n", "/ self.sr * 0,\n", 1)).RmsSegments()
+    named(component, "gives_segments_within_the_track")(component)
 
 
 def test_a_heavy_import_is_named(module, tmp_path, monkeypatch):

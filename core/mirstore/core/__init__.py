@@ -9,22 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirstore.core.columns import Column, Row, Tensor
+    from mirstore.core.columns import Column, Row, Sound, Tensor
     from mirstore.core.components import Component, Examples, Extractor, Grouper, Importance, Model, Smoother
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
+    from mirstore.core.recording import Audio
     from mirstore.core.tracks import Track
 
 __all__ = [
-    "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError", "Model",
-    "Row", "Smoother", "Tensor", "Track", "TrackError", "hookimpl",
+    "Audio", "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance", "MirstoreError",
+    "Model", "Row", "Smoother", "Sound", "Tensor", "Track", "TrackError", "hookimpl",
 ]  # fmt: skip
 
 _home = {
-    "columns": ("Column", "Row", "Tensor"),
+    "columns": ("Column", "Row", "Sound", "Tensor"),
     "components": ("Component", "Examples", "Extractor", "Grouper", "Importance", "Model", "Smoother"),
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
+    "recording": ("Audio",),
     "tracks": ("Track",),
 }
 

@@ -53,6 +53,10 @@ class Extractor(Component):
         Feature sets that it reads; none means that it reads audio.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
+    place : str
+        Where it runs unless the registry says another place: ``"cpu"``, or ``"gpu"`` for a model that gains from one.
+    memory : int [bytes] or None
+        What one process needs, if that is much: as many run as there is memory for.
     cost : float or None
         CPU time per second of audio [s/s], beside what its inputs cost: a dry run's estimate until the store has
         times of its own. ``benchmarks/costs.py`` measures it.
@@ -60,11 +64,17 @@ class Extractor(Component):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     batch: ClassVar[int] = 1
+    place: ClassVar[str] = "cpu"
+    memory: ClassVar[int | None] = None
     cost: ClassVar[float | None] = None
 
     @abstractmethod
-    def columns(self) -> Mapping[str, Column]:
-        """Return the columns that it writes; a ``start`` column [s] means several rows per track."""
+    def columns(self, *args: Any, **kwargs: Any) -> Mapping[str, Column]:
+        """Return the columns that it writes; a ``start`` column [s] means several rows per track.
+
+        Declared as ``columns(self)``, or as ``columns(self, inputs)`` where that depends on what is read: ``inputs``
+        are the columns of each input, by the names in ``inputs``. `FeatureSet.columns` calls either.
+        """
 
     @abstractmethod
     def extract(self, track: Track) -> Row | Sequence[Row]:

@@ -20,7 +20,7 @@ from mirstore.core.jobs import Done, Job
 from mirstore.core.pool import Fresh, local_pool
 from mirstore.core.suspicion import Repeat, Suspicions
 from mirstore.core.text import explained
-from mirstore.core.workers import Limits, run_jobs
+from mirstore.core.workers import Limits, Work, run_jobs
 
 Pool = Callable[[int, Limits], Executor]
 """Makes an executor for a number of workers: local processes, or an existing cluster's."""
@@ -59,6 +59,7 @@ def extract(
     refuse_scripts(feature.extractor for feature in features)
     plan = {feature.id: feature for feature in features}
     limits = limits or Limits()
+    work = Work(plan, limits)
     size = max((feature.extractor.batch for feature in features), default=1)
     batches = _batches(jobs, size)
     suspicions = Suspicions()
@@ -68,7 +69,7 @@ def extract(
         while True:
             # One batch waits for each that runs: enough to keep workers busy, little to repeat after a crash.
             for batch in itertools.islice(batches, max(0, 2 * workers - len(running))):
-                running[executor.submit(run_jobs, plan, batch, limits, suspicions.believed)] = batch
+                running[executor.submit(run_jobs, work, batch, suspicions.believed)] = batch
             if not running:
                 return
             finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
@@ -78,7 +79,7 @@ def extract(
                     if isinstance(result, Done):
                         yield result
                     else:
-                        running[executor.submit(Fresh(run_jobs), plan, [result.job], limits)] = result
+                        running[executor.submit(Fresh(run_jobs), work, [result.job])] = result
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 

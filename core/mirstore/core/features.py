@@ -8,11 +8,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mirstore.core.columns import Column
 from mirstore.core.components import Extractor
 from mirstore.core.errors import ConfigError
+
+heard = "audio"  # the input that stands for the file
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,31 @@ class FeatureSet:
     extractor : Extractor
         The component with its parameters.
     inputs : Mapping of str to FeatureSet
-        What the extractor reads, by the names that it declared.
+        What the extractor reads, by the names that it declared. ``"audio"`` is what it hears instead of the file.
+    audio : str, optional
+        The `Sound` column that it hears, of the input ``"audio"``.
+    keep : bool
+        Whether its values are stored; else they are computed again for whatever reads them. No part of the identity.
+    place : str
+        Where it is computed; the extractor's own place by default. No part of the identity.
+
+    Raises
+    ------
+    ValueError
+        If one of ``audio`` and the input ``"audio"`` is given without the other.
     """
 
     name: str
     extractor: Extractor
     inputs: Mapping[str, FeatureSet] = field(default_factory=dict)
+    audio: str | None = None
+    keep: bool = True
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.audio is None) != (heard not in self.inputs):
+            raise ValueError(f"audio={self.audio!r} must name a column of the input {heard!r}")
+        object.__setattr__(self, "place", self.place or self.extractor.place)
 
     @cached_property
     def definition(self) -> dict[str, Any]:
@@ -39,9 +62,31 @@ class FeatureSet:
         return {
             "extractor": f"{self.extractor.name}@{self.extractor.version}",
             "params": normalise(self.extractor.params()),
-            "inputs": {name: source.id for name, source in sorted(self.inputs.items())},
+            "inputs": {name: self.read(name) for name in sorted(self.inputs)},
             "weights": self._weights(),
         }
+
+    def read(self, name: str) -> str:
+        """Return what stands in the identity for an input: its id, and the column of a sound that is heard."""
+        id_ = self.inputs[name].id
+        return f"{id_}.{self.audio}" if name == heard else id_
+
+    @cached_property
+    def columns(self) -> Mapping[str, Column]:
+        """What its extractor writes, given what it reads."""
+        if not signature(self.extractor.columns).parameters:
+            return self.extractor.columns()
+        return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
+
+    @property
+    def tables(self) -> dict[str, FeatureSet]:
+        """What the extractor reads as tables."""
+        return {name: source for name, source in self.inputs.items() if name != heard}
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether it needs the file decoded: nothing else is there to be read."""
+        return not self.inputs
 
     @cached_property
     def id(self) -> str:
@@ -91,13 +136,17 @@ def canonical_json(value: Any) -> str:
 
 
 def in_order(features: Mapping[str, FeatureSet]) -> list[FeatureSet]:
-    """Return the feature sets and all that they read, each after its inputs, without repeats by id."""
+    """Return the feature sets and all that they read, each after its inputs, without repeats by id.
+
+    Of two that differ only in whether they are kept, the kept one is returned.
+    """
     ordered: dict[str, FeatureSet] = {}
 
     def visit(feature: FeatureSet) -> None:
         for source in feature.inputs.values():
             visit(source)
-        ordered.setdefault(feature.id, feature)
+        if feature.keep or feature.id not in ordered:
+            ordered[feature.id] = feature
 
     for feature in features.values():
         visit(feature)

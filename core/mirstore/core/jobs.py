@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirstore.core.recording import Audio
 
 Believed = frozenset[tuple[str, str]]
 """Failures that are the extractor's own: ids of feature sets with the short word of the error."""
@@ -24,13 +27,21 @@ class Job:
     features : tuple of str
         Ids of the feature sets to compute, each after its inputs; none checks that the audio is usable.
     given : Mapping of str to rows
-        Rows of feature sets that are there already and that some of `features` read, by id.
+        Rows of feature sets that are there already and that some of `features` read, by id. Of tensors and sounds they
+        hold a `Reference`.
+    folder : pathlib.Path or None
+        Where the worker writes tensors and sounds, made when it is needed; `Outcome.rows` then refer to them. None
+        leaves them in the rows.
+    hand_on : frozenset of str
+        Ids of feature sets that are not kept, but are read by others outside the worker.
     """
 
     track: str
     path: Path
     features: tuple[str, ...]
     given: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    folder: Path | None = None
+    hand_on: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Outcome:
     status : str
         ``"ok"``, ``"none"`` (no rows, for a good reason) or ``"failed"``.
     rows : list of dict
-        As declared by the extractor's columns.
+        As declared by the extractor's columns; none of a feature set that is not kept, unless it is handed on.
     error, message : str or None
         A short stable word, and a sentence, if it failed.
     seconds : float
@@ -73,6 +84,14 @@ class AudioFacts:
     decoder: str
     warnings: tuple[str, ...]
     samples: str
+
+    @classmethod
+    def of(cls, audio: Audio | None) -> AudioFacts | None:
+        """Return what is known of audio, None if none was decoded."""
+        if audio is None:
+            return None
+        known = audio.sr, audio.channels, audio.duration, audio.codec, audio.decoder, audio.warnings
+        return cls(*known, audio.samples_sha256)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import io
+import wave
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import soxr
 
 from mirstore.core.downmix import mono_weights
 from mirstore.core.errors import AudioError
@@ -39,6 +40,7 @@ class Audio:
     decoder: str
     layout: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    _resampled: dict[tuple[int, bool], np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def channels(self) -> int:
@@ -64,20 +66,35 @@ class Audio:
         return digest.hexdigest()
 
     def resampled(self, sr: int, *, mono: bool) -> np.ndarray:
-        """Return the samples at another rate [shape=(n,) if mono else (channels, n)], by soxr's HQ.
+        """Return the samples at another rate [shape=(n,) if mono else (channels, n)], by soxr's HQ, once per rate.
 
         Raises
         ------
         AudioError
             If the rates are too far apart for soxr.
         """
-        samples = self.mono if mono else self.samples
-        if sr == self.sr:
-            return samples
+        if (sr, mono) not in self._resampled:
+            samples = self.mono if mono else self.samples
+            self._resampled[sr, mono] = samples if sr == self.sr else self._resample(samples, sr)
+        return self._resampled[sr, mono]
+
+    def _resample(self, samples: np.ndarray, sr: int) -> np.ndarray:
+        import soxr  # here, so that interpreters without it can hold audio
+
         try:
             return frozen(np.ascontiguousarray(soxr.resample(samples.T, self.sr, sr).T))
         except (RuntimeError, ValueError) as error:
             raise AudioError("sampling rate", f"cannot be resampled from {self.sr} to {sr} Hz: {error}") from None
+
+    def wav(self) -> bytes:
+        """Return it as a 16-bit wav file, for a page to play; what exceeds full scale is clipped."""
+        file = io.BytesIO()
+        with wave.open(file, "wb") as writer:
+            writer.setnchannels(self.channels)
+            writer.setsampwidth(2)
+            writer.setframerate(self.sr)
+            writer.writeframes(np.rint(np.clip(self.samples.T, -1, 1) * 32767).astype("<i2").tobytes())
+        return file.getvalue()
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

@@ -19,11 +19,27 @@ class _Entry(BaseModel):
 
 
 class FeatureEntry(_Entry):
-    """``[features.N]``: an extractor with parameters and inputs."""
+    """``[features.N]``: an extractor with parameters and inputs.
+
+    Attributes
+    ----------
+    extractor : str
+        ``name`` or ``name@version``.
+    params : dict
+    inputs : dict
+        Name that the extractor declares to feature set. ``audio`` is what it hears instead of the file: a feature set
+        with a sound, ``"vocals"``, or one of its several, ``"vocals.accompaniment"``.
+    keep : bool
+        False stores nothing: it is computed for what reads it, and again when that is.
+    place : str or None
+        Where it is computed; the extractor's own place by default.
+    """
 
     extractor: str
     params: dict[str, Any] = {}
     inputs: dict[str, str] = {}
+    keep: bool = True
+    place: str | None = None
 
 
 class GroupingEntry(_Entry):

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mirstore.core.components import Component, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
-from mirstore.core.features import FeatureSet, normalise
+from mirstore.core.features import FeatureSet, heard, normalise
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 
@@ -43,21 +43,44 @@ def _resolve(
     if name not in made:
         entry = registry.features.get(name) or FeatureEntry(extractor=name)
         kind = _extractor(name, entry, registry, plugins)
-        inputs = {}
-        unknown = entry.inputs.keys() - set(kind.inputs)
+        inputs, audio = {}, None
+        unknown = entry.inputs.keys() - {*kind.inputs, heard}
         if unknown:
             raise ConfigError(
                 f"features.{name}.inputs: {entry.extractor} reads no {sorted(unknown)[0]!r}",
                 hint=did_you_mean(sorted(unknown)[0], kind.inputs),
             )
-        for declared in kind.inputs:
-            source = entry.inputs.get(declared, declared)
+        named = {declared: entry.inputs.get(declared, declared) for declared in kind.inputs}
+        if heard in entry.inputs:
+            named[heard], _, audio = entry.inputs[heard].partition(".")
+        for declared, source in named.items():
+            where = f"features.{name}.inputs.{declared}"
             try:
                 inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
             except UnknownNameError as error:
-                raise ConfigError(f"features.{name}.inputs.{declared}: {error.message}", hint=error.hint) from None
-        made[name] = FeatureSet(name, build(kind, entry.params, f"features.{name}.params"), inputs)
+                raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+        if audio is not None:
+            audio = _sound(inputs[heard], audio, f"features.{name}.inputs.{heard}")
+        extractor = build(kind, entry.params, f"features.{name}.params")
+        made[name] = FeatureSet(name, extractor, inputs, audio, entry.keep, entry.place or "")
     return made[name]
+
+
+def _sound(source: FeatureSet, column: str, where: str) -> str:
+    """Return the column of a feature set that is to be heard."""
+    sounds = [name for name, spec in source.columns.items() if spec.is_sound]
+    if column in sounds or (not column and len(sounds) == 1):
+        return column or sounds[0]
+    if not sounds:
+        raise ConfigError(
+            f"{where}: features {source.name!r} are no sound", hint="name features that an extractor makes as audio"
+        )
+    if not column:
+        ways = ", ".join(f"{source.name}.{name}" for name in sounds)
+        raise ConfigError(f"{where}: features {source.name!r} have {len(sounds)} sounds", hint=f"choose one: {ways}")
+    if column in source.columns:
+        raise ConfigError(f"{where}: {source.name}.{column} is no sound", hint=f"sounds: {', '.join(sounds)}")
+    raise ConfigError(f"{where}: {source.name!r} has no column {column!r}", hint=did_you_mean(column, sounds))
 
 
 def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plugins) -> type[Extractor]:

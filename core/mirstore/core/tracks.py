@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from mirstore.core.audio import decode
-from mirstore.core.recording import Audio
+if TYPE_CHECKING:
+    import polars as pl
+
+    from mirstore.core.recording import Audio
 
 
 @dataclass
@@ -24,27 +26,32 @@ class Track:
     path : pathlib.Path
         Where the file is now.
     inputs : Mapping of str to pl.DataFrame
-        This track's rows of the feature sets that the extractor declared; tensor columns hold arrays
+        This track's rows of the feature sets that the extractor declared; columns of tensors and sounds hold arrays
         (dtype ``pl.Object``).
+    max_duration : float > 0 [s]
+        Longer files are refused.
+    recording : Audio, optional
+        What is heard: a sound that stands for the file, or the file's audio once it is decoded.
     """
 
     id: str
     path: Path
     inputs: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     max_duration: float = 1200.0
-    _audio: Audio | None = None
-    _resampled: dict[tuple[int, bool], np.ndarray] = field(default_factory=dict)
+    recording: Audio | None = None
 
     @property
     def decoded(self) -> Audio:
-        """The file's audio as decoded, once per track; see `mirstore.core.audio.decode`."""
-        if self._audio is None:
-            self._audio = decode(self.path, max_duration=self.max_duration)
-        return self._audio
+        """The audio as decoded, once per track; see `mirstore.core.audio.decode`."""
+        if self.recording is None:
+            from mirstore.core.audio import decode  # here, so that interpreters without decoders can hold tracks
+
+            self.recording = decode(self.path, max_duration=self.max_duration)
+        return self.recording
 
     @property
     def duration(self) -> float:
-        """Length of the decoded audio [s]."""
+        """Length of the audio [s]."""
         return self.decoded.duration
 
     def audio(
@@ -55,9 +62,9 @@ class Track:
         Parameters
         ----------
         sr : int > 0 [Hz] or None
-            Sampling rate; None keeps the file's own.
+            Sampling rate; None keeps the recording's own.
         mono : bool
-            Mix all channels down (`mirstore.core.downmix`), or keep them, in the file's order.
+            Mix all channels down (`mirstore.core.downmix`), or keep them, in the recording's order.
         offset : float >= 0 [s]
             Where the excerpt begins.
         duration : float > 0 [s] or None
@@ -74,12 +81,9 @@ class Track:
             If the file is not usable audio.
         """
         sr = sr or self.decoded.sr
-        key = (sr, mono)
-        if key not in self._resampled:
-            self._resampled[key] = self.decoded.resampled(sr, mono=mono)
         first = round(offset * sr)
         last = None if duration is None else first + round(duration * sr)
-        return self._resampled[key][..., first:last]
+        return self.decoded.resampled(sr, mono=mono)[..., first:last]
 
     def features(self, name: str) -> pl.DataFrame:
         """Return this track's rows of the input feature set ``name``, without the ``track`` column."""

@@ -9,6 +9,8 @@ import polars as pl
 
 from mirstore.core.chromaprints import decode
 from mirstore.core.errors import TrackError
+from mirstore.core.recording import Audio
+from mirstore.core.sounds import PCM
 from mirstore.core.text import shown
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def check_value(name: str, value: Any, column: Column) -> Any:
     try:
         if column.is_tensor:
             return _tensor(value, column)
+        if column.is_sound:
+            return _sound(value, column)
         if isinstance(column.dtype, pl.Array):
             return _vector(value, column)
         found = _scalar(value.item() if isinstance(value, np.generic) else value, column)
@@ -79,6 +83,25 @@ def _tensor(value: Any, column: Column) -> np.ndarray | None:
     if np.dtype(kind.dtype).kind in "iu" and not np.can_cast(array.dtype, kind.dtype):
         raise _WrongError(f"has type {array.dtype}, which does not fit {kind.dtype}")  # would wrap around
     return np.ascontiguousarray(_cast(array, kind.dtype))
+
+
+def _sound(value: Any, column: Column) -> PCM | None:
+    if _is_null(value, column):
+        return None
+    kind = column.dtype
+    if isinstance(value, Audio):
+        if (value.sr, value.channels) != (kind.sr, kind.channels):
+            raise _WrongError(f"has {value.channels} × n samples at {value.sr} Hz, declared is {kind}")
+        value = value.samples
+    array = _array(value)
+    if array.dtype.kind != "f":  # whose full scale nobody knows
+        raise _WrongError(f"has type {array.dtype}; samples are floats, full scale ±1")
+    samples = array[None] if array.ndim == 1 and kind.channels == 1 else array
+    if samples.ndim != 2 or len(samples) != kind.channels:
+        raise _WrongError(f"shape {array.shape} does not fit {kind}")
+    if not np.isfinite(samples).all():  # also if it may be null: a sample is no value of its own
+        raise _WrongError("has NaN or inf")
+    return PCM.quantised(samples, kind.sr)
 
 
 def _vector(value: Any, column: Column) -> np.ndarray | None:

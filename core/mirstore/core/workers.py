@@ -9,14 +9,18 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
-from mirstore.core.columns import Row, check_rows, input_frame
+from mirstore.core.columns import Row, check_rows, packed
 from mirstore.core.durations import duration
 from mirstore.core.errors import TrackError
-from mirstore.core.features import FeatureSet
+from mirstore.core.features import FeatureSet, heard
+from mirstore.core.inputs import Inputs, sound
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
+from mirstore.core.packed import put
 from mirstore.core.process import leave
 from mirstore.core.text import explained, shortened, storable
 from mirstore.core.tracks import Track
@@ -44,17 +48,28 @@ class Limits:
     max_duration: float = 1200.0
 
 
-def run_jobs(
-    plan: Mapping[str, FeatureSet], jobs: Sequence[Job], limits: Limits, believed: Believed = frozenset()
-) -> list[Done]:
+@dataclass(frozen=True)
+class Work:
+    """What all jobs of an extraction share.
+
+    Attributes
+    ----------
+    plan : Mapping of str to FeatureSet
+        By id, each after its inputs.
+    limits : Limits
+    """
+
+    plan: Mapping[str, FeatureSet]
+    limits: Limits
+
+
+def run_jobs(work: Work, jobs: Sequence[Job], believed: Believed = frozenset()) -> list[Done]:
     """Compute what the jobs ask for, extractor by extractor, each over all of the batch's tracks.
 
     Parameters
     ----------
-    plan : Mapping of str to FeatureSet
-        By id, each after its inputs.
+    work : Work
     jobs : sequence of Job
-    limits : Limits
     believed : set of (feature set's id, error)
         Failures that are known to be the extractor's own; any other is `Outcome.doubtful`.
 
@@ -63,32 +78,34 @@ def run_jobs(
     list of Done
         One per job. Whatever is raised on the way is in there.
     """
-    runs = [_TrackRun(plan, job, limits) for job in jobs]
-    for id_, feature in plan.items():
-        ready = [run for run in runs if id_ in run.job.features and run.is_ready(feature)]
-        for run, outcome in zip(ready, _run_extractor(feature, ready, limits), strict=True):
-            run.add(outcome)
+    runs = [_TrackRun(work, job) for job in jobs]
+    for id_, feature in work.plan.items():
+        ready = [run for run in runs if id_ in run.todo and run.is_ready(feature)]
+        for run, outcome in zip(ready, _run_extractor(feature, ready, work.limits), strict=True):
+            run.add(feature, outcome)
     return [run.done(believed) for run in runs]
 
 
 class _TrackRun:
     """One track on its way through the extractors."""
 
-    def __init__(self, plan: Mapping[str, FeatureSet], job: Job, limits: Limits) -> None:
-        self.plan, self.job = plan, job
+    def __init__(self, work: Work, job: Job) -> None:
+        self.plan, self.job = work.plan, job
         self.outcomes: list[Outcome] = []
         self.rows: dict[str, Sequence[Row]] = dict(job.given)
-        self.track = Track(job.track, job.path, max_duration=limits.max_duration)
+        self.todo = _todo(work.plan, job)
+        self.file = Track(job.track, job.path, max_duration=work.limits.max_duration)
+        self.sounds: dict[tuple[str, str | None], Track] = {}
         self.error: tuple[str, str] | None = None
         self.doubtful = False
-        if not job.features or any(not plan[id_].inputs for id_ in job.features):
-            self._decode(limits)
+        if not job.features or any(work.plan[id_].reads_file for id_ in self.todo):
+            self._decode(work.limits)
 
     def _decode(self, limits: Limits) -> None:
         """Decode before any extractor runs, so that a bad file is told from a bad extractor."""
         try:
             with time_limit(limits.seconds):
-                _ = self.track.decoded
+                _ = self.file.decoded
         except BaseException as error:  # decoders raise more than they say: OSError, RuntimeError
             self.error = _why(error, limits)
             self.doubtful = _is_doubtful(error)
@@ -98,36 +115,66 @@ class _TrackRun:
         lacking = [source.name for source in feature.inputs.values() if source.id not in self.rows]
         if lacking and not self.error:
             reason = upstream, f"reads {', '.join(lacking)}, which this track does not have"
-            self.outcomes.append(Outcome(feature.id, "failed", [], *reason))
-        elif self.error and (lacking or not feature.inputs):
-            self.outcomes.append(Outcome(feature.id, "failed", [], *self.error, doubtful=self.doubtful))
+            self._record(Outcome(feature.id, "failed", [], *reason))
+        elif self.error and (lacking or feature.reads_file):
+            self._record(Outcome(feature.id, "failed", [], *self.error, doubtful=self.doubtful))
         else:
             return True
         return False
 
     def view(self, feature: FeatureSet) -> Track:
-        """Return the track with the inputs that this extractor declared."""
-        self.track.inputs = {
-            name: input_frame(self.rows[source.id], source.extractor.columns())
-            for name, source in feature.inputs.items()
-        }
-        return self.track
+        """Return the track with what this extractor reads and hears."""
+        track = self.file
+        if feature.audio is not None:
+            key = feature.inputs[heard].id, feature.audio
+            if key not in self.sounds:
+                self.sounds[key] = replace(self.file, recording=sound(feature, self.rows))
+            track = self.sounds[key]
+        track.inputs = Inputs(feature, self.rows)
+        return track
 
-    def add(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
+    def add(self, feature: FeatureSet, outcome: Outcome) -> None:
+        """Take an outcome: its large values leave the memory, unless nobody outside is to have them."""
+        self.todo.remove(feature.id)
         if outcome.status != "failed":
-            self.rows[outcome.feature] = outcome.rows
+            kept = feature.keep or feature.id in self.job.hand_on
+            if kept and self.job.folder is not None:
+                outcome = _written(outcome, feature, self.job.folder)
+        if outcome.status != "failed":
+            self.rows[feature.id] = outcome.rows
+            outcome = outcome if kept else replace(outcome, rows=[])
+        self._record(outcome)
+        wanted = {(self.plan[id_].inputs[heard].id, self.plan[id_].audio) for id_ in self.todo if self.plan[id_].audio}
+        self.sounds = {key: track for key, track in self.sounds.items() if key in wanted}
+
+    def _record(self, outcome: Outcome) -> None:
+        if outcome.feature in self.job.features:
+            self.outcomes.append(outcome)
 
     def done(self, believed: Believed) -> Done:
         outcomes = [replace(o, doubtful=o.doubtful and (o.feature, o.error) not in believed) for o in self.outcomes]
         if any(outcome.doubtful or outcome.error == "timeout" for outcome in outcomes):
             leave()  # whatever it was may have left anything behind
-        audio = self.track._audio
-        facts = None
-        if audio is not None:
-            names = ("sr", "channels", "duration", "codec", "decoder", "warnings", "samples_sha256")
-            facts = AudioFacts(*(getattr(audio, name) for name in names))
-        return Done(self.job, facts, outcomes, self.error)
+        return Done(self.job, AudioFacts.of(self.file.recording), outcomes, self.error)
+
+
+def _todo(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
+    """Return what to compute: what the job asks for, and what that reads but nobody keeps."""
+    wanted = set(job.features)
+    for id_, feature in reversed(list(plan.items())):
+        if id_ in wanted:
+            wanted |= {s.id for s in feature.inputs.values() if not plan[s.id].keep and s.id not in job.given}
+    return [id_ for id_ in plan if id_ in wanted]
+
+
+def _written(outcome: Outcome, feature: FeatureSet, folder: Path) -> Outcome:
+    """Return the outcome with its tensors and sounds in the job's folder, and references in their place."""
+    path = folder / f"{feature.id}-{uuid4().hex}.safetensors"  # unlike that of an earlier try, which may be mapped
+    try:
+        return replace(outcome, rows=put(outcome.rows, packed(feature.columns), path))
+    except OSError as error:
+        why = "not stored", f"could not be written: {error.strerror or error}"
+        return Outcome(feature.id, "failed", [], *why, outcome.seconds)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:
@@ -136,10 +183,12 @@ def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limit
         seconds = limits.seconds and limits.seconds * len(runs)
         try:
             with time_limit(seconds):
-                results = feature.extractor.extract_batch([run.view(feature) for run in runs])
+                views = [run.view(feature) for run in runs]
+                results = feature.extractor.extract_batch(views)
                 if len(results) != len(runs):
                     raise TrackError("wrong columns", f"{len(results)} results for a batch of {len(runs)} tracks")
-                checked = [check_rows(result, feature.extractor.columns()) for result in results]
+                pairs = zip(results, views, strict=True)
+                checked = [check_rows(result, feature.columns, view) for result, view in pairs]
             each = (perf_counter() - begun) / len(runs)
             return [_good(feature, rows, each) for rows in checked]
         except BaseException:  # one track spoils the batch: find out which
@@ -151,9 +200,10 @@ def _run_one(feature: FeatureSet, run: _TrackRun, limits: Limits) -> Outcome:
     begun, returned = perf_counter(), False
     try:
         with time_limit(limits.seconds):
-            (result,) = feature.extractor.extract_batch([run.view(feature)])
+            view = run.view(feature)
+            (result,) = feature.extractor.extract_batch([view])
             returned = True
-            rows = check_rows(result, feature.extractor.columns())
+            rows = check_rows(result, feature.columns, view)
         return _good(feature, rows, perf_counter() - begun)
     except BaseException as error:  # sys.exit() in a plugin is its failure too
         seconds = perf_counter() - begun

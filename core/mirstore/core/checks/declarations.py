@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import polars as pl
 
 from mirstore.core.checks.subject import Subject, feature_of, require
-from mirstore.core.columns import Column, Tensor
+from mirstore.core.columns import Column, Sound, Tensor
+from mirstore.core.features import heard
 
 _integers = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
 _floats = (pl.Float32, pl.Float64)
@@ -19,13 +21,13 @@ _reserved = {"track"}  # the store's own column
 
 def documents_its_columns(subject: Subject) -> None:
     """Units, ranges and sentences feed the views, the documentation and the reports."""
-    columns = feature_of(subject).extractor.columns()
+    columns = feature_of(subject).columns
     require(columns, "declares no columns")
     for name, column in columns.items():
         require(isinstance(column, Column), f"column {name!r} must be a Column, got {column!r}")
         problem = _name_problem(name) or _type_problem(column) or _text_problem(column) or _range_problem(column)
         require(not problem, f"column {name!r}: {problem}")
-    require(columns == feature_of(subject).extractor.columns(), "columns() gives another answer when asked twice")
+    require(columns == replace(feature_of(subject)).columns, "columns() gives another answer when asked twice")
 
 
 def _name_problem(name: str) -> str:
@@ -36,7 +38,7 @@ def _name_problem(name: str) -> str:
 
 def _type_problem(column: Column) -> str:
     kind = column.dtype.inner if isinstance(column.dtype, pl.Array) else column.dtype
-    known = isinstance(kind, Tensor) or kind in (*_integers, *_floats, pl.String, pl.Boolean)
+    known = isinstance(kind, Tensor | Sound) or kind in (*_integers, *_floats, pl.String, pl.Boolean)
     return "" if known else f"type {column.dtype} is not supported"
 
 
@@ -66,12 +68,32 @@ def names_its_weights_by_their_hash(subject: Subject) -> None:
 
 def declares_start_and_end_in_seconds(subject: Subject) -> None:
     """Several rows per track are told apart by ``start`` [s]; ``end`` [s] says where each ends."""
-    columns = feature_of(subject).extractor.columns()
+    columns = feature_of(subject).columns
     require("start" in columns or "end" not in columns, "an 'end' column needs a 'start' column")
     for name in columns.keys() & {"start", "end"}:
         column = columns[name]
         good = column.unit == "s" and column.dtype in _floats and not column.nullable
         require(good, f"column {name!r} must be Float32 or Float64 in 's', not nullable")
+    for name, column in columns.items():
+        require(column.grid is None or name == "start", f"column {name!r} has a grid, which belongs to 'start'")
 
 
-checks = (documents_its_columns, declares_start_and_end_in_seconds, names_its_weights_by_their_hash)
+def declares_sounds_of_whole_tracks(subject: Subject) -> None:
+    """A sound is as long as its track: there is one in a row, and one row of it."""
+    feature = feature_of(subject)
+    sounds = [name for name, column in feature.columns.items() if column.is_sound]
+    require("start" not in feature.columns or not sounds, f"sound {sounds[:1]} cannot stand beside a 'start' column")
+
+
+def leaves_the_name_audio_to_the_file(subject: Subject) -> None:
+    """The input ``audio`` is what a feature set hears instead of the file."""
+    require(heard not in feature_of(subject).extractor.inputs, f"an input cannot be called {heard!r}")
+
+
+checks = (
+    documents_its_columns,
+    declares_start_and_end_in_seconds,
+    declares_sounds_of_whole_tracks,
+    leaves_the_name_audio_to_the_file,
+    names_its_weights_by_their_hash,
+)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mirstore.core.columns import Column, check_rows, input_frame
+from mirstore.core.columns import Column, check_rows
 from mirstore.core.features import FeatureSet
 from mirstore.core.identity import track_id
+from mirstore.core.inputs import Inputs, sound
 from mirstore.core.pool import local_pool
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits
@@ -25,8 +26,9 @@ def rows_of(feature: FeatureSet, path: Path) -> Rows:
     A plugin's warnings are no breach, so they do not depend on whether a test suite makes them errors.
     """
     with warnings.catch_warnings(action="ignore"):
-        result = feature.extractor.extract(track_of(feature, path))
-    return check_rows(result, feature.extractor.columns())
+        track = track_of(feature, path)
+        result = feature.extractor.extract(track)
+    return check_rows(result, feature.columns, track)
 
 
 def rows_in_a_new_process(feature: FeatureSet, path: Path) -> Rows:
@@ -36,11 +38,10 @@ def rows_in_a_new_process(feature: FeatureSet, path: Path) -> Rows:
 
 
 def track_of(feature: FeatureSet, path: Path) -> Track:
-    """Return a file as a track with the inputs that an extractor declared."""
-    given = {
-        name: input_frame(rows_of(source, path), source.extractor.columns()) for name, source in feature.inputs.items()
-    }
-    return Track(track_id(path), path, given)
+    """Return a file as a track with what an extractor reads and hears."""
+    rows = {source.id: rows_of(source, path) for source in feature.inputs.values()}
+    recording = sound(feature, rows) if feature.audio is not None else None
+    return Track(track_id(path), path, Inputs(feature, rows), recording=recording)
 
 
 def difference(a: Rows, b: Rows, *, rtol: float = 0.0) -> str:

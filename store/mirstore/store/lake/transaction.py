@@ -117,7 +117,7 @@ class Transaction:
         """
         if name in views or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
-        columns = feature.extractor.columns()
+        columns = feature.columns
         table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
         definition = feature.definition
@@ -154,7 +154,7 @@ class Transaction:
         """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
         if not rows:
             return 0
-        columns = feature.extractor.columns()
+        columns = feature.columns
         tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
         if tensors:
             rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "added": added})
@@ -202,5 +202,5 @@ def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:
             "fingerprint": column.fingerprint,
             "text": column.text,
         }
-        for position, (name, column) in enumerate(feature.extractor.columns().items())
+        for position, (name, column) in enumerate(feature.columns.items())
     ]

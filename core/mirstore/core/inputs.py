@@ -1,0 +1,62 @@
+"""What an extractor reads of one track: tables of other feature sets, and a sound that may stand for the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import polars as pl
+
+from mirstore.core.columns import Row, input_frame
+from mirstore.core.errors import AudioError
+from mirstore.core.features import FeatureSet, heard
+from mirstore.core.packed import read
+from mirstore.core.recording import Audio
+from mirstore.core.sounds import PCM
+
+Rows = Mapping[str, Sequence[Row]]
+"""A track's rows by the ids of feature sets."""
+
+
+class Inputs(Mapping[str, pl.DataFrame]):
+    """The tables that an extractor declared, each made when it is asked for: tensors and sounds are large.
+
+    Parameters
+    ----------
+    feature : FeatureSet
+    rows : Mapping of str to rows
+        By the ids of its inputs.
+    """
+
+    def __init__(self, feature: FeatureSet, rows: Rows) -> None:
+        self._sources, self._rows = feature.tables, rows
+        self._made: dict[str, pl.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        if name not in self._made:
+            source = self._sources[name]
+            self._made[name] = input_frame(self._rows[source.id], source.columns)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+
+def sound(feature: FeatureSet, rows: Rows) -> Audio:
+    """Return what a feature set hears instead of the file.
+
+    Raises
+    ------
+    AudioError
+        If this track has no such sound, or if it is silent, as a file would be refused.
+    """
+    source, column = feature.inputs[heard], feature.audio or ""
+    value = next(iter(rows[source.id]), {}).get(column)
+    pcm = None if value is None else read(value)
+    if not isinstance(pcm, PCM):
+        raise AudioError("no sound", f"hears {source.name}.{column}, which this track does not have")
+    if not pcm.samples.any():
+        raise AudioError("silent", f"hears {source.name}.{column}: every sample is zero")
+    return pcm.audio
