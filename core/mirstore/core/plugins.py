@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 from packaging.requirements import Requirement
@@ -27,6 +27,9 @@ from mirstore.core.components import Component, Extractor, Grouper, Model, Smoot
 from mirstore.core.errors import PluginError, UnknownNameError
 from mirstore.core.extras import missing
 from mirstore.core.text import explained
+
+if TYPE_CHECKING:
+    from typing import Self
 
 C = TypeVar("C", bound=Component)
 kinds: dict[str, type[Component]] = {
