@@ -14,7 +14,7 @@ import pytest
 from mirstore.core.errors import UsageError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
-from mirstore.core.pool import Fresh, LocalPool, WorkerDied
+from mirstore.core.pool import LocalPool, Task, WorkerDied
 from mirstore.core.suspicion import Suspicions
 
 
@@ -42,7 +42,7 @@ def test_a_worker_that_dies_costs_the_call_that_it_was_at(pool):
 
 def test_a_call_that_wants_a_fresh_worker_gets_one_and_leaves_none_behind(pool):
     used = {pool.submit(os.getpid).result() for _ in range(4)}
-    fresh = [pool.submit(Fresh(os.getpid)).result() for _ in range(3)]
+    fresh = [pool.submit(Task(os.getpid, fresh=True)).result() for _ in range(3)]
     assert len(set(fresh)) == 3
     assert used.isdisjoint(fresh)
     assert pool.submit(os.getpid).result() not in fresh

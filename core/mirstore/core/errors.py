@@ -5,6 +5,7 @@ MirstoreError           exit 1   message, and one thing to do as ``hint``
 │   └── UnknownNameError         a name that nothing has, with did-you-mean
 ├── ConfigError         exit 4   registry.toml or a component's parameters
 ├── PluginError         exit 5   a plugin that is missing or broken
+├── ClusterError        exit 1   a cluster that cannot be reached, is gone, or differs from this machine
 ├── StoreError          exit 6   a store that is locked, damaged or too new
 └── QueryStoppedError   exit 7   a query that took too much time or memory
 
@@ -62,6 +63,10 @@ class PluginError(MirstoreError):
     """A plugin that is needed but missing, broken or ambiguous."""
 
     exit_code = 5
+
+
+class ClusterError(MirstoreError):
+    """A cluster that cannot be reached, has gone away, or whose workers differ from this machine."""
 
 
 class StoreError(MirstoreError):

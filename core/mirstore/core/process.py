@@ -23,21 +23,22 @@ def leave() -> None:
     _spoilt = True
 
 
-def serve(connection: int, lifeline: int, memory: int) -> None:
+def serve(connection: int, lifeline: int, memory: int | None) -> None:
     """Answer calls one after another until the parent is gone.
 
     Parameters
     ----------
     connection, lifeline : int
         Descriptors: of the pipe for calls and answers, and of one that ends when the parent does.
-    memory : int > 0 [bytes]
-        What this process may take.
+    memory : int > 0 [bytes] or None
+        What this process may take; None for any.
     """
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        if memory is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     link = Connection(connection)
     process, folder, depth = os.getpid(), os.getcwd(), sys.getrecursionlimit()

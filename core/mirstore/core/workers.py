@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Work:
-    """What all jobs of an extraction share.
+    """What the jobs of a stage share, and a worker keeps from call to call with all that its components load.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class _TrackRun:
         self.plan, self.job = work.plan, job
         self.outcomes: list[Outcome] = []
         self.rows: dict[str, Sequence[Row]] = dict(job.given)
-        self.todo = _todo(work.plan, job)
+        self.todo = to_compute(work.plan, job)
         self.file = Track(job.track, job.path, max_duration=work.limits.max_duration)
         self.sounds: dict[tuple[str, str | None], Track] = {}
         self.error: tuple[str, str] | None = None
@@ -158,7 +158,7 @@ class _TrackRun:
         return Done(self.job, AudioFacts.of(self.file.recording), outcomes, self.error)
 
 
-def _todo(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
+def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
     """Return what to compute: what the job asks for, and what that reads but nobody keeps."""
     wanted = set(job.features)
     for id_, feature in reversed(list(plan.items())):

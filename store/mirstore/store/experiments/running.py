@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
-from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
-from mirstore.core.pool import Fresh, local_pool
+from mirstore.core.places import Pool
+from mirstore.core.pool import Task, local_pool
 from mirstore.core.process import leave
+from mirstore.core.supervise import Attempt, Loss, Supervisor, refuse_scripts
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.experiments.planning import Planned
@@ -64,25 +65,38 @@ def run(
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
     refuse_scripts(part for item in waiting for part in _components(item))
-    executor = pool(min(workers, max(1, len(waiting))), Limits(seconds))
-    try:
-        running = {executor.submit(_attempt, item.assembly, seconds): (item, False) for item in waiting}
-        while running:
-            finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
-            for future in finished:
-                item, again = running.pop(future)  # results are large: keep none that is recorded
-                try:
-                    result = future.result()
-                except BrokenExecutor as error:
-                    if not again:
-                        running[executor.submit(Fresh(_attempt), item.assembly, seconds)] = item, True
-                        continue
-                    result = _why_it_died(error, seconds)
-                except Exception as error:  # what cannot be pickled
-                    result = ": ".join(explained(error))
+    executors = {"cpu": pool(min(workers, max(1, len(waiting))), Limits(seconds))}
+    with Supervisor[_Ran](executors, seconds) as supervisor:
+        for item in waiting:
+            supervisor.submit(_Case(item, seconds))
+        while supervisor.running:
+            for item, result in supervisor.finished():
                 yield _record(store, item, result)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+
+
+_Ran = tuple[Planned, Result | str]
+
+
+class _Case(Attempt[_Ran]):
+    """A case; if its worker dies it is run again, alone."""
+
+    def __init__(self, item: Planned, seconds: float | None) -> None:
+        self._item, self._seconds = item, seconds
+        self._alone = False
+
+    @property
+    def call(self) -> tuple[Task, tuple[Any, ...]]:
+        return Task(_attempt, fresh=self._alone), (self._item.assembly, self._seconds)
+
+    def answered(self, answer: Result | str) -> Iterator[_Ran]:
+        yield self._item, answer
+
+    def lost(self, loss: Loss) -> Iterator[_Ran | _Case]:
+        if loss.died and not self._alone:
+            self._alone = True
+            yield self
+        else:
+            yield self._item, f"{loss.error}: {loss.message}"
 
 
 def _components(item: Planned) -> Iterator[Component]:
@@ -90,12 +104,6 @@ def _components(item: Planned) -> Iterator[Component]:
     yield item.assembly.model
     if item.assembly.smoother is not None:
         yield item.assembly.smoother
-
-
-def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
-    if seconds and float(getattr(error, "seconds", 0.0)) >= seconds:
-        return f"timeout: stopped after {duration(seconds)}, twice"
-    return "crashed: its process died twice, by native code or lack of memory"
 
 
 def _attempt(assembly: Assembly | None, seconds: float | None) -> Result | str:

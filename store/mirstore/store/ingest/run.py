@@ -15,9 +15,10 @@ from sys import getsizeof
 from time import monotonic
 from typing import Any
 
-from mirstore.core.extraction import Pool, extract
+from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Outcome
+from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits
