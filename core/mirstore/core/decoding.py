@@ -1,7 +1,7 @@
 """Decoding for interpreters that cannot: a process of mirstore's own interpreter decodes, mixes and resamples for them.
 
-It is asked in lines of JSON and answers with ``.npy`` files, which are mapped; every sample is the same, bit for bit, as
-where mirstore decodes by itself. `decoder` is None there.
+It is asked in lines of JSON and answers with ``.npy`` files, which are mapped. Every sample is the same, bit for bit,
+as where mirstore decodes by itself; `decoder` is None there.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class Decoder:
         from mirstore.core.recording import Audio
 
         with self._lock:
-            facts = self._ask({"decode": os.fspath(path), "max_duration": max_duration})
-            samples = _mapped(facts.pop("file"))
-            audio = Audio(samples, **{name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()})
+            told = self._ask({"decode": os.fspath(path), "max_duration": max_duration})
+            samples, layout, warnings = _mapped(told["file"]), tuple(told["layout"]), tuple(told["warnings"])
+            audio = Audio(samples, told["sr"], told["codec"], told["decoder"], layout, warnings)
             self._holds = weakref.ref(audio)
         return audio
 
@@ -98,7 +98,8 @@ class Decoder:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self._process = process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
@@ -122,6 +123,7 @@ class Decoder:
             [*self._command, str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name != variable},  # it needs no decoder itself
             start_new_session=True,  # so that it outlives a worker that is killed, and takes its folder with it
         )
 

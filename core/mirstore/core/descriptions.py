@@ -84,6 +84,7 @@ def describe(kind: type[Extractor]) -> Plain:
     params = [_param(field, hints[field.name]) for field in fields(kind)]
     told = {
         "name": kind.name,
+        "class": kind.__name__,
         "version": kind.version,
         "text": getdoc(kind) or "",
         "cite": list(kind.cite),

@@ -154,11 +154,11 @@ def alone(name: str) -> Iterator[None]:
     folder = root() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "w")
+        (folder / "lock").touch()
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise UsageError(f"{folder}: {why}", hint="set MIRSTORE_ENVIRONMENTS to a folder that can be written") from None
-    with file:
+    with open(folder / "lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

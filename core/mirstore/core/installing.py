@@ -21,9 +21,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from mirstore.core.environments import Environment, alone, core_sha256, record, root, sweep
 from mirstore.core.errors import PluginError, UsageError
-from mirstore.core.isolated import described
+from mirstore.core.interpreters import described, oldest
 
-oldest = (3, 10)  # what the worker's modules and polars need
 worker = ("numpy", "packaging", "pluggy>=1.5", "polars>=1.20")
 
 _probe = "import json, sys, venv; print(json.dumps([list(sys.version_info[:3]), sys.executable]))"
@@ -101,7 +100,9 @@ def _requirement(text: str) -> tuple[str, str]:
         raise UsageError(f"{text}: has no pyproject.toml that names a project", hint="name a plugin's folder") from None
     except (InvalidRequirement, InvalidWheelFilename) as error:
         why = str(error).splitlines()[0]
-        raise UsageError(f"{text!r} is no requirement: {why}", hint="name a distribution, a wheel or a folder") from None
+        raise UsageError(
+            f"{text!r} is no requirement: {why}", hint="name a distribution, a wheel or a folder"
+        ) from None
 
 
 def _checked_name(name: str) -> str:

@@ -21,7 +21,7 @@ protocol = 5  # what Python 3.10 can read
 def dumps(value: Any) -> bytes:
     """Return a value as a message; `pickle.loads` reads it."""
     file = io.BytesIO()
-    _Pickler(file, protocol).dump(value)
+    _Pickler(file).dump(value)
     return file.getvalue()
 
 
@@ -45,5 +45,11 @@ def _reduced_path(value: Path) -> Any:
     return path, (str(value),)
 
 
+_known: dict[type, Any] = copyreg.dispatch_table
+_moved: dict[type, Any] = {np.ndarray: _reduced, type(Path()): _reduced_path}
+
+
 class _Pickler(pickle.Pickler):
-    dispatch_table = ChainMap({np.ndarray: _reduced, type(Path()): _reduced_path}, copyreg.dispatch_table)  # type: ignore[assignment]
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol)
+        self.dispatch_table = ChainMap(_moved, _known)
