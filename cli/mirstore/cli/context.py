@@ -27,6 +27,10 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SnapshotOption = Annotated[
     int | None, typer.Option("--snapshot", min=1, help="Read the store as it was at this snapshot; see mirstore log.")
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option("--executor", metavar="dask://HOST:PORT", help="A cluster that computes instead of this machine."),
+]
 AtOption = Annotated[
     str | None, typer.Option("--at", help="The same by date: 2026-11-20 (its end), or 2026-11-20T14:30, local time.")
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mirstore.cli import complete
+from mirstore.cli.context import ExecutorOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -61,6 +62,7 @@ def ingest(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    executor: ExecutorOption = None,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be computed, why, the cost.")
     ] = False,
@@ -130,6 +132,7 @@ def ingest(
             command=store.command,
             tags=not no_tags,
             progress=progress,
+            executor=executor,
         )
     _show_summary(app, summary.as_dict() | _told(reports), json_output)
     _remark(app, summary)

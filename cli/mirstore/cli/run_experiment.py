@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli import complete
-from mirstore.cli.context import AtOption, SnapshotOption
+from mirstore.cli.context import AtOption, ExecutorOption, SnapshotOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,7 @@ def run_experiment(
         float | None, typer.Option(min=0.001, help="Seconds that a case may take.  [default: any]", show_default=False)
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    executor: ExecutorOption = None,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
@@ -67,7 +68,7 @@ def run_experiment(
         if dry_run:
             _show_plan(planned, json_output)
             return
-        outcomes = _run(app, store, planned, jobs or default_workers(), timeout)
+        outcomes = _run(app, store, planned, jobs or default_workers(), timeout, executor)
         _show(app, store, planned, outcomes, json_output)
     failed = sum(error is not None for _, error in outcomes.values())
     lacking = [item for item in planned if item.state == "lacking"]
@@ -79,7 +80,7 @@ def run_experiment(
 
 
 def _run(
-    app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None
+    app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None, executor: str | None
 ) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
     from mirstore.store.datasets import spelling_remarks
@@ -95,7 +96,8 @@ def _run(
     with app.progress() as progress:
         if total:
             progress(0, total, "cases")
-        for done, outcome in enumerate(run(store, planned, workers=workers, seconds=timeout), 1):
+        ran = run(store, planned, workers=workers, seconds=timeout, executor=executor)
+        for done, outcome in enumerate(ran, 1):
             progress(done, total, "cases")
             found[outcome.planned.case] = outcome.run, outcome.error
             if outcome.error:

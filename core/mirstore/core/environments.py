@@ -39,12 +39,18 @@ class Environment:
         What is recorded of it; empty for an interpreter that others look after.
     damage : str
         Why its card cannot be read, if so.
+    jobs : int > 0 or None
+        Processes that may run there at once; None for as many as on this machine's processors.
+    memory : int > 0 [bytes] or None
+        What each of them may take; None for an equal share of the machine's.
     """
 
     name: str
     python: Path
     card: Mapping[str, Any] = field(default_factory=dict, compare=False)
     damage: str = ""
+    jobs: int | None = None
+    memory: int | None = None
 
     @property
     def remedy(self) -> str:
@@ -79,6 +85,21 @@ def root() -> Path:
 def environments() -> list[Environment]:
     """Return the finished environments, by name."""
     return [_read(card) for card in sorted(root().glob(f"*/{card_name}"))]
+
+
+def having(distribution: str) -> Environment:
+    """Return the environment of a distribution, or of that name.
+
+    Raises
+    ------
+    PluginError
+        If there is none.
+    """
+    for found in environments():
+        if distribution in (found.name, found.card.get("distribution")):
+            return found
+    line = f"mirstore plugins install {distribution} --isolated"
+    raise PluginError(f"no environment has {distribution!r}", hint=line)
 
 
 def environment(name: str) -> Environment:

@@ -101,23 +101,21 @@ def _likes_gpus(environment: Environment) -> bool:
     return any(told["place"] == "gpu" for told in environment.card.get("described", {}).get("extractors", ()))
 
 
-def place(environment: Environment, workers: int, memory: int | None = None) -> Place:
+def place(environment: Environment, workers: int) -> Place:
     """Return an environment as a place.
 
     Parameters
     ----------
     environment : Environment
     workers : int > 0
-        Processes; with extractors that gain from GPUs, as many as there are of those.
-    memory : int > 0 [bytes] or None
-        What each may take; None for an equal share of the machine's.
+        Processes, unless the environment says how many; with extractors that gain from GPUs, as many as there are.
     """
     on_gpu = _likes_gpus(environment)
 
     def pool(workers: int, limits: Limits) -> Executor:
-        return InterpreterPool(environment, workers, None if on_gpu else memory or limits.memory)
+        return InterpreterPool(environment, workers, None if on_gpu else environment.memory or limits.memory)
 
-    return Place(pool, max(1, len(gpus())) if on_gpu else workers)
+    return Place(pool, environment.jobs or (max(1, len(gpus())) if on_gpu else workers))
 
 
 _asking: dict[Environment, InterpreterPool] = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +14,10 @@ from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.descriptions import Plain, columns_from_json, type_from_text
 from mirstore.core.environments import Environment, environments
-from mirstore.core.interpreters import asked, described
+from mirstore.core.features import FeatureSet
+from mirstore.core.interpreters import asked, described, place
 from mirstore.core.messages import dumps
+from mirstore.core.places import Place
 from mirstore.core.tracks import Track
 
 _longest = 600.0  # [s] for tracks that are extracted by hand
@@ -102,8 +104,15 @@ def kinds(environment: Environment) -> dict[str, type[Isolated]]:
 
 def stand_in(name: str, python: str, extractor: str, params: Mapping[str, Any]) -> Isolated:
     """Return what stands for an extractor, in a process that knows the environment's name and interpreter only."""
-    made = {found.name: found for found in environments() if str(found.python) == python}
-    return kinds(made.get(name) or Environment(name, Path(python)))[extractor](**params)
+    made = [found for found in environments() if str(found.python) == python]
+    there = replace(made[0], name=name) if made else Environment(name, Path(python))
+    return kinds(there)[extractor](**params)
+
+
+def places_of(features: Iterable[FeatureSet], workers: int) -> dict[str, Place]:
+    """Return the environments in which feature sets are computed, as places."""
+    there = [feature.extractor.environment for feature in features if isinstance(feature.extractor, Isolated)]
+    return {found.name: place(found, workers) for found in there}
 
 
 def _kind(environment: Environment, told: Plain) -> type[Isolated]:

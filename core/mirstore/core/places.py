@@ -25,7 +25,7 @@ class Place:
     Attributes
     ----------
     pool : callable
-        Makes its executor. One that has an attribute ``workers`` may change that number as workers come and go.
+        Makes its executor. One that has a method ``capacity`` is asked by it, since workers come and go.
     workers : int > 0
         Calls that run there at once.
     here : bool

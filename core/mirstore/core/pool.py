@@ -94,6 +94,9 @@ class WorkerDied(BrokenExecutor):
         super().__init__(f"a worker process died after {seconds:.1f} s")
         self.seconds = seconds
 
+    def __reduce__(self) -> tuple[type[WorkerDied], tuple[float]]:
+        return type(self), (self.seconds,)
+
 
 class LocalPool(Executor):
     """Local processes, each with a clean interpreter and one thread per library.
@@ -118,7 +121,7 @@ class LocalPool(Executor):
         environments: Sequence[Mapping[str, str]] = ({},),
         python: str | None = None,
     ) -> None:
-        self.workers, self._memory, self._environments, self._python = workers, memory, environments, python
+        self._workers, self._memory, self._environments, self._python = workers, memory, environments, python
         self._calls: deque[tuple[Future[Any], Task, _Call]] = deque()
         self._crews: dict[str, list[_Worker]] = {}
         self._changed = threading.Condition()
@@ -153,6 +156,10 @@ class LocalPool(Executor):
         for worker in self._everybody():
             worker.end()
 
+    def capacity(self, crew: Crew) -> int:
+        """Return how many calls of a crew run at once."""
+        return min(self._workers, crew.workers or self._workers)
+
     def _everybody(self) -> list[_Worker]:
         return [worker for crew in self._crews.values() for worker in crew]
 
@@ -182,7 +189,7 @@ class LocalPool(Executor):
         members = self._crews.setdefault(crew.name, [])
         if worker := next((worker for worker in members if not worker.busy), None):
             return worker
-        if len(members) >= min(self.workers, crew.workers or self.workers):
+        if len(members) >= self.capacity(crew):
             return None
         variables = self._environments[len(members) % len(self._environments)]
         members.append(_Worker(self._python, crew.memory or self._memory, variables))

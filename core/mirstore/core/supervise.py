@@ -7,7 +7,7 @@ worker, so that the right one is blamed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Generic, Self, TypeVar
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
 from mirstore.core.errors import ClusterError, TrackError, UsageError
-from mirstore.core.pool import Task
+from mirstore.core.pool import Crew, Task
 from mirstore.core.text import explained
 
 R = TypeVar("R")
@@ -94,12 +94,13 @@ class Supervisor(Generic[R]):
         task, arguments = attempt.call
         self._running[self._executors[attempt.place].submit(task, *arguments)] = attempt
 
-    def workers(self, place: str, usual: int) -> int:
-        """Return how many calls run at once in a place; an executor that says nothing of it has the usual number."""
-        return int(getattr(self._executors[place], "workers", usual))
+    def capacity(self, place: str, crew: Crew, usual: int) -> int:
+        """Return how many calls of a crew run at once; an executor that says nothing of it has the usual number."""
+        asked = getattr(self._executors[place], "capacity", None)
+        return usual if asked is None else int(asked(crew))
 
     @property
-    def running(self) -> Iterable[Attempt[R]]:
+    def running(self) -> Collection[Attempt[R]]:
         """What is submitted and has no answer yet."""
         return self._running.values()
 

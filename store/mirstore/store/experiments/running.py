@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mirstore.core.cluster import places_at
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
-from mirstore.core.places import Pool
-from mirstore.core.pool import Task, local_pool
+from mirstore.core.places import Pool, opened, places
+from mirstore.core.pool import Crew, Task, local_pool
 from mirstore.core.process import leave
 from mirstore.core.supervise import Attempt, Loss, Supervisor, refuse_scripts
 from mirstore.core.text import explained
@@ -40,6 +41,7 @@ def run(
     workers: int = 1,
     seconds: float | None = None,
     pool: Pool = local_pool,
+    executor: str | None = None,
 ) -> Iterator[Outcome]:
     """Run the cases that are ready, each committed as it finishes, in whatever order.
 
@@ -55,6 +57,10 @@ def run(
         Processes.
     seconds : float > 0 [s], optional
         What a case may take.
+    pool : callable
+        Makes the executor of this machine's processors.
+    executor : str, optional
+        ``dask://HOST:PORT`` of a cluster that is to compute instead; see `mirstore.core.cluster`.
 
     Yields
     ------
@@ -64,12 +70,16 @@ def run(
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
-    refuse_scripts(part for item in waiting for part in _components(item))
-    executors = {"cpu": pool(min(workers, max(1, len(waiting))), Limits(seconds))}
-    with Supervisor[_Ran](executors, seconds) as supervisor:
-        for item in waiting:
-            supervisor.submit(_Case(item, seconds))
-        while supervisor.running:
+    components = [part for item in waiting for part in _components(item)]
+    refuse_scripts(components)
+    usual = max(1, min(workers, len(waiting)))
+    where = places_at(executor, components, [store.path]) or places(usual, pool)
+    with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
+        while waiting or supervisor.running:
+            # One case waits for each that runs: an assembly may be large.
+            most = 2 * max(1, supervisor.capacity("cpu", Crew(), usual))
+            while waiting and len(supervisor.running) < most:
+                supervisor.submit(_Case(waiting.pop(0), seconds))
             for item, result in supervisor.finished():
                 yield _record(store, item, result)
 

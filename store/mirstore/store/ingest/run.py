@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from sys import getsizeof
 from time import monotonic
 from typing import Any
 
+from mirstore.core.cluster import places_at
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Outcome
@@ -168,6 +170,7 @@ def ingest(
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
+    executor: str | None = None,
 ) -> Summary:
     """Bring the store up to date with the sources.
 
@@ -197,7 +200,9 @@ def ingest(
     progress : callable, optional
         Told done, total and stage.
     pool : callable
-        Makes the executor.
+        Makes the executor of this machine's processors.
+    executor : str, optional
+        ``dask://HOST:PORT`` of a cluster that is to compute instead; see `mirstore.core.cluster`.
 
     Returns
     -------
@@ -223,7 +228,10 @@ def ingest(
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
-        results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
+        ordered = in_order(features)
+        seen = {store.path, *(Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing)}
+        where = places_at(executor, (feature.extractor for feature in ordered), seen)
+        results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
         try:
             for number, done in enumerate(results, start=1):
                 committer.add(done)
