@@ -121,6 +121,13 @@ def place(environment: Environment, workers: int) -> Place:
 _asking: dict[Environment, InterpreterPool] = {}
 
 
+@atexit.register
+def close() -> None:
+    """End the workers that answered questions."""
+    while _asking:
+        _asking.popitem()[1].shutdown()
+
+
 def asked(environment: Environment, call: Callable[..., T], *arguments: Any, patience: float = patience) -> T:
     """Call a function there, in a worker that is kept for further questions.
 
@@ -130,8 +137,7 @@ def asked(environment: Environment, call: Callable[..., T], *arguments: Any, pat
         If no worker can live there, or if it dies or does not answer.
     """
     if environment not in _asking:
-        _asking[environment] = pool = InterpreterPool(environment, 1, memory_for_workers())
-        atexit.register(pool.shutdown)
+        _asking[environment] = InterpreterPool(environment, 1, memory_for_workers())
     pool = _asking[environment]
     try:
         return pool.submit(call, *arguments).result(patience)

@@ -10,10 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mirstore.core.environments import Environment, environments, having
 from mirstore.core.errors import ConfigError, PluginError
+from mirstore.core.extras import installed
 
 
 class _Entry(BaseModel):
@@ -205,6 +207,8 @@ class Registry(_Entry):
         ------
         ConfigError
             Naming every mistake, one per line.
+        PluginError
+            If something of ``[plugins]`` is not installed, with the line that installs it.
         """
         shipped = cls._parse(tomllib.loads(_shipped()), "mirstore's registry.toml")
         if project is None:
@@ -222,6 +226,7 @@ class Registry(_Entry):
         problems = [f"{project.name}: {problem}" for problem in registry._dangling()]
         if problems:
             raise ConfigError("\n".join(problems), hint=f"mend {project}")
+        registry._require_plugins(project.name)
         return registry
 
     @classmethod
@@ -243,6 +248,7 @@ class Registry(_Entry):
                 yield f"groupings.{name}: give either grouper or groups"
             if grouping.groups is not None and grouping.params:
                 yield f"groupings.{name}: groups have no params"
+        yield from self._wrong_plugins()
         yield from self._wrong_workers()
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
@@ -269,6 +275,18 @@ class Registry(_Entry):
                     if base not in self.features and _mistaken(base, self.features):
                         yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
 
+    def _wrong_plugins(self) -> Iterator[str]:
+        for name, text in self.plugins.items():
+            try:
+                Requirement(text)
+            except InvalidRequirement as error:
+                yield f"plugins.{name}: {text!r} is no requirement: {str(error).splitlines()[0]}"
+
+    def _require_plugins(self, where: str) -> None:
+        lacking = [text for text in self.plugins.values() if not installed(Requirement(text))]
+        if lacking:
+            names, line = ", ".join(lacking), " ".join(f"'{text}'" for text in lacking)
+            raise PluginError(f"{where}: [plugins] asks for {names}: not installed", hint=f"pip install {line}")
 
     def _wrong_workers(self) -> Iterator[str]:
         used = {feature.place for feature in self.features.values()}
@@ -341,5 +359,7 @@ def _mistaken(name: str, known: Iterable[str]) -> bool:
         return False
     from mirstore.core.plugins import Plugins  # loads every plugin: only on suspicion
 
-    provided = {component.partition("@")[0] for row in Plugins.installed().rows() for component in row.components}
+    provided = {
+        component.partition("@")[0] for row in Plugins.installed(environments()).rows() for component in row.components
+    }
     return name not in provided
