@@ -94,10 +94,11 @@ class Context:
         return Registry.load(Path(self.registry) if self.registry else None)
 
     def load_plugins(self) -> Plugins:
-        """Find the installed plugins."""
+        """Find the installed plugins, and those in environments of their own."""
+        from mirstore.core.environments import environments
         from mirstore.core.plugins import Plugins
 
-        return Plugins.installed()
+        return Plugins.installed(environments())
 
     def say(self, text: str) -> None:
         """Remark on stderr, above a bar that is being drawn, unless quiet."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mirstore.core.columns import Column, Row
 from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     import polars as pl
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mirstore.core.errors import ConfigError, did_you_mean
 from mirstore.core.features import FeatureSet
+from mirstore.core.isolated import places_of
 from mirstore.core.jobs import Done, Job
 from mirstore.core.places import Place, Pool, opened, places
 from mirstore.core.pool import Task, local_pool, memory_for_workers
@@ -49,7 +50,7 @@ def extract(
     pool : callable
         Makes the executor for those; the default makes local processes.
     where : Mapping of str to Place, optional
-        The places that extractors name; this machine's by default.
+        The places that extractors name, beside environments of their own; this machine's by default.
 
     Yields
     ------
@@ -66,7 +67,7 @@ def extract(
     refuse_scripts(feature.extractor for feature in features)
     require(feature.extractor for feature in features)
     limits = limits or Limits()
-    found = where or places(workers, pool)
+    found = {**(where or places(workers, pool)), **places_of(features, workers)}
     line = _Line(jobs, features, found, limits)
     crews = [(station.stage.place, station.crew) for station in line.stations]
     with Supervisor[_Passed](opened(found, crews, limits), limits.seconds) as supervisor:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirstore.core.decoding import decode
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -44,8 +46,6 @@ class Track:
     def decoded(self) -> Audio:
         """The audio as decoded, once per track; see `mirstore.core.audio.decode`."""
         if self.recording is None:
-            from mirstore.core.audio import decode  # here, so that interpreters without decoders can hold tracks
-
             self.recording = decode(self.path, max_duration=self.max_duration)
         return self.recording
 
