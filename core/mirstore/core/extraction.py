@@ -8,7 +8,6 @@ that spoils its process for others is not believed: what fails there is tried ag
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
@@ -138,11 +137,3 @@ def _why_it_failed(error: Exception, limits: Limits) -> tuple[str, str, float]:
     if limits.seconds and seconds >= limits.seconds:
         return "timeout", f"stopped after {duration(limits.seconds)}, twice", seconds
     return "crashed", "its worker process died twice: a crash in native code, or out of memory", seconds
-
-
-def default_workers() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1

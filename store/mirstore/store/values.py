@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from mirstore.core.columns import Tensor
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store.lake.tensors import TensorReader
+from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.tensors import TensorReader, pack_folder
+from mirstore.store.names import meant, resolve, table
 
-if TYPE_CHECKING:
-    from mirstore.store.store import Store
 
-
-def about(store: Store, name: str) -> dict[str, Any]:
+def about(lake: Lake, name: str) -> dict[str, Any]:
     """Return what is recorded about a feature set."""
-    id_ = name if store.meant(name) == [name] else store.resolve(name)
-    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
-    inputs = store.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
-    columns = store.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
+    id_ = name if meant(lake, name) == [name] else resolve(lake, name)
+    (row,) = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
+    inputs = lake.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
+    columns = lake.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
     return {
         "name": name,
         "feature_set": id_,
@@ -35,12 +34,12 @@ def about(store: Store, name: str) -> dict[str, Any]:
     }
 
 
-def wide(store: Store, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
+def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
     """Return features as a wide table."""
     names = [names] if isinstance(names, str) else list(names)
     found: pl.LazyFrame | None = None
     for name in names:
-        frame = store.scan(store.table(store.resolve(name)))
+        frame = lake.scan(table(lake, resolve(lake, name)))
         if len(names) > 1:
             values = [column for column in frame.collect_schema().names() if column not in ("track", "start")]
             frame = frame.rename({column: f"{name}.{column}" for column in values})
@@ -56,11 +55,11 @@ def wide(store: Store, names: str | Sequence[str], tracks: str | Sequence[str] |
     return found.collect()
 
 
-def rows(store: Store, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the stored rows of some tracks as an extractor returned them."""
-    frame = store.scan(f"feat.{table}").filter(pl.col("track").is_in(list(tracks))).collect()
+    frame = lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks))).collect()
     tensors = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-    folder = store.path / "tensors" / table.rpartition("_")[2]
+    folder = pack_folder(lake.path, name.rpartition("_")[2])
     readers = {
         name: TensorReader(folder, frame["track"].to_list(), frame[name].to_list(), [None] * frame.height)
         for name in tensors
@@ -72,10 +71,10 @@ def rows(store: Store, table: str, tracks: Sequence[str]) -> dict[str, list[dict
     return {track: rows for track, rows in found.items() if rows}
 
 
-def tensors(store: Store, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
+def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
     """Return the tensors of a feature set as an indexed reader."""
-    id_ = store.resolve(name)
-    frame = store.scan(store.table(id_)).collect()
+    id_ = resolve(lake, name)
+    frame = lake.scan(table(lake, id_)).collect()
     known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
     column = column or (known[0] if len(known) == 1 else "")
     if column not in known:
@@ -90,11 +89,11 @@ def tensors(store: Store, name: str, tracks: str | Sequence[str] | None, column:
             raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-    folder, hop = store.path / "tensors" / id_, hops(store, name).get(column)
+    folder, hop = pack_folder(lake.path, id_), hops(lake, name).get(column)
     return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
 
 
-def hops(store: Store, name: str) -> dict[str, float | None]:
+def hops(lake: Lake, name: str) -> dict[str, float | None]:
     """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say."""
-    declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(store, name)["columns"]}
+    declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(lake, name)["columns"]}
     return {column: tensor.hop for column, tensor in declared.items() if tensor}

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mirstore.core.training import Training, curve_file
-from mirstore.store.experiments.planning import Planned
+from mirstore.store.experiments.planned import Planned
 
 
 @dataclass(frozen=True)

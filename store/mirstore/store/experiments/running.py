@@ -21,7 +21,7 @@ from mirstore.core.text import explained
 from mirstore.core.training import takes_context
 from mirstore.core.workers import Limits, TimeUp, time_limit
 from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
-from mirstore.store.experiments.planning import Planned
+from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import prefer, record
 from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.store import Store

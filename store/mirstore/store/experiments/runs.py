@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
 from mirstore.core.experiments.cases import keys
-from mirstore.store.lake.removal import Removal
+from mirstore.store.experiments.planned import Planned
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
+from mirstore.store.removal import Removal
 from mirstore.store.store import Store
-
-if TYPE_CHECKING:
-    from mirstore.store.experiments.planning import Planned
 
 tables = (
     "metrics",
@@ -45,7 +44,7 @@ def finished(store: Store) -> dict[str, str]:
 
 
 def _states(store: Store) -> pl.LazyFrame:
-    return store.scan("core.run_events").sort(order).group_by("run").agg(pl.col("state").last())
+    return latest(store.scan("core.run_events"), "run").select("run", "state")
 
 
 def record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[str]:
@@ -107,9 +106,9 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
     chunk = pl.col("config").str.json_path_match("$.case.chunk").fill_null("none").alias("chunk")
     cases = store.scan("core.runs").with_columns(chunk)
     times = events.join(cases, on="run").group_by("run", *case_keys).agg(pl.col(order).max())
-    latest = times.sort(order).group_by(case_keys).agg(pl.col("run").last()).collect()["run"]
+    newest = latest(times, *case_keys).collect()["run"]
     added = datetime.now(UTC).replace(tzinfo=None)
-    if older := sorted(set(runs) - set(latest)):
+    if older := sorted(set(runs) - set(newest)):
         with store.write(f"found again {', '.join(older)}") as tx:
             tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 

@@ -14,9 +14,9 @@ from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
-from mirstore.store.ingest.duplicates import fingerprinted
+from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
-from mirstore.store.lake.tensors import TensorReader
+from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
 from mirstore.store.values import hops
@@ -198,7 +198,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         for column in values:
             kind = frame.schema[f"{base}.{column}"]
             if isinstance(kind, pl.Struct):
-                folder, hop = store.path / "tensors" / store.resolve(name), hops(store, name).get(column)
+                folder, hop = pack_folder(store.path, store.resolve(name)), hops(store, name).get(column)
                 tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}", hop)
                 frame = frame.drop_nulls(f"{base}.{column}")  # a missing number is filled in, a missing tensor is not
             elif isinstance(kind, pl.List):

@@ -16,6 +16,7 @@ from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
 from mirstore.store.ingest.costs import Costs
 from mirstore.store.ingest.scan import Scanned
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
@@ -150,8 +151,9 @@ def make_plan(
 
 
 def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
-    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order).collect().sort(order)
-    return {(track, id_): status for track, id_, status, _ in rows.iter_rows()}  # later rows win
+    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order)
+    ledger = latest(rows, "track", "feature_set").collect()
+    return {(track, id_): status for track, id_, status, _ in ledger.iter_rows()}
 
 
 def change(store: Store, feature: FeatureSet) -> str:

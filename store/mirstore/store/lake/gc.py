@@ -10,16 +10,22 @@ from pathlib import Path
 
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.files import checkpoints, scheduled, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.lake import Lake
 
 
-def collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
-    """Remove what is older than ``grace`` [s], after a backup of the catalogue; the caller holds the lock.
+def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
+    """Remove what is older than ``grace`` [s], after a backup of the catalogue.
 
     Raises
     ------
     StoreError
         If the catalogue names a file outside of the store.
     """
+    with lake.lock(), lake.maintenance() as catalogue:
+        return _collect(lake.path, catalogue, grace, dry_run=dry_run)
+
+
+def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
     since = scheduled(catalogue, store)
     unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store), *checkpoints(store)]
     ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}

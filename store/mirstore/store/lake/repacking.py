@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.store.lake.files import DataFile
-from mirstore.store.lake.tensors import open_pack, write_pack
+from mirstore.store.lake.tensors import open_pack, pack_folder, pack_path, write_pack
 
 
 class Packs:
@@ -35,11 +35,11 @@ class Packs:
                 if not any(track in tracks for track, _ in keys):
                     continue
                 left = sorted({key for track, key in keys if track not in tracks})
-                folder = store / "tensors" / feature
+                folder = pack_folder(store, feature)
                 if dry_run or not left:
                     self.renamed[pack] = ("", 0) if left else None
                     continue
-                opened = open_pack(f"{folder}/{pack}.safetensors")
+                opened = open_pack(pack_path(folder, pack))
                 self.renamed[pack] = write_pack(folder, {key: opened.get_tensor(key) for key in left})
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:

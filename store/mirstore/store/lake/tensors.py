@@ -16,6 +16,16 @@ from mirstore.core.tensors import Tensors
 from mirstore.store.lake.connect import fsync
 
 
+def pack_folder(store: Path, feature_set: str) -> Path:
+    """Return where the packs of a feature set lie in a store's folder."""
+    return store / "tensors" / feature_set
+
+
+def pack_path(folder: Path, pack: str) -> Path:
+    """Return the file of a pack."""
+    return folder / f"{pack}.safetensors"
+
+
 def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int]:
     """Write arrays as one pack, on disk for good before this returns.
 
@@ -36,7 +46,7 @@ def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int
     data = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
     sha256 = hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{sha256}.safetensors"
+    path = pack_path(folder, sha256)
     if not path.exists():
         part = folder / f".{sha256}.{os.getpid()}.part"
         part.write_bytes(data)
@@ -71,7 +81,7 @@ def split_tensors(
 
 
 @lru_cache(maxsize=64)
-def open_pack(path: str) -> Any:
+def open_pack(path: Path) -> Any:
     """Return an open pack; it is mapped into memory, so that one tensor costs no more than its own pages."""
     from safetensors import safe_open
 
@@ -110,6 +120,6 @@ class TensorReader(Tensors):
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
         """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest."""
         reference = self.references[index]
-        part = open_pack(f"{self.folder}/{reference['pack']}.safetensors").get_slice(reference["key"])
+        part = open_pack(pack_path(self.folder, reference["pack"])).get_slice(reference["key"])
         frames = slice(first, min(last, self.length(index)))
         return part[(*[slice(None)] * (len(reference["shape"]) - 1), frames)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ from mirstore.store.lake.arrow import arrow_schema, sql_columns, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.hidden import Hidden, removals
+from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake
 from mirstore.store.lake.schema import order
-from mirstore.store.lake.tensors import split_tensors, write_pack
-from mirstore.store.sql.views import views
+from mirstore.store.lake.tensors import pack_folder, pack_path, split_tensors, write_pack
 
 
 class Transaction:
-    """Made by `Store.write`."""
+    """Made by `Lake.write`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden) -> None:
-        self._connection, self._folder, self._hidden = connection, folder, hidden
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
+        self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
         self._before: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes
 
@@ -115,7 +115,7 @@ class Transaction:
         UsageError
             If SQL has a view of that name already, or it could not be asked for.
         """
-        if name in views or not name.strip() or "@" in name:  # that stands before a version
+        if name in self._reserved or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         columns = feature.extractor.columns()
         table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
@@ -143,7 +143,7 @@ class Transaction:
             back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
             self.append(removals, [back])
         current = self._connection.execute(
-            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY committed DESC LIMIT 1", [name]
+            f"SELECT feature_set FROM ({latest_sql('lake.core.names', 'name')}) WHERE name = ?", [name]
         ).fetchall()
         if current != [(feature.id,)]:
             self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
@@ -170,13 +170,13 @@ class Transaction:
         plain, arrays = split_tensors(rows, tensors)
         if not arrays:
             return plain
-        folder = self._folder / "tensors" / feature.id
+        folder = pack_folder(self._folder, feature.id)
         pack, size = write_pack(folder, arrays)
         for row in plain:
             for name in tensors:
                 if row[name] is not None:
                     row[name]["pack"] = pack
-        path = f"tensors/{feature.id}/{pack}.safetensors"
+        path = pack_path(folder, pack).relative_to(self._folder).as_posix()
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack"])
         return plain
