@@ -98,7 +98,7 @@ def test_untagged_files_and_a_store_of_one_track_are_nothing_to_tell(music):
 
 
 def test_numbers_are_kept_as_they_are_replaced_and_taken_away(music):
-    given = ("ingest", "music", "--labels", "e.csv", "--targets", "emotion=arousal..valence")
+    given = ("ingest", "music", "--labels", "e.csv", "--targets", "emotion=arousal,valence")
     (music / "e.csv").write_text("path,arousal,mood,valence\na,-1.5,calm,0\nb,6,wild,0.25\nc,,calm,\n")
     result = run(*given)
     assert "  arousal → numbers (target of 'emotion', 2 tracks, -1.5 to 6)" in result.stderr.splitlines()
