@@ -1,7 +1,8 @@
 """A store's folder: its paths, the lock of the one committer, the catalogue, tables at a snapshot.
 
 On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tensors/`` (safetensors packs),
-``backups/`` (of the catalogue, before maintenance), ``write.lock``.
+``checkpoints/`` (of models whose case is not finished), ``backups/`` (of the catalogue, before maintenance),
+``write.lock``.
 """
 
 from __future__ import annotations
