@@ -15,8 +15,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from dask_cluster import DaskCluster
+if TYPE_CHECKING:
+    from dask_cluster import DaskCluster
+
+sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
 
 if TYPE_CHECKING:
     from mirstore.core.environments import Environment
@@ -61,6 +63,7 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def make_dask_cluster(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Callable[..., DaskCluster]:
     """Start a Dask cluster, to be used as a context manager."""
     pytest.importorskip("distributed")
+    from dask_cluster import DaskCluster
 
     def make(workers: int = 2, **options: str) -> DaskCluster:
         return DaskCluster(tmp_path_factory.mktemp("dask"), workers, plugin_path, **options)
