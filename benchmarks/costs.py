@@ -46,9 +46,7 @@ def costs(name: str, registry: Registry, plugins: Plugins) -> dict[str, float]:
 
 def run(feature: FeatureSet, track: Track, rows: dict[str, Sequence[Row]]) -> Sequence[Row]:
     """Return one track's rows."""
-    track.inputs = {
-        name: input_frame(rows[source.name], source.columns) for name, source in feature.inputs.items()
-    }
+    track.inputs = {name: input_frame(rows[source.name], source.columns) for name, source in feature.inputs.items()}
     found = feature.extractor.extract(track)
     return [found] if isinstance(found, dict) else list(found)
 

@@ -16,7 +16,11 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from dask_cluster import DaskCluster
+
     from mirstore.core.environments import Environment
+
+sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
 
 hypothesis.settings.register_profile("mirstore", deadline=None)  # the first example imports scikit-learn
 hypothesis.settings.load_profile("mirstore")
@@ -42,6 +46,35 @@ def make_wav() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Folders that make tests/plugin_* as good as installed for a process that starts with them."""
+    metadata = tmp_path_factory.mktemp("installed-for-all")
+    folders = sorted(Path(__file__).parent.glob("plugin_*/"))
+    for folder in folders:
+        _write_dist_info(metadata, folder / "pyproject.toml")
+    return [str(path) for path in (metadata, *folders)]
+
+
+@pytest.fixture(scope="session")
+def make_dask_cluster(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Callable[..., DaskCluster]:
+    """Start a Dask cluster, to be used as a context manager."""
+    pytest.importorskip("distributed")
+    from dask_cluster import DaskCluster
+
+    def make(workers: int = 2, **options: str) -> DaskCluster:
+        return DaskCluster(tmp_path_factory.mktemp("dask"), workers, plugin_path, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(make_dask_cluster: Callable[..., DaskCluster]) -> Iterator[DaskCluster]:
+    """Two workers that all tests share: leave it as it was."""
+    with make_dask_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class Mel(Extractor):
     duration: float = 30.0
 
     def columns(self) -> dict[str, Column]:
-        kind = Tensor("float16", (self.n_mels, None))
+        kind = Tensor("float16", (self.n_mels, None), self.hop_length / self.sr)
         return {"mel": Column(kind, "dB", "mel-spectrogram below its loudest cell, bands by frames", range=(-80, 0))}
 
     def extract(self, track: Track) -> Row:

@@ -168,7 +168,7 @@ class Notes(Extractor):
 
     def columns(self) -> dict[str, Column]:
         return {
-            "start": Column(pl.Float64, "s", "onset"),
+            "start": Column(pl.Float64, "s", "its onset"),
             "pitch": Column(pl.Int16, "MIDI", "note number", (0, 127)),
             "voice": Column(pl.String, "", "who plays it", nullable=True),
         }

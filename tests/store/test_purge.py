@@ -16,10 +16,9 @@ from test_store import Patches, loudness, stamp
 
 from mirstore.core.errors import StoreError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store
-from mirstore.store.lake import removal
+from mirstore.store import Store, removal
+from mirstore.store.history import pin
 from mirstore.store.lake.doctor import doctor
-from mirstore.store.lake.history import pin
 
 pytestmark = pytest.mark.slow  # processes by the dozen
 

@@ -9,9 +9,8 @@ from test_purge import music, names, patches, withdraw
 from test_store import loudness, stamp
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store import Store
+from mirstore.store import Store, removal
 from mirstore.store.export import wide_table
-from mirstore.store.lake import removal
 
 
 @pytest.fixture

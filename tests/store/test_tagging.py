@@ -13,9 +13,9 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
+from mirstore.store.history import log
 from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
-from mirstore.store.lake.history import log
 
 mutagen = pytest.importorskip("mutagen")
 rng = np.random.default_rng(440)

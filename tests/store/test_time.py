@@ -10,8 +10,8 @@ from test_purge import music, names, withdraw
 from test_store import fill, stamp
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store import Store
-from mirstore.store.lake import history
+from mirstore.store import Store, history
+from mirstore.store.lake import snapshots
 
 
 @pytest.fixture
@@ -74,18 +74,18 @@ def test_a_date_means_its_end_and_a_time_means_that_moment(store):
         5: noon + timedelta(days=2),
     }
     with dated(store, {number: f"{time:%Y-%m-%d %H:%M:%S}+00" for number, time in days.items()}) as store:
-        assert history.at(store, "2026-03-05") == 3
-        assert history.at(store, "2026-03-05T12:00:00") == 2
-        assert history.at(store, "2026-03-05T17:59:59") == 2
-        assert history.at(store, f"{noon + timedelta(hours=6):%Y-%m-%dT%H:%M:%S}Z") == 3
-        assert history.at(store, "2030-01-01") == 4  # the fifth only merged files
+        assert snapshots.at(store, "2026-03-05") == 3
+        assert snapshots.at(store, "2026-03-05T12:00:00") == 2
+        assert snapshots.at(store, "2026-03-05T17:59:59") == 2
+        assert snapshots.at(store, f"{noon + timedelta(hours=6):%Y-%m-%dT%H:%M:%S}Z") == 3
+        assert snapshots.at(store, "2030-01-01") == 4  # the fifth only merged files
         with pytest.raises(UsageError, match="had no snapshot at 2026-02-01"):
-            history.at(store, "2026-02-01")
+            snapshots.at(store, "2026-02-01")
 
 
 def test_what_is_no_date_is_refused(store):
     with pytest.raises(UsageError, match="'last week' is no date"):
-        history.at(store, "last week")
+        snapshots.at(store, "last week")
 
 
 def test_a_pin_is_moved_and_taken_away(store):

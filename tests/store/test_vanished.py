@@ -136,7 +136,7 @@ def test_a_copied_folder_or_a_given_name_is_another_dataset(store, music, tmp_pa
 
 
 def test_a_file_that_is_withdrawn_is_left_out_and_counted(store, music):
-    from mirstore.store.lake import removal
+    from mirstore.store import removal
 
     bring(store, music)
     removal.remove(store, removal.tracks(store, [str(music / "a.wav")]), "rm")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
     from mirstore.store import Store
-    from mirstore.store.lake.removal import Removal
+    from mirstore.store.removal import Removal
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -57,7 +57,7 @@ class Context:
         command = shlex.join(["mirstore", *sys.argv[1:]])
         if at is None:
             return Store(self.store, create=create, read_only=read_only, snapshot=snapshot, command=command)
-        from mirstore.store.lake.history import at as snapshot_at
+        from mirstore.store.lake.snapshots import at as snapshot_at
 
         with Store(self.store, read_only=True) as store:
             found = snapshot_at(store, at)

@@ -153,7 +153,7 @@ def rm(
     $ mirstore dataset rm clips
     $ mirstore dataset rm clips --labels genre --yes
     """
-    from mirstore.store.lake.removal import dataset, remove
+    from mirstore.store.removal import dataset, remove
 
     with context.obj.open_store() as store:
         removal = dataset(store, name, labels)

@@ -145,7 +145,7 @@ def rm(
     $ mirstore features rm essentia@1
     $ mirstore features rm mel mfcc --yes
     """
-    from mirstore.store.lake.removal import features, remove
+    from mirstore.store.removal import features, remove
 
     with context.obj.open_store() as store:
         removal = features(store, names)

@@ -89,7 +89,7 @@ def ingest(
     $ mirstore ingest ~/Music --features essentia,mfcc-stats
     $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
     """
-    from mirstore.core.extraction import default_workers
+    from mirstore.core.cores import cores
     from mirstore.core.workers import Limits
     from mirstore.store.ingest.run import ingest as run
     from mirstore.store.ingest.run import preview
@@ -125,7 +125,7 @@ def ingest(
             sources,
             chosen,
             dataset=dataset,
-            workers=jobs or default_workers(),
+            workers=jobs or cores(),
             limits=Limits(timeout, int(memory * 1e9) if memory else None),
             retry_failed=retry_failed,
             prune=prune,

@@ -26,7 +26,7 @@ def log(
     """
     import json
 
-    from mirstore.store.lake.history import log as read_log
+    from mirstore.store.history import log as read_log
 
     with context.obj.open_store() as store:
         steps = read_log(store, most + 1)
@@ -66,7 +66,7 @@ def pin(
     $ mirstore pin
     """
     from mirstore.cli.output import show
-    from mirstore.store.lake.history import pin as write_pin
+    from mirstore.store.history import pin as write_pin
 
     with context.obj.open_store() as store:
         if name is not None:
@@ -85,7 +85,7 @@ def unpin(context: typer.Context, name: Annotated[str, typer.Argument(help="A pi
     $ mirstore unpin submitted
     $ mirstore unpin "run 1a2b3c4d5e"
     """
-    from mirstore.store.lake.history import unpin as remove_pin
+    from mirstore.store.history import unpin as remove_pin
 
     with context.obj.open_store() as store:
         remove_pin(store, name)

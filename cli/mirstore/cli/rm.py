@@ -28,7 +28,7 @@ def rm(
     $ mirstore rm ~/Music/withdrawn.flac
     $ mirstore rm 1a2b3c --undo
     """
-    from mirstore.store.lake.removal import remove, tracks
+    from mirstore.store.removal import remove, tracks
 
     with context.obj.open_store() as store:
         removal = tracks(store, names, undo=undo)

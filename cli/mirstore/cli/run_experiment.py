@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.experiments.cases import Case
     from mirstore.store import Store
-    from mirstore.store.experiments.planning import Planned
+    from mirstore.store.experiments.planned import Planned
 
 
 def run_experiment(
@@ -54,8 +54,8 @@ def run_experiment(
     $ mirstore run-experiment clips --dry-run
     $ mirstore run-experiment clips --only model=em-banded --only model=majority
     """
+    from mirstore.core.cores import cores
     from mirstore.core.experiments.cases import cases
-    from mirstore.core.extraction import default_workers
     from mirstore.store.experiments.planning import plan
 
     app: Context = context.obj
@@ -68,7 +68,7 @@ def run_experiment(
         if dry_run:
             _show_plan(planned, json_output)
             return
-        outcomes = _run(app, store, planned, jobs or default_workers(), timeout, executor)
+        outcomes = _run(app, store, planned, jobs or cores(), timeout, executor)
         _show(app, store, planned, outcomes, json_output)
     failed = sum(error is not None for _, error in outcomes.values())
     lacking = [item for item in planned if item.state == "lacking"]

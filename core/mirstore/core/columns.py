@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
@@ -39,7 +40,7 @@ class Tensor:
     shape : tuple of (int or None)
         None where the size differs from track to track, e.g. ``(128, None)`` for bands × frames.
     hop : float > 0 [s], optional
-        How long one step of the last axis is, if that axis is time: what aligns tensors of different hops.
+        How long a step of the last axis is: by it, features are cut into chunks of seconds, aligned in time.
     """
 
     dtype: str
@@ -50,10 +51,20 @@ class Tensor:
         if self.dtype not in type_names:
             raise ValueError(f"dtype={self.dtype!r} must be one of {sorted(type_names)}")
         if self.hop is not None and not 0 < self.hop < math.inf:
-            raise ValueError(f"hop={self.hop!r} must be a number of seconds above 0")
+            raise ValueError(f"hop={self.hop} must be more than 0 s")
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{' × '.join('n' if n is None else str(n) for n in self.shape)}]"
+        size = " × ".join("n" if n is None else str(n) for n in self.shape)
+        return f"{self.dtype}[{size}]" if self.hop is None else f"{self.dtype}[{size}; {self.hop!r} s]"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the tensor that was written as this text, None if it is no tensor's."""
+        match = re.fullmatch(r"(\w+)\[(.*?)(?:; (.+) s)?\]", text)
+        if match is None or match[1] not in type_names:
+            return None
+        shape = tuple(None if size == "n" else int(size) for size in match[2].split(" × ") if size)
+        return cls(match[1], shape, float(match[3]) if match[3] else None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ set only; and one that spoils its process for others is not believed: what fails
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -220,11 +219,3 @@ def _refuse_unknown_places(features: Iterable[FeatureSet], found: Mapping[str, P
                 f"features.{feature.name}: there is no place {feature.place!r} to run extractors",
                 hint=did_you_mean(feature.place, found),
             )
-
-
-def default_workers() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1

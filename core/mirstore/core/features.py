@@ -62,14 +62,17 @@ class FeatureSet:
         return {
             "extractor": f"{self.extractor.name}@{self.extractor.version}",
             "params": normalise(self.extractor.params()),
-            "inputs": {name: self.read(name) for name in sorted(self.inputs)},
+            "inputs": {name: source.id for name, source in sorted(self.inputs.items())} | self._heard(),
             "weights": self._weights(),
         }
 
-    def read(self, name: str) -> str:
-        """Return what stands in the identity for an input: its id, and the column of a sound that is heard."""
-        id_ = self.inputs[name].id
-        return f"{id_}.{self.audio}" if name == heard else id_
+    def _heard(self) -> dict[str, str]:
+        return {heard: f"{self.inputs[heard].id}.{self.audio}"} if self.audio is not None else {}
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """The ids of what it reads, by the extractor's names for it; ``audio.<column>`` of a sound that it hears."""
+        return {f"{name}.{self.audio}" if name == heard else name: source.id for name, source in self.inputs.items()}
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError
 from mirstore.core.experiments.copies import recordings, similar_names
-from mirstore.store.ingest.duplicates import copies, fingerprinted
+from mirstore.store.known_copies import copies, fingerprinted
 from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
 

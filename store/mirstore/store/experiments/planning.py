@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
@@ -15,50 +14,19 @@ from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
 from mirstore.core.experiments.splits import Fold
-from mirstore.core.features import canonical_json, normalise
+from mirstore.core.features import normalise
 from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.registry import ExperimentEntry, GroupingEntry, ModelEntry, Registry, SmoothingEntry, TaskEntry
 from mirstore.core.resolve import component
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.experiments.health import describe
+from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import finished
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.store import Store
 
 engine = 1
 """Counts up whenever the same case would give another result; part of what identifies a finished case."""
-
-
-@dataclass
-class Planned:
-    """A case before it runs.
-
-    Attributes
-    ----------
-    case : Case
-    state : str
-        ``ready``, ``finished`` (found again, not to be run) or ``lacking``.
-    why : str or None
-        What it lacks, and what to do about it.
-    run : str or None
-        The finished run.
-    config, details : dict
-        What identifies it; what describes its data.
-    """
-
-    case: Case
-    state: str = "ready"
-    why: str | None = None
-    run: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    assembly: Assembly | None = None
-    snapshot: int = 0
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of everything that went in."""
-        return hashlib.sha256(canonical_json(self.config).encode()).hexdigest()
 
 
 def plan(

@@ -15,7 +15,7 @@ from mirstore.store.experiments.explanations import clip, explain
 from mirstore.store.experiments.results import statistics
 from mirstore.store.experiments.runs import find
 from mirstore.store.experiments.runs import tables as result_tables
-from mirstore.store.lake.removal import withdrawn_among, without_examples
+from mirstore.store.lake.withdrawn import withdrawn_among, without_examples
 from mirstore.store.store import Store
 
 

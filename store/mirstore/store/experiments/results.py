@@ -11,7 +11,7 @@ import polars as pl
 
 from mirstore.core.experiments.metrics import interval
 from mirstore.store.experiments.runs import find
-from mirstore.store.lake.removal import withdrawn_from, without_examples
+from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
 from mirstore.store.store import Store
 
 

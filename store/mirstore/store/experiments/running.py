@@ -19,7 +19,7 @@ from mirstore.core.process import leave
 from mirstore.core.supervise import Attempt, Loss, Supervisor, refuse_scripts
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits, TimeUp, time_limit
-from mirstore.store.experiments.planning import Planned
+from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import prefer, record_failure, record_result
 from mirstore.store.lake.commit_in_halves import concerns_rows
 from mirstore.store.store import Store

@@ -8,18 +8,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
-from mirstore.store.lake.removal import Removal
+from mirstore.store.experiments.planned import Planned
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
+from mirstore.store.removal import Removal
 from mirstore.store.store import Store
-
-if TYPE_CHECKING:
-    from mirstore.store.experiments.planning import Planned
 
 tables = ("metrics", "importances", "predictions", "contributions", "column_weights", "label_distributions")
 """Tables with a run's results; each is an attribute of `Result` too."""
@@ -36,7 +35,7 @@ def finished(store: Store) -> dict[str, str]:
 
 
 def _states(store: Store) -> pl.LazyFrame:
-    return store.scan("core.run_events").sort(order).group_by("run").agg(pl.col("state").last())
+    return latest(store.scan("core.run_events"), "run").select("run", "state")
 
 
 def record_result(store: Store, item: Planned, result: Result) -> str:
@@ -76,9 +75,9 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
         return
     events = store.scan("core.run_events").filter(pl.col("state") == "finished")
     times = events.join(store.scan("core.runs"), on="run").group_by("run", *case_keys).agg(pl.col(order).max())
-    latest = times.sort(order).group_by(case_keys).agg(pl.col("run").last()).collect()["run"]
+    newest = latest(times, *case_keys).collect()["run"]
     _, added = _new()
-    if older := sorted(set(runs) - set(latest)):
+    if older := sorted(set(runs) - set(newest)):
         with store.write(f"found again {', '.join(older)}") as tx:
             tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,10 +15,12 @@ from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
-from mirstore.store.ingest.duplicates import fingerprinted
+from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
+from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
+from mirstore.store.values import side_by_side
 
 needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
 
@@ -139,7 +142,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
-    wide: pl.DataFrame | None = None
+    frames: dict[str, pl.LazyFrame] = {}
     tensors: dict[str, Any] = {}
     for name in names:
         base = name.partition("@")[0]
@@ -149,21 +152,15 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         for column in values:
             kind = frame.schema[f"{base}.{column}"]
             if isinstance(kind, pl.Struct):
-                folder = store.path / "tensors" / store.resolve(name)
+                folder = pack_folder(store.path, store.resolve(name))
                 tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}")
             elif isinstance(kind, pl.List):
                 frame = _unpacked(frame, f"{base}.{column}")
             elif not (kind.is_numeric() or kind == pl.Boolean):
                 frame = frame.drop(f"{base}.{column}")  # text describes, models count
-        shared = (
-            ["track", "start"]
-            if wide is not None and "start" in wide.columns and "start" in frame.columns
-            else ["track"]
-        )
-        wide = frame if wide is None else wide.join(frame, on=shared, how="inner")
-    if wide is None:
-        raise UsageError("no features chosen")
-    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+        frames[name] = frame.lazy()
+    wide = side_by_side(store, frames).collect()
+    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
 
 
 def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -175,9 +172,7 @@ def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _reader(folder: Any, column: str) -> Any:
-    from mirstore.store.lake.tensors import TensorReader
-
+def _reader(folder: Path, column: str) -> Callable[[pl.DataFrame], TensorReader]:
     def make(rows: pl.DataFrame) -> TensorReader:
         starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
         return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts)

@@ -50,7 +50,7 @@ class Costs:
         sets = self._store.scan("core.feature_sets").select("feature_set", "extractor")
         means = (
             self._store.recorded("core.extractions")
-            .filter(pl.col("status") == "ok")
+            .filter(pl.col("status").is_in(["ok", "not kept"]))
             .join(sets, on="feature_set")
             .group_by("extractor")
             .agg(pl.col("seconds").mean())

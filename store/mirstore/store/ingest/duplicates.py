@@ -11,7 +11,8 @@ import polars as pl
 
 from mirstore.core.chromaprints import decode, find_copies
 from mirstore.store.ingest.same_recording import told
-from mirstore.store.lake.schema import order
+from mirstore.store.known_copies import fingerprints
+from mirstore.store.lake.latest import latest, located
 from mirstore.store.store import Store
 
 
@@ -33,8 +34,8 @@ class Duplicates:
     def add(self, store: Store, pairs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Keep the pairs that the store does not say yet, and return them."""
         key = ("kind", "a", "b", "a_path", "b_path", "details")
-        rows = store.scan("core.duplicates").collect().sort(order).select(key).iter_rows()
-        known = {row[:-1]: row[-1] for row in rows}  # later rows win
+        rows = latest(store.scan("core.duplicates"), *key[:-1]).select(key).collect().iter_rows()
+        known = {row[:-1]: row[-1] for row in rows}
         new = [pair for pair in pairs if known.get(tuple(pair[k] for k in key[:-1]), "") != pair["details"]]
         self.pairs += new
         return new
@@ -76,32 +77,10 @@ class Duplicates:
         }
 
 
-def fingerprints(store: Store) -> list[tuple[str, str]]:
-    """Return feature and column of what the store has to compare recordings by, whichever plugin made it."""
-    columns = store.scan("core.columns").filter(pl.col("fingerprint") == "chromaprint")
-    named = columns.select("feature_set", "column").collect()
-    names = {id_: name for name, id_ in store.names().items()}
-    return [(names[id_], column) for id_, column in named.iter_rows() if id_ in names]
-
-
-def copies(store: Store) -> list[tuple[str, str, str]]:
-    """Return kind and tracks of the pairs that are two tracks and one recording."""
-    return store.sql("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b ORDER BY ALL").rows()
-
-
-def fingerprinted(store: Store, tracks: Sequence[str]) -> int:
-    """Return how many of these tracks have a fingerprint."""
-    have: set[str] = set()
-    for feature, column in fingerprints(store):
-        have |= set(store.features(feature, tracks).drop_nulls(column)["track"])
-    return len(have)
-
-
 def _paths(store: Store) -> dict[str, str]:
     """Return the first path of each track that has one."""
-    rows = store.scan("core.locations").select("path", "track", order).collect().sort(order)
-    latest = {path: track for path, track, _ in rows.iter_rows()}
-    return {track: path for path, track in sorted(latest.items(), reverse=True)}
+    paths = located(store.scan("core.locations")).sort("path", descending=True)
+    return {track: path for path, track in paths.iter_rows()}
 
 
 def _same_samples(store: Store, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:

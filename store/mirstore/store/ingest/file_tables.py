@@ -16,9 +16,10 @@ from mirstore.store.ingest.source import Source
 from mirstore.store.tables import cells, column_roles
 from mirstore.store.tables.column_options import Options, default
 from mirstore.store.tables.column_roles import Roles
+from mirstore.store.tables.headed import Table
 from mirstore.store.tables.label_columns import label_rows, without_label
 from mirstore.store.tables.meanings import meanings, missing
-from mirstore.store.tables.reading import Table, read
+from mirstore.store.tables.reading import read
 from mirstore.store.tables.report import Meaning, Report
 from mirstore.store.tables.split_columns import split_parts
 

@@ -20,6 +20,7 @@ from mirstore.core.cluster import places_at
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Outcome
+from mirstore.core.packs import Reference
 from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
@@ -34,11 +35,12 @@ from mirstore.store.ingest.vanished import Vanished, continued, renamed
 from mirstore.store.ingest.vanished import find as find_vanished
 from mirstore.store.ingest.vanished import prune as take_out
 from mirstore.store.lake.commit_in_halves import commit_in_halves
+from mirstore.store.lake.job_folders import job_folder, remove
 from mirstore.store.lake.transaction import Transaction
 from mirstore.store.store import Store
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
-batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
+batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
 
 Progress = Callable[[int, int, str], None]
@@ -224,27 +226,32 @@ def ingest(
     committer.register()
     if prune:
         take_out(store, summary.vanished)
-    jobs = plan.jobs(store)
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
-        ordered = in_order(features)
-        seen = {store.path, *(Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing)}
-        where = places_at(executor, (feature.extractor for feature in ordered), seen)
-        results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
-        try:
-            for number, done in enumerate(results, start=1):
-                committer.add(done)
-                if progress:
-                    progress(number, plan.total, "extract")
-        finally:
-            results.close()  # type: ignore[attr-defined]
-            committer.flush()  # also after Ctrl-C: what is done stays done
+        with job_folder(store.path, summary.ingest) as folder:
+            ordered = in_order(features)
+            where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
+            jobs = plan.jobs(store, folder)
+            results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
+            try:
+                for number, done in enumerate(results, start=1):
+                    committer.add(done)
+                    if progress:
+                        progress(number, plan.total, "extract")
+            finally:
+                results.close()  # type: ignore[attr-defined]
+                committer.flush()  # also after Ctrl-C: what is done stays done
         summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
     summary.snapshot = store.snapshot_id
     return summary
+
+
+def _to_be_seen(plan: Plan, folder: Path) -> set[Path]:
+    """Return what workers elsewhere must see: where they write, which is new and so no other's, and the audio."""
+    return {folder / "lock", *(Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing)}
 
 
 class _Committer:
@@ -281,8 +288,11 @@ class _Committer:
 
     def flush(self) -> None:
         """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
+        folders = [done.job.folder for done in self.batch if done.job.folder is not None]
         if self.batch:
             commit_in_halves(self.batch, self._commit, self._commit_by_feature)
+        for folder in folders:
+            remove(folder)
         self.bytes, self.since = 0, monotonic()
 
     def _commit(self, batch: Sequence[Done]) -> None:
@@ -309,7 +319,7 @@ class _Committer:
                 {"track": done.job.track, **row}
                 for done in batch
                 for outcome in done.outcomes
-                if outcome.feature == id_
+                if outcome.feature == id_ and feature.keep
                 for row in outcome.rows
             ]
             if rows:
@@ -327,7 +337,7 @@ class _Committer:
             yield {
                 **where,
                 "feature_set": outcome.feature,
-                "status": outcome.status,
+                "status": outcome.status if self._keeps(outcome) else "not kept",
                 "rows": len(outcome.rows),
                 "error": outcome.error,
                 "message": outcome.message,
@@ -335,6 +345,9 @@ class _Committer:
             }
         if done.error and not done.outcomes:  # nothing was asked for but the file itself
             yield {**where, "status": "failed", "error": done.error[0], "message": done.error[1]}
+
+    def _keeps(self, outcome: Outcome) -> bool:
+        return outcome.status != "ok" or self.features[outcome.feature].keep
 
     def _count(self, batch: Sequence[Done]) -> None:
         for done in batch:
@@ -358,4 +371,4 @@ def _counted_as(item: Scanned) -> str:
 
 
 def _size(value: Any) -> int:
-    return int(getattr(value, "nbytes", 0)) or getsizeof(value)
+    return value.nbytes if isinstance(value, Reference) else getsizeof(value)

@@ -15,9 +15,10 @@ from mirstore.core.errors import UsageError
 from mirstore.core.text import some
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.source import Source
-from mirstore.store.ingest.tagging import from_tags, genres
-from mirstore.store.lake.schema import order
+from mirstore.store.ingest.tagging import genres
+from mirstore.store.lake.latest import latest, latest_commit, located
 from mirstore.store.store import Store
+from mirstore.store.tables.label_columns import from_tags
 
 _credits = ("title", "artist", "album")
 
@@ -99,10 +100,9 @@ def _earlier(store: Store, scanned: Sequence[Scanned]) -> dict[tuple[str, str], 
     if not moved:
         return {}
     here = {item.shown for item in scanned}
-    rows = store.scan("core.locations").select("path", "track", order).collect().sort(order)
-    paths = {path: track for path, track, _ in rows.iter_rows()}  # later rows win
+    paths = located(store.scan("core.locations")).sort("path")
     found: dict[tuple[str, str], list[Scanned]] = {}
-    for path, track in sorted(paths.items()):
+    for path, track in paths.iter_rows():
         if track in moved and path not in here and os.path.exists(path):
             for dataset, source in _stored_sources(store, track, path):
                 found.setdefault((dataset, track), []).append(Scanned(source, path, "known", track))
@@ -110,11 +110,11 @@ def _earlier(store: Store, scanned: Sequence[Scanned]) -> dict[tuple[str, str], 
 
 
 def _stored_sources(store: Store, track: str, path: str) -> Iterator[tuple[str, Source]]:
-    items = store.scan("core.items").filter(pl.col("track") == track).collect().sort(order)
-    labels = store.scan("core.labels").filter(pl.col("track") == track).collect()
-    labels = labels.filter(pl.col(order) == pl.col(order).max().over("dataset", "label_set")).drop_nulls("label")
-    for dataset in dict.fromkeys(items["dataset"]):
-        item = items.filter(pl.col("dataset") == dataset).to_dicts()[-1]
+    items = latest(store.scan("core.items").filter(pl.col("track") == track), "dataset").collect()
+    said = store.scan("core.labels").filter(pl.col("track") == track)
+    labels = latest_commit(said, "dataset", "label_set").drop_nulls("label").collect()
+    for item in items.iter_rows(named=True):
+        dataset = item["dataset"]
         here = labels.filter(pl.col("dataset") == dataset, ~pl.col("label_set").str.starts_with(from_tags))
         sets: dict[str, list[str]] = {}
         for name, label in here.select("label_set", "label").iter_rows():

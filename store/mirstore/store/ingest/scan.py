@@ -15,6 +15,7 @@ from mirstore.core.errors import AudioError
 from mirstore.core.identity import track_id
 from mirstore.core.tags import Tags, read_tags
 from mirstore.store.ingest.source import Source
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
@@ -86,10 +87,8 @@ def scan(
         One per source, in order; hashing is spread over threads, because it waits for the disk.
     """
     locations = store.recorded("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
-    known = {
-        path: (track, size, mtime) for path, track, size, mtime, _ in locations.sort(order).iter_rows()
-    }  # later rows win
-    known = {path: before for path, before in known.items() if before[0] is not None}  # of a path that holds nothing
+    there = latest(locations, "path").drop(order).drop_nulls("track")  # null: the path holds nothing any more
+    known = {path: (track, size, mtime) for path, track, size, mtime in there.iter_rows()}
     tracks = {track for track, _, _ in known.values()}
     withdrawn = store.hidden.withdrawn
     unreadable = _unreadable(store, locations)

@@ -11,7 +11,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store.ingest.plan import change
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.latest import latest
 from mirstore.store.store import Store
 
 
@@ -25,17 +25,17 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
         ``"current"``, or why the registry would now compute something else, or why it cannot tell.
     """
     tracks = set(store.scan("core.locations").select("track").collect()["track"])
-    events = store.scan("core.extractions").filter(pl.col("feature_set").is_not_null()).collect().sort(order)
-    latest = {(row["feature_set"], row["track"]): row["status"] for row in events.iter_rows(named=True)}
+    ledger = latest(store.scan("core.extractions").drop_nulls("feature_set"), "feature_set", "track")
+    states = ledger.select("feature_set", "track", "status").collect()
     rows = []
     for name, id_ in store.names().items():
-        done = {track: state for (feature, track), state in latest.items() if feature == id_}
+        done = {track: state for feature, track, state in states.iter_rows() if feature == id_}
         failed = sum(state == "failed" for state in done.values())
         rows.append(
             {
                 "feature": name,
                 "id": id_,
-                "ok": len(done) - failed,
+                "ok": sum(state in ("ok", "none") for state in done.values()),
                 "failed": failed,
                 "missing": len(tracks - done.keys()) if tracks & done.keys() else 0,
                 "state": _state(store, name, id_, registry, plugins),
@@ -52,4 +52,6 @@ def _state(store: Store, name: str, id_: str, registry: Registry, plugins: Plugi
         now = resolve([name], registry, plugins)[name]
     except MirstoreError as error:
         return f"cannot be computed here: {error}"
-    return "current" if now.id == id_ else f"stale: {change(store, now)}"
+    if now.id != id_:
+        return f"stale: {change(store, now)}"
+    return "current" if now.keep else "not kept: computed for what reads it"

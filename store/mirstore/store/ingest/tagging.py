@@ -12,11 +12,9 @@ import polars as pl
 
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.vanished import exists
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.latest import latest
 from mirstore.store.store import Store
-
-from_tags = "tag:"
-"""What the names of label sets that come from tags begin with, and no other's: they never mix with given labels."""
+from mirstore.store.tables.label_columns import from_tags
 
 genres = f"{from_tags}genre"
 """Label set of the genres in the tags."""
@@ -46,8 +44,8 @@ class Tagging:
 
 def latest_tags(store: Store) -> dict[str, tuple[str, str | None]]:
     """Return track and tags (JSON, or None where they are not to be used) that each path had last."""
-    rows = store.scan("core.tags").select("path", "track", "tags", order).collect().sort(order)
-    return {path: (track, tags) for path, track, tags, _ in rows.iter_rows()}
+    rows = latest(store.scan("core.tags"), "path").select("path", "track", "tags").collect()
+    return {path: (track, tags) for path, track, tags in rows.iter_rows()}
 
 
 def compare_tags(store: Store, scanned: Iterable[Scanned], *, wanted: bool = True) -> Tagging:

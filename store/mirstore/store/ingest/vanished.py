@@ -14,7 +14,7 @@ import polars as pl
 from mirstore.core.text import counted, some
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.lake.hidden import removals
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.latest import latest, located
 from mirstore.store.store import Store
 
 _most = 0.9  # share of a source's tracks that must be a dataset's for it to be the same
@@ -189,14 +189,13 @@ def _listed(scanned: Iterable[Scanned]) -> dict[str, str]:
 
 
 def _origins(store: Store) -> dict[str, str]:
-    rows = store.scan("core.datasets").select("dataset", "source", order).collect().sort(order)
-    return {dataset: source or "" for dataset, source, _ in rows.iter_rows()}
+    rows = latest(store.scan("core.datasets"), "dataset").select("dataset", "source").collect()
+    return {dataset: source or "" for dataset, source in rows.iter_rows()}
 
 
 def _located(store: Store) -> pl.DataFrame:
     """Return the paths that hold something, as they were found: ``path``, ``track``."""
-    rows = store.scan("core.locations").select("path", "track", order).collect().sort(order)
-    return rows.unique("path", keep="last", maintain_order=True).drop_nulls("track").select("path", "track")
+    return located(store.scan("core.locations")).drop_nulls("track")
 
 
 def _all_gone(store: Store, tracks: set[str]) -> bool:

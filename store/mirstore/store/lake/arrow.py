@@ -8,11 +8,15 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from mirstore.core.columns import Column, Tensor
+from mirstore.core.columns import Column
 from mirstore.core.text import storable
 from mirstore.store.lake.quoting import identifier
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
+_sound = pa.struct(
+    {"pack": pa.string(), "key": pa.string(), "sr": pa.int32(), "channels": pa.int32(), "samples": pa.int64(),
+     "scale": pa.float64()}
+)  # fmt: skip
 _arrow: dict[Any, pa.DataType] = {
     pl.Float32: pa.float32(),
     pl.Float64: pa.float64(),
@@ -32,13 +36,14 @@ _sql = {
     pa.bool_(): "BOOLEAN",
     pa.list_(pa.float32()): "FLOAT[]",
     _reference: "STRUCT(pack VARCHAR, key VARCHAR, dtype VARCHAR, shape INTEGER[])",
+    _sound: "STRUCT(pack VARCHAR, key VARCHAR, sr INTEGER, channels INTEGER, samples BIGINT, scale DOUBLE)",
 }
 
 
 def arrow_type(column: Column) -> pa.DataType:
     """Return the Arrow type of a column's values in its table."""
-    if isinstance(column.dtype, Tensor):
-        return _reference
+    if column.is_packed:
+        return _sound if column.is_sound else _reference
     if isinstance(column.dtype, pl.Array):
         return pa.list_(pa.float32())
     return _arrow[column.dtype]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from mirstore.core.cores import cores
 from mirstore.core.errors import StoreError, UsageError
 from mirstore.store.lake.quoting import literal
 
@@ -54,7 +55,7 @@ def connect(
     unknown = UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them")
     if snapshot is not None and snapshot < 1:  # 0 is before the store was made
         raise unknown
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": _threads()})
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": cores()})
     for module, distribution in _extensions.items():
         _load(connection, module, distribution)
     path = str(folder.absolute())
@@ -84,13 +85,6 @@ def _copied(folder: Path, catalog: str) -> str:
     for path in folder.glob(f"{catalog}*"):
         shutil.copyfile(path, Path(copy) / path.name)
     return f"{copy}/{catalog}"
-
-
-def _threads() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def _load(connection: duckdb.DuckDBPyConnection, name: str, distribution: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from mirstore.store.lake import checksums
-from mirstore.store.store import Store
+from mirstore.store.lake.lake import Lake
 
 
-def doctor(store: Store) -> list[dict[str, str]]:
+def doctor(lake: Lake) -> list[dict[str, str]]:
     """Return what is wrong with the store's files.
 
     Returns
@@ -19,13 +19,13 @@ def doctor(store: Store) -> list[dict[str, str]]:
     list of dict
         ``table``, ``file`` and ``problem``; empty if all is well.
     """
-    return [*_tables(store), *_packs(store)]
+    return [*_tables(lake), *_packs(lake)]
 
 
-def _tables(store: Store) -> Iterator[dict[str, str]]:
-    known = {path.absolute(): sha256 for path, sha256 in checksums.read(store.path).items()}
-    for table in store.tables():
-        for path, size in store.file_sizes(table).items():
+def _tables(lake: Lake) -> Iterator[dict[str, str]]:
+    known = {path.absolute(): sha256 for path, sha256 in checksums.read(lake.path).items()}
+    for table in lake.tables():
+        for path, size in lake.file_sizes(table).items():
             problem = _parquet_problem(path, size, known.get(path))
             if problem:
                 yield {"table": table, "file": str(path), "problem": problem}
@@ -45,10 +45,10 @@ def _parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
     return None
 
 
-def _packs(store: Store) -> Iterator[dict[str, str]]:
-    packs = store.scan("core.packs").select("pack", "path", "bytes").unique().collect()
+def _packs(lake: Lake) -> Iterator[dict[str, str]]:
+    packs = lake.scan("core.packs").select("pack", "path", "bytes").unique().collect()
     for sha256, name, size in packs.iter_rows():
-        path = store.path / name
+        path = lake.path / name
         problem = None
         if not path.exists():
             problem = "is missing"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from mirstore.store.lake.latest import latest, located
 from mirstore.store.lake.schema import order
 
 if TYPE_CHECKING:
     import duckdb
-
-    from mirstore.store.store import Store
 
 removals = "core.removals"
 """Table of what was removed. It is always read as it is now, so that old snapshots do not show it either."""
@@ -120,21 +119,21 @@ class Hidden:
             connection.unregister("hidden_rows")
 
 
-def read(store: Store) -> Hidden:
-    """Return what is hidden at a store's snapshot.
+def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidden:
+    """Return what is hidden at a snapshot, None for the latest, from all rows of tables.
 
     What a person removed is hidden in all snapshots; that a track left a dataset because its file is gone, and that
     another file took its place, is seen from then on.
     """
-    latest = _latest(store.recorded(removals).collect())
-    if store.snapshot is not None:
-        latest = latest.filter((pl.col("kind") != "member") | (pl.col(order) <= store.snapshot))
-    rules = dead(latest)
-    withdrawn = latest.filter(pl.col("kind") == "track").select("track")
-    features = latest.filter(pl.col("kind") == "features").select("feature_set")
-    gone = [withdrawn, _without_path(store)]
+    now = _now(recorded(removals).collect())
+    if snapshot is not None:
+        now = now.filter((pl.col("kind") != "member") | (pl.col(order) <= snapshot))
+    rules = dead(now)
+    withdrawn = now.filter(pl.col("kind") == "track").select("track")
+    features = now.filter(pl.col("kind") == "features").select("feature_set")
+    gone = [withdrawn, _without_path(recorded("core.locations"))]
     if any(not rule.rows.is_empty() for rule in rules):
-        gone.append(homeless(store, rules))
+        gone.append(homeless(recorded("core.items"), rules))
     rules = (Rule("tracks", pl.concat(gone).unique()), Rule("features", features, _values), *rules)
     return Hidden(
         tuple(rule for rule in rules if not rule.rows.is_empty()),
@@ -143,17 +142,16 @@ def read(store: Store) -> Hidden:
     )
 
 
-def _latest(events: pl.DataFrame) -> pl.DataFrame:
+def _now(events: pl.DataFrame) -> pl.DataFrame:
     """Return what is removed now: the latest event about a thing decides."""
     about = ["kind", "dataset", "track", "label_set", "feature_set"]
-    latest = events.sort(order).unique(about, keep="last")
-    return latest.filter(~pl.col("undone").fill_null(False))
+    return latest(events, *about).filter(~pl.col("undone").fill_null(False))
 
 
-def dead(latest: pl.DataFrame) -> tuple[Rule, ...]:
+def dead(now: pl.DataFrame) -> tuple[Rule, ...]:
     """Return the rules for datasets, label sets and memberships that were removed."""
     return tuple(
-        Rule(name, latest.filter(pl.col("kind") == kind).select(*keys, pl.col(order).alias("until")))
+        Rule(name, now.filter(pl.col("kind") == kind).select(*keys, pl.col(order).alias("until")))
         for name, kind, keys in (
             ("datasets", "dataset", ["dataset"]),
             ("labels", "labels", ["dataset", "label_set"]),
@@ -162,9 +160,9 @@ def dead(latest: pl.DataFrame) -> tuple[Rule, ...]:
     )
 
 
-def homeless(store: Store, rules: Iterable[Rule]) -> pl.DataFrame:
+def homeless(items: pl.LazyFrame, rules: Iterable[Rule]) -> pl.DataFrame:
     """Return the tracks that were in a dataset and, with these rows hidden, are in none."""
-    items = store.recorded("core.items").select("dataset", "track", order)
+    items = items.select("dataset", "track", order)
     left = items
     for rule in rules:
         if rule.applies("core.items", ["dataset", "track"]):
@@ -172,8 +170,7 @@ def homeless(store: Store, rules: Iterable[Rule]) -> pl.DataFrame:
     return items.select("track").unique().join(left, on="track", how="anti").collect()
 
 
-def _without_path(store: Store) -> pl.DataFrame:
+def _without_path(locations: pl.LazyFrame) -> pl.DataFrame:
     """Return the tracks whose paths all hold something else now, or nothing."""
-    rows = store.recorded("core.locations").select("path", "track", order).collect()
-    now = rows.sort(order).unique("path", keep="last").select("track")
-    return rows.select("track").drop_nulls().unique().join(now, on="track", how="anti")
+    rows = locations.select("path", "track", order).collect()
+    return rows.select("track").drop_nulls().unique().join(located(rows.lazy()), on="track", how="anti")

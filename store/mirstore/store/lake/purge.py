@@ -32,10 +32,10 @@ from mirstore.store.lake.files import (
     unnamed_packs,
 )
 from mirstore.store.lake.hidden import Rule, homeless, removals
+from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.repacking import Packs
 from mirstore.store.lake.schema import order
 from mirstore.store.lake.scrub import Scrubber
-from mirstore.store.store import Store
 
 
 @dataclass
@@ -87,14 +87,24 @@ class Erased:
     scrubber: Scrubber
 
 
-def purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: bool = False) -> Purged:
-    """Erase what was removed; the caller holds the lock, and nothing else has the catalogue open in this process.
+def purge(lake: Lake, *, dry_run: bool = False) -> Purged:
+    """Erase what was removed, and record that.
 
     Raises
     ------
     StoreError
         If the catalogue names files outside of the store, or another program keeps it locked.
     """
+    with lake.lock():
+        what = _erased(lake)
+        with lake.maintenance() as catalogue:
+            done = _purge(lake.path, catalogue, what, dry_run=dry_run)
+    if done and not dry_run:
+        _note(lake, done)
+    return done
+
+
+def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: bool) -> Purged:
     if linked := links(store):
         raise StoreError(
             f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
@@ -123,23 +133,20 @@ def purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: 
     return done
 
 
-def note(store: Store, done: Purged) -> None:
-    """Record that there was a purge."""
-    if done:
-        counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values())})
-        added = datetime.now(UTC).replace(tzinfo=None)
-        with store.write("purge") as tx:
-            tx.append(removals, [{"kind": "purge", "note": counts, "added": added}])
+def _note(lake: Lake, done: Purged) -> None:
+    counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values())})
+    with lake.write("purge") as tx:
+        tx.append(removals, [{"kind": "purge", "note": counts, "added": datetime.now(UTC).replace(tzinfo=None)}])
 
 
-def erased(store: Store) -> Erased:
+def _erased(lake: Lake) -> Erased:
     """Return what is to be erased: not what merely left a dataset because its file is gone."""
-    hidden = store.hidden
+    hidden = lake.hidden
     rules = [rule for rule in hidden.rules if rule.name in ("datasets", "labels")]
     withdrawn = pl.DataFrame({"track": sorted(hidden.withdrawn)}, schema={"track": pl.String})
     datasets = [rule for rule in rules if rule.name == "datasets"]
-    tracks = pl.concat([withdrawn, *([homeless(store, datasets)] if datasets else [])]).unique()
-    runs = store.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
+    tracks = pl.concat([withdrawn, *([homeless(lake.recorded("core.items"), datasets)] if datasets else [])]).unique()
+    runs = lake.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
     values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})
     pins = runs.select(pl.format("run {}", "run").alias("name"))
     rules += [
@@ -149,7 +156,7 @@ def erased(store: Store) -> Erased:
         Rule("pins", pins, frozenset({"core.pins"})),
         Rule("features", values, frozenset({"core.extractions", "core.packs"})),
     ]
-    return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(store, tracks["track"]))
+    return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(lake, tracks["track"]))
 
 
 def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table | None:

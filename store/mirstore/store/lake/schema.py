@@ -28,6 +28,7 @@ tables = {
     "inputs": "feature_set VARCHAR, name VARCHAR, input VARCHAR",
     "columns": 'feature_set VARCHAR, "column" VARCHAR, position INTEGER, dtype VARCHAR, unit VARCHAR, low DOUBLE, '
     "high DOUBLE, nullable BOOLEAN, fingerprint VARCHAR, text VARCHAR",
+    "grids": "feature_set VARCHAR, grid VARCHAR",
     "extractions": "track VARCHAR, path VARCHAR, feature_set VARCHAR, status VARCHAR, rows INTEGER, error VARCHAR, "
     f"message VARCHAR, seconds DOUBLE, {_stamp}",
     "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",

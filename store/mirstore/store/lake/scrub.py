@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from mirstore.store.lake.removal import withdrawn_from, without_examples
-from mirstore.store.store import Store
+from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
 
 instead = "(withdrawn)"
 _texts = {"core.ingests": ["command"], "core.run_events": ["detail"], "core.runs": ["details"]}
@@ -40,13 +40,13 @@ class Scrubber:
     runs: frozenset[str]
 
     @classmethod
-    def of(cls, store: Store, tracks: pl.Series) -> Scrubber:
+    def of(cls, lake: Lake, tracks: pl.Series) -> Scrubber:
         """Return what is known of some tracks."""
-        located = store.recorded("core.locations").select("path", "track").drop_nulls().unique().collect()
+        located = lake.recorded("core.locations").select("path", "track").drop_nulls().unique().collect()
         erased = pl.col("track").is_in(tracks.to_list())
         theirs = set(located.filter(erased)["path"])
         others = set(located.filter(~erased)["path"])
-        runs = frozenset(withdrawn_from(store))
+        runs = frozenset(withdrawn_from(lake))
         return cls(frozenset(tracks), frozenset(theirs - others), frozenset(theirs & others), runs)
 
     def locations(self, rows: pa.Table) -> pa.Table:

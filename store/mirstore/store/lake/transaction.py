@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,26 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirstore.core.columns import Tensor
+from mirstore.core.columns import packed
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
 from mirstore.store.lake.arrow import arrow_schema, sql_columns, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.hidden import Hidden, removals
+from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake
 from mirstore.store.lake.schema import order
-from mirstore.store.lake.tensors import split_tensors, write_pack
-from mirstore.store.sql.views import views
+from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pack
 
 
 class Transaction:
-    """Made by `Store.write`."""
+    """Made by `Lake.write`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden) -> None:
-        self._connection, self._folder, self._hidden = connection, folder, hidden
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
+        self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
         self._before: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes
 
@@ -115,7 +116,7 @@ class Transaction:
         UsageError
             If SQL has a view of that name already, or it could not be asked for.
         """
-        if name in views or not name.strip() or "@" in name:  # that stands before a version
+        if name in self._reserved or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         columns = feature.columns
         table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
@@ -134,16 +135,16 @@ class Transaction:
             "added": added,
         }
         if self.append("core.feature_sets", [row], key=["feature_set"]):
-            inputs = [
-                {"feature_set": feature.id, "name": key, "input": source.id} for key, source in feature.inputs.items()
-            ]
+            inputs = [{"feature_set": feature.id, "name": name, "input": id_} for name, id_ in feature.reads.items()]
             self.append("core.inputs", inputs)
             self.append("core.columns", _column_rows(feature))
+            grid = feature.columns["start"].grid if "start" in feature.columns else None
+            self.append("core.grids", [{"feature_set": feature.id, "grid": grid}] if grid else [])
         if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
             back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
             self.append(removals, [back])
         current = self._connection.execute(
-            "SELECT feature_set FROM lake.core.names WHERE name = ? ORDER BY committed DESC LIMIT 1", [name]
+            f"SELECT feature_set FROM ({latest_sql('lake.core.names', 'name')}) WHERE name = ?", [name]
         ).fetchall()
         if current != [(feature.id,)]:
             self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
@@ -155,31 +156,23 @@ class Transaction:
         if not rows:
             return 0
         columns = feature.columns
-        tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
-        if tensors:
-            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "added": added})
+        if names := packed(columns):
+            rows = self._write_pack(feature, rows, names, {"ingest": ingest, "added": added})
         return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
 
-    def _write_tensors(
-        self,
-        feature: FeatureSet,
-        rows: Sequence[Mapping[str, Any]],
-        tensors: Mapping[str, Tensor],
-        stamp: Mapping[str, Any],
-    ) -> list[dict[str, Any]]:
-        plain, arrays = split_tensors(rows, tensors)
+    def _write_pack(
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Write the tensors and sounds of rows as one pack, and return rows that say where they are."""
+        rows, arrays = referred(rows, names, Path())
         if not arrays:
-            return plain
-        folder = self._folder / "tensors" / feature.id
+            return rows
+        folder = pack_folder(self._folder, feature.id)
         pack, size = write_pack(folder, arrays)
-        for row in plain:
-            for name in tensors:
-                if row[name] is not None:
-                    row[name]["pack"] = pack
-        path = f"tensors/{feature.id}/{pack}.safetensors"
+        path = pack_path(folder, pack).relative_to(self._folder).as_posix()
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack"])
-        return plain
+        return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
 def _stamped(rows: pa.Table, number: int) -> pa.Table:

@@ -26,10 +26,11 @@ from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store.lake import schema
 from mirstore.store.lake.hidden import Hidden
-from mirstore.store.lake.history import snapshots
+from mirstore.store.lake.kept import not_kept
+from mirstore.store.lake.lake import Lake, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
+from mirstore.store.lake.snapshots import snapshots
 from mirstore.store.sql.views import feature_views, internal, views
-from mirstore.store.store import Store, merged_column
 
 _table_functions = frozenset(
     "generate_series histogram histogram_values json_each json_tree pragma_show pragma_table_info range repeat "
@@ -49,11 +50,11 @@ _parser: dict[str, Any] = {
 _rows = 100_000  # per batch of an answer; between two batches its size is checked
 
 
-def run(store: Store, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
+def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
     """Answer ``query``; see `Store.sql`."""
     limit = _bytes(memory)
     query = _allowed(query)
-    with session(store, memory) as connection:
+    with session(lake, memory) as connection:
         try:
             with _time_limit(connection, timeout):
                 return _frame(_answer(connection, query, limit))
@@ -164,7 +165,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 @contextmanager
-def session(store: Store, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
+def session(lake: Lake, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a locked-down connection with the views.
 
     Raises
@@ -174,35 +175,35 @@ def session(store: Store, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnec
     """
     with closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
         try:
-            _fill(connection, store, memory)
+            _fill(connection, lake, memory)
         except (duckdb.IOException, duckdb.InvalidInputException, pl.exceptions.ComputeError, OSError) as error:
             what = str(error).splitlines()[0]
-            raise StoreError(f"{store.path}: a file is damaged: {what}", hint="mirstore doctor") from None
+            raise StoreError(f"{lake.path}: a file is damaged: {what}", hint="mirstore doctor") from None
         yield connection
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, store: Store, memory: str) -> None:
+def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, memory: str) -> None:
     """Make the views, then lock the door."""
-    files = {table: [str(path) for path in store.files(table)] for table in store.tables()}
+    files = {table: [str(path) for path in lake.files(table)] for table in lake.tables()}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
-    hidden = store.hidden
+    hidden = lake.hidden
     hidden.register(connection)
     for table, paths in files.items():
-        _create(connection, store, table, paths, hidden)
-    connection.register("snapshots", snapshots(store).to_arrow())
+        _create(connection, lake, table, paths, hidden)
+    connection.register("snapshots", snapshots(lake).to_arrow())
     connection.execute("CREATE TABLE core.snapshots AS FROM snapshots")
     connection.unregister("snapshots")
-    option = "" if store.path == Path("store") else f"--store {shlex.quote(str(store.path))} "
+    option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
     for name, query in views.items():
         query = query.replace("{store}", option.replace("'", "''"))
         connection.execute(f"CREATE VIEW {identifier(name)} AS {query}")
-    for name, table in feature_views(store):
+    for name, table in feature_views(lake):
         connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM feat.{identifier(table)}")
     _lock(connection, [path for paths in files.values() for path in paths], memory)
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, store: Store, table: str, paths: Sequence[str], hidden: Hidden
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, paths: Sequence[str], hidden: Hidden
 ) -> None:
     folder, _, name = table.partition(".")
     target = f"{folder}.{identifier(name)}"
@@ -210,14 +211,14 @@ def _create(
         names = [column for column in _columns(paths[0]) if column != merged_column]
         rows = f"read_parquet({literals(paths)}, union_by_name = true)"
         kept = list(hidden.conditions(table, names, "r"))
-        if (seen := store.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
+        if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
             kept.append(f"coalesce({merged_column}, 0) <= {seen}")
         where = f"WHERE {' AND '.join(kept)}" if kept else ""
         connection.execute(f"CREATE VIEW {target} AS SELECT {', '.join(map(identifier, names))} FROM {rows} r {where}")
     elif folder == "core" and name in schema.tables:
         connection.execute(f"CREATE TABLE {target} ({schema.tables[name]}, {schema.order} BIGINT)")
     else:
-        connection.register("empty", store.scan(table).collect().to_arrow())
+        connection.register("empty", lake.scan(table).collect().to_arrow())
         connection.execute(f"CREATE TABLE {target} AS SELECT * FROM empty")
         connection.unregister("empty")
 
@@ -267,6 +268,8 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
     if match := re.search(r"Table with name (.+?) does not exist", message):
+        if _is_unkept(connection, match[1]):
+            return not_kept(match[1])
         return UnknownNameError("view", match[1], _view_names(connection))
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
         listed = message.partition("andidate bindings:")[2].partition("\n")[0]
@@ -276,6 +279,11 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
             return UnknownNameError("column", match[1], near)
         return UsageError(f"unknown column {match[1]!r}", hint="mirstore sql --schema shows the columns")
     return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
+
+
+def _is_unkept(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    query = "FROM feature_names JOIN ledger USING (feature_set) WHERE lower(name) = lower(?) AND status = 'not kept'"
+    return bool(connection.execute(f"SELECT 1 {query} LIMIT 1", [name.strip('"')]).fetchall())
 
 
 def _too_large(memory: str) -> QueryStoppedError:
@@ -303,9 +311,9 @@ def _dash_hint(query: str) -> str | None:
     return f'a name with a dash needs double quotes: "{name}"' if name else None
 
 
-def describe(store: Store) -> str:
+def describe(lake: Lake) -> str:
     """Return every view with its columns and types, and for features their units and meanings."""
-    with session(store) as connection:
+    with session(lake) as connection:
         rows = connection.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns "
             "WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"

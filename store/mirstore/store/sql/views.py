@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from mirstore.store.lake.kept import unkept
+from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.latest import latest_commit_sql, latest_sql
 from mirstore.store.lake.schema import order
-
-if TYPE_CHECKING:
-    from mirstore.store.store import Store
 
 # Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
 # removed, and tracks whose files are gone, are not in the tables that views see: mirstore.store.lake.hidden.
 views = {
-    "located": """
-        SELECT track, path, committed FROM core.locations
-        QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1""",
-    "file_tags": """
-        SELECT track, path, tags FROM (
-            SELECT * FROM core.tags QUALIFY row_number() OVER (PARTITION BY path ORDER BY committed DESC) = 1)
+    "located": f"SELECT track, path, committed FROM ({latest_sql('core.locations', 'path')})",
+    "file_tags": f"""
+        SELECT track, path, tags FROM ({latest_sql("core.tags", "path")})
         SEMI JOIN located USING (track, path)
         WHERE tags IS NOT NULL  -- not read, or not to be used""",
     "tags": """
@@ -34,43 +30,36 @@ views = {
                json_merge_patch(tags, '{"title": null, "artist": null, "album": null, "genre": null}') AS attrs
         FROM (SELECT track, arg_min(tags, path) AS tags FROM file_tags GROUP BY track)""",
     # What a table says wins over the tags.
-    "items": """
+    "items": f"""
         SELECT dataset, track, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
                coalesce(i.album, t.album) AS album,
                coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
                position
-        FROM core.items i LEFT JOIN track_tags t USING (track)
-        QUALIFY row_number() OVER (PARTITION BY dataset, track ORDER BY committed DESC) = 1""",
-    "tracks": """
+        FROM ({latest_sql("core.items", "dataset, track")}) i LEFT JOIN track_tags t USING (track)""",
+    "tracks": f"""
         SELECT track, path, coalesce(i.title, t.title) AS title, coalesce(i.artist, t.artist) AS artist,
                coalesce(i.album, t.album) AS album, duration, sr, channels, codec, bytes, samples,
                decoder, warnings,
                coalesce(json_merge_patch(t.attrs, i.attrs), i.attrs, t.attrs)::JSON::MAP(VARCHAR, VARCHAR) AS attrs,
                added
         FROM (SELECT track FROM core.locations WHERE track IS NOT NULL UNION SELECT track FROM core.tracks)
-        LEFT JOIN (SELECT * FROM core.tracks QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC) = 1)
-            USING (track)
-        LEFT JOIN (
-            SELECT track, arg_max(path, committed) AS path FROM located GROUP BY track) USING (track)
+        LEFT JOIN ({latest_sql("core.tracks", "track")}) USING (track)
+        LEFT JOIN (SELECT track, path FROM ({latest_sql("located", "track")})) USING (track)
         LEFT JOIN (
             SELECT track, arg_max(title, committed) AS title, arg_max(artist, committed) AS artist,
                    arg_max(album, committed) AS album, arg_max(attrs, committed) AS attrs
             FROM core.items GROUP BY track) i USING (track)
         LEFT JOIN track_tags t USING (track)""",
-    "datasets": """
-        SELECT dataset, source, sha256, licence, added FROM core.datasets
-        QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY committed DESC) = 1""",
-    "labels": """
-        SELECT dataset, track, label_set, label, value FROM (
-            SELECT * FROM core.labels QUALIFY committed = max(committed) OVER (PARTITION BY dataset, track, label_set))
+    "datasets": f"SELECT dataset, source, sha256, licence, added FROM ({latest_sql('core.datasets', 'dataset')})",
+    "labels": f"""
+        SELECT dataset, track, label_set, label, value
+        FROM ({latest_commit_sql("core.labels", "dataset, track, label_set")})
         WHERE label IS NOT NULL  -- a label set that was removed is one row without a label""",
     "label_texts": """
         SELECT dataset, track, label_set, string_agg(label, '|' ORDER BY label) AS labels FROM labels GROUP BY ALL""",
     # Two files of one recording, or two tracks that are one: same samples, or (near) the same by their fingerprints.
-    "duplicates": """
-        WITH pairs AS (
-            SELECT * FROM core.duplicates
-            QUALIFY row_number() OVER (PARTITION BY kind, a_path, b_path ORDER BY committed DESC) = 1),
+    "duplicates": f"""
+        WITH pairs AS ({latest_sql("core.duplicates", "kind, a_path, b_path")}),
         differing AS (
             SELECT a, b,
                    string_agg(DISTINCT x.label_set || ' differs: ' || x.labels || ', ' || y.labels, '; ') AS labels
@@ -81,12 +70,9 @@ views = {
         FROM pairs LEFT JOIN differing USING (a, b)
         WHERE (a, a_path) IN (SELECT (track, path) FROM located) AND (b, b_path) IN (SELECT (track, path) FROM located)
         ORDER BY kind, a_path, b_path""",
-    "splits": """
-        SELECT dataset, split, fold, track, part FROM core.splits
-        QUALIFY committed = max(committed) OVER (PARTITION BY dataset, split, track)""",
-    "ledger": """
-        SELECT * FROM core.extractions
-        QUALIFY row_number() OVER (PARTITION BY coalesce(track, path), feature_set ORDER BY committed DESC) = 1""",
+    "splits": f"""
+        SELECT dataset, split, fold, track, part FROM ({latest_commit_sql("core.splits", "dataset, split, track")})""",
+    "ledger": latest_sql("core.extractions", "coalesce(track, path), feature_set"),
     "feature_names": """
         SELECT name, feature_set, committed = max(committed) OVER (PARTITION BY name) AS current
         FROM (SELECT name, feature_set, max(committed) AS committed FROM core.names GROUP BY ALL)""",
@@ -96,7 +82,7 @@ views = {
                (SELECT count(*) FROM core.columns c WHERE c.feature_set = n.feature_set) AS columns,
                f.source, f.distributions, f.added
         FROM feature_names n JOIN core.feature_sets f USING (feature_set)
-        LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
+        LEFT JOIN (SELECT feature_set, count(*) FILTER (status IN ('ok', 'none')) AS ok,
                           count(*) FILTER (status = 'failed') AS failed, avg(seconds) AS seconds
                    FROM ledger GROUP BY feature_set) e USING (feature_set)""",
     "columns": """
@@ -122,9 +108,7 @@ views = {
                 SELECT d.track FROM core.tracks d WHERE d.committed > l.committed) THEN false
             ELSE l.track IN (SELECT o.track FROM located o) END""",
     "ingests": "SELECT ingest, command, seconds, committed AS snapshot, added FROM core.ingests",
-    "run_states": """
-        SELECT run, state, detail, added, committed FROM core.run_events
-        QUALIFY row_number() OVER (PARTITION BY run ORDER BY committed DESC) = 1""",
+    "run_states": latest_sql("core.run_events", "run"),
     "runs": """
         SELECT run, experiment, task, features, grouping, smoothing, model, state, detail AS error, snapshot,
                config_sha256, r.added, run_states.added AS updated, run_states.committed
@@ -136,9 +120,8 @@ views = {
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
     # A pin that was taken out is a row without a snapshot.
-    "pins": """
-        SELECT name, snapshot, note, added FROM core.pins
-        QUALIFY row_number() OVER (PARTITION BY name ORDER BY committed DESC) = 1 AND snapshot IS NOT NULL""",
+    "pins": f"""
+        SELECT name, snapshot, note, added FROM ({latest_sql("core.pins", "name")}) WHERE snapshot IS NOT NULL""",
     "removals": """
         SELECT kind, dataset, track, label_set, feature_set, coalesce(undone, false) AS undone,
                committed AS snapshot, added
@@ -150,14 +133,20 @@ views = {
 internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
 
 
-def feature_views(store: Store) -> Iterator[tuple[str, str]]:
-    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
-    sets = store.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
+def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
+    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table.
+
+    What is not kept has no view: an empty one would look like an answer.
+    """
+    sets = lake.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
-    history = store.scan("core.names").collect().sort(order)
+    history = lake.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
+    passed_over = unkept(lake)
     for name, id_ in history.select("name", "feature_set").iter_rows():
         table, version = tables[id_]
+        if id_ in passed_over and not lake.files(f"feat.{table}"):
+            continue
         for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
             named[alias.lower()] = (alias, table)  # SQL's names know no case
     for key, view in named.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from mirstore.core.errors import PluginError, UsageError
-from mirstore.store.tables.reading import Table, header, named, refuse_equal
+from mirstore.store.tables.headed import Table, header, named, refuse_equal
 
 
 def read_parquet(file: Path) -> Table:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import polars as pl
 
 from mirstore.core.errors import UsageError
-from mirstore.store.ingest.tagging import from_tags
 from mirstore.store.tables import cells
 from mirstore.store.tables.column_roles import Roles
+
+from_tags = "tag:"
+"""What the names of label sets that come from tags begin with, and no other's: they never mix with given labels."""
 
 
 def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:

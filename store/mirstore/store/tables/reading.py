@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import IO
@@ -15,29 +13,13 @@ from typing import IO
 import polars as pl
 
 from mirstore.core.errors import MirstoreError, UsageError
+from mirstore.store.tables.formats import read_arff, read_excel, read_parquet
+from mirstore.store.tables.headed import Table, header, named
 
 suffixes = frozenset(".csv .tsv .txt .tab .parquet .arff .xlsx .xlsm .xlsb .xls .ods".split())
 """Of tables; text and ARFF may be gzipped."""
 _separators = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _chunk = 500_000  # cells that stand in memory as Python text at one time
-
-
-@dataclass
-class Table:
-    """A table as read.
-
-    Attributes
-    ----------
-    file : path
-    frame : pl.DataFrame
-        Text columns as written; Parquet keeps its types. A first column without a name is called ``""``.
-    remarks : list of str
-        What was taken for granted or left out.
-    """
-
-    file: Path
-    frame: pl.DataFrame
-    remarks: list[str] = field(default_factory=list)
 
 
 def is_table(path: str | Path) -> bool:
@@ -61,8 +43,6 @@ def read(file: Path) -> Table:
     UsageError
         If it cannot be read, has no rows, or a row has other cells than the header.
     """
-    from mirstore.store.tables.formats import read_arff, read_excel, read_parquet
-
     try:
         with file.open("rb") as stream:
             magic = stream.read(8)
@@ -220,57 +200,3 @@ def _frame(names: Sequence[str], rows: Iterator[list[str]]) -> pl.DataFrame:
     frame = pl.concat(chunks)
     frame.columns = [name or f"\0{number}" * bool(number) for number, name in enumerate(names)]
     return frame
-
-
-def header(head: Sequence[Sequence[str]], file: Path) -> tuple[list[str], int]:
-    """Return the columns' names and how many of the first rows hold them.
-
-    Several rows, as pandas writes columns of several levels: the last one names the index and nothing else.
-    """
-    first = [cell.strip() for cell in head[0]]
-    twice = [name for name, count in Counter(first[1:]).items() if name and count > 1]
-    for last in range(2, len(head)) if twice else ():
-        row = [cell.strip() for cell in head[last]]
-        if row[0] and not any(row[1:]) and len({len(cells) for cells in head[: last + 1]}) == 1:
-            levels = zip(*head[:last], strict=True)
-            joined = ["_".join(part.strip() for part in level if _is_level(part)) for level in levels]
-            names, used = [row[0], *joined[1:]], last + 1
-            break
-    else:
-        names, used = first, 1
-    refuse_equal(names, file)
-    return names, used
-
-
-def _is_level(part: str) -> bool:
-    return bool(part.strip()) and not part.startswith("Unnamed:")
-
-
-def refuse_equal(names: Sequence[str], file: Path) -> None:
-    """Refuse columns of one name.
-
-    Raises
-    ------
-    UsageError
-        Naming the first.
-    """
-    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
-        raise UsageError(f"{file}: column {twice[0]!r} stands there twice", hint="rename one of them")
-
-
-def named(table: Table) -> Table:
-    """Return the table without columns that have neither a name nor cells, as commas at the ends of lines make.
-
-    Raises
-    ------
-    UsageError
-        If a column other than the first has cells and no name.
-    """
-    for number, name in enumerate(table.frame.columns):
-        if name.startswith("\0"):
-            cells = table.frame[name].str.strip_chars()
-            if (cells.fill_null("") != "").any():
-                raise UsageError(f"{table.file}: column {number + 1} has no name", hint="name it in the header")
-            table.frame = table.frame.drop(name)
-            table.remarks.append(f"column {number + 1} has neither a name nor cells: left out")
-    return table

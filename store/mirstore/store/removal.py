@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from mirstore.core.experiments.splits import protocols
 from mirstore.core.identity import track_id
 from mirstore.core.text import counted, some
 from mirstore.store.lake.hidden import removals
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
@@ -71,8 +71,8 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
     """
     withdrawn = store.hidden.withdrawn
     known = withdrawn if undo else set(store.sql("SELECT track FROM tracks")["track"])
-    located = store.recorded("core.locations").select("path", "track", order).collect().sort(order)
-    paths = located.unique("path", keep="last").filter(pl.col("track").is_in(list(known))).sort("path")
+    locations = store.recorded("core.locations").select("path", "track", order).collect()
+    paths = latest(locations, "path").filter(pl.col("track").is_in(list(known))).sort("path")
     chosen = list(dict.fromkeys(track for name in names for track in _matching(name, paths, known, undo)))
     if undo:
         rows = [{"kind": "track", "track": track, "undone": True} for track in chosen]
@@ -86,7 +86,7 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
         "label sets": labels.select("dataset", "label_set").n_unique(),
         "runs": len({run for used in runs.values() for run in used}),
     }
-    last = located.filter(pl.col("track").is_in(chosen)).unique("track", keep="last").sort("path")["path"].to_list()
+    last = latest(locations.filter(pl.col("track").is_in(chosen)), "track").sort("path")["path"].to_list()
     names_shown = last or chosen
     what = f"{counted(len(chosen), 'track')} ({some(names_shown)})"
     if counts["datasets"]:
@@ -178,29 +178,6 @@ def features(store: Store, names: Sequence[str]) -> Removal:
         what += f"; {some(sorted(left.values()))} read it, and stay"
     rows = [{"kind": "features", "feature_set": id_} for id_ in chosen]
     return Removal(what, rows, {"feature sets": len(chosen), "tracks": values})
-
-
-def withdrawn_from(store: Store) -> Counter[str]:
-    """Return how many of the tracks that a run used were withdrawn since, per run."""
-    return Counter(run for runs in _withdrawn(store) for run in runs)
-
-
-def withdrawn_among(store: Store, runs: Iterable[str]) -> int:
-    """Return how many tracks were withdrawn that any of these runs used."""
-    some = set(runs)
-    return sum(not some.isdisjoint(used) for used in _withdrawn(store))
-
-
-def _withdrawn(store: Store) -> list[list[str]]:
-    """Return the runs that used it, for each track that is withdrawn."""
-    events = store.scan(removals).filter(pl.col("kind") == "track").collect().sort(order)
-    latest = events.unique("track", keep="last").filter(~pl.col("undone").fill_null(False))
-    return [json.loads(note) for note in latest["note"].drop_nulls()]
-
-
-def without_examples(details: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's details without the examples of what leaks: artists, albums and paths of tracks that it used."""
-    return {**details, "leakage": [{**leak, "examples": None} for leak in details.get("leakage", [])]}
 
 
 def _used(store: Store, chosen: Sequence[str]) -> dict[str, list[str]]:

@@ -1,0 +1,243 @@
+"""A store's folder: its paths, the lock of the one committer, the catalogue, tables at a snapshot.
+
+On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tensors/`` (safetensors packs),
+``backups/`` (of the catalogue, before maintenance), ``write.lock``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import duckdb
+import polars as pl
+
+from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.store.lake import files, schema
+from mirstore.store.lake.connect import catalogue, committer, connect
+from mirstore.store.lake.hidden import Hidden, decisive, removals
+from mirstore.store.lake.hidden import read as read_hidden
+from mirstore.store.lake.making import make
+from mirstore.store.lake.quoting import in_lake, literal, literals
+from mirstore.store.lake.transaction import Transaction
+
+# A file that DuckLake merged from several says per row which snapshot brought it.
+merged_column = "_ducklake_internal_snapshot_id"
+
+
+class Lake:
+    """What a store keeps, without knowing what its tables mean; `Store` has the parameters.
+
+    Attributes
+    ----------
+    reserved : frozenset of str
+        Names that no features can have.
+    """
+
+    reserved: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        path: str | Path = "store",
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        snapshot: int | None = None,
+        command: str = "",
+    ) -> None:
+        self.path = Path(path)
+        self.snapshot = snapshot
+        self.command, self._session = command, uuid.uuid4().hex[:12]
+        self._hidden: tuple[int | None, Hidden] | None = None
+        self.read_only = read_only or snapshot is not None
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            self.read_only = True
+        if not (self.path / "catalog.sqlite").exists():
+            if not create or self.read_only:
+                raise StoreError(
+                    f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
+                )
+            make(self.path)
+        self._connection = connect(self.path, read_only=self.read_only, snapshot=snapshot)
+        schema.check(self._connection, str(self.path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        self._connection.close()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one who commits.
+
+        Raises
+        ------
+        StoreError
+            If the store is read-only, or locked for too long.
+        """
+        self.refuse_read_only()
+        with committer(self.path):
+            yield
+
+    # Writing
+
+    @contextmanager
+    def write(self, message: str) -> Iterator[Transaction]:
+        """Commit everything that is appended inside, or nothing.
+
+        Parameters
+        ----------
+        message : str
+            What a person would call it; kept with the snapshot.
+
+        Raises
+        ------
+        StoreError
+            If the store is read-only, locked for too long, or the disk is full.
+        """
+        with self.lock():
+            transaction = Transaction(self._connection, self.path, self.hidden, self.reserved)
+            transaction.begin()
+            try:
+                yield transaction
+                transaction.commit(message, {"command": self.command, "session": self._session})
+            except BaseException as error:
+                transaction.rollback()
+                if isinstance(error, duckdb.Error | OSError):
+                    raise self._explain(error) from error
+                raise
+
+    def _explain(self, error: Exception) -> StoreError:
+        text = str(error).splitlines()[0]
+        if "No space left" in text or shutil.disk_usage(self.path).free < 1 << 20:
+            return StoreError(f"{self.path}: the disk is full", hint="free some space; what was committed is safe")
+        if "locked" in text:
+            return StoreError(f"{self.path}: the catalogue is locked", hint="another program holds it open; try again")
+        return StoreError(f"{self.path}: {text}", hint="mirstore doctor")
+
+    # Reading
+
+    @property
+    def snapshot_id(self) -> int:
+        """Number of the snapshot that is read: the pinned one, or the latest."""
+        return self._newest if self.snapshot is None else self.snapshot
+
+    @property
+    def _newest(self) -> int:
+        return int(self.ask(f"SELECT max(snapshot_id) FROM {catalogue}.ducklake_snapshot")[0][0])
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what the catalogue answers: for the modules beside this one, which know its tables."""
+        return self._connection.execute(query).fetchall()
+
+    @property
+    def hidden(self) -> Hidden:
+        """What is not shown: what was removed, and tracks whose files are gone."""
+        tables = literals(name.removeprefix("core.") for name in decisive)
+        ((newest,),) = self.ask(
+            f"SELECT max(data_file_id) FROM {catalogue}.ducklake_data_file "
+            f"JOIN {catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
+        )
+        if self._hidden is None or self._hidden[0] != newest:
+            self._hidden = newest, read_hidden(self.recorded, self.snapshot)
+        return self._hidden[1]
+
+    def seen(self, table: str) -> int | None:
+        """Return the snapshot at which a table is read, None for the latest: removals are never out of date."""
+        return None if table == removals else self.snapshot
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables, as ``schema.table``."""
+        rows = self._connection.execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = 'lake' "
+            "ORDER BY ALL"
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    def files(self, table: str) -> list[Path]:
+        """Return the Parquet files of a table (``core.tracks``, ``feat.essentia_0123456789``) at the snapshot."""
+        return list(self.file_sizes(table))
+
+    def file_sizes(self, table: str) -> dict[Path, int]:
+        """Return the files of a table with their sizes [bytes] as the catalogue has them.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
+        folder, _, name = table.partition(".")
+        seen = self.seen(table)
+        at = f", snapshot_version => {self._newest if seen is None else seen}" if self.snapshot is not None else ""
+        listed = f"ducklake_list_files('lake', {literal(name)}, schema => {literal(folder)}{at})"
+        try:
+            rows = self.ask(f"SELECT data_file, data_file_size_bytes FROM {listed}")
+        except duckdb.CatalogException:
+            if table in (known := self.tables()):
+                raise
+            raise UnknownNameError("table", table, known) from None
+        return {Path(path): size for path, size in rows}
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL."""
+        return self.hidden.apply(table, self.recorded(table))
+
+    def recorded(self, table: str) -> pl.LazyFrame:
+        """Return all rows of a table, also those of what was removed and is not purged yet."""
+        paths = self.files(table)
+        if not paths:
+            return pl.from_arrow(  # type: ignore[union-attr]
+                self._connection.sql(f"SELECT * FROM {in_lake(table)} LIMIT 0").to_arrow_table()
+            ).lazy()
+        kinds = {**pl.scan_parquet(paths[0], glob=False).collect_schema(), merged_column: pl.Int64()}
+        frame = pl.scan_parquet(paths, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)
+        if (seen := self.seen(table)) is not None:
+            frame = frame.filter(pl.col(merged_column).fill_null(0) <= seen)
+        return frame.drop(merged_column)
+
+    # Maintenance
+
+    def compact(self) -> None:
+        """Merge the small files of many commits; every snapshot stays readable."""
+        with self.write("compact"):
+            self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
+
+    @contextmanager
+    def maintenance(self) -> Iterator[sqlite3.Connection]:
+        """Give the catalogue itself, with DuckLake away from it; the caller holds the `lock`.
+
+        DuckDB has a SQLite of its own. Two of them in one process do not see each other's locks: the one that closes
+        deletes the log into which the other writes.
+        """
+        self._connection.close()
+        try:
+            with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+                yield catalogue
+        finally:
+            self._connection = connect(self.path, read_only=False)
+            self._hidden = None
+
+    def links(self) -> list[Path]:
+        """Return the store's folders that are links."""
+        return files.links(self.path)
+
+    def refuse_read_only(self) -> None:
+        """Raise StoreError if this is opened for reading only."""
+        if self.read_only:
+            raise StoreError(
+                f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
+            )

@@ -1,0 +1,59 @@
+"""What names of features mean: each leads to a feature set's id, and that to a table."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.latest import latest
+from mirstore.store.lake.schema import order
+
+
+def current(lake: Lake) -> dict[str, str]:
+    """Return what each name means now: its feature set's id."""
+    rows = latest(lake.scan("core.names"), "name").collect()
+    return dict(zip(rows["name"], rows["feature_set"], strict=True))
+
+
+def resolve(lake: Lake, name: str) -> str:
+    """Return the id that a name, ``name@version`` or id stands for.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing stored is called so.
+    UsageError
+        If it was removed.
+    """
+    known = current(lake)
+    if name in known:
+        return known[name]
+    matches = meant(lake, name)
+    if not matches:
+        raise UnknownNameError("features", name, known)
+    there = [id_ for id_ in matches if id_ not in lake.hidden.features]
+    if not there:
+        again = f"mirstore ingest … --features {name.partition('@')[0]} brings them back"
+        raise UsageError(f"features {name!r} were removed", hint=again)
+    return there[-1]
+
+
+def meant(lake: Lake, name: str) -> list[str]:
+    """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too."""
+    sets = lake.recorded("core.feature_sets").collect().sort(order)
+    if name in sets["feature_set"]:
+        return [name]
+    base, at, number = name.partition("@")
+    history = set(lake.recorded("core.names").filter(pl.col("name") == base).collect()["feature_set"])
+    return [
+        row["feature_set"]
+        for row in sets.iter_rows(named=True)
+        if row["feature_set"] in history and (not at or number in (str(row["version"]), row["feature_set"]))
+    ]
+
+
+def table(lake: Lake, feature_set: str) -> str:
+    """Return the table of a feature set's id."""
+    rows = lake.scan("core.feature_sets").filter(pl.col("feature_set") == feature_set).collect()
+    return f"feat.{rows['table_name'][0]}"
