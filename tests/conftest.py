@@ -18,10 +18,9 @@ import pytest
 if TYPE_CHECKING:
     from dask_cluster import DaskCluster
 
-sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
-
-if TYPE_CHECKING:
     from mirstore.core.environments import Environment
+
+sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
 
 hypothesis.settings.register_profile("mirstore", deadline=None)  # the first example imports scikit-learn
 hypothesis.settings.load_profile("mirstore")
@@ -124,23 +123,38 @@ def runtimes_of_polars() -> list[str]:
     return [item.name for item in distributions() if item.name.startswith("polars-runtime")]
 
 
+@pytest.fixture(scope="session")
+def told(lean: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Ask it once what it has."""
+    from mirstore.core.environments import Environment
+    from mirstore.core.interpreters import close, described
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path_factory.mktemp("environments")))
+        found = described(Environment("elsewhere", lean / "bin" / "python"))
+    close()
+    return found
+
+
 @pytest.fixture
-def elsewhere(lean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+def elsewhere(
+    lean: Path, told: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Environment]:
     """Make that an environment of its own, as `mirstore plugins install --isolated` does."""
-    from mirstore.core import interpreters
-    from mirstore.core.environments import Environment, core_sha256, record, root
+    from mirstore.core.environments import record, root
+    from mirstore.core.interpreters import close
+    from mirstore.core.lending import core_sha256
 
     monkeypatch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path / "environments"))
     (root() / "elsewhere").mkdir(parents=True)
     (root() / "elsewhere" / "venv-test").symlink_to(lean)
-    python = root() / "elsewhere" / "venv-test" / "bin" / "python"
     card = {
         "requirement": "mirstore-test-elsewhere",
         "distribution": "mirstore-test-elsewhere",
         "folder": "venv-test",
         "base": None,
         "core": core_sha256(),
-        "described": interpreters.described(Environment("elsewhere", python)),
+        "described": told,
     }
     yield record("elsewhere", card)
-    interpreters.close()
+    close()

@@ -38,7 +38,10 @@ _types: dict[str, Any] = {
 
 def columns_as_json(columns: Columns) -> Plain:
     """Return declarations as JSON."""
-    return {name: {**vars(column), "dtype": _dtype_as_json(column.dtype)} for name, column in columns.items()}
+    return {
+        name: {**vars(column), "dtype": _dtype_as_json(column.dtype), "range": column.range and list(column.range)}
+        for name, column in columns.items()
+    }
 
 
 def columns_from_json(columns: Plain) -> dict[str, Column]:

@@ -6,7 +6,6 @@ unfinished. An environment has the plugin and what a worker needs; mirstore itse
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,12 +13,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mirstore.core import __file__ as _core
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError
 
 card_name = "environment.json"
@@ -186,28 +183,3 @@ def alone(name: str) -> Iterator[None]:
             why = f"environment {name!r} is being changed by another process"
             raise PluginError(why, hint="wait for it, or end it") from None
         yield
-
-
-def alone_on_path() -> Path:
-    """Return a folder in which the running ``mirstore.core`` is the only thing to be imported.
-
-    Other interpreters have it on their path, and so get this mirstore's core, of whatever version, and nothing that is
-    installed beside it.
-    """
-    core = Path(_core).parent
-    folder = root() / ".core" / hashlib.sha256(os.fsencode(core)).hexdigest()[:10]
-    link = folder / "mirstore" / "core"
-    if not link.is_symlink():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # another process was first
-            link.symlink_to(core, target_is_directory=True)
-    return folder
-
-
-@cache
-def core_sha256() -> str:
-    """Return a hash of the running core's source: descriptions that another core made are made again."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(_core).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from importlib.util import find_spec
@@ -19,9 +19,10 @@ from uuid import uuid4
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from mirstore.core.environments import Environment, alone, core_sha256, record, root, sweep
+from mirstore.core.environments import Environment, alone, record, root, sweep
 from mirstore.core.errors import PluginError, UsageError
 from mirstore.core.interpreters import described, oldest
+from mirstore.core.lending import core_sha256, write_metadata
 
 worker = ("numpy", "packaging", "pluggy>=1.5", "polars>=1.20")
 
@@ -133,25 +134,8 @@ def _interpreter(python: str) -> tuple[str, str]:
 
 def _lend(inside: Path) -> None:
     """Have pip take mirstore for installed: the worker brings its core, and nothing fetches it from an index."""
-    mine = distribution("mirstore")
     site = _run([str(inside), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], "environment is broken")
-    info = Path(site.strip()) / f"mirstore-{mine.version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("\n".join([*_metadata(mine.version), ""]))
-    (info / "INSTALLER").write_text("mirstore\n")
-    names = ("METADATA", "INSTALLER", "RECORD")
-    (info / "RECORD").write_text("".join(f"{info.name}/{name},,\n" for name in names))
-
-
-def _metadata(version: str) -> Iterator[str]:
-    """Yield lines: no requirements but those of extras, so that a plugin may ask for ``mirstore[librosa]``."""
-    yield from ("Metadata-Version: 2.1", "Name: mirstore", f"Version: {version}")
-    mine = distribution("mirstore")
-    for extra in mine.metadata.get_all("Provides-Extra") or ():
-        yield f"Provides-Extra: {extra}"
-    for requirement in mine.requires or ():
-        if "extra ==" in requirement and Requirement(requirement).name != "mirstore":
-            yield f"Requires-Dist: {requirement}"
+    write_metadata(Path(site.strip()))
 
 
 def _pip(inside: Path, requirement: str, folder: Path) -> None:

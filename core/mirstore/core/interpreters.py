@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from mirstore.core import decoding, inside
 from mirstore.core.descriptions import Plain
-from mirstore.core.environments import Environment, alone, alone_on_path, core_sha256, record
+from mirstore.core.environments import Environment, alone, record
 from mirstore.core.errors import PluginError, TrackError, UsageError
+from mirstore.core.lending import core_sha256, lent
 from mirstore.core.places import Place, gpus
 from mirstore.core.pool import LocalPool, Task, WorkerDied, _Call, _Worker, memory_for_workers
 from mirstore.core.text import shortened, storable
@@ -40,9 +41,10 @@ def variables(environment: Environment) -> dict[str, str]:
     return {
         inside.variable: environment.name,
         decoding.variable: json.dumps(decoding.command()),
-        "PYTHONPATH": str(alone_on_path()),
+        "PYTHONPATH": str(lent()),
         "PYTHONHOME": "",
         "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
     }
 
 
