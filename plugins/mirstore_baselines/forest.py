@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from mirstore.core import Examples, Model
+from mirstore.core import Examples, Model, load_state, save_state
 from mirstore_baselines.publications import pedregosa
+from mirstore_baselines.trees import Trees
 
 
 @dataclass
@@ -38,44 +40,71 @@ class RandomForest(Model):
             raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
         self.groups_ = {name: list(members) for name, members in groups.items()}
         grouped = {column for members in self.groups_.values() for column in members}
         self.columns_ = [column for column in examples.table.columns if column in grouped]
-        self.exclusive_, self.k_ = examples.exclusive, len(examples.classes)
-        X, Y = examples.table.select(self.columns_).to_numpy(), np.asarray(examples.labels)
-        if examples.numeric:
-            deviation = Y.std(axis=0)
-            self.scale_ = np.where(deviation > 0, deviation, 1.0)
-            forest = RandomForestRegressor(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
-            self.forest_ = forest.fit(X, Y[:, 0] / self.scale_[0] if self.k_ == 1 else Y / self.scale_)
-            return self
-        target = Y.argmax(axis=1) if self.exclusive_ else (Y > 0.5).astype(int)
-        if target.shape[1:] == (1,):
-            target = target[:, 0]  # one tag: scikit-learn wants a vector
-        self.forest_ = RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=self.n_jobs).fit(X, target)
+        X, Y = self._matrix(examples), np.asarray(examples.labels)
+        deviation = Y.std(axis=0)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0) if examples.numeric else np.ones(Y.shape[1])
+        grow = self._of_numbers if examples.numeric else self._of_classes if examples.exclusive else self._of_tags
+        forest, values = grow(X, Y, seed)
+        self.trees_ = Trees.of(forest.estimators_, values)
+        self.importances_ = np.asarray(forest.feature_importances_)
         return self
 
+    def _of_numbers(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        """Return a forest, and what each node of each tree predicts [shape=(nodes, k)]."""
+        from sklearn.ensemble import RandomForestRegressor
+
+        Y = Y / self.scale_
+        forest = RandomForestRegressor(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
+        forest.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
+        return forest, [tree.tree_.value[:, :, 0] for tree in forest.estimators_]
+
+    def _of_classes(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        forest = self._classifier(seed).fit(X, Y.argmax(axis=1))
+        there = np.eye(Y.shape[1])[forest.classes_]  # a class without examples scores 0
+        return forest, [tree.tree_.value[:, 0] @ there for tree in forest.estimators_]
+
+    def _of_tags(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        target = (Y > 0.5).astype(int)
+        forest = self._classifier(seed).fit(X, target[:, 0] if target.shape[1] == 1 else target)  # a vector is wanted
+        classes = [forest.classes_] if target.shape[1] == 1 else forest.classes_
+        # A tag that was constant has one class only.
+        yes = [[float(1 in of_tag), of_tag.tolist().index(1) if 1 in of_tag else 0] for of_tag in classes]
+        return forest, [
+            np.stack([there * tree.tree_.value[:, k, int(at)] for k, (there, at) in enumerate(yes)], axis=1)
+            for tree in forest.estimators_
+        ]
+
+    def _classifier(self, seed: int) -> Any:
+        from sklearn.ensemble import RandomForestClassifier
+
+        return RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
+
+    def _matrix(self, examples: Examples) -> np.ndarray:
+        return examples.table.select(self.columns_).to_numpy()
+
     def predict_proba(self, examples: Examples) -> np.ndarray:
-        found: Any = self.forest_.predict_proba(examples.table.select(self.columns_).to_numpy())
-        if self.exclusive_:
-            scores = np.zeros((examples.table.height, self.k_))
-            scores[:, self.forest_.classes_] = found
-            return scores
-        # scikit-learn gives a list only if there are several tags, and one column for a tag that was constant.
-        several = found if isinstance(found, list) else [found]
-        classes = self.forest_.classes_ if isinstance(found, list) else [self.forest_.classes_]
-        yes = [p[:, list(c).index(1)] if 1 in c else np.zeros(len(p)) for p, c in zip(several, classes, strict=True)]
-        return np.stack(yes, axis=1)
+        return self.trees_.predict(self._matrix(examples))
 
     def predict(self, examples: Examples) -> np.ndarray:
-        found = self.forest_.predict(examples.table.select(self.columns_).to_numpy())
-        return np.reshape(found, (-1, self.k_)) * self.scale_
+        return self.trees_.predict(self._matrix(examples)) * self.scale_
+
+    def save(self, folder: Path) -> None:
+        rest = {"scale": self.scale_, "importances": self.importances_}
+        save_state(folder, groups=self.groups_, columns=self.columns_, **rest, **vars(self.trees_))
+
+    def load(self, folder: Path) -> Self:
+        state = load_state(folder)
+        self.groups_, self.columns_ = state.pop("groups"), state.pop("columns")
+        self.scale_, self.importances_ = state.pop("scale"), state.pop("importances")
+        self.trees_ = Trees(**state)
+        return self
 
     def group_importances(self) -> dict[str, float]:
         """Return the summed impurity decrease of each group's columns."""
-        of_column = dict(zip(self.columns_, self.forest_.feature_importances_, strict=True))
+        of_column = dict(zip(self.columns_, self.importances_, strict=True))
         shares = {name: float(sum(of_column[c] for c in members)) for name, members in self.groups_.items()}
         total = sum(shares.values())
         return {name: share / total if total else 1 / len(shares) for name, share in shares.items()}

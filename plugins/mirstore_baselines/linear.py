@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from mirstore.core import Examples, Importance, Model
+from mirstore.core import Examples, Importance, Model, load_state, save_state
 from mirstore_baselines.publications import pedregosa
 
 rounding = 1e-9  # of shares that sum to 1
+learned = ("labels_", "columns_", "groups_", "prior_", "constant_", "coef_", "intercept_", "variances_")
 
 
 class _Linear(Model):
@@ -80,6 +82,14 @@ class _Linear(Model):
 
     def column_weights(self) -> np.ndarray:
         return self.coef_
+
+    def save(self, folder: Path) -> None:
+        save_state(folder, **{name: getattr(self, name) for name in learned})
+
+    def load(self, folder: Path) -> Self:
+        for name, value in load_state(folder).items():
+            setattr(self, name, value)
+        return self
 
     def contributions(self, examples: Examples) -> np.ndarray:
         X = examples.table.select(self.columns_).to_numpy()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from mirstore.core import Examples, Model
+from mirstore.core import Examples, Model, load_state, save_state
 
 
 @dataclass
@@ -25,6 +26,13 @@ class Majority(Model):
     def predict_proba(self, examples: Examples) -> np.ndarray:
         return np.tile(self.prior_, (len(examples), 1))
 
+    def save(self, folder: Path) -> None:
+        save_state(folder, prior=self.prior_)
+
+    def load(self, folder: Path) -> Self:
+        self.prior_ = load_state(folder)["prior"]
+        return self
+
 
 @dataclass
 class Mean(Model):
@@ -39,3 +47,10 @@ class Mean(Model):
 
     def predict(self, examples: Examples) -> np.ndarray:
         return np.tile(self.mean_, (len(examples), 1))
+
+    def save(self, folder: Path) -> None:
+        save_state(folder, mean=self.mean_)
+
+    def load(self, folder: Path) -> Self:
+        self.mean_ = load_state(folder)["mean"]
+        return self

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from mirstore.core import Examples, Importance, Model
+from mirstore.core import Examples, Importance, Model, load_state, save_state
 from mirstore_embanded.publications import fuglsang
 from mirstore_embanded.statistics import Gram
 
 if TYPE_CHECKING:
     from mirstore_embanded.regression import Fit, Settings
 
+fitted = ("coef", "intercept", "lambdas", "dof", "nu", "scores", "iterations", "scale")
+about = {"labels_", "groups_", "temperature_", "slope_", "offset_"}  # not all of them for every kind of task
 parts = 5  # of the units, for scores of examples that were left out
 
 
@@ -153,6 +156,28 @@ class EMBanded(Model):
 
     def predict(self, examples: Examples) -> np.ndarray:
         return self.decision_function(examples)
+
+    def save(self, folder: Path) -> None:
+        found = self.fit_
+        save_state(
+            folder,
+            columns=self.columns_,
+            **{name: getattr(found, name) for name in fitted},
+            **{f"gram_{field.name}": getattr(found.gram, field.name) for field in fields(Gram)},
+            **{name: getattr(self, name) for name in about if hasattr(self, name)},
+        )
+
+    def load(self, folder: Path) -> Self:
+        from mirstore_embanded.regression import Fit
+
+        state = load_state(folder)
+        for name in about & state.keys():
+            setattr(self, name, state[name])
+        self.columns_ = state["columns"]
+        gram = Gram(*(state[f"gram_{field.name}"] for field in fields(Gram)))
+        parts = {name: state[name] for name in fitted}
+        self.fit_ = Fit(**parts, gram=gram, groups=self._positions(self.groups_), settings=self._settings())
+        return self
 
     def group_importances(self) -> dict[str, float]:
         """Return the published importance: mean lambda over labels, scaled to sum to 1."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from mirstore.core import Examples, Importance, Model
+from mirstore.core import Examples, Importance, Model, load_state, save_state
 
 from . import gain
 from .publications import chen
@@ -18,6 +19,7 @@ texts = {
     "gain as published": "the same, averaged as in the paper",
     "total gain": "gain of all splits together",
 }
+learned = ("groups_", "columns_", "labels_", "table_", "softmax_", "priors_")
 
 
 @dataclass
@@ -140,6 +142,22 @@ class XGBoost(Model):
         ]
         return np.stack(columns, axis=1)
 
+    def save(self, folder: Path) -> None:
+        """Write each booster as XGBoost's own JSON, which holds its numbers exactly."""
+        save_state(folder, **{name: getattr(self, name) for name in learned}, boosters=len(self.boosters_))
+        for i, booster in enumerate(self.boosters_):
+            if booster is not None:
+                booster.save_model(folder / f"booster-{i}.json")
+
+    def load(self, folder: Path) -> Self:
+        state = load_state(folder)
+        files = [folder / f"booster-{i}.json" for i in range(state.pop("boosters"))]
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.boosters_ = [_booster(file) if file.exists() else None for file in files]
+        self._remember_gains()
+        return self
+
     def group_importances(self) -> dict[str, float]:
         """Return the mean gain of each group's columns over all labels, scaled to sum to 1."""
         return gain.shares(self.gain_, self.columns_, self.groups_)
@@ -187,3 +205,9 @@ class XGBoost(Model):
     ) -> list[dict[str, float]]:
         """Return shares of this fit: the trees do not depend on the grouping."""
         return [gain.shares(self.gain_, self.columns_, groups) for groups in groupings]
+
+
+def _booster(file: Path) -> Any:
+    import xgboost
+
+    return xgboost.Booster({"nthread": 1}, model_file=file)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
     from mirstore.core.recording import Audio
+    from mirstore.core.state import load_state, save_state
     from mirstore.core.tensors import Arrays, Tensors
     from mirstore.core.tracks import Track
     from mirstore.core.training import Training
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Arrays", "Audio", "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance",
     "MirstoreError", "Model", "Row", "Smoother", "Sound", "Tensor", "Tensors", "Track", "TrackError", "Training",
-    "UserFile", "WebFile", "Weights", "WheelFile", "hookimpl",
+    "UserFile", "WebFile", "Weights", "WheelFile", "hookimpl", "load_state", "save_state",
 ]  # fmt: skip
 
 _home = {
@@ -31,6 +32,7 @@ _home = {
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
     "recording": ("Audio",),
+    "state": ("load_state", "save_state"),
     "tensors": ("Arrays", "Tensors"),
     "tracks": ("Track",),
     "training": ("Training",),

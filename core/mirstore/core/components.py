@@ -15,6 +15,7 @@ from mirstore.core.columns import Column, Row
 from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
     import numpy as np
@@ -98,6 +99,13 @@ class Extractor(Component):
     def extract_batch(self, tracks: Sequence[Track]) -> Sequence[Row | Sequence[Row]]:
         """Return one result per track; override where a model gains from batches."""
         return [self.extract(track) for track in tracks]
+
+    def reads(self) -> Mapping[str, str | None]:
+        """Return what it reads by name, and the id that this feature set must have, None if any will do.
+
+        By default `inputs`, whatever they mean; override it where that depends on parameters.
+        """
+        return dict.fromkeys(self.inputs)
 
     def weights(self) -> str | None:
         """Return the SHA-256 of the model weights that it uses, None if it has none; by default those of `uses`."""
@@ -202,6 +210,8 @@ class Model(Component):
     says what it is for. All other methods let it explain itself; a report shows what there is. A model that explains
     nothing is fitted once per fold, one that does also to everything that some fold learns from.
 
+    What a fitted model knows can be kept, and used elsewhere, if it has `save` and `load`.
+
     A model that trains for long takes a further argument, ``fit(examples, groups, seed, context=None)``, and is given
     a `Training` by it: a folder for checkpoints, a validation part, and a way to report each epoch.
 
@@ -239,6 +249,22 @@ class Model(Component):
     def predict(self, examples: Examples) -> np.ndarray:
         """Return a value per example and target, in the targets' units [shape=(n, k)]."""
         raise NotImplementedError(f"{self.name} does not predict numbers")
+
+    def save(self, folder: Path) -> None:
+        """Write what `fit` learned to an empty folder, as safetensors and JSON: `mirstore.core.save_state` does.
+
+        Parameters are not part of it: `load` is called on a model that has the same ones.
+        """
+        raise NotImplementedError(f"{self.name} cannot be kept: it implements no save")
+
+    def load(self, folder: Path) -> Self:
+        """Take up what `save` wrote and return self; it then predicts the same, bit for bit."""
+        raise NotImplementedError(f"{self.name} cannot be used again: it implements no load")
+
+    @classmethod
+    def can_be_kept(cls) -> bool:
+        """Return whether it has `save`."""
+        return cls.save is not Model.save
 
     @classmethod
     def predicts(cls, *, numeric: bool) -> bool:

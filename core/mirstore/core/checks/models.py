@@ -14,12 +14,15 @@ from typing import get_args
 import numpy as np
 import polars as pl
 
+from mirstore.core.artifacts.files import check_is_data
 from mirstore.core.checks.smoothers import labelled_points
 from mirstore.core.checks.subject import Subject, component_of, require
 from mirstore.core.components import Examples, Model, Role
 from mirstore.core.experiments.assembly import take, without_columns
+from mirstore.core.pool import local_pool
 from mirstore.core.tensors import Arrays
 from mirstore.core.training import Training, fit
+from mirstore.core.workers import Limits
 
 groups = {"timbre": ["essentia.mfcc_01", "essentia.mfcc_02"], "rhythm": ["essentia.bpm", "midlevel.stability"]}
 of_tensors = {"spectrum": ["mel.spectrogram"]}  # beside them, unless the model reads tables only
@@ -121,6 +124,29 @@ def survives_pickling(subject: Subject) -> None:
         require(np.array_equal(_predicted(model, examples), _predicted(copy, examples)), "pickling changes the scores")
 
 
+def predicts_the_same_when_kept(subject: Subject) -> None:
+    """If it has ``save``: loaded in another process it predicts the same, bit for bit, from safetensors and JSON."""
+    if not _model(subject).can_be_kept():
+        return
+    for examples in _cases(subject):
+        model = _fitted(subject, examples)
+        with TemporaryDirectory(prefix="mirstore-") as name, local_pool(1, Limits()) as pool:
+            folder = Path(name)
+            model.save(folder)
+            files = [path for path in folder.rglob("*") if not path.is_dir()]
+            require(files, "save writes nothing")
+            for path in files:
+                check_is_data(path)
+            loaded = pool.submit(_predicted_again, subject, folder, examples).result()
+        require(np.array_equal(_predicted(model, examples), loaded), "it predicts otherwise after save and load")
+
+
+def _predicted_again(subject: Subject, folder: Path, examples: Examples) -> np.ndarray:
+    model = _model(subject)
+    require(model.load(folder) is model, "load must return self")
+    return _predicted(model, examples)
+
+
 def reads_tensors_or_says_that_it_does_not(subject: Subject) -> None:
     """Tensors beside a table, and tensors alone with a table without columns; or ``tabular = True``."""
     if _model(subject).tabular:
@@ -193,6 +219,7 @@ checks = (
     predicts_each_example_by_itself,
     repeats_itself_with_the_same_seed,
     survives_pickling,
+    predicts_the_same_when_kept,
     trains_the_same_in_any_circumstances,
     says_what_a_report_may_claim,
     shares_importance_between_the_groups,

@@ -16,6 +16,7 @@ import polars as pl
 from mirstore.core.components import Examples, Model
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import Assembly, Result, take, without_columns
+from mirstore.core.experiments.fitted import Fitted, checked_scores
 from mirstore.core.experiments.metrics import Value, evaluate, of_chunks, vote
 from mirstore.core.experiments.regression import evaluate_numbers
 from mirstore.core.experiments.scaling import Scaling
@@ -46,8 +47,6 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
     if folder is None:
         with TemporaryDirectory(prefix="mirstore-") as temporary:
             return run_case(case, Path(temporary))
-    if case.smoother is not None and not case.examples.exclusive:
-        raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
     run = _Run(case, Result(), folder)
     begun = process_time()
     with warnings.catch_warnings(record=True) as caught:
@@ -56,10 +55,45 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
             run.fold(fold)
         if run.explains:
             run.whole()
-    run.result.notes = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
+    run.result.notes = _told(caught)
     run.result.seconds = process_time() - begun
     run.collect()
     return run.result
+
+
+def fit_case(case: Assembly, folder: Path) -> tuple[Fitted, list[str]]:
+    """Fit a case's model to everything that some fold learns from, as `run_case` does to explain it.
+
+    Parameters
+    ----------
+    case : Assembly
+    folder : path
+        For checkpoints; see `run_case`.
+
+    Returns
+    -------
+    tuple of (Fitted, list of str)
+        The model with what it needs to predict, and warnings, each once.
+
+    Raises
+    ------
+    UsageError
+        If the assembly makes no sense.
+    Exception
+        Whatever a component raises.
+    """
+    run, every = _Run(case, Result(), folder), case.examples
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        _, scaling, model = run.fitted_to_all()
+    fitted = Fitted(
+        model, scaling, tuple(run.columns), tuple(run.tensors), every.classes, every.exclusive, every.numeric
+    )
+    return fitted, _told(caught)
+
+
+def _told(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    return sorted({f"{w.category.__name__}: {w.message}" for w in caught})
 
 
 @dataclass
@@ -69,6 +103,8 @@ class _Run:
     folder: Path
 
     def __post_init__(self) -> None:
+        if self.case.smoother is not None and not self.case.examples.exclusive:
+            raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
         grouped = {column for members in self.case.groups.values() for column in members}
         # In the table's order: trees and forests draw columns by position, so a grouping must not decide it.
         self.columns = [column for column in self.case.examples.table.columns if column in grouped]
@@ -82,12 +118,12 @@ class _Run:
         """Learn from the training tracks, predict the test tracks."""
         case, seed = self.case, self.case.seed + fold.repeat
         rows, test_rows = case.rows_of(fold.train), case.rows_of(fold.test)
-        scaled = self._scaled(rows, test_rows, case.rows_of(fold.validation))
-        train, test, validation = self._smoothed(scaled[0], rows, fold.train, seed), scaled[1], scaled[2]
+        _, (train, test, validation) = self._scaled(rows, test_rows, case.rows_of(fold.validation))
+        train = self._smoothed(train, rows, fold.train, seed)
         if case.smoother is not None and fold.repeat == 0:
             self._add("label_distributions", self._distributions(fold, rows, np.asarray(train.labels)))
         model = self._fitted(train, seed, fold, validation)
-        scores = self._timed(lambda: _checked(model, replace(test, labels=None)))
+        scores = self._timed(lambda: checked_scores(model, replace(test, labels=None)))
         owners = np.searchsorted(fold.test, case.owners[test_rows])
         voted = vote(scores, owners, case.examples.exclusive)
         truth = self._truth(fold.test)
@@ -120,14 +156,9 @@ class _Run:
         return fitted
 
     def whole(self) -> None:
-        """Fit to everything that some fold learns from, for what describes the model and not its success."""
+        """Describe the model by a fit to everything that some fold learns from: this is not about its success."""
         case = self.case
-        tracks = np.unique(np.concatenate([fold.train for fold in case.folds]))
-        others = np.setdiff1d(np.concatenate([fold.validation for fold in case.folds]), tracks)
-        rows = case.rows_of(tracks)
-        everything, _, validation = self._scaled(rows, np.arange(0), case.rows_of(others))
-        everything = self._smoothed(everything, rows, tracks, case.seed)
-        model = self._fitted(everything, case.seed, None, validation)
+        everything, _, model = self.fitted_to_all()
         self._importances(model, "whole", 0)
         weights = model.column_weights()
         if weights is not None:
@@ -142,13 +173,23 @@ class _Run:
             )
             self._shares("bootstrap", resampled or ())
 
+    def fitted_to_all(self) -> tuple[Examples, Scaling, Model]:
+        """Return what some fold learns from, how it is scaled, and a model that has learned from all of it."""
+        case = self.case
+        tracks = np.unique(np.concatenate([fold.train for fold in case.folds]))
+        others = np.setdiff1d(np.concatenate([fold.validation for fold in case.folds]), tracks)
+        rows = case.rows_of(tracks)
+        scaling, (everything, validation) = self._scaled(rows, case.rows_of(others))
+        everything = self._smoothed(everything, rows, tracks, case.seed)
+        return everything, scaling, self._fitted(everything, case.seed, None, validation)
+
     def collect(self) -> None:
         """Put the pieces of the folds together."""
         for name, frames in self.frames.items():
             setattr(self.result, name, pl.concat(frames))
 
-    def _scaled(self, train: np.ndarray, *others: np.ndarray) -> list[Examples]:
-        """Return the examples in these rows, with the columns of the groups, scaled by those of the first part."""
+    def _scaled(self, train: np.ndarray, *others: np.ndarray) -> tuple[Scaling, list[Examples]]:
+        """Return the scaling of the first part, and the examples in these rows, scaled, with the groups' columns."""
         every = self.case.examples
         used = replace(
             every,
@@ -157,7 +198,7 @@ class _Run:
         )
         parts = [take(used, rows) for rows in (train, *others)]
         scaling = Scaling.fit(parts[0].table)
-        return [replace(part, table=scaling.apply(part.table)) for part in parts]
+        return scaling, [replace(part, table=scaling.apply(part.table)) for part in parts]
 
     def _smoothed(self, train: Examples, rows: np.ndarray, tracks: np.ndarray, seed: int) -> Examples:
         """Replace the training labels by distributions; test labels stay as they are.
@@ -278,26 +319,6 @@ class _Run:
 def _fresh(model: Model) -> Model:
     """Return the same component without anything learned."""
     return replace(model)
-
-
-def _checked(model: Model, examples: Examples) -> np.ndarray:
-    """Return a model's scores, or the numbers that it predicts, if they are what it promised.
-
-    Raises
-    ------
-    ValueError
-        If their shape is wrong, or they are not finite numbers, scores in [0, 1].
-    """
-    predict = model.predict if examples.numeric else model.predict_proba
-    scores = np.asarray(predict(examples), dtype=np.float64)
-    expected, where = (len(examples), len(examples.classes)), f"{model.name}.{predict.__name__}"
-    if scores.shape != expected:
-        raise ValueError(f"{where} gave shape {scores.shape}, expected {expected}")
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{where} gave values that are not finite numbers")
-    if not examples.numeric and (scores.min(initial=0) < 0 or scores.max(initial=1) > 1):
-        raise ValueError(f"{where} gave scores that are not finite numbers in [0, 1]")
-    return scores
 
 
 def _finite(model: Model, method: str, values: Any) -> np.ndarray:
