@@ -67,9 +67,10 @@ def in_a_moment(seconds, call):
     return timer
 
 
-def test_the_results_are_those_of_local_processes_bit_for_bit(dask_cluster, tmp_path, music, test_plugins):
+def test_the_results_are_those_of_local_processes_bit_for_bit(dask_cluster, tmp_path, music, test_plugins, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
     wanted = features("rms-segments", "mfcc-stats", "mel")
-    with Store(tmp_path / "local", create=True) as local, Store(tmp_path / "dask", create=True) as dask:
+    with Store(tmp_path / "local", create=True) as local, Store("dask", create=True) as dask:
         ingest(local, find([music]), wanted, workers=2)
         summary = ingest(dask, find([music]), wanted, executor=dask_cluster.address)
         assert summary.features["mel"]["ok"] == 6

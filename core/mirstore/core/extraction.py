@@ -67,7 +67,8 @@ def extract(
     refuse_scripts(feature.extractor for feature in features)
     require(feature.extractor for feature in features)
     limits = limits or Limits()
-    found = {**(where or places(workers, pool)), **places_of(features, workers)}
+    here = where or places(workers, pool, {feature.place for feature in features})
+    found = {**here, **places_of(features, workers)}
     line = _Line(jobs, features, found, limits)
     crews = [(station.stage.place, station.crew) for station in line.stations]
     with Supervisor[_Passed](opened(found, crews, limits), limits.seconds) as supervisor:
@@ -219,5 +220,5 @@ def _refuse_unknown_places(features: Iterable[FeatureSet], found: Mapping[str, P
         if feature.place not in found:
             raise ConfigError(
                 f"features.{feature.name}: there is no place {feature.place!r} to run extractors",
-                hint=did_you_mean(feature.place, found),
+                hint=did_you_mean(feature.place, {"cpu", "gpu", *found}),
             )

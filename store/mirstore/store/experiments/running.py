@@ -81,7 +81,7 @@ def run(
     refuse_scripts(components)
     require(components)
     watch, usual = Watch(store.path), max(1, min(workers, len(waiting)))
-    where = places_at(executor, components, [store.path]) or places(usual, pool)
+    where = places_at(executor, components, [store.path.absolute()]) or places(usual, pool, "cpu")
     with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
         while waiting or supervisor.running:
             # One case waits for each that runs: an assembly may be large.

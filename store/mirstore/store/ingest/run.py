@@ -229,7 +229,7 @@ def ingest(
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
-        with job_folder(store.path, summary.ingest) as folder:
+        with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
             ordered = in_order(features)
             where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
             jobs = plan.jobs(store, folder)
@@ -249,9 +249,10 @@ def ingest(
     return summary
 
 
-def _to_be_seen(plan: Plan, folder: Path) -> set[Path]:
-    """Return what workers elsewhere must see: where they write, which is new and so no other's, and the audio."""
-    return {folder / "lock", *(Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing)}
+def _to_be_seen(plan: Plan, folder: Path) -> list[Path]:
+    """Return what workers elsewhere must see: where they write, which is new and so nobody else's, and the audio."""
+    folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
+    return [folder / "lock", *folders[:: 1 + len(folders) // 20]]
 
 
 class _Committer:
