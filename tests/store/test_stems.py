@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from inline import here
 
-from mirstore.core.errors import TrackError, UsageError
+from mirstore.core.errors import StoreError, TrackError, UsageError
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
@@ -257,6 +258,16 @@ def test_an_altered_pack_costs_the_tracks_that_read_it_and_is_named(store, music
     with pytest.raises(TrackError, match="bytes, which its header does not say"):
         store.sounds("halves", column="loud")[0]
     assert store.features("level").height == 3
+
+
+def test_a_disk_that_is_full_ends_the_ingest_at_once(store, music, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mirstore.core.workers.put", full)
+    with pytest.raises(StoreError, match=r"a worker cannot write: .*: no space left on device"):
+        take(store, music, "halves")
+    assert list((store.path / "jobs").iterdir()) == []
 
 
 def leave_an_orphan(store) -> Path:

@@ -199,7 +199,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         for column in values:
             kind = frame.schema[f"{base}.{column}"]
             if isinstance(kind, pl.Struct):
-                folder, hop = pack_folder(store.path, store.resolve(name)), hops(store, name).get(column)
+                folder, hop = pack_folder(store.path.absolute(), store.resolve(name)), hops(store, name).get(column)
                 tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}", hop)
                 frame = frame.drop_nulls(f"{base}.{column}")  # a missing number is filled in, a missing tensor is not
             elif isinstance(kind, pl.List):
