@@ -67,6 +67,9 @@ class Extractor(Component):
     ----------
     inputs : tuple of str
         Feature sets that it reads; none means that it reads audio.
+    optional : frozenset of str
+        Those of ``inputs`` that a track may lack: they are not in ``track.inputs`` then, and empty if they are read.
+        Where one comes later, what was computed without it is computed again.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
     place : str
@@ -79,6 +82,7 @@ class Extractor(Component):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[frozenset[str]] = frozenset()
     batch: ClassVar[int] = 1
     place: ClassVar[str] = "cpu"
     memory: ClassVar[int | None] = None

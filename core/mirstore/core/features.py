@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mirstore.core.annotations import Annotation
 from mirstore.core.columns import Column
 from mirstore.core.components import Extractor
 from mirstore.core.errors import ConfigError
@@ -90,6 +91,20 @@ class FeatureSet:
     def reads_file(self) -> bool:
         """Whether it needs the file decoded: nothing else is there to be read."""
         return not self.inputs
+
+    @property
+    def is_annotation(self) -> bool:
+        """Whether it comes from files and cannot be computed."""
+        return isinstance(self.extractor, Annotation)
+
+    @cached_property
+    def is_revisable(self) -> bool:
+        """Whether a track's value may change while the identity stays: it is an annotation, or rests on one.
+
+        So may what does without an input that comes later.
+        """
+        rests = any(source.is_revisable for source in self.inputs.values())
+        return self.is_annotation or rests or bool(self.extractor.optional)
 
     @cached_property
     def id(self) -> str:

@@ -22,6 +22,8 @@ Rows = Mapping[str, Sequence[Row]]
 class Inputs(Mapping[str, pl.DataFrame]):
     """The tables that an extractor declared, each made when it is asked for: tensors and sounds are large.
 
+    One that the track lacks, and the extractor can do without, is no table that is in here; asked for, it is empty.
+
     Parameters
     ----------
     feature : FeatureSet
@@ -36,14 +38,17 @@ class Inputs(Mapping[str, pl.DataFrame]):
     def __getitem__(self, name: str) -> pl.DataFrame:
         if name not in self._made:
             source = self._sources[name]
-            self._made[name] = input_frame(self._rows[source.id], source.columns)
+            self._made[name] = input_frame(self._rows.get(source.id, []), source.columns)
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources and self._sources[str(name)].id in self._rows
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
+        return (name for name in self._sources if name in self)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return sum(1 for _ in self)
 
 
 def hearing(feature: FeatureSet, file: Track, rows: Rows) -> Track:

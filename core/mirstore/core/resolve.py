@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -18,19 +18,32 @@ from mirstore.core.registry import FeatureEntry, Registry
 C = TypeVar("C", bound=Component)
 
 
-def resolve(names: Iterable[str], registry: Registry, plugins: Plugins) -> dict[str, FeatureSet]:
+def resolve(
+    names: Iterable[str], registry: Registry, plugins: Plugins, annotations: Mapping[str, FeatureSet] | None = None
+) -> dict[str, FeatureSet]:
     """Return the feature sets that names stand for, with all that they read.
+
+    Parameters
+    ----------
+    names : iterable of str
+        In the registry, or of extractors, or of annotations.
+    registry : Registry
+    plugins : Plugins
+    annotations : Mapping of str to FeatureSet, optional
+        Those that a store has, or is about to have.
 
     Raises
     ------
     UnknownNameError
-        If a name is neither registered nor an extractor's.
+        If a name is neither registered nor an extractor's nor an annotation's.
     ConfigError
-        If an entry's parameters, version or inputs are wrong.
+        If an entry's parameters, version or inputs are wrong, or it has the name of an annotation.
     PluginError
         If the plugin cannot be used.
     """
-    made: dict[str, FeatureSet] = {}
+    made = dict(annotations or {})
+    if both := sorted(made.keys() & registry.features.keys()):
+        raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="rename the entry")
     for name in names:
         _resolve(name, registry, plugins, made, ())
     return {name: made[name] for name in names}

@@ -115,7 +115,8 @@ class _TrackRun:
 
     def is_ready(self, feature: FeatureSet) -> bool:
         """Whether all inputs are there; records the failure if not."""
-        lacking = [source.name for source in feature.inputs.values() if source.id not in self.rows]
+        needed = (source for name, source in feature.inputs.items() if name not in feature.extractor.optional)
+        lacking = [source.name for source in needed if source.id not in self.rows]
         if lacking and not self.error:
             reason = upstream, f"reads {', '.join(lacking)}, which this track does not have"
             self._record(Outcome(feature.id, "failed", [], *reason))

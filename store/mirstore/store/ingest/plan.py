@@ -6,7 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
 from mirstore.core.weights.cache import require
+from mirstore.store.ingest.annotations import Annotated
 from mirstore.store.ingest.costs import Costs
+from mirstore.store.ingest.ledger import Ledger
 from mirstore.store.ingest.scan import Scanned
-from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
@@ -39,8 +40,8 @@ class Need:
         How many will be computed.
     why : str
         ``"new track"``, ``"new feature"``, ``"parameter sr: 22050 → 44100"``, ``"extractor version 1 → 2"``,
-        ``"upstream mfcc"``, ``"weights"``, ``"failed before"``, or ``"not kept"`` of what is computed only for others
-        to read.
+        ``"upstream mfcc"``, ``"weights"``, ``"annotation chords-true"``, ``"failed before"``, or ``"not kept"`` of what
+        is computed only for others to read.
     seconds : float or None
         Expected CPU time [s], see `Costs`; None if nothing is known.
     """
@@ -72,6 +73,10 @@ class Plan:
         The reasons.
     none : set of (str, str)
         Tracks and ids of feature sets of which they have no rows, for a good reason.
+    waiting : Mapping of str to int
+        Id to the number of tracks that have no annotation for it to read.
+    annotated : Annotated
+        What annotations say anew; see `mirstore.store.ingest.annotations`.
     """
 
     scanned: Sequence[Scanned]
@@ -81,6 +86,8 @@ class Plan:
     failed: Mapping[str, int]
     needs: Sequence[Need]
     none: Set[tuple[str, str]]
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    annotated: Annotated = field(default_factory=Annotated)
 
     @property
     def total(self) -> int:
@@ -121,7 +128,12 @@ class Plan:
 
 
 def make_plan(
-    store: Store, scanned: Sequence[Scanned], features: Mapping[str, FeatureSet], *, retry_failed: bool
+    store: Store,
+    scanned: Sequence[Scanned],
+    features: Mapping[str, FeatureSet],
+    *,
+    retry_failed: bool,
+    annotated: Annotated | None = None,
 ) -> Plan:
     """Compare what is asked for with the store's ledger.
 
@@ -138,11 +150,14 @@ def make_plan(
             hint="ask for what reads them, or take out keep = false in the registry",
         )
     named = {feature.name: feature for feature in in_order(features)}
-    ledger = _ledger(store)
+    computable = [feature for feature in named.values() if not feature.is_annotation]
+    annotated = annotated or Annotated()
+    ledger = Ledger(store, annotated.states)
     costs = Costs(store, scanned)
     missing: dict[str, tuple[str, ...]] = {}
     fresh: Counter[str] = Counter()
     failed: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
     decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
@@ -151,21 +166,25 @@ def make_plan(
             continue
         todo: list[str] = []
         read: set[str] = set()
-        for feature in reversed(list(named.values())):  # what reads something before what is read
-            if not (feature.keep or feature.id in read):
+        outdated = ledger.outdated(item.track, named.values())
+        waiting.update(outdated.waiting)
+        for feature in reversed(computable):  # what reads something before what is read
+            if not (feature.keep or feature.id in read) or feature.id in outdated.waiting:
                 continue
-            status = ledger.get((item.track, feature.id))
-            if status == "failed" and not retry_failed:
+            status = ledger.status(item.track, feature.id)
+            changed = outdated.why.get(feature.id)
+            if status == "failed" and not retry_failed and not changed:
                 failed[feature.id] += 1
                 continue
-            if status in ("ok", "none"):
+            if status in ("ok", "none") and not changed:
                 fresh[feature.id] += 1
                 continue
             todo.append(feature.id)
             read.update(source.id for source in feature.inputs.values())
-            reasons[feature.name, _why(feature, status, item.state, changes)] += 1
+            reasons[feature.name, changed or _why(feature, status, item.state, changes)] += 1
         todo.reverse()
-        if todo or (item.track not in decoded and (not named or retry_failed) and (item.track, None) not in ledger):
+        unasked = not computable or retry_failed
+        if todo or (item.track not in decoded and unasked and ledger.status(item.track, None) is None):
             missing[item.track] = tuple(todo)
     require(named[name].extractor for name, _ in reasons)
     needs = [
@@ -173,8 +192,10 @@ def make_plan(
         for (name, why), count in reasons.items()
     ]
     needs.sort(key=lambda need: list(named).index(need.feature))
-    none = {(track, id_) for (track, id_), status in ledger.items() if status == "none" and id_ is not None}
-    return Plan(scanned, named, missing, fresh, failed, needs, none)
+    for id_, count in annotated.fresh.items():
+        fresh[id_] += count
+    none = set(ledger.having("none"))
+    return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
 
 
 def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[str, str]) -> str:
@@ -183,12 +204,6 @@ def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[s
     if status == "failed":
         return "failed before"
     return "new track" if state in ("new", "changed") else changes[feature.id]
-
-
-def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
-    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order)
-    ledger = latest(rows, "track", "feature_set").collect()
-    return {(track, id_): status for track, id_, status, _ in ledger.iter_rows()}
 
 
 def change(store: Store, feature: FeatureSet) -> str:

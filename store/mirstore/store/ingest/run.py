@@ -19,13 +19,16 @@ from typing import Any
 from mirstore.core.cluster import places_at
 from mirstore.core.errors import StoreError
 from mirstore.core.extraction import extract
-from mirstore.core.features import FeatureSet, in_order
+from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Outcome
 from mirstore.core.packs import Reference
 from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
 from mirstore.core.workers import Limits, not_written
+from mirstore.store.ingest.annotation_sets import Source as Annotations
+from mirstore.store.ingest.annotation_sets import all_sets
+from mirstore.store.ingest.annotations import look, read
 from mirstore.store.ingest.duplicates import Duplicates
 from mirstore.store.ingest.news import News, compare
 from mirstore.store.ingest.plan import Plan, make_plan
@@ -39,6 +42,7 @@ from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.lake.job_folders import job_folder, remove
 from mirstore.store.lake.transaction import Transaction
 from mirstore.store.store import Store
+from mirstore.store.tables.report import Report
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
@@ -62,6 +66,9 @@ class Summary:
     pruned: bool = False
     restored: list[str] = field(default_factory=list)
     tags: Counter[str] = field(default_factory=Counter)
+    annotations: list[Report] = field(default_factory=list)
+    annotated: list[str] = field(default_factory=list)
+    waiting: dict[str, int] = field(default_factory=dict)
     duplicates: Duplicates = field(default_factory=Duplicates)
     snapshot: int | None = None
     seconds: float = 0.0
@@ -84,6 +91,9 @@ class Summary:
             "restored": self.restored,
             "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
             "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "annotations": [report.as_dict() for report in self.annotations],
+            "annotated": self.annotated,
+            "waiting": self.waiting,
             "duplicates": self.duplicates.as_dict(),
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
@@ -95,6 +105,7 @@ def prepare(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     retry_failed: bool = False,
     tags: bool = True,
     progress: Progress | None = None,
@@ -108,7 +119,9 @@ def prepare(
         scanned.append(item)
         if progress:
             progress(number, len(sources), "scan")
-    return make_plan(store, scanned, features, retry_failed=retry_failed)
+    annotated = look(store, annotations, scanned, retry_failed=retry_failed)
+    features = {**features, **all_sets(annotations)}
+    return make_plan(store, scanned, features, retry_failed=retry_failed, annotated=annotated)
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,7 @@ def preview(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     dataset: str | None = None,
     retry_failed: bool = False,
     prune: bool = False,
@@ -140,7 +154,9 @@ def preview(
     """
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
+    plan = prepare(
+        store, sources, features, annotations=annotations, retry_failed=retry_failed, tags=tags, progress=progress
+    )
     summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)
     if dataset is None:  # which was not asked for by name
         summary.renamed = renamed(store, plan.scanned)
@@ -152,6 +168,9 @@ def preview(
         name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
         for name, feature in plan.named.items()
     }
+    summary.annotations = plan.annotated.reports
+    summary.annotated = [name for name, feature in plan.named.items() if feature.is_annotation]
+    summary.waiting = {name: plan.waiting[f.id] for name, f in plan.named.items() if f.id in plan.waiting}
     news = compare(store, plan.scanned, tags=tags)
     summary.labels, summary.tags = news.labels, news.tags
     news.rows["core.duplicates"] = summary.duplicates.add(store, news.pairs)
@@ -164,6 +183,7 @@ def ingest(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     dataset: str | None = None,
     workers: int = 1,
     limits: Limits | None = None,
@@ -185,6 +205,8 @@ def ingest(
         See `mirstore.store.ingest.sources.find`.
     features : Mapping of str to FeatureSet
         What to compute, by name; inputs are computed too.
+    annotations : sequence of Source
+        Files that say something about the tracks, see `mirstore.store.ingest.annotation_sets.find`.
     dataset : str, optional
         Name of the dataset that the tracks and their labels belong to; each source's own by default.
     workers : int > 0
@@ -216,6 +238,7 @@ def ingest(
         store,
         sources,
         features,
+        annotations=annotations,
         dataset=dataset,
         retry_failed=retry_failed,
         prune=prune,
@@ -227,11 +250,12 @@ def ingest(
     committer.register()
     if prune:
         take_out(store, summary.vanished)
+    committer.annotate()
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
         with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
-            ordered = in_order(features)
+            ordered = list(plan.named.values())
             where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
             jobs = plan.jobs(store, folder)
             results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
@@ -266,6 +290,7 @@ class _Committer:
         self.features = {feature.id: feature for feature in self.plan.named.values()}
         self.names = {feature.id: name for name, feature in self.plan.named.items()}
         self.shown = {item.track: item for item in self.plan.scanned if item.track}
+        self.files: dict[tuple[str, str], dict[str, Any]] = {}  # of annotations, by track and set
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
@@ -276,9 +301,25 @@ class _Committer:
             return
         with self.store.write(self.message) as tx:
             for name, feature in self.plan.named.items():
-                tx.add_feature_set(name, feature, **self.stamp)
+                source = "annotation" if feature.is_annotation else "extractor"
+                tx.add_feature_set(name, feature, source=source, **self.stamp)
             for table, rows in self.news.rows.items():
                 tx.append(table, [{**row, **self.stamp} for row in rows])
+
+    def annotate(self) -> None:
+        """Read annotations, and commit what they say: before anything is computed that reads them."""
+        as_before = []
+        for each in read(self.store, self.plan.annotated.files):
+            row = each.row | self.stamp
+            if each.outcome is None:
+                as_before.append(row)
+                continue
+            self.files[each.file.track, each.file.feature.id] = row
+            self.add(each.done)
+        self.flush()
+        if as_before:
+            with self.store.write(self.message) as tx:
+                tx.append("core.annotations", as_before)
 
     def add(self, done: Done) -> None:
         for outcome in done.outcomes:
@@ -333,6 +374,8 @@ class _Committer:
             if rows:
                 tx.append_features(feature, rows, **self.stamp)
         tx.append("core.extractions", [row for done in batch for row in self._ledger(done)])
+        said = ((done.job.track, outcome.feature) for done in batch for outcome in done.outcomes)
+        tx.append("core.annotations", [self.files[key] for key in said if key in self.files])
 
     def _track(self, done: Done) -> dict[str, Any]:
         assert done.facts is not None
@@ -368,7 +411,7 @@ class _Committer:
 
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books."""
-        if self.plan.total:
+        if self.plan.total or self.plan.annotated.files:
             with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()

@@ -9,8 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from mirstore.core.columns import Column
+from mirstore.core.features import FeatureSet
 from mirstore.core.text import storable
 from mirstore.store.lake.quoting import identifier
+from mirstore.store.lake.schema import revision
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
 _sound = pa.struct(
@@ -53,6 +55,12 @@ def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
     """Return the Arrow schema of a feature table: track, start and end first."""
     ordered = sorted(columns, key=lambda name: {"start": 0, "end": 1}.get(name, 2))
     return pa.schema([("track", pa.string()), *((name, arrow_type(columns[name])) for name in ordered)])
+
+
+def table_schema(feature: FeatureSet) -> pa.Schema:
+    """Return the Arrow schema of a feature set's table."""
+    schema = arrow_schema(feature.columns)
+    return schema.append(pa.field(revision, pa.int64())) if feature.is_revisable else schema
 
 
 def sql_columns(schema: pa.Schema) -> str:

@@ -17,13 +17,13 @@ from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
-from mirstore.store.lake.arrow import arrow_schema, sql_columns, to_arrow
+from mirstore.store.lake.arrow import sql_columns, table_schema, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.hidden import Hidden, removals
 from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import order, revision
 from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pack
 
 
@@ -118,8 +118,7 @@ class Transaction:
         """
         if name in self._reserved or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
-        columns = feature.columns
-        table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
+        table, schema = in_lake(f"feat.{feature.table}"), table_schema(feature)
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
         definition = feature.definition
         row = {
@@ -152,13 +151,18 @@ class Transaction:
     def append_features(
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
     ) -> int:
-        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
+        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out.
+
+        Where values may be revised, none are left out: the entry in the ledger that comes with them says which hold.
+        """
         if not rows:
             return 0
-        columns = feature.columns
-        if names := packed(columns):
+        if names := packed(feature.columns):
             rows = self._write_pack(feature, rows, names, {"ingest": ingest, "added": added})
-        return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
+        table = to_arrow(rows, table_schema(feature))
+        if feature.is_revisable:
+            return self.append(f"feat.{feature.table}", _stamped(table, self.number, revision))
+        return self.append(f"feat.{feature.table}", table, key=["track"])
 
     def _write_pack(
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
@@ -175,10 +179,10 @@ class Transaction:
         return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
-def _stamped(rows: pa.Table, number: int) -> pa.Table:
+def _stamped(rows: pa.Table, number: int, column: str = order) -> pa.Table:
     values = pa.repeat(pa.scalar(number, pa.int64()), rows.num_rows)
-    at = rows.schema.get_field_index(order)
-    return rows.append_column(order, values) if at < 0 else rows.set_column(at, order, values)
+    at = rows.schema.get_field_index(column)
+    return rows.append_column(column, values) if at < 0 else rows.set_column(at, column, values)
 
 
 def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:

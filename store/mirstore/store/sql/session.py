@@ -28,7 +28,7 @@ from mirstore.store.lake.lake import Lake, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
 from mirstore.store.lake.snapshots import snapshots
 from mirstore.store.names import current
-from mirstore.store.sql.declared import declared
+from mirstore.store.sql.declared import declared, revisable
 from mirstore.store.sql.statement import allowed, first_lines, parser
 from mirstore.store.sql.views import View, all_views, internal
 
@@ -129,6 +129,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, wanted: Iterable[st
     """Make tables and views; return the files that they read."""
     known = all_views(lake)
     reached = _reached(wanted, known)
+    reached |= _ledger if reached & {table.lower() for table in revisable(lake)} else set()
     tables = _tables(lake)
     files = {table: [str(path) for path in _files(lake, table)] for table in tables if table.lower() in reached}
     kinds = declared(lake) if lists or not all(files.values()) else {}
@@ -155,6 +156,7 @@ def _tables(lake: Lake) -> list[str]:
 
 
 _snapshots = "core.snapshots"
+_ledger = {"core.extractions"}
 
 
 def _reached(wanted: Iterable[str], known: Mapping[str, View]) -> set[str]:
@@ -189,14 +191,23 @@ def _target(table: str) -> str:
 def _create(
     connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, paths: Sequence[str], hidden: Hidden
 ) -> None:
-    names = [column for column in _columns(paths[0]) if column != merged_column]
+    names = [column for column in _columns(paths[0]) if column not in (merged_column, schema.revision)]
     rows = f"read_parquet({literals(paths)}, union_by_name = true)"
     kept = list(hidden.conditions(table, names, "r"))
     if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
         kept.append(f"coalesce({merged_column}, 0) <= {seen}")
+    if schema.revision in _columns(paths[0]):
+        kept.append(_holds(table))
     where = f"WHERE {' AND '.join(kept)}" if kept else ""
     shown = ", ".join(map(identifier, names))
     connection.execute(f"CREATE VIEW {_target(table)} AS SELECT {shown} FROM {rows} r {where}")
+
+
+def _holds(table: str) -> str:
+    """Return the condition that rows of features are what the ledger has last about their track."""
+    last = f"SELECT track, max({schema.order}) FROM core.extractions"
+    last += f" WHERE feature_set = {literal(table.rpartition('_')[2])} GROUP BY track"
+    return f"(track, {schema.revision}) IN (SELECT (l.*) FROM ({last}) l)"
 
 
 def _columns(path: str) -> list[str]:
