@@ -203,7 +203,7 @@ def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
 
     registry = app.load_registry()
     wanted = registry.project_features if names is None else listed(names, "--features")
-    return resolve(wanted, registry, app.load_plugins()) if wanted else {}
+    return resolve(wanted, registry, app.load_plugins(), app.kept_model) if wanted else {}
 
 
 @contextmanager

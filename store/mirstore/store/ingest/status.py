@@ -12,6 +12,7 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store.ingest.plan import change
 from mirstore.store.lake.latest import latest
+from mirstore.store.models import find
 from mirstore.store.store import Store
 
 
@@ -49,7 +50,7 @@ def _state(store: Store, name: str, id_: str, registry: Registry, plugins: Plugi
     if extractor == "table":
         return "imported"
     try:
-        now = resolve([name], registry, plugins)[name]
+        now = resolve([name], registry, plugins, lambda model: find(store, model).folder)[name]
     except MirstoreError as error:
         return f"cannot be computed here: {error}"
     return "current" if now.id == id_ else f"stale: {change(store, now)}"
