@@ -52,6 +52,7 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     ingest,
     init,
     log,
+    models,
     plugins,
     report,
     rm,
@@ -59,6 +60,7 @@ from mirstore.cli import (  # noqa: E402  # commands register themselves on `app
     runs,
     sql,
     status,
+    train,
     weights,
 )
 
@@ -67,6 +69,7 @@ app.command()(ingest.ingest)
 app.command()(status.status)
 app.command(cls=sql.Statement)(sql.sql)
 app.command("run-experiment")(run_experiment.run_experiment)
+app.command()(train.train)
 app.command()(report.report)
 app.command()(export.export)
 app.command()(rm.rm)
@@ -78,6 +81,7 @@ app.command()(doctor.doctor)
 app.add_typer(features.app, name="features")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(runs.app, name="runs")
+app.add_typer(models.app, name="models")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(weights.app, name="weights")
 

@@ -104,6 +104,12 @@ def runs(app: Context) -> list[str]:
 
 
 @_offer
+def models(app: Context) -> list[str]:
+    """Offer kept models."""
+    return _asked(app, "SELECT DISTINCT name FROM models")
+
+
+@_offer
 def components(app: Context) -> list[str]:
     """Offer the plugins' components."""
     return _components(app)

@@ -87,6 +87,13 @@ class Context:
             tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
             self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
 
+    def kept_model(self, name: str) -> Path:
+        """Return the folder of a kept model by its name or hash."""
+        from mirstore.store.models import find
+
+        with self.open_store(read_only=True) as store:
+            return find(store, name).folder
+
     def load_registry(self) -> Registry:
         """Load the shipped registry with the project's over it."""
         from mirstore.core.registry import Registry

@@ -237,7 +237,7 @@ def _features(app: Context, names: str | None, given: list[Annotations]) -> dict
         return {}
     with _store_or_none(app) as store:
         annotations = {**(stored(store) if store else {}), **all_sets(given)}
-    return resolve(wanted, registry, app.load_plugins(), annotations)
+    return resolve(wanted, registry, app.load_plugins(), annotations, app.kept_model)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The four kinds of component that a plugin can bring, as base classes.
 
 A component is a dataclass whose fields are its parameters. A field that cannot change the result (a device, a
-number of workers) is ``field(compare=False)`` and stays out of the identity.
+number of workers) is ``field(compare=False)`` and stays out of the identity. One that is the folder of a kept model has
+``metadata={"kept_model": True}``: in the registry stands the model's name or hash.
 """
 
 from __future__ import annotations

@@ -43,6 +43,8 @@ class FeatureSet:
     ------
     ValueError
         If one of ``audio`` and the input ``"audio"`` is given without the other.
+    ConfigError
+        If an input is another feature set than the extractor must read.
     """
 
     name: str
@@ -56,6 +58,13 @@ class FeatureSet:
         if (self.audio is None) != (heard not in self.inputs):
             raise ValueError(f"audio={self.audio!r} must name a column of the input {heard!r}")
         object.__setattr__(self, "place", self.place or self.extractor.place)
+        for name, id_ in self.extractor.reads().items():
+            if id_ and name in self.inputs and self.inputs[name].id != id_:
+                raise ConfigError(
+                    f"features.{self.name}.inputs.{name}: must be {name} {id_}, and {self.inputs[name].name} means "
+                    f"{self.inputs[name].id} here",
+                    hint=f"name an entry that means it: inputs = {{ {name} = … }}; mirstore models show has its lines",
+                )
 
     @cached_property
     def definition(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,10 +17,16 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 
 C = TypeVar("C", bound=Component)
+Kept = Callable[[str], Path]
+"""Returns the folder of a kept model, by its name or hash."""
 
 
 def resolve(
-    names: Iterable[str], registry: Registry, plugins: Plugins, annotations: Mapping[str, FeatureSet] | None = None
+    names: Iterable[str],
+    registry: Registry,
+    plugins: Plugins,
+    annotations: Mapping[str, FeatureSet] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, FeatureSet]:
     """Return the feature sets that names stand for, with all that they read.
 
@@ -31,6 +38,8 @@ def resolve(
     plugins : Plugins
     annotations : Mapping of str to FeatureSet, optional
         Those that a store has, or is about to have.
+    kept : callable, optional
+        Name or hash of a kept model to its folder; without a store, the registry's parameter is the folder.
 
     Raises
     ------
@@ -45,39 +54,45 @@ def resolve(
     if both := sorted(made.keys() & registry.features.keys()):
         raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="rename the entry")
     for name in names:
-        _resolve(name, registry, plugins, made, ())
+        _resolve(name, registry, plugins, kept or Path, made, ())
     return {name: made[name] for name in names}
 
 
 def _resolve(
-    name: str, registry: Registry, plugins: Plugins, made: dict[str, FeatureSet], path: tuple[str, ...]
+    name: str, registry: Registry, plugins: Plugins, kept: Kept, made: dict[str, FeatureSet], path: tuple[str, ...]
 ) -> FeatureSet:
     if name in path:
         raise ConfigError(f"features.{name}: reads itself: {' → '.join([*path, name])}")
     if name not in made:
         entry = registry.features.get(name) or FeatureEntry(extractor=name)
         kind = _extractor(name, entry, registry, plugins)
-        inputs, audio = {}, None
-        unknown = entry.inputs.keys() - {*kind.inputs, heard}
+        extractor = build(kind, _located(kind, entry.params, kept), f"features.{name}.params")
+        inputs, audio, reads = {}, None, extractor.reads()
+        unknown = entry.inputs.keys() - {*reads, heard}
         if unknown:
             raise ConfigError(
                 f"features.{name}.inputs: {entry.extractor} reads no {sorted(unknown)[0]!r}",
-                hint=did_you_mean(sorted(unknown)[0], kind.inputs),
+                hint=did_you_mean(sorted(unknown)[0], reads),
             )
-        named = {declared: entry.inputs.get(declared, declared) for declared in kind.inputs}
+        named = {declared: entry.inputs.get(declared, declared) for declared in reads}
         if heard in entry.inputs:
             named[heard], _, audio = entry.inputs[heard].partition(".")
         for declared, source in named.items():
             where = f"features.{name}.inputs.{declared}"
             try:
-                inputs[declared] = _resolve(source, registry, plugins, made, (*path, name))
+                inputs[declared] = _resolve(source, registry, plugins, kept, made, (*path, name))
             except UnknownNameError as error:
                 raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
         if audio is not None:
             audio = _sound(inputs[heard], audio, f"features.{name}.inputs.{heard}")
-        extractor = build(kind, entry.params, f"features.{name}.params")
         made[name] = FeatureSet(name, extractor, inputs, audio, entry.keep, entry.place or "")
     return made[name]
+
+
+def _located(kind: type[Extractor], params: dict[str, Any], kept: Kept) -> dict[str, Any]:
+    """Return the parameters with folders where they name kept models."""
+    names = {field.name for field in fields(kind) if "kept_model" in field.metadata} & params.keys()
+    return params | {name: str(kept(str(params[name])).absolute()) for name in names if params[name]}
 
 
 def _sound(source: FeatureSet, column: str, where: str) -> str:

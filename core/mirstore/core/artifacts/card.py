@@ -25,8 +25,10 @@ class Learned(_Part):
     params : dict
     features : dict
         Name, as it stands in ``columns``, to the id of the feature set.
-    columns, tensors : tuple of str
-        What was learned from, qualified as ``featureset.column``, in this order.
+    columns : tuple of str
+        Numbers that were learned from, qualified as ``featureset.column``, in this order.
+    tensors : dict
+        Tensors that were learned from, with their hop [s].
     chunk : ChunkEntry or None
         How tensors are cut.
     classes : tuple of str
@@ -41,7 +43,7 @@ class Learned(_Part):
     params: dict[str, Any]
     features: dict[str, str]
     columns: tuple[str, ...]
-    tensors: tuple[str, ...]
+    tensors: dict[str, float | None]
     chunk: ChunkEntry | None
     classes: tuple[str, ...]
     exclusive: bool
@@ -100,6 +102,8 @@ class Card(_Part):
     data : Data
     split : dict
         The task: how its tracks are split and what is measured.
+    smoothing : dict or None
+        The smoother of the labels, with its parameters and columns.
     seed : int
     scores : dict or None
         Metric to score; None if the case had no finished run.
@@ -116,6 +120,7 @@ class Card(_Part):
     case: dict[str, Any]
     data: Data
     split: dict[str, Any]
+    smoothing: dict[str, Any] | None
     seed: int
     scores: dict[str, Score] | None
     licence: str | None

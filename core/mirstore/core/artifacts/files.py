@@ -1,13 +1,14 @@
 """A kept model's folder: written once, and read only if every byte is what its card says.
 
 ``card.json`` names all other files with their SHA-256, and its own is the artifact's name. There are safetensors and
-JSON files only, so that nothing in a folder from anywhere can be run.
+JSON files only, so that nothing in a folder from anywhere can be run. A ``README.md`` may stand beside them for people.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +24,17 @@ from mirstore.core.experiments.fitted import Fitted
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.features import normalise
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import ChunkEntry
 from mirstore.core.resolve import build
 from mirstore.core.weights.arrays import from_bytes, to_bytes
 from mirstore.core.weights.cache import digest
 
 card_name = "card.json"
+readme_name = "README.md"
 model_folder = "model"
 scaling_name = "scaling.safetensors"
 
 
-def write(fitted: Fitted, features: Mapping[str, str], chunk: ChunkEntry | None, folder: Path) -> Learned:
+def write(fitted: Fitted, features: Mapping[str, str], folder: Path) -> Learned:
     """Write a fitted model to an empty folder, without its card, and return what decides its predictions.
 
     Parameters
@@ -41,7 +42,6 @@ def write(fitted: Fitted, features: Mapping[str, str], chunk: ChunkEntry | None,
     fitted : Fitted
     features : Mapping of str to str
         Name, as it stands in the columns, to the id of the feature set.
-    chunk : ChunkEntry or None
     folder : path
 
     Raises
@@ -68,8 +68,8 @@ def write(fitted: Fitted, features: Mapping[str, str], chunk: ChunkEntry | None,
         params=normalise(model.params()),
         features=dict(features),
         columns=fitted.columns,
-        tensors=fitted.tensors,
-        chunk=chunk,
+        tensors=dict(fitted.tensors),
+        chunk=fitted.chunk,
         classes=fitted.classes,
         exclusive=fitted.exclusive,
         numeric=fitted.numeric,
@@ -108,7 +108,7 @@ class Artifact:
         ----------
         folder : path
         sha256 : str, optional
-            What the artifact must be.
+            What the artifact must be; by default what the folder is called, if that is a hash.
 
         Raises
         ------
@@ -127,11 +127,13 @@ class Artifact:
             raise _refusal(folder, f"{card_name} cannot be read: {where or 'it'}: {first['msg'].lower()}") from None
         except ValueError as error:
             raise _refusal(folder, str(error)) from None
+        if sha256 is None and re.fullmatch(r"[0-9a-f]{64}", folder.name):
+            sha256 = folder.name
         actual = hashlib.sha256(text).hexdigest()
         if sha256 is not None and actual != sha256:
             raise _refusal(folder, f"{card_name} was altered: its SHA-256 is {actual[:10]}…, not {sha256[:10]}…")
         expected = card.learned.files
-        for name in sorted(found.keys() - expected.keys() - {card_name}):
+        for name in sorted(found.keys() - expected.keys() - {card_name, readme_name}):
             raise _refusal(folder, f"holds {name}, which its card does not name")
         for name, digits in sorted(expected.items()):
             if name not in found:
@@ -145,9 +147,14 @@ class Artifact:
         return cls(folder, actual, card)
 
     @property
+    def names(self) -> list[str]:
+        """All files, by their names in the folder."""
+        return [card_name, *self.card.learned.files]
+
+    @property
     def bytes(self) -> int:
         """Size of all files."""
-        return sum(path.stat().st_size for path in _files(self.folder).values())
+        return sum(self.folder.joinpath(name).stat().st_size for name in self.names)
 
     def model(self, plugins: Plugins) -> Model:
         """Return the model's component with its parameters, and nothing learned yet.
@@ -179,6 +186,7 @@ class Artifact:
             learned.classes,
             learned.exclusive,
             learned.numeric,
+            learned.chunk,
         )
 
 

@@ -87,7 +87,7 @@ def declares_sounds_of_whole_tracks(subject: Subject) -> None:
 
 def leaves_the_name_audio_to_the_file(subject: Subject) -> None:
     """The input ``audio`` is what a feature set hears instead of the file."""
-    require(heard not in feature_of(subject).extractor.inputs, f"an input cannot be called {heard!r}")
+    require(heard not in feature_of(subject).extractor.reads(), f"an input cannot be called {heard!r}")
 
 
 checks = (

@@ -37,7 +37,7 @@ def feature_of(subject: Subject) -> FeatureSet:
         feature = FeatureSet(subject.name, subject)
     else:
         raise TypeError(f"{subject!r} is no extractor")
-    lacking = sorted(set(feature.extractor.inputs) - feature.inputs.keys())
+    lacking = sorted(feature.extractor.reads().keys() - feature.inputs.keys())
     if lacking:
         hint = f"check FeatureSet({feature.name!r}, extractor, {json.dumps(dict.fromkeys(lacking, '...'))})"
         raise UsageError(f"extractor {feature.extractor.name!r} reads {', '.join(lacking)}, not given", hint=hint)

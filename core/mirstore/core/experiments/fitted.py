@@ -10,9 +10,12 @@ import polars as pl
 
 from mirstore.core.components import Examples, Model
 from mirstore.core.experiments.assembly import without_columns
+from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.metrics import vote
 from mirstore.core.experiments.scaling import Scaling
-from mirstore.core.tensors import Tensors
+from mirstore.core.experiments.wide import beside, qualified
+from mirstore.core.registry import ChunkEntry
+from mirstore.core.tensors import Arrays, Tensors
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,26 @@ class Fitted:
     model : Model
     scaling : Scaling
         Of the training part.
-    columns, tensors : tuple of str
-        What it learned from, qualified as ``featureset.column``, in this order.
+    columns : tuple of str
+        Numbers that it learned from, qualified as ``featureset.column``, in this order.
+    tensors : Mapping of str to float or None
+        Tensors that it learned from, with their hop [s].
     classes : tuple of str
         Or targets, if ``numeric``.
     exclusive, numeric : bool
         As in `Examples`.
+    chunk : ChunkEntry or None
+        How tensors are cut.
     """
 
     model: Model
     scaling: Scaling
     columns: tuple[str, ...]
-    tensors: tuple[str, ...]
+    tensors: Mapping[str, float | None]
     classes: tuple[str, ...]
     exclusive: bool
     numeric: bool
+    chunk: ChunkEntry | None = None
 
     def scores(self, table: pl.DataFrame, tensors: Mapping[str, Tensors]) -> np.ndarray:
         """Return a score, or a number, per row and class [shape=(n, k)].
@@ -66,10 +74,47 @@ class Fitted:
         )
         return checked_scores(self.model, examples)
 
-    def scores_of_track(self, table: pl.DataFrame, tensors: Mapping[str, Tensors]) -> np.ndarray:
-        """Return the scores of one track, from all its rows, as an experiment votes them [shape=(k,)]."""
+    def scores_of_track(self, inputs: Mapping[str, pl.DataFrame]) -> np.ndarray | None:
+        """Return the scores of one track, as an experiment votes them from all its rows [shape=(k,)].
+
+        Parameters
+        ----------
+        inputs : Mapping of str to pl.DataFrame
+            The track's rows of each feature set, as `Track.features` gives them.
+
+        Returns
+        -------
+        np.ndarray or None
+            None if there is nothing to predict from: no rows, no tensor, or one too short for a chunk.
+        """
+        table, tensors = self._side_by_side(inputs)
+        if self.chunk is not None:
+            chunks = cut(tensors, self.chunk)
+            table, tensors = table[chunks.rows], chunks.tensors
+        if not table.height:
+            return None
         scores = self.scores(table, tensors)
         return vote(scores, np.zeros(len(scores), dtype=np.int64), self.exclusive)[0]
+
+    def _side_by_side(self, inputs: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, Tensors]]:
+        """Return a table with all columns, null where a vector is shorter, and the tensors of its rows."""
+        arrays: dict[str, pl.Series] = {}
+        wide = pl.DataFrame({"track": [0]})
+        for name, frame in inputs.items():
+            rows = pl.struct(pl.int_range(pl.len()))  # polars joins no objects
+            objects = [column for column, kind in frame.schema.items() if kind == pl.Object]
+            arrays |= {f"{name}.{column}": frame[column] for column in objects}
+            there = [pl.when(frame[column].is_not_null()).then(rows).alias(column) for column in objects]
+            wide = beside(wide, qualified(name, frame.with_columns(pl.lit(0).alias("track"), *there)))
+        wide = wide.drop_nulls(list(self.tensors))
+        if "start" in wide.columns:
+            wide = wide.sort("start")
+        tensors: dict[str, Tensors] = {
+            name: Arrays([arrays[name][row] for row in wide[name].struct.unnest().to_series()], hop)
+            for name, hop in self.tensors.items()
+        }
+        lacking = [pl.lit(None, pl.Float64).alias(column) for column in self.columns if column not in wide.columns]
+        return wide.with_columns(lacking), tensors
 
 
 def checked_scores(model: Model, examples: Examples) -> np.ndarray:

@@ -86,9 +86,8 @@ def fit_case(case: Assembly, folder: Path) -> tuple[Fitted, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         _, scaling, model = run.fitted_to_all()
-    fitted = Fitted(
-        model, scaling, tuple(run.columns), tuple(run.tensors), every.classes, every.exclusive, every.numeric
-    )
+    hops = {name: every.tensors[name].hop for name in run.tensors}
+    fitted = Fitted(model, scaling, tuple(run.columns), hops, every.classes, every.exclusive, every.numeric)
     return fitted, _told(caught)
 
 

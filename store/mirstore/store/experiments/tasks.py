@@ -12,6 +12,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
+from mirstore.core.experiments.wide import qualified, references
 from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.known_copies import fingerprinted
@@ -193,31 +194,14 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
     tensors: dict[str, Reading] = {}
     for name in names:
         base = name.partition("@")[0]
-        frame = store.features(name, tracks)
-        values = [column for column in frame.columns if column not in ("track", "start", "end")]
-        frame = frame.select(c for c in frame.columns if c != "end").rename({c: f"{base}.{c}" for c in values})
-        for column in values:
-            kind = frame.schema[f"{base}.{column}"]
-            if isinstance(kind, pl.Struct):
-                folder, hop = pack_folder(store.path.absolute(), store.resolve(name)), hops(store, name).get(column)
-                tensors[f"{base}.{column}"] = _reader(folder, f"{base}.{column}", hop)
-                frame = frame.drop_nulls(f"{base}.{column}")  # a missing number is filled in, a missing tensor is not
-            elif isinstance(kind, pl.List):
-                frame = _unpacked(frame, f"{base}.{column}")
-            elif not (kind.is_numeric() or kind == pl.Boolean):
-                frame = frame.drop(f"{base}.{column}")  # text describes, models count
+        frame = qualified(base, store.features(name, tracks))
+        for column in references(frame):
+            folder, plain = pack_folder(store.path.absolute(), store.resolve(name)), column.removeprefix(f"{base}.")
+            tensors[column] = _reader(folder, column, hops(store, name).get(plain))
+            frame = frame.drop_nulls(column)  # a missing number is filled in, a missing tensor is not
         frames[name] = frame.lazy()
     wide = side_by_side(store, frames).collect()
     return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
-
-
-def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Return the frame with a vector as columns ``NAME_000`` …; all vectors of a column have the same length."""
-    width = int(frame.select(pl.col(column).list.len().max()).item() or 0)
-    vector = pl.col(column).list
-    return frame.with_columns(vector.get(i, null_on_oob=True).alias(f"{column}_{i:03}") for i in range(width)).drop(
-        column
-    )
 
 
 def _reader(folder: Path, column: str, hop: float | None) -> Reading:

@@ -19,6 +19,7 @@ from mirstore.store.ingest.annotation_sets import stored
 from mirstore.store.ingest.ledger import Ledger
 from mirstore.store.ingest.plan import change
 from mirstore.store.lake.latest import latest
+from mirstore.store.models import find
 from mirstore.store.store import Store
 
 
@@ -39,7 +40,7 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
     rows = []
     for name, id_ in store.names().items():
         done = {track: state for feature, track, state in states.iter_rows() if feature == id_}
-        resolved = partial(resolve, [name], registry, plugins, annotations)
+        resolved = partial(resolve, [name], registry, plugins, annotations, lambda model: find(store, model).folder)
         failed = sum(state == "failed" for state in done.values())
         rows.append(
             {

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 
+from mirstore.core.artifacts.files import Artifact
+from mirstore.core.errors import StoreError
 from mirstore.store.lake import checksums
+from mirstore.store.lake.artifacts import artifact_folder
 from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.latest import latest
 
 
 def doctor(lake: Lake) -> list[dict[str, str]]:
@@ -19,7 +24,7 @@ def doctor(lake: Lake) -> list[dict[str, str]]:
     list of dict
         ``table``, ``file`` and ``problem``; empty if all is well.
     """
-    return [*_tables(lake), *_packs(lake)]
+    return [*_tables(lake), *_packs(lake), *_artifacts(lake)]
 
 
 def _tables(lake: Lake) -> Iterator[dict[str, str]]:
@@ -58,3 +63,13 @@ def _packs(lake: Lake) -> Iterator[dict[str, str]]:
             problem = "was altered: its checksum differs"
         if problem:
             yield {"table": "core.packs", "file": str(path), "problem": problem}
+
+
+def _artifacts(lake: Lake) -> Iterator[dict[str, str]]:
+    kept = latest(lake.scan("core.artifacts"), "artifact").filter(pl.col("state") == "kept").collect()
+    for sha256 in kept["artifact"]:
+        folder = artifact_folder(lake.path, sha256)
+        try:
+            Artifact.read(folder, sha256)
+        except StoreError as error:
+            yield {"table": "core.artifacts", "file": str(folder), "problem": error.message}

@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake.connect import keep
+from mirstore.store.lake.connect import fsync, keep
 
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
 _case_name = re.compile(r"[0-9a-f]{64}")
+_artifact_name = re.compile(r"([0-9a-f]{64})|\.[0-9a-f]{64}\.part")
 _pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.[0-9a-f]{32,64}\.\d+\.part")
 
 
@@ -121,7 +122,7 @@ def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
 
 def links(store: Path) -> list[Path]:
     """Return the folders of a store that are links: nothing behind them is deleted."""
-    return [path for path in (store / name for name in ("data", "tensors", "jobs")) if path.is_symlink()]
+    return [path for path in (store / name for name in ("data", "tensors", "artifacts", "jobs")) if path.is_symlink()]
 
 
 def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
@@ -143,13 +144,41 @@ def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
     return found
 
 
+def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
+    """Return the files of kept models that no snapshot names, and what a killed process left of one."""
+    tables = [file.path for file in data_files(catalogue, store) if file.table == "core.artifacts"]
+    named = {name for path in tables for name in pq.read_table(path, columns=["artifact"])["artifact"].to_pylist()}
+    return [
+        path
+        for folder in _folders(store / "artifacts", _artifact_name)
+        if folder.name not in named
+        for path in _own(folder, re.compile(".*"))
+    ]
+
+
 def checkpoints(store: Path) -> list[Path]:
     """Return what models have saved of cases that are not finished."""
-    folder = store / "checkpoints"
+    cases = _folders(store / "checkpoints", _case_name)
+    return [path for case in cases for path in _own(case, re.compile(".*"))]
+
+
+def delete(paths: Sequence[Path], store: Path) -> None:
+    """Delete files, and with them the folders of kept models and of checkpoints that are empty then."""
+    for path in paths:
+        path.unlink()
+    tops = (store / "artifacts", store / "checkpoints")
+    for folder in sorted({path.parent for path in paths}, reverse=True):  # what lies inside before what holds it
+        fsync(folder)
+        while any(top in folder.parents for top in tops) and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
+            fsync(folder)
+
+
+def _folders(folder: Path, name: re.Pattern[str]) -> list[Path]:
     if folder.is_symlink() or not folder.exists():
         return []
-    cases = [case for case in folder.iterdir() if _case_name.fullmatch(case.name) and not case.is_symlink()]
-    return [path for case in cases for path in _own(case, re.compile(".*"))]
+    return [path for path in folder.iterdir() if name.fullmatch(path.name) and not path.is_symlink()]
 
 
 def _own(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:

@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake.files import checkpoints, scheduled, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.files import (
+    checkpoints,
+    delete,
+    scheduled,
+    unnamed_artifacts,
+    unnamed_data_files,
+    unnamed_packs,
+)
 from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
 
@@ -30,14 +37,18 @@ def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
 
 def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
     since = scheduled(catalogue, store)
-    unnamed = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store), *checkpoints(store)]
+    unnamed = [
+        *unnamed_data_files(catalogue, store),
+        *unnamed_packs(catalogue, store),
+        *unnamed_artifacts(catalogue, store),
+        *checkpoints(store),
+    ]
     ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
     old = [path for path, age in ages.items() if age >= grace]
     left = orphans(store)
     if not dry_run:
         back_up(store, catalogue)
-        for path in old:
-            path.unlink()
+        delete(old, store)
         for folder in left:
             remove(folder)
         catalogue.executemany(

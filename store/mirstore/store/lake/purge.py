@@ -21,18 +21,20 @@ import pyarrow.parquet as pq
 from mirstore.core.errors import StoreError
 from mirstore.core.text import counted
 from mirstore.store.lake import checksums
-from mirstore.store.lake.connect import fsync
 from mirstore.store.lake.files import (
     DataFile,
     Written,
     data_files,
+    delete,
     links,
     new_data_file,
+    unnamed_artifacts,
     unnamed_data_files,
     unnamed_packs,
 )
 from mirstore.store.lake.hidden import Rule, homeless, removals
 from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.repacking import Packs
 from mirstore.store.lake.schema import order
 from mirstore.store.lake.scrub import Scrubber
@@ -148,11 +150,14 @@ def _erased(lake: Lake) -> Erased:
     tracks = pl.concat([withdrawn, *([homeless(lake.recorded("core.items"), datasets)] if datasets else [])]).unique()
     runs = lake.recorded("core.run_events").filter(pl.col("state") == "removed").select("run").unique().collect()
     values = pl.DataFrame({"feature_set": sorted(hidden.features)}, schema={"feature_set": pl.String})
+    artifacts = latest(lake.recorded("core.artifacts").select("artifact", "state", order), "artifact")
+    removed = artifacts.filter(pl.col("state") == "removed").select("artifact").collect()
     pins = runs.select(pl.format("run {}", "run").alias("name"))
     rules += [
         Rule("tracks", tracks),
         *(Rule(side, tracks.rename({"track": side}), frozenset({"core.duplicates"})) for side in ("a", "b")),
         Rule("runs", runs),
+        Rule("artifacts", removed),
         Rule("pins", pins, frozenset({"core.pins"})),
         Rule("features", values, frozenset({"core.extractions", "core.packs"})),
     ]
@@ -167,7 +172,7 @@ def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table
     new = scrubber.locations(rows) if table == "core.locations" else rows
     keys = [
         name
-        for name in ("track", "dataset", "label_set", "feature_set", "run", "name", "path", order)
+        for name in ("track", "dataset", "label_set", "feature_set", "run", "artifact", "name", "path", order)
         if name in rows.column_names
     ]
     frame = pl.from_arrow(new.select(keys))
@@ -231,11 +236,12 @@ def _name(
 
 def _sweep(store: Path, catalogue: sqlite3.Connection) -> list[Path]:
     """Delete every file that no snapshot names, however young: it may hold what is erased."""
-    old = [*unnamed_data_files(catalogue, store), *unnamed_packs(catalogue, store)]
-    for path in old:
-        path.unlink()
-    for folder in {path.parent for path in old}:
-        fsync(folder)
+    old = [
+        *unnamed_data_files(catalogue, store),
+        *unnamed_packs(catalogue, store),
+        *unnamed_artifacts(catalogue, store),
+    ]
+    delete(old, store)
     catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
     return old
 

@@ -50,6 +50,8 @@ tables = {
     "label_distributions": (
         "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, value DOUBLE"
     ),
+    "artifacts": "artifact VARCHAR, name VARCHAR, state VARCHAR, scored_run VARCHAR, weights VARCHAR, card VARCHAR, "
+    "bytes BIGINT, snapshot BIGINT, added TIMESTAMP",
     "pins": "name VARCHAR, snapshot BIGINT, note VARCHAR, added TIMESTAMP",
     "removals": "kind VARCHAR, dataset VARCHAR, track VARCHAR, label_set VARCHAR, feature_set VARCHAR, "
     f"undone BOOLEAN, note VARCHAR, {_stamp}",

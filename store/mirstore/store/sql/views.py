@@ -130,6 +130,14 @@ views = {
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
+    # A model that was taken out is a row with another state.
+    "models": f"""
+        SELECT name, artifact, card->'learned'->>'component' AS model, card->>'experiment' AS experiment,
+               card->'data'->>'dataset' AS dataset, card->'data'->>'labels' AS labels,
+               (card->'data'->>'tracks')::INTEGER AS tracks, card->'split'->>'metric' AS metric,
+               (card->'scores'->(card->'split'->>'metric')->>'mean')::DOUBLE AS score, scored_run AS run,
+               card->>'licence' AS licence, bytes, weights, snapshot, added
+        FROM ({latest_sql("core.artifacts", "artifact")}) WHERE state = 'kept' ORDER BY committed DESC""",
     # A pin that was taken out is a row without a snapshot.
     "pins": f"""
         SELECT name, snapshot, note, added FROM ({latest_sql("core.pins", "name")}) WHERE snapshot IS NOT NULL""",
