@@ -81,7 +81,7 @@ def run(
     refuse_scripts(components)
     require(components)
     watch, usual = Watch(store.path), max(1, min(workers, len(waiting)))
-    where = places_at(executor, components, [store.path.absolute()]) or places(usual, pool, "cpu")
+    where = places_at(executor, components, _to_be_seen(store, waiting)) or places(usual, pool, "cpu")
     with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
         while waiting or supervisor.running:
             # One case waits for each that runs: an assembly may be large.
@@ -126,10 +126,16 @@ def _components(item: Planned) -> Iterator[Component]:
         yield item.assembly.smoother
 
 
+def _to_be_seen(store: Store, waiting: Sequence[Planned]) -> list[Path]:
+    """Return what must be there where the cases run: tensors are read and checkpoints written in the store's folder."""
+    reads = any(item.assembly and item.assembly.examples.tensors for item in waiting)
+    return [store.path.absolute()] if reads or any(_folder(store, item) for item in waiting) else []
+
+
 def _folder(store: Store, item: Planned) -> Path | None:
     """Return where a case's model saves itself, None if it does not."""
     assert item.assembly is not None  # only cases that are ready run
-    return folder_of(store.path, item) if takes_context(item.assembly.model) else None
+    return folder_of(store.path.absolute(), item) if takes_context(item.assembly.model) else None
 
 
 def _attempt(assembly: Assembly | None, seconds: float | None, folder: Path | None) -> Result | str:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from mirstore.core.cluster import places_at
+from mirstore.core.columns import packed
 from mirstore.core.errors import StoreError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
@@ -275,9 +276,13 @@ def ingest(
 
 
 def _to_be_seen(plan: Plan, folder: Path) -> list[Path]:
-    """Return what workers elsewhere must see: where they write, which is new and so nobody else's, and the audio."""
+    """Return what workers elsewhere must see: the audio, and where tensors and sounds lie, if there are any.
+
+    The lock in the folder is new, and so is nobody else's.
+    """
     folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
-    return [folder / "lock", *folders[:: 1 + len(folders) // 20]]
+    by_reference = any(packed(feature.columns) for feature in plan.named.values())
+    return [*([folder / "lock"] if by_reference else []), *folders[:: 1 + len(folders) // 20]]
 
 
 class _Committer:
