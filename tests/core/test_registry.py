@@ -267,7 +267,7 @@ def test_a_components_own_name_is_no_mistake_even_if_it_is_like_a_registered_one
         ('[workers.w]\npython = "p"\nisolated = "d"', "workers.w: give either isolated or python"),
         ('[workers.cpu]\npython = "p"', "workers.cpu: the name stands for this machine's own processors"),
         ('[workers.w]\npython = "p"\njobs = 0', "workers.w.jobs: input should be greater than or equal to 1"),
-        ('[workers.w]\npyton = "p"', "workers.w.pyton: unknown key, did you mean 'python'?"),
+        ('[workers.w]\njob = 1', "workers.w.job: unknown key, did you mean 'jobs'?"),
         ("[groupings.g]\nparams = { a = 1 }\ngroups = { a = [] }", "groupings.g: groups have no params"),
     ],
 )
