@@ -268,8 +268,8 @@ def test_interpreters_killed_at_random_moments_lose_and_double_nothing(project, 
         store = f"store-{number}"
         arguments = ["--store", store, "ingest", "music", "--features", "low,elsewhere-stem", "-j", "2", "--json"]
         ingest = subprocess.Popen([sys.executable, "-m", "mirstore.cli", *arguments], stdout=subprocess.PIPE)
-        while ingest.poll() is None:
-            time.sleep(moments.uniform(0.1, 2.5))
+        for moment in moments.uniform(0.1, 4.0, 3):
+            time.sleep(moment)
             for pid in list(workers_of(elsewhere))[:1]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
