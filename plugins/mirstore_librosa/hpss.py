@@ -29,7 +29,7 @@ class HPSS(Extractor):
     name = "hpss"
     cite = (fitzgerald, mcfee)
     version = 1
-    cost = 0.05
+    cost = 0.07
     sr: int = 44100
     n_fft: int = 2048
     hop_length: int = 512

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -67,9 +68,10 @@ def in_a_moment(seconds, call):
     return timer
 
 
-def test_the_results_are_those_of_local_processes_bit_for_bit(dask_cluster, tmp_path, music, test_plugins):
+def test_the_results_are_those_of_local_processes_bit_for_bit(dask_cluster, tmp_path, music, test_plugins, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
     wanted = features("rms-segments", "mfcc-stats", "mel")
-    with Store(tmp_path / "local", create=True) as local, Store(tmp_path / "dask", create=True) as dask:
+    with Store(tmp_path / "local", create=True) as local, Store("dask", create=True) as dask:
         ingest(local, find([music]), wanted, workers=2)
         summary = ingest(dask, find([music]), wanted, executor=dask_cluster.address)
         assert summary.features["mel"]["ok"] == 6
@@ -244,31 +246,78 @@ def test_an_experiment_on_a_cluster_is_that_of_local_processes(dask_cluster, tmp
     assert found[0] == found[1]
 
 
-def test_a_cluster_that_loses_workers_all_the_time_loses_nothing_and_doubles_nothing(
-    make_dask_cluster, tmp_path, make_wav, test_plugins
-):
-    chance = random.Random(440)
+@pytest.fixture
+def many(tmp_path, make_wav):
     for number in range(12):
-        make_wav(tmp_path / "music" / f"{number}.wav", 0.01 * (number + 1) * rng.uniform(-1, 1, 8000), 8000)
-    with make_dask_cluster() as cluster, Store(tmp_path / "store", create=True) as store:
-        stopped = threading.Event()
+        make_wav(tmp_path / "many" / f"{number}.wav", 0.01 * (number + 1) * rng.uniform(-1, 1, 8000), 8000)
+    return tmp_path / "many"
 
-        def kill() -> None:
-            while not stopped.wait(chance.uniform(1, 6)):
-                cluster.kill_a_worker(chance.randrange(2))
 
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            summary = ingest(store, find([tmp_path / "music"]), features(**slow(1.0)), executor=cluster.address)
-        finally:
-            stopped.set()
-            killer.join()
-        assert summary.features["slow"]["ok"] + summary.features["slow"]["failed"] == 12
-        assert (
-            store.features("slow")["track"].n_unique()
-            == store.features("slow").height
-            == summary.features["slow"]["ok"]
-        )
-        assert set(failures(store).values()) <= {"crashed"}
-        assert doctor(store) == []
+@contextmanager
+def killing(kill, least, most):
+    """Call it again and again, after random times [s]."""
+    chance, stopped = random.Random(440), threading.Event()
+
+    def go_on():
+        while not stopped.wait(chance.uniform(least, most)):
+            kill(chance)
+
+    killer = threading.Thread(target=go_on)
+    killer.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        killer.join()
+
+
+def refuse_lost_or_doubled(store, summary):
+    """Everything is there once, or told as crashed: a track whose process was killed twice."""
+    assert summary.features["slow"]["ok"] + summary.features["slow"]["failed"] == 12
+    found = store.features("slow")["track"]
+    assert found.n_unique() == len(found) == summary.features["slow"]["ok"]
+    assert set(failures(store).values()) <= {"crashed"}
+    assert doctor(store) == []
+
+
+def test_a_cluster_that_loses_workers_all_the_time_loses_nothing_and_doubles_nothing(
+    make_dask_cluster, store, many, test_plugins
+):
+    with make_dask_cluster() as cluster, killing(lambda chance: cluster.kill_a_worker(chance.randrange(2)), 1, 6):
+        summary = ingest(store, find([many]), features(**slow(1.0)), executor=cluster.address)
+    refuse_lost_or_doubled(store, summary)
+
+
+def test_local_processes_that_are_killed_all_the_time_lose_nothing_and_double_nothing(store, many, test_plugins):
+    psutil = pytest.importorskip("psutil")
+    killed = []
+
+    def kill(chance):
+        ours = [one for one in psutil.Process().children() if "mirstore.core.process" in " ".join(one.cmdline())]
+        if ours:
+            killed.append(chance.choice(ours).kill())
+
+    with killing(kill, 1, 3):
+        summary = ingest(store, find([many]), features(**slow(1.0)), workers=2)
+    assert killed
+    refuse_lost_or_doubled(store, summary)
+
+
+def test_schedulers_that_are_killed_at_random_moments_cost_nothing_that_was_committed(
+    make_dask_cluster, store, many, test_plugins, monkeypatch
+):
+    monkeypatch.setattr("mirstore.store.ingest.run.batch_tracks", 1)
+    chance, before = random.Random(440), 0
+    for _ in range(3):
+        with make_dask_cluster() as cluster:
+            timer = in_a_moment(chance.uniform(2, 6), cluster.scheduler.kill)
+            with suppress(ClusterError):
+                ingest(store, find([many]), features(**slow(1.0)), executor=cluster.address)
+            timer.join()
+        there = store.sql('SELECT count(DISTINCT track) AS n, count(*) AS rows FROM "slow"').rows()[0]
+        assert there[0] == there[1] >= before
+        before = there[0]
+    summary = ingest(store, find([many]), features(**slow(1.0)), workers=2)
+    assert summary.features["slow"]["fresh"] == before
+    summary.features["slow"]["ok"] += before
+    refuse_lost_or_doubled(store, summary)

@@ -299,7 +299,7 @@ def test_nothing_behind_a_link_is_removed(store, tmp_path):
 
 
 peak = """
-import resource, sys
+import sys
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
@@ -311,7 +311,9 @@ registry.features["big"] = FeatureEntry(extractor="big", params={"megabytes": fl
 with Store(sys.argv[1], create=True) as store:
     for name in ("big", "big-mean"):
         ingest(store, find([sys.argv[2]]), resolve([name], registry, Plugins.installed()), workers=1)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+for line in open("/proc/self/status"):  # ru_maxrss begins with that of the process that started this one
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) >> 10)
 """
 
 
@@ -325,5 +327,7 @@ def test_what_the_committing_process_needs_does_not_grow_with_tensors(tmp_path, 
         environment = os.environ | {"POLARS_MAX_THREADS": "2"}
         return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
 
+    if not Path("/proc/self/status").exists():
+        pytest.skip("needs Linux, to know the peak of a process")
     small, large = megabytes(0.01), megabytes(24.0)
     assert large < small + 60, f"{small} MB with 0.2 MB of tensors, {large} MB with 576 MB"

@@ -124,9 +124,9 @@ def _lodging(call: Call) -> Iterator[LocalPool]:
         if key not in _lodgings:
             if lacking := call.needs.lacking():  # it has joined since the others were asked
                 raise ClusterError(lacking)
-            if not _lodgings:
-                threading.Thread(target=_tidy, daemon=True).start()
             _lodgings[key] = _Lodging(_pool(call))
+            if len(_lodgings) == 1:
+                threading.Thread(target=_tidy, daemon=True).start()
         lodging = _lodgings[key]
         lodging.guests += 1
     try:

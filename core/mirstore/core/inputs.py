@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from mirstore.core.features import FeatureSet, heard
 from mirstore.core.packed import read
 from mirstore.core.recording import Audio
 from mirstore.core.sounds import PCM
+from mirstore.core.tracks import Track
 
 Rows = Mapping[str, Sequence[Row]]
 """A track's rows by the ids of feature sets."""
@@ -44,14 +46,19 @@ class Inputs(Mapping[str, pl.DataFrame]):
         return len(self._sources)
 
 
-def sound(feature: FeatureSet, rows: Rows) -> Audio:
-    """Return what a feature set hears instead of the file.
+def hearing(feature: FeatureSet, file: Track, rows: Rows) -> Track:
+    """Return the file itself, or a track of which a sound of another feature set is what is heard.
 
     Raises
     ------
     AudioError
         If this track has no such sound, or if it is silent, as a file would be refused.
     """
+    return file if feature.audio is None else replace(file, recording=_sound(feature, rows))
+
+
+def _sound(feature: FeatureSet, rows: Rows) -> Audio:
+    """Return what a feature set hears instead of the file; see `hearing`."""
     source, column = feature.inputs[heard], feature.audio or ""
     value = next(iter(rows[source.id]), {}).get(column)
     pcm = None if value is None else read(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -37,9 +37,12 @@ class Place:
     here: bool = True
 
 
-def places(workers: int, pool: Pool = local_pool) -> dict[str, Place]:
-    """Return this machine's places: so many processors by ``pool``, and its GPUs, which are counted when asked for."""
-    return {"cpu": Place(pool, workers), "gpu": Place(gpu_pool, max(1, len(gpus())))}
+def places(workers: int, pool: Pool = local_pool, named: Container[str] = ("cpu", "gpu")) -> dict[str, Place]:
+    """Return those of this machine's places that are named: so many processors by ``pool``, and its GPUs."""
+    found = {"cpu": Place(pool, workers)}
+    if "gpu" in named:  # the driver takes its time to count them
+        found["gpu"] = Place(gpu_pool, max(1, len(gpus())))
+    return found
 
 
 def gpu_pool(workers: int, limits: Limits) -> LocalPool:

@@ -18,7 +18,7 @@ from mirstore.core.columns import Row, check_rows, packed
 from mirstore.core.durations import duration
 from mirstore.core.errors import TrackError
 from mirstore.core.features import FeatureSet, heard
-from mirstore.core.inputs import Inputs, sound
+from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
 from mirstore.core.packed import put
 from mirstore.core.process import leave
@@ -128,7 +128,7 @@ class _TrackRun:
         if feature.audio is not None:
             key = feature.inputs[heard].id, feature.audio
             if key not in self.sounds:
-                self.sounds[key] = replace(self.file, recording=sound(feature, self.rows))
+                self.sounds[key] = hearing(feature, self.file, self.rows)
             track = self.sounds[key]
         track.inputs = Inputs(feature, self.rows)
         return track

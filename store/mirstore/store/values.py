@@ -131,7 +131,7 @@ def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[st
     """Return the stored rows of those tracks that have any, as a worker returned them."""
     frame = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks)))).collect()
     packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-    folder = pack_folder(lake.path, name.rpartition("_")[2])
+    folder = pack_folder(lake.path.absolute(), name.rpartition("_")[2])
     found: dict[str, list[dict[str, Any]]] = {}
     for row in frame.iter_rows(named=True):
         row |= {name: located(row[name], folder) for name in packed if row[name] is not None}
@@ -157,7 +157,10 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
     return TensorReader(
-        pack_folder(lake.path, resolve(lake, name)), frame["track"].to_list(), frame[column].to_list(), starts
+        pack_folder(lake.path.absolute(), resolve(lake, name)),
+        frame["track"].to_list(),
+        frame[column].to_list(),
+        starts,
     )
 
 

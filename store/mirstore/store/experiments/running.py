@@ -73,7 +73,9 @@ def run(
     components = [part for item in waiting for part in _components(item)]
     refuse_scripts(components)
     usual = max(1, min(workers, len(waiting)))
-    where = places_at(executor, components, [store.path]) or places(usual, pool)
+    tensors = any(item.assembly and item.assembly.examples.tensors for item in waiting)  # which are read where it runs
+    seen = [store.path.absolute()] if tensors else []
+    where = places_at(executor, components, seen) or places(usual, pool, "cpu")
     with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
         while waiting or supervisor.running:
             # One case waits for each that runs: an assembly may be large.

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from mirstore.core.cluster import places_at
+from mirstore.core.columns import packed
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Outcome
@@ -229,7 +230,7 @@ def ingest(
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
-        with job_folder(store.path, summary.ingest) as folder:
+        with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
             ordered = in_order(features)
             where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
             jobs = plan.jobs(store, folder)
@@ -249,9 +250,14 @@ def ingest(
     return summary
 
 
-def _to_be_seen(plan: Plan, folder: Path) -> set[Path]:
-    """Return what workers elsewhere must see: where they write, which is new and so no other's, and the audio."""
-    return {folder / "lock", *(Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing)}
+def _to_be_seen(plan: Plan, folder: Path) -> list[Path]:
+    """Return what workers elsewhere must see: the audio, and where tensors and sounds lie, if there are any.
+
+    The lock in the folder is new, and so is nobody else's.
+    """
+    folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
+    by_reference = any(packed(feature.columns) for feature in plan.named.values())
+    return [*([folder / "lock"] if by_reference else []), *folders[:: 1 + len(folders) // 20]]
 
 
 class _Committer:
