@@ -21,10 +21,10 @@ from mirstore.core.environments import Environment, environments, record, remove
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
-from mirstore.core.isolated import kinds
+from mirstore.core.isolated import everywhere, kinds
 from mirstore.core.jobs import AudioFacts, Job
 from mirstore.core.packed import read
-from mirstore.core.plugins import Plugins, distributions
+from mirstore.core.plugins import distributions
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits
@@ -184,7 +184,7 @@ def test_another_version_than_described_fails_track_by_track_and_says_so(elsewhe
 
 def test_an_interpreter_that_is_gone_is_one_line_for_who_needs_it(elsewhere):
     elsewhere.python.parents[1].unlink()
-    plugins = Plugins.installed(environments())
+    plugins = everywhere()
     (row,) = (row for row in plugins.rows() if row.place)
     assert row.status == f"broken: its interpreter {elsewhere.python} is gone"
     with pytest.raises(PluginError, match=r"'elsewhere-samples' cannot be used.*is gone") as error:
@@ -232,14 +232,14 @@ def test_a_card_that_another_core_wrote_is_written_again(elsewhere):
 def test_a_damaged_card_is_a_broken_plugin(elsewhere):
     card = elsewhere.python.parents[2] / "environment.json"
     card.write_text("{")
-    (row,) = (row for row in Plugins.installed(environments()).rows() if row.place)
+    (row,) = (row for row in everywhere().rows() if row.place)
     assert row.status == f"broken: environment 'elsewhere' cannot be used: its card {card} cannot be read"
 
 
 def test_who_claims_a_name_twice_is_named_with_the_environment(elsewhere, here):
     altered(elsewhere)
     with pytest.raises(PluginError, match=r"claimed by .* in environment 'altered' and .* in environment 'elsewhere'"):
-        Plugins.installed(environments()).get(Extractor, "elsewhere-stem")
+        everywhere().get(Extractor, "elsewhere-stem")
 
 
 def test_versions_of_what_it_rests_on_are_those_of_the_environment(elsewhere):
@@ -265,10 +265,13 @@ def test_a_decoder_that_dies_costs_the_track(tmp_path, files):
 
     decoder = Decoder(command())
     first = decoder.decode(files[0], 60.0)
+    samples = first["samples"]
     os.kill(decoder._process.pid, signal.SIGKILL)
     with pytest.raises(AudioError, match="the process that decodes died"):
         decoder.decode(files[1], 60.0)
-    again = decoder.resampled(first, 8000, mono=True)  # by a new one, which does not hold it
+    again = decoder.resampled(
+        samples, first["sr"], first["layout"], 8000, mono=True
+    )  # by a new one, which does not hold it
     np.testing.assert_array_equal(again, Track("t", files[0]).audio(8000))
     folder = decoder._folder
     decoder.end()
@@ -282,7 +285,7 @@ def test_a_decoder_that_is_interrupted_does_not_give_the_answer_to_the_next_ques
     decoder = Decoder(command())
     with pytest.raises(TimeUp), time_limit(0.02):
         decoder.decode(files[0], 60.0)
-    assert decoder.decode(files[1], 60.0).channels == 2
+    assert len(decoder.decode(files[1], 60.0)["samples"]) == 2
     decoder.end()
 
 

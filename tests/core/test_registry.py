@@ -10,6 +10,7 @@ import pytest
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order, normalise
+from mirstore.core.isolated import everywhere
 from mirstore.core.jobs import Job
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
@@ -266,7 +267,7 @@ def test_a_components_own_name_is_no_mistake_even_if_it_is_like_a_registered_one
         ('[workers.w]\npython = "p"\nisolated = "d"', "workers.w: give either isolated or python"),
         ('[workers.cpu]\npython = "p"', "workers.cpu: the name stands for this machine's own processors"),
         ('[workers.w]\npython = "p"\njobs = 0', "workers.w.jobs: input should be greater than or equal to 1"),
-        ('[workers.w]\npyton = "p"', "workers.w.pyton: unknown key, did you mean 'python'?"),
+        ("[workers.w]\njob = 1", "workers.w.job: unknown key, did you mean 'jobs'?"),
         ("[groupings.g]\nparams = { a = 1 }\ngroups = { a = [] }", "groupings.g: groups have no params"),
     ],
 )
@@ -314,7 +315,7 @@ def test_features_are_computed_by_the_worker_that_is_their_place(tmp_path, elsew
     path = make_wav(tmp_path / "a.wav", np.random.default_rng(440).uniform(-0.5, 0.5, 8000), 8000)
     (done,) = extract([Job("a", path, (feature.id,))], [feature])
     assert done.outcomes[0].status == "ok"
-    own = resolve(["elsewhere-samples"], Registry.load(), Plugins.installed([elsewhere]))["elsewhere-samples"]
+    own = resolve(["elsewhere-samples"], Registry.load(), everywhere())["elsewhere-samples"]
     assert own.place == "elsewhere"
 
 
@@ -346,5 +347,5 @@ def test_features_are_computed_by_the_worker_that_is_their_place(tmp_path, elsew
 )
 def test_places_where_an_extractor_is_not_are_refused(tmp_path, elsewhere, text, problem, hint):
     with pytest.raises((ConfigError, PluginError), match=re.escape(problem)) as error:
-        resolve(["f"], load(tmp_path, text), Plugins.installed([elsewhere]))
+        resolve(["f"], load(tmp_path, text), everywhere())
     assert hint in error.value.hint

@@ -102,10 +102,9 @@ class Context:
 
     def load_plugins(self) -> Plugins:
         """Find the installed plugins, and those in environments of their own."""
-        from mirstore.core.environments import environments
-        from mirstore.core.plugins import Plugins
+        from mirstore.core.isolated import everywhere
 
-        return Plugins.installed(environments())
+        return everywhere()
 
     def say(self, text: str) -> None:
         """Remark on stderr, above a bar that is being drawn, unless quiet."""

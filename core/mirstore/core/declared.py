@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.features import FeatureSet
+from mirstore.core.isolated import Isolated
 
 if TYPE_CHECKING:
     from mirstore.core.tracks import Track
@@ -40,7 +41,9 @@ def declared(feature: FeatureSet) -> FeatureSet:
 def computed(feature: FeatureSet) -> FeatureSet:
     """Return a feature set as a worker that computes it must have it: what it reads is declared."""
     inputs = {name: declared(source) for name, source in feature.inputs.items()}
-    return _known(replace(feature, inputs=inputs), feature)
+    extractor = feature.extractor
+    extractor = extractor.there if isinstance(extractor, Isolated) else extractor
+    return _known(replace(feature, extractor=extractor, inputs=inputs), feature)
 
 
 def _known(made: FeatureSet, feature: FeatureSet) -> FeatureSet:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import shutil
 import subprocess
 import sys
@@ -18,15 +17,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mirstore.core.errors import AudioError
-from mirstore.core.text import explained
-
-if TYPE_CHECKING:
-    from mirstore.core.recording import Audio
 
 variable = "MIRSTORE_DECODER"
 """The environment variable that holds the decoder's command, as JSON, where there is one."""
@@ -34,7 +29,9 @@ variable = "MIRSTORE_DECODER"
 
 def command() -> list[str]:
     """Return the command of a decoder that is this interpreter."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from mirstore.core.decoding import serve; serve(sys.argv[1])"
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; from mirstore.core.decoding_process import serve; serve(sys.argv[1])"
+    )
     return [sys.executable, "-u", "-c", code]
 
 
@@ -43,15 +40,6 @@ def decoder() -> Decoder | None:
     """Return the decoder process of this interpreter, None if it needs none."""
     text = os.environ.get(variable)
     return Decoder(json.loads(text)) if text else None
-
-
-def decode(path: Path, *, max_duration: float) -> Audio:
-    """Decode a file, here or by the decoder; see `mirstore.core.audio.decode`."""
-    if there := decoder():
-        return there.decode(path, max_duration)
-    from mirstore.core.audio import decode as decode_here
-
-    return decode_here(path, max_duration=max_duration)
 
 
 class Decoder:
@@ -67,34 +55,31 @@ class Decoder:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
-        self._holds: Callable[[], Audio | None] = lambda: None
+        self._holds: Callable[[], np.ndarray | None] = lambda: None
         self._lock = threading.RLock()  # an extractor may ask from threads of its own
 
-    def decode(self, path: Path, max_duration: float) -> Audio:
-        """Return a file's audio; see `mirstore.core.audio.decode`."""
-        from mirstore.core.recording import Audio
-
+    def decode(self, path: Path, max_duration: float) -> dict[str, Any]:
+        """Return the fields of a file's `Audio`; see `mirstore.core.audio.decode`."""
         with self._lock:
             told = self._ask({"decode": os.fspath(path), "max_duration": max_duration})
-            samples, layout, warnings = _mapped(told["file"]), tuple(told["layout"]), tuple(told["warnings"])
-            audio = Audio(samples, told["sr"], told["codec"], told["decoder"], layout, warnings)
-            self._holds = weakref.ref(audio)
-        return audio
+            samples = _mapped(told.pop("file"))
+            self._holds = weakref.ref(samples)
+        return {"samples": samples, **told, "layout": tuple(told["layout"]), "warnings": tuple(told["warnings"])}
 
-    def resampled(self, audio: Audio, sr: int, *, mono: bool) -> np.ndarray:
-        """Return what `Audio.resampled` gives."""
+    def resampled(self, samples: np.ndarray, sr: int, layout: Sequence[str], to: int, *, mono: bool) -> np.ndarray:
+        """Return samples [shape=(channels, n)] of rate ``sr`` [Hz] as `Audio.resampled` gives them."""
         with self._lock:
-            if self._process is None or self._holds() is not audio:
-                self._hand_over(audio)
-            return _mapped(self._ask({"sr": sr, "mono": mono})["file"])
+            if self._process is None or self._holds() is not samples:
+                self._hand_over(samples, sr, layout)
+            return _mapped(self._ask({"sr": to, "mono": mono})["file"])
 
-    def _hand_over(self, audio: Audio) -> None:
+    def _hand_over(self, samples: np.ndarray, sr: int, layout: Sequence[str]) -> None:
         """Have it hold a sound that it did not decode."""
         self._process = self._process or self._start()
         file = self._folder / "sound.npy"
-        np.save(file, audio.samples)
-        self._ask({"hold": str(file), "rate": audio.sr, "layout": audio.layout})
-        self._holds = weakref.ref(audio)
+        np.save(file, samples)
+        self._ask({"hold": str(file), "rate": sr, "layout": list(layout)})
+        self._holds = weakref.ref(samples)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self._process = process = self._process or self._start()
@@ -144,46 +129,3 @@ def _mapped(file: str) -> np.ndarray:
     mapped = np.load(file, mmap_mode="r")
     os.unlink(file)
     return mapped.view(np.ndarray)
-
-
-def serve(folder: str) -> None:
-    """Answer requests until the parent is gone: the main loop of the decoder process."""
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a library prints must not get between the answers
-    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, folder), daemon=True).start()
-    held: Audio | None = None
-    for number, line in enumerate(iter(requests.get, b"")):
-        try:
-            held, answer = _answer(json.loads(line), held, Path(folder, f"{number}.npy"))
-        except Exception as error:
-            name, message = explained(error)
-            answer = {"reason": getattr(error, "reason", name), "message": message}
-        answers.write(json.dumps(answer).encode() + b"\n")
-
-
-def _listen(requests: queue.SimpleQueue[bytes], folder: str) -> None:
-    """Pass requests on, and end this process with its parent, whatever it is at."""
-    for line in sys.stdin.buffer:
-        requests.put(line)
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
-
-
-def _answer(request: dict[str, Any], held: Audio | None, file: Path) -> tuple[Audio | None, dict[str, Any]]:
-    """Return the audio that is held from now on, and the answer."""
-    from mirstore.core.audio import decode as decode_here
-    from mirstore.core.recording import Audio
-
-    if "decode" in request:
-        held = decode_here(Path(request["decode"]), max_duration=request["max_duration"])
-        np.save(file, held.samples)
-        names = ("sr", "codec", "decoder", "layout", "warnings")
-        return held, {"file": str(file), **{name: getattr(held, name) for name in names}}
-    if "hold" in request:
-        samples = np.load(request["hold"])
-        os.unlink(request["hold"])
-        return Audio(samples, request["rate"], "", "", tuple(request["layout"])), {}
-    assert held is not None  # the parent knows what is held
-    np.save(file, held.resampled(request["sr"], mono=request["mono"]))
-    return held, {"file": str(file)}

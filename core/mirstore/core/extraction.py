@@ -62,8 +62,8 @@ def extract(
     refuse_scripts(feature.extractor for feature in features)
     require(feature.extractor for feature in features)
     limits = limits or Limits()
-    here = where or places(workers, pool, {feature.place for feature in features})
-    found = {**here, **places_of(features, workers)}
+    usual = where or places(workers, pool, {feature.place for feature in features})
+    found = {**usual, **places_of(features, workers)}
     _refuse_unknown_places(features, found)
     line = Line(jobs, features, found, limits)
     crews = [(station.stage.place, station.crew) for station in line.stations]

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +54,35 @@ def _frame(table: Table) -> pl.DataFrame:
 
 
 @dataclass
-class Refused(Extractor):
-    """Stands for an extractor that cannot be built: each of its tracks fails and says why."""
+class Lodger(Extractor):
+    """An extractor of this environment, as it was sent here: by its name, and built when it is needed.
 
-    name = "refused"
-    why: str = ""
+    If it cannot be, each of its tracks fails and says why.
+    """
+
+    name = "lodger"
+    called: str
+    of_version: int
+    params_given: Mapping[str, Any]
+
+    @cached_property
+    def _own(self) -> Extractor:
+        try:
+            return build(self.called, self.of_version, self.params_given)
+        except Exception as error:  # of the plugin
+            raise TrackError("no extractor", explained(error)[1]) from None
 
     def columns(self) -> Mapping[str, Column]:
-        """Return none; its feature set knows them."""
-        return {}
+        """Refuse: its feature set knows them."""
+        raise TypeError("the feature set knows its columns")
 
-    def extract(self, track: Track) -> Row:
-        """Fail."""
-        raise TrackError("no extractor", self.why)
+    def extract(self, track: Track) -> Row | Sequence[Row]:
+        """Have the extractor do it."""
+        return self._own.extract(track)
+
+    def extract_batch(self, tracks: Sequence[Track]) -> Sequence[Row | Sequence[Row]]:
+        """Have the extractor do it."""
+        return self._own.extract_batch(tracks)
 
 
 @cache
@@ -89,18 +105,6 @@ def tell() -> Plain:
                     plugin.status = f"broken: extractor {name!r}: {': '.join(explained(error))}"
     python = ".".join(map(str, sys.version_info[:3]))
     return {"python": python, "plugins": [vars(plugin) for plugin in found.rows()], "extractors": extractors}
-
-
-def component(environment: str, python: str, name: str, version: int, params: Mapping[str, Any]) -> Extractor:
-    """Return an extractor of an environment: itself where it lives, elsewhere what stands for it."""
-    if os.environ.get(variable) != environment:
-        from mirstore.core.isolated import stand_in
-
-        return stand_in(environment, python, name, params)
-    try:
-        return build(name, version, params)
-    except Exception as error:  # of the plugin
-        return Refused(why=explained(error)[1])
 
 
 def build(name: str, version: int, params: Mapping[str, Any]) -> Extractor:

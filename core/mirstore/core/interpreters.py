@@ -52,17 +52,21 @@ def problem(environment: Environment) -> str | None:
     """Start the interpreter and say in a line why no worker can live there."""
     if environment.problem:
         return f"environment {environment.name!r} cannot be used: {environment.problem}"
-    command = [str(environment.python), "-c", _probe]
-    there = {**os.environ, **variables(environment)}
+    why = _start(environment) and _start(environment)  # twice: somebody may have killed the first
+    return f"environment {environment.name!r} cannot be used: {storable(shortened(why, 300))}" if why else None
+
+
+def _start(environment: Environment) -> str:
+    """Return why the interpreter does not start as a worker, empty if it does."""
+    command, there = [str(environment.python), "-c", _probe], {**os.environ, **variables(environment)}
     try:
         subprocess.run(command, env=there, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=True)
-        return None
+        return ""
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
-        why = lines[-1] if lines else f"exit code {error.returncode}"
+        return lines[-1] if lines else f"exit code {error.returncode}"
     except (OSError, subprocess.TimeoutExpired) as error:
-        why = str(error)
-    return f"environment {environment.name!r} cannot be used: {storable(shortened(why, 300))}"
+        return str(error)
 
 
 class InterpreterPool(LocalPool):
@@ -131,29 +135,30 @@ def close() -> None:
 
 
 def asked(environment: Environment, call: Callable[..., T], *arguments: Any, patience: float = patience) -> T:
-    """Call a function there, in a worker that is kept for further questions.
+    """Call a function there, in a worker that is kept for further questions; again if the worker dies.
 
     Raises
     ------
     PluginError
-        If no worker can live there, or if it dies or does not answer.
+        If no worker can live there, or if it dies twice or does not answer.
     """
-    if environment not in _asking:
-        _asking[environment] = InterpreterPool(environment, 1, memory_for_workers())
-    pool = _asking[environment]
-    try:
-        return pool.submit(call, *arguments).result(patience)
-    except (WorkerDied, TimeUpError, OSError) as error:
-        pool.shutdown()
-        del _asking[environment]
-        late = f"environment {environment.name!r} does not answer within {patience:.0f} s"
-        died = pool.problem or f"environment {environment.name!r} died when it was asked: a crash in native code"
-        raise PluginError(late if isinstance(error, TimeUpError) else died, hint=environment.remedy) from None
-    except TrackError as error:
-        if pool.problem:
-            del _asking[environment]
-            raise PluginError(pool.problem, hint=environment.remedy) from None
-        raise error
+    for _ in range(2):
+        pool = _asking.get(environment) or InterpreterPool(environment, 1, memory_for_workers())
+        _asking[environment] = pool
+        try:
+            return pool.submit(call, *arguments).result(patience)
+        except TimeUpError:
+            _asking.pop(environment).shutdown()
+            why = f"environment {environment.name!r} does not answer within {patience:.0f} s"
+            raise PluginError(why, hint=environment.remedy) from None
+        except (WorkerDied, OSError):
+            _asking.pop(environment).shutdown()
+        except TrackError:
+            if pool.problem is None:
+                raise  # what was called says so
+            _asking.pop(environment).shutdown()
+    why = pool.problem or f"environment {environment.name!r} dies when it is asked: a crash, or out of memory"
+    raise PluginError(why, hint=environment.remedy)
 
 
 def described(environment: Environment) -> Plain:

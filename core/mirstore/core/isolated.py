@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache
@@ -14,10 +14,12 @@ from mirstore.core.columns import Column, Row
 from mirstore.core.components import Extractor
 from mirstore.core.descriptions import Plain, columns_from_json, type_from_text
 from mirstore.core.environments import Environment, environments
+from mirstore.core.errors import PluginError
 from mirstore.core.features import FeatureSet
 from mirstore.core.interpreters import asked, described, place
 from mirstore.core.messages import dumps
 from mirstore.core.places import Place
+from mirstore.core.plugins import PluginInfo, Plugins
 from mirstore.core.tracks import Track
 
 _longest = 600.0  # [s] for tracks that are extracted by hand
@@ -62,6 +64,11 @@ class Isolated(Extractor):
         return asked(self.environment, inside.extract, *self._key, sent, patience=_longest)
 
     @property
+    def there(self) -> inside.Lodger:
+        """What is sent to its environment."""
+        return inside.Lodger(*self._key)
+
+    @property
     def _key(self) -> tuple[str, int, dict[str, Any]]:
         return self.name, self.version, {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -78,7 +85,8 @@ class Isolated(Extractor):
         return _answers[key]
 
     def __reduce__(self) -> Any:
-        return inside.component, (self.environment.name, str(self.environment.python), *self._key)
+        there = self.environment
+        return _stand_in, (there.name, str(there.python), self.name, self._key[2])
 
 
 @dataclass
@@ -102,8 +110,8 @@ def kinds(environment: Environment) -> dict[str, type[Isolated]]:
     return {told["name"]: _kind(environment, told) for told in described(environment)["extractors"]}
 
 
-def stand_in(name: str, python: str, extractor: str, params: Mapping[str, Any]) -> Isolated:
-    """Return what stands for an extractor, in a process that knows the environment's name and interpreter only."""
+def _stand_in(name: str, python: str, extractor: str, params: Mapping[str, Any]) -> Isolated:
+    """Return what stands for an extractor, in another process of ours: it knows the name and the interpreter only."""
     made = [found for found in environments() if str(found.python) == python]
     there = replace(made[0], name=name) if made else Environment(name, Path(python))
     return kinds(there)[extractor](**params)
@@ -153,3 +161,21 @@ def _field(param: Plain, defaults: Mapping[str, Any]) -> Any:
 def _sent(track: Track) -> inside.Sent:
     tables = {name: {s.name: (s.dtype, s.to_list()) for s in frame} for name, frame in track.inputs.items()}
     return inside.Sent(track.id, track.path, tables, track.max_duration, track.recording)
+
+
+def everywhere() -> Plugins:
+    """Return the plugins that are installed here, and those in environments of their own."""
+    return Plugins.installed(lodged for found in environments() for lodged in _lodged(found))
+
+
+def _lodged(environment: Environment) -> Iterator[tuple[PluginInfo, list[type[Extractor]]]]:
+    """Yield an environment's plugins with their extractors."""
+    problem = environment.problem
+    try:
+        told, found = described(environment)["plugins"], list(kinds(environment).values())
+    except PluginError as error:
+        told, found, problem = [], [], error.message
+    for plugin in told or [{"name": environment.name, "distribution": "?", "version": "?"}]:
+        info = PluginInfo(**{**plugin, "place": environment.name, "remedy": environment.remedy})
+        info.status = f"broken: {problem}" if problem else info.status
+        yield info, [kind for kind in found if kind.told["plugin"] == info.name]

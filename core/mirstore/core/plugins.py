@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
@@ -31,8 +31,6 @@ from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
     from typing import Self
-
-    from mirstore.core.environments import Environment
 
 C = TypeVar("C", bound=Component)
 kinds: dict[str, type[Component]] = {
@@ -93,22 +91,28 @@ class Needed:
     by: list[str] = field(default_factory=list)
 
 
+Lodged = Iterable[tuple[PluginInfo, Sequence[type[Extractor]]]]
+"""Plugins in environments of their own, with what stands for their extractors."""
+
+
 class Plugins:
     """The installed plugins and their components."""
 
-    def __init__(self, entries: Iterable[EntryPoint], environments: Iterable[Environment] = ()) -> None:
+    def __init__(self, entries: Iterable[EntryPoint], lodged: Lodged = ()) -> None:
         self._infos: list[PluginInfo] = []
         self._found: dict[tuple[str, str], list[tuple[type[Component], PluginInfo]]] = {}
         self._modules: dict[str, str] = {}
         for entry in sorted(entries, key=lambda entry: entry.name):
             self._add(entry)
-        for environment in environments:
-            self._add_environment(environment)
+        for info, extractors in lodged:
+            self._infos.append(info)
+            for kind in extractors:
+                self._found.setdefault((Extractor.__name__, kind.name), []).append((kind, info))
         self._mark_conflicts()
 
     @classmethod
-    def installed(cls, environments: Iterable[Environment] = ()) -> Self:
-        """Return the plugins that are installed here, and those of environments of their own.
+    def installed(cls, lodged: Lodged = ()) -> Self:
+        """Return the plugins that are installed here, and those of other environments that are given.
 
         ``MIRSTORE_LOAD_PLUGINS`` limits the ones here: a list separated by commas; empty means none.
         """
@@ -117,7 +121,7 @@ class Plugins:
         if wanted is not None:
             names = {name.strip() for name in wanted.split(",")}
             entries = [entry for entry in entries if entry.name in names]
-        return cls(entries, environments)
+        return cls(entries, lodged)
 
     def rows(self) -> list[PluginInfo]:
         """Return one row per plugin, broken ones too."""
@@ -253,23 +257,6 @@ class Plugins:
         elif distribution is not None:
             wanted = missing(distribution, entry.name)
             info.status = f"needs: {wanted}" if wanted else "ok"
-
-    def _add_environment(self, environment: Environment) -> None:
-        from mirstore.core.interpreters import described
-        from mirstore.core.isolated import kinds
-
-        problem = environment.problem
-        try:
-            told, found = described(environment)["plugins"], kinds(environment)
-        except PluginError as error:
-            told, found, problem = [], {}, error.message
-        infos = {plugin["name"]: PluginInfo(**plugin) for plugin in told}
-        for info in infos.values() if infos else [PluginInfo(environment.name, "?", "?")]:
-            info.place, info.remedy = environment.name, environment.remedy
-            info.status = f"broken: {problem}" if problem else info.status
-            self._infos.append(info)
-        for kind in found.values():
-            self._found.setdefault((Extractor.__name__, kind.name), []).append((kind, infos[kind.told["plugin"]]))
 
     def _mark_conflicts(self) -> None:
         for (_, name), found in self._found.items():

@@ -59,7 +59,7 @@ class Audio:
         if self.channels == 1:
             return self.samples[0]
         if there := decoder():  # sums of another numpy differ in the last bit
-            return there.resampled(self, self.sr, mono=True)
+            return there.resampled(self.samples, self.sr, self.layout, self.sr, mono=True)
         return frozen(mono_weights(self.layout) @ self.samples)
 
     @cached_property
@@ -86,7 +86,7 @@ class Audio:
         if sr == self.sr:
             return self.mono if mono else self.samples
         if there := decoder():
-            return there.resampled(self, sr, mono=mono)
+            return there.resampled(self.samples, self.sr, self.layout, sr, mono=mono)
         import soxr  # here, so that interpreters without it can hold audio
 
         samples = self.mono if mono else self.samples

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mirstore.core.environments import Environment, environments, having
+from mirstore.core.environments import Environment, having
 from mirstore.core.errors import ConfigError, PluginError
 from mirstore.core.extras import installed
 
@@ -404,9 +404,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 def _mistaken(name: str, known: Iterable[str]) -> bool:
     if not get_close_matches(name, list(known), n=1):
         return False
-    from mirstore.core.plugins import Plugins  # loads every plugin: only on suspicion
+    from mirstore.core.isolated import everywhere  # loads every plugin: only on suspicion
 
-    provided = {
-        component.partition("@")[0] for row in Plugins.installed(environments()).rows() for component in row.components
-    }
+    provided = {component.partition("@")[0] for row in everywhere().rows() for component in row.components}
     return name not in provided
