@@ -142,7 +142,7 @@ def test_the_kit_tells_missing_weights_once(project):
 
 def test_the_command_line_and_a_plugins_declaration_stay_light(project):
     script = (
-        "import sys, mirstore.cli, mirstore.core.weights.declaration\n"
+        "import sys, mirstore.cli, mirstore.core.pretrained\n"
         "print({'numpy', 'polars', 'safetensors', 'pydantic'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mirstore.core.columns import Column, Row
-from mirstore.core.weights.declaration import Weights
+from mirstore.core.pretrained import Weights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,8 +26,8 @@ from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
 from mirstore.core.extras import missing
+from mirstore.core.pretrained import Weights
 from mirstore.core.text import explained, is_name
-from mirstore.core.weights.declaration import Weights
 
 if TYPE_CHECKING:
     from typing import Self
