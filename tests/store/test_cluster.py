@@ -223,9 +223,7 @@ def test_a_worker_that_leaves_while_it_is_asked_is_no_matter(dask_cluster, monke
 def test_a_worker_that_cannot_load_mirstore_is_refused(dask_cluster, monkeypatch):
     from distributed import Client
 
-    monkeypatch.setattr(
-        Client, "run", lambda *_, **__: {"tcp://w:1": ImportError("no 'mirstore'")}
-    )
+    monkeypatch.setattr(Client, "run", lambda *_, **__: {"tcp://w:1": ImportError("no 'mirstore'")})
     with pytest.raises(ClusterError, match="worker tcp://w:1 cannot load mirstore: ImportError: no 'mirstore'"):
         ClusterPool(Cluster.at(dask_cluster.address, [], []), 1, Limits())
 
