@@ -260,6 +260,21 @@ def test_an_altered_pack_costs_the_tracks_that_read_it_and_is_named(store, music
     assert store.features("level").height == 3
 
 
+def test_a_worker_that_is_killed_while_it_writes_costs_nothing(store, music, tmp_path):
+    (tmp_path / "once").touch()
+    entry = {"extractor": "dying", "params": {"megabytes": 4.0, "once": str(tmp_path / "once")}}
+    wanted = resolve(["dying"], registered(dying=entry), Plugins.installed())
+    summary = ingest(store, find([music]), wanted).as_dict()["features"]["dying"]
+    assert not (tmp_path / "once").exists()
+    assert (summary["ok"], summary["failed"]) == (3, 0)
+    reader = store.tensors("dying")
+    for track, value in zip(reader.tracks, reader, strict=True):
+        expected = np.random.default_rng(int(track[:8], 16)).integers(0, 2000, value.shape, np.int16)
+        np.testing.assert_array_equal(value, expected.astype(np.float16))
+    assert list((store.path / "jobs").iterdir()) == []
+    assert doctor(store) == []
+
+
 def test_a_disk_that_is_full_ends_the_ingest_at_once(store, music, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
