@@ -36,7 +36,7 @@ class Coalesce(Extractor):
                 f"coalesce: what it reads has no columns of one name and type: {', '.join(a)}; {', '.join(b)}"
             )
         for name in shared:
-            if a[name].unit != b[name].unit:
+            if a[name].unit and b[name].unit and a[name].unit != b[name].unit:
                 raise ConfigError(f"coalesce: column {name!r} is in {a[name].unit!r} and in {b[name].unit!r}")
         source = Column(pl.String, "", "which of the two it is of: 'a' or 'b'")
         return {**{name: _either(a[name], b[name]) for name in shared}, "source": source}
@@ -59,4 +59,5 @@ def _either(a: Column, b: Column) -> Column:
     ends = None
     if a.ends is not None and b.ends is not None:
         ends = min(a.ends[0], b.ends[0]), max(a.ends[1], b.ends[1])
-    return replace(a, range=ends, nullable=a.nullable or b.nullable, grid=same, fingerprint=None)
+    nullable = a.nullable or b.nullable
+    return replace(a, unit=a.unit or b.unit, range=ends, nullable=nullable, grid=same, fingerprint=None)

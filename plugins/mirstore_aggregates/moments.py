@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
-from mirstore_aggregates.rows import count, lengths, mean, numbers, values
+from mirstore_aggregates.rows import count, lengths, mean, numbers, numeric, values
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Mean(Extractor):
     def extract(self, track: Track) -> Row:
         rows = track.features("rows")
         weights = lengths(rows)
-        means = {name: mean(values(rows, name), weights) for name in _numeric(rows)}
+        means = {name: mean(values(rows, name), weights) for name in numeric(rows)}
         return {**means, "rows": rows.height}
 
 
@@ -62,11 +62,7 @@ class Std(Extractor):
     def extract(self, track: Track) -> Row:
         rows = track.features("rows")
         weights = lengths(rows)
-        return {**{name: _spread(values(rows, name), weights) for name in _numeric(rows)}, "rows": rows.height}
-
-
-def _numeric(rows: pl.DataFrame) -> list[str]:
-    return [name for name, kind in rows.schema.items() if kind.is_numeric() and name not in ("start", "end")]
+        return {**{name: _spread(values(rows, name), weights) for name in numeric(rows)}, "rows": rows.height}
 
 
 def _spread(values: np.ndarray, weights: np.ndarray) -> float | None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.errors import ConfigError, TrackError
-from mirstore_aggregates.rows import count, mean, numbers, values
+from mirstore_aggregates.rows import count, mean, numbers, numeric, values
 
 grid = "every 1 s"
 _most = 100_000  # seconds, more than a day
@@ -48,8 +48,7 @@ class PerSecond(Extractor):
         row, second, weight = _overlaps(rows)
         last = int(second.max()) + 1
         bounds = np.searchsorted(second, np.arange(last + 1))
-        columns = [n for n, kind in rows.schema.items() if kind.is_numeric() and n not in ("start", "end")]
-        spread = {name: values(rows, name)[row] for name in columns}
+        spread = {name: values(rows, name)[row] for name in numeric(rows)}
         return [
             {
                 "start": float(k),

@@ -11,23 +11,26 @@ from mirstore.core import Column
 from mirstore.core.errors import ConfigError
 
 count = Column(pl.Int32, "", "how many rows it is of: 0 where there is nothing, as words in an instrumental", (0, None))
-_times = ("start", "end")
+_apart = ("start", "end", "rows")
 
 
 def numbers(columns: Mapping[str, Column], of: str) -> dict[str, Column]:
-    """Return the columns of numbers, without ``start`` and ``end``.
+    """Return the columns of numbers, without ``start``, ``end``, and ``rows``, which counts what an aggregate was of.
 
     Raises
     ------
     ConfigError
-        If there is none, or one is called ``rows``, as the count of rows is.
+        If there is none.
     """
-    found = {name: column for name, column in columns.items() if _is_number(column) and name not in _times}
+    found = {name: column for name, column in columns.items() if _is_number(column) and name not in _apart}
     if not found:
         raise ConfigError(f"{of}: what it reads has no columns of numbers", hint="histogram counts texts")
-    if "rows" in found:
-        raise ConfigError(f"{of}: what it reads has a column 'rows', as its own count of rows is called")
     return found
+
+
+def numeric(rows: pl.DataFrame) -> list[str]:
+    """Return the names of the same columns of a table."""
+    return [name for name, kind in rows.schema.items() if kind.is_numeric() and name not in _apart]
 
 
 def _is_number(column: Column) -> bool:

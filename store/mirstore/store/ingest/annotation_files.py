@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -36,7 +36,7 @@ class Parsed:
     Attributes
     ----------
     columns : Mapping of str to Column
-        As they look in this file.
+        As they look in this file; of type ``pl.Null`` where it has no values.
     rows : sequence of dict
     """
 
@@ -177,9 +177,9 @@ def _typed(column: pl.Series, is_time: bool) -> pl.Series:
         if bad or found.commas == "unclear":
             row, cell = bad or (1, column[0])
             raise TrackError("wrong time", f"row {row}, column {column.name!r}: {shown(cell)} is no time [s]")
-    if found.values is not None and found.commas != "unclear" and (is_time or found.values.count()):
-        return found.values
-    return cells.text(column)
+    if found.values is None or found.commas == "unclear":
+        return cells.text(column)
+    return found.values if is_time or found.values.count() else pl.Series([None] * len(column), dtype=pl.Null)
 
 
 _readers: dict[str, Callable[[Path], dict[str, Parsed]]] = {
@@ -206,22 +206,29 @@ def _declared(rows: Sequence[Mapping[str, Any]], namespace: str) -> dict[str, Co
 
 def _type(values: Iterable[Any]) -> Any:
     kinds = {type(value) for value in values if value is not None}
-    if kinds and kinds <= {int, float}:
+    if not kinds:
+        return pl.Null
+    if kinds <= {int, float}:
         return pl.Float64
     return pl.Boolean if kinds == {bool} else pl.String
 
 
 def united(all_columns: Iterable[Mapping[str, Column]]) -> dict[str, Column]:
     """Return the columns of files of one set: what one file has as text is text, and what one lacks may be null."""
+    all_columns = list(all_columns)
     found: dict[str, Column] = {}
     for columns in all_columns:
         for name, column in columns.items():
-            known = found.setdefault(name, column)
-            if known.dtype != column.dtype:
-                found[name] = Column(pl.String, "", known.text, nullable=True)
+            kinds = {kind for kind in (found.get(name, column).dtype, column.dtype) if kind != pl.Null}
+            kind = kinds.pop() if len(kinds) == 1 else pl.String if kinds else pl.Null
+            found[name] = replace(found.get(name, column), dtype=kind)
     lacking = {name for columns in all_columns for name in found.keys() - columns.keys()}
     return {
-        name: Column(column.dtype, column.unit, column.text, column.range, column.nullable or name in lacking)
+        name: replace(
+            column,
+            dtype=pl.String if column.dtype == pl.Null else column.dtype,
+            nullable=column.nullable or name in lacking,
+        )
         for name, column in found.items()
     }
 

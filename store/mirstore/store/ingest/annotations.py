@@ -7,6 +7,7 @@ rows hold.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Any
 
 import polars as pl
 
-from mirstore.core.audio import hash_file
 from mirstore.core.columns import check_rows
 from mirstore.core.errors import TrackError, UsageError
 from mirstore.core.features import FeatureSet
@@ -193,7 +193,8 @@ def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
         parsed: dict[str, annotation_files.Parsed] = {}
         sha256 = None
         try:
-            sha256 = hash_file(Path(path))
+            with open(path, "rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             if any(part.sha256 != sha256 for part in parts):
                 parsed = annotation_files.read(Path(path))
         except TrackError as error:
