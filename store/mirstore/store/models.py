@@ -21,6 +21,7 @@ from mirstore.core.artifacts.readme import readme
 from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.text import counted, is_name, some
 from mirstore.store.lake.artifacts import artifact_folder, put
+from mirstore.store.lake.latest import latest
 from mirstore.store.removal import Removal
 from mirstore.store.store import Store
 
@@ -66,20 +67,18 @@ def find(store: Store, name: str) -> KeptModel:
     UsageError
         If the first letters are those of several.
     """
-    rows = store.sql("SELECT * FROM models")  # the latest first
-    found = rows.filter(pl.col("name") == name).head(1)
-    if found.is_empty() and len(name) >= 4:
-        found = rows.filter(pl.col("artifact").str.starts_with(name))
-    if found.is_empty():
+    rows = latest(store.scan(table), "artifact").filter(pl.col("state") == "kept").collect()
+    matches = rows.filter(pl.col("name") == name).tail(1)
+    if matches.is_empty() and len(name) >= 4:
+        matches = rows.filter(pl.col("artifact").str.starts_with(name))
+    if matches.is_empty():
         raise UnknownNameError("kept model", name, rows["name"].unique())
-    if found.height > 1:
-        raise UsageError(
-            f"{name!r} could be any of {some(found['artifact'].to_list())}", hint="give more of its letters"
-        )
-    row = found.to_dicts()[0]
-    cards = store.scan(table).filter(pl.col("artifact") == row["artifact"]).select("card").collect()
-    card, folder = Card.model_validate_json(cards.item(0, 0)), artifact_folder(store.path, row["artifact"])
-    return KeptModel(row["name"], row["artifact"], row["run"], row["bytes"], folder, card)
+    if matches.height > 1:
+        several = some(matches["artifact"].to_list())
+        raise UsageError(f"{name!r} could be any of {several}", hint="give more of its letters")
+    row = matches.to_dicts()[0]
+    folder, card = artifact_folder(store.path, row["artifact"]), Card.model_validate_json(row["card"])
+    return KeptModel(row["name"], row["artifact"], row["scored_run"], row["bytes"], folder, card)
 
 
 def keep(store: Store, artifact: Artifact, name: str, run: str | None = None) -> KeptModel:
@@ -209,7 +208,7 @@ def removal(store: Store, names: Sequence[str]) -> Removal:
     sets = store.scan("core.feature_sets").filter(pl.col("weights").is_in(weights)).collect()["feature_set"]
     readers = sorted(feature for feature, id_ in store.names().items() if id_ in set(sets))
     if readers:
-        what += f"; features {some(readers)} were computed by them, and stay"
+        what += f"; features {some(readers)} were computed by {'it' if len(found) == 1 else 'them'}, and stay"
     rows = [{"artifact": artifact, "name": model.name} for artifact, model in found.items()]
     return Removal(what, rows, {"models": len(found)})
 

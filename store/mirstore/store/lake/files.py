@@ -167,11 +167,11 @@ def delete(paths: Sequence[Path], store: Path) -> None:
     for path in paths:
         path.unlink()
     tops = (store / "artifacts", store / "checkpoints")
-    for folder in sorted({path.parent for path in paths}, reverse=True):  # what lies inside before what holds it
-        fsync(folder)
-        while any(top in folder.parents for top in tops) and not any(folder.iterdir()):
+    for folder in {path.parent for path in paths}:
+        while any(top in folder.parents for top in tops) and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
+        if folder.exists():
             fsync(folder)
 
 

@@ -135,8 +135,8 @@ views = {
         SELECT name, artifact, card->'learned'->>'component' AS model, card->>'experiment' AS experiment,
                card->'data'->>'dataset' AS dataset, card->'data'->>'labels' AS labels,
                (card->'data'->>'tracks')::INTEGER AS tracks, card->'split'->>'metric' AS metric,
-               (card->'scores'->(card->'split'->>'metric')->>'mean')::DOUBLE AS score, scored_run AS run,
-               card->>'licence' AS licence, bytes, weights, snapshot, added
+               json_extract(card, '$.scores.' || (card->'split'->>'metric') || '.mean')::DOUBLE AS score,
+               scored_run AS run, card->>'licence' AS licence, bytes, weights, snapshot, added
         FROM ({latest_sql("core.artifacts", "artifact")}) WHERE state = 'kept' ORDER BY committed DESC""",
     # A pin that was taken out is a row without a snapshot.
     "pins": f"""
