@@ -5,6 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
