@@ -27,13 +27,16 @@ def section(kind: type[Component]) -> str:
     text = inspect.getdoc(kind) or ""
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
-    lines += columns(kind()) if issubclass(kind, Extractor) else []
+    lines += columns(kind) if issubclass(kind, Extractor) else []
     return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 
-def columns(extractor: Extractor) -> list[str]:
+def columns(kind: type[Extractor]) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
-    lines = [f"Reads {', '.join(extractor.inputs) or 'audio'}.", ""]
+    lines = [f"Reads {', '.join(kind.inputs) or 'audio'}.", ""]
+    if len(inspect.signature(kind.columns).parameters) > 1:
+        return [*lines, "Its columns follow from what it reads.", ""]
+    extractor = kind()
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""
