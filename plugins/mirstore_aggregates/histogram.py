@@ -42,14 +42,16 @@ class Histogram(Extractor):
     bins: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if bool(self.values) == bool(self.bins):
-            raise ValueError("give values of a column of text, or bins of a column of numbers")
+        if self.values and self.bins:
+            raise ValueError("give either values of a column of text, or bins of a column of numbers")
         if len(set(self.values)) < len(self.values):
             raise ValueError("a value stands in values twice")
         if self.bins and (len(self.bins) < 2 or np.any(np.diff(self.bins) <= 0)):
             raise ValueError(f"bins={self.bins} must be two or more rising numbers")
 
     def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+        if not (self.values or self.bins):
+            raise ConfigError("histogram: needs values of a column of text, or bins of a column of numbers")
         column = inputs["rows"].get(self.column)
         wanted = "a text" if self.values else "a number"
         if column is None or not _fits(column, bool(self.values)):

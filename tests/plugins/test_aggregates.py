@@ -145,16 +145,20 @@ def test_bins_are_those_of_numpy(numbers, edges):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({}, "give values"),
-        ({"values": ["a"], "bins": [1, 2]}, "give values"),
+        ({"values": ["a"], "bins": [1, 2]}, "give either"),
         ({"values": ["a", "a"]}, "twice"),
         ({"bins": [2, 1]}, "rising"),
         ({"bins": [1]}, "two or more"),
     ],
 )
-def test_a_histogram_needs_values_or_bins(parameters, message):
+def test_a_histogram_takes_values_or_bins(parameters, message):
     with pytest.raises(ValueError, match=message):
         Histogram("label", **parameters)
+
+
+def test_a_histogram_of_nothing_says_what_it_needs():
+    with pytest.raises(ConfigError, match="needs values"):
+        _ = FeatureSet("x", Histogram("label"), {"rows": source(notes)}).columns
 
 
 @pytest.mark.parametrize(("name", "known"), [("chord", "label"), ("pitch", "label")])
