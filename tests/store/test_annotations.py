@@ -21,6 +21,7 @@ from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.run import ingest, preview
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore.store.ingest.status import status
+from mirstore.store.lake.purge import purge
 from mirstore.store.removal import features, remove
 
 rng = np.random.default_rng(440)
@@ -442,6 +443,10 @@ def test_annotations_can_be_removed_and_come_back(store, folder):
     remove(store, features(store, ["chords"]), "features rm chords")
     assert stored(store) == {}
     take(store, folder, "chords=labs/*.lab")
+    assert rows(store, "chords") == [(0.0, 1.0, "C:maj"), (1.0, 4.0, "G:7")]
+    remove(store, features(store, ["chords"]), "features rm chords")
+    purge(store)
+    assert counts(take(store, folder, "chords=labs/*.lab"), "chords")["ok"] == 2
     assert rows(store, "chords") == [(0.0, 1.0, "C:maj"), (1.0, 4.0, "G:7")]
 
 

@@ -154,7 +154,7 @@ def _erased(lake: Lake) -> Erased:
         *(Rule(side, tracks.rename({"track": side}), frozenset({"core.duplicates"})) for side in ("a", "b")),
         Rule("runs", runs),
         Rule("pins", pins, frozenset({"core.pins"})),
-        Rule("features", values, frozenset({"core.extractions", "core.packs"})),
+        Rule("features", values, frozenset({"core.annotations", "core.extractions", "core.packs"})),
     ]
     return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(lake, tracks["track"]))
 
