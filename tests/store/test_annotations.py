@@ -104,7 +104,7 @@ def test_segments_are_rows_of_their_track(store, folder):
     assert store.features("chords").height == 3
     assert store.about("chords")["source"] == "annotation"
     (report,) = summary.annotations
-    assert report.remarks == ["1 track of 3 have no annotation: three.wav"]
+    assert report.remarks == ["1 track of 3 has no annotation: three.wav"]
 
 
 def test_unchanged_files_are_not_read_again(store, folder, monkeypatch):
@@ -373,7 +373,7 @@ def test_files_that_belong_to_no_track_or_to_several_are_told(store, folder, mak
     told = "; ".join(summary.annotations[0].remarks)
     assert "one.lab may belong to" in told
     assert "THREE.lab, three.lab all belong to" in told
-    assert "1 file of 5 belong to no track: four.lab" in told
+    assert "1 file of 5 belongs to no track: four.lab" in told
     assert counts(summary, "chords") == {"ok": 1, "failed": 0, "fresh": 0}
 
 
