@@ -9,11 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mirstore.core.columns import Column, Row
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     import polars as pl
 

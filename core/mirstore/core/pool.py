@@ -19,11 +19,11 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
+from mirstore.core.messages import dumps
 from mirstore.core.workers import Limits
 
 T = TypeVar("T")
@@ -109,8 +109,8 @@ class LocalPool(Executor):
         What each process may take; None for any.
     environments : sequence of Mapping
         Variables for the first process of a crew, for the second and so on; then from the beginning.
-    command : sequence of str
-        The interpreter.
+    python : str or None
+        Another interpreter, which finds `mirstore.core` by itself; None for this one, with what it finds.
     """
 
     def __init__(
@@ -119,9 +119,9 @@ class LocalPool(Executor):
         memory: int | None,
         *,
         environments: Sequence[Mapping[str, str]] = ({},),
-        command: Sequence[str] = (sys.executable,),
+        python: str | None = None,
     ) -> None:
-        self._workers, self._memory, self._environments, self._command = workers, memory, environments, command
+        self._workers, self._memory, self._environments, self._python = workers, memory, environments, python
         self._calls: deque[tuple[Future[Any], Task, _Call]] = deque()
         self._crews: dict[str, list[_Worker]] = {}
         self._changed = threading.Condition()
@@ -192,7 +192,7 @@ class LocalPool(Executor):
         if len(members) >= self.capacity(crew):
             return None
         variables = self._environments[len(members) % len(self._environments)]
-        members.append(_Worker(self._command, crew.memory or self._memory, variables))
+        members.append(_Worker(self._python, crew.memory or self._memory, variables))
         return members[-1]
 
     def _ask(self, worker: _Worker, future: Future[Any], task: Task, call: _Call) -> None:
@@ -207,7 +207,11 @@ class LocalPool(Executor):
         if good:
             future.set_result(answer)
         else:
+            self._failed(answer)
             future.set_exception(answer)
+
+    def _failed(self, error: Exception) -> None:
+        """Learn that a call has no answer, before whoever asked does."""
 
 
 class _Worker:
@@ -217,8 +221,8 @@ class _Worker:
     _output: int
     _lifeline: int  # closed by the system when this process ends, however it ends
 
-    def __init__(self, command: Sequence[str], memory: int | None, variables: Mapping[str, str]) -> None:
-        self._command, self._memory, self._variables = command, memory, variables
+    def __init__(self, python: str | None, memory: int | None, variables: Mapping[str, str]) -> None:
+        self._python, self._memory, self._variables = python, memory, variables
         self.used = self.busy = False
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
@@ -226,7 +230,7 @@ class _Worker:
 
     def ask(self, call: _Call) -> tuple[bool, Any, bool]:
         """Return whether it went well, the answer or exception, and whether the worker must be replaced."""
-        message = ForkingPickler.dumps(call)  # an argument that does not pickle leaves the worker as it is
+        message = dumps(call)  # an argument that does not pickle leaves the worker as it is
         if self._process is not None and self._process.poll() is not None:
             self.end()  # it died when it had nothing to do
         with self._lock:
@@ -255,10 +259,11 @@ class _Worker:
         their_lifeline, self._lifeline = os.pipe()
         os.set_blocking(self._output, False)
         arguments = f"{theirs.fileno()}, {their_lifeline}, {self._memory}"
-        code = f"import sys; sys.path[:] = {sys.path!r}; from mirstore.core.process import serve; serve({arguments})"
+        path = "filter(None, sys.path)" if self._python else repr(sys.path)  # never the folder where it happens to be
+        code = f"import sys; sys.path[:] = {path}; from mirstore.core.process import serve; serve({arguments})"
         try:
             self._process = subprocess.Popen(
-                [*self._command, "-u", "-c", code],
+                [self._python or sys.executable, "-u", "-c", code],
                 stdin=subprocess.DEVNULL,
                 stdout=their_output,  # what a library prints must not get between a command's data on stdout
                 stderr=their_output,

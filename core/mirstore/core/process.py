@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mirstore.core.messages import dumps
 from mirstore.core.text import explained
 
 _spoilt = False
@@ -65,14 +66,14 @@ def _answer(message: bytes) -> bytes:
     """Return (went well, result or exception, whether to replace this worker), pickled."""
     try:
         call, arguments, named = pickle.loads(message)
-        return pickle.dumps((True, call(*arguments, **named), _spoilt))
+        return dumps((True, call(*arguments, **named), _spoilt))
     except BaseException as error:  # sys.exit() in a plugin, a result that does not pickle
-        return pickle.dumps((False, _travelling(error), True))
+        return dumps((False, _travelling(error), True))
 
 
 def _travelling(error: BaseException) -> Any:
     """Return an exception that arrives: plugins raise some that do not pickle, or that would end the parent."""
     if isinstance(error, Exception):
         with suppress(Exception):
-            return pickle.loads(pickle.dumps(error))
+            return pickle.loads(dumps(error))
     return RuntimeError(": ".join(explained(error)))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+from mirstore.core.messages import dumps
+
 T = TypeVar("T")
 
 _most = 8  # values that a process keeps; an ingest has one per stage
@@ -32,7 +34,7 @@ class Shared(Generic[T]):
     @classmethod
     def of(cls, value: T) -> Shared[T]:
         """Return a value so that it can be sent many times."""
-        data = pickle.dumps(value)
+        data = dumps(value)
         return cls(data, hashlib.sha256(data).hexdigest())
 
     @property
