@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mirstore.core.errors import ConfigError, did_you_mean
 from mirstore.core.features import FeatureSet
+from mirstore.core.isolated import places_of
 from mirstore.core.jobs import Done, Job
 from mirstore.core.line import Line, Passed
 from mirstore.core.places import Place, Pool, opened, places
@@ -43,7 +44,7 @@ def extract(
     pool : callable
         Makes the executor for those; the default makes local processes.
     where : Mapping of str to Place, optional
-        The places that extractors name; this machine's by default.
+        The places that extractors name, beside environments of their own; this machine's by default.
 
     Yields
     ------
@@ -59,7 +60,8 @@ def extract(
     """
     refuse_scripts(feature.extractor for feature in features)
     limits = limits or Limits()
-    found = where or places(workers, pool, {feature.place for feature in features})
+    usual = where or places(workers, pool, {feature.place for feature in features})
+    found = {**usual, **places_of(features, workers)}
     _refuse_unknown_places(features, found)
     line = Line(jobs, features, found, limits)
     crews = [(station.stage.place, station.crew) for station in line.stations]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mirstore.core.declared import computed, declared
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import AudioFacts, Done, Job, Outcome
 from mirstore.core.pool import Crew
@@ -40,10 +41,10 @@ class Stage:
 
     @property
     def plan(self) -> dict[str, FeatureSet]:
-        """What its workers know, by id: its feature sets and what they read, which comes as rows, kept or not."""
+        """What its workers know, by id: its feature sets, and the declarations of what comes as rows."""
         read = {source.id: source for feature in self.features for source in feature.inputs.values()}
-        given = {id_: replace(source, keep=True) for id_, source in read.items() if id_ not in self.ids}
-        return given | {feature.id: feature for feature in self.features}
+        given = {id_: declared(source) for id_, source in read.items() if id_ not in self.ids}
+        return given | {feature.id: computed(feature) for feature in self.features}
 
     def crew(self, workers: int, memory: int) -> Crew:
         """Return who works on it.

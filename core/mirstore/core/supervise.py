@@ -15,7 +15,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
-from mirstore.core.errors import ClusterError, UsageError
+from mirstore.core.errors import ClusterError, TrackError, UsageError
 from mirstore.core.pool import Crew, Task
 from mirstore.core.text import explained
 
@@ -126,6 +126,8 @@ class Supervisor(Generic[R]):
 
     def _loss(self, error: Exception) -> Loss:
         seconds = float(getattr(error, "seconds", 0.0))
+        if isinstance(error, TrackError):
+            return Loss(error.reason, error.message, seconds, died=False)
         if not isinstance(error, BrokenExecutor):
             return Loss(*explained(error), seconds, died=False)
         if self._seconds and seconds >= self._seconds:
