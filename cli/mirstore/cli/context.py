@@ -94,10 +94,10 @@ class Context:
         return Registry.load(Path(self.registry) if self.registry else None)
 
     def load_plugins(self) -> Plugins:
-        """Find the installed plugins."""
-        from mirstore.core.plugins import Plugins
+        """Find the installed plugins, and those in environments of their own."""
+        from mirstore.core.isolated import everywhere
 
-        return Plugins.installed()
+        return everywhere()
 
     def say(self, text: str) -> None:
         """Remark on stderr, above a bar that is being drawn, unless quiet."""

@@ -9,14 +9,15 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+from mirstore.cli.context import YesOption
 
-app = App(help="List, check and start plugins.")
+app = App(help="List, check, start, install and remove plugins.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_plugins(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the installed plugins, what each provides, and whether it works.
+    """List the installed plugins, what each provides, where it runs if not here, and whether it works.
 
     Examples
     --------
@@ -32,7 +33,10 @@ def list_plugins(context: typer.Context, json_output: JsonOption = False) -> Non
         return
     for row in rows:
         components = " ".join(row["components"]) or "-"
-        typer.echo(f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {row['status']}")
+        place = f"in {row['place']}: " if row["place"] else ""
+        typer.echo(
+            f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {place}{row['status']}"
+        )
 
 
 @app.command()
@@ -134,3 +138,59 @@ def new(
 
     made = write_plugin(name, folder, kind)
     context.obj.say(f"wrote {made}\nnext: pip install -e {made} && mirstore plugins check {name}")
+
+
+@app.command()
+def install(
+    context: typer.Context,
+    distribution: Annotated[str, typer.Argument(help="What pip installs: a name, a requirement, a wheel or a folder.")],
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Into an environment of its own, where it runs.")
+    ] = False,
+    python: Annotated[
+        str | None, typer.Option(help="Its interpreter, a path or a command: 3.10 or newer.  [default: this one]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the environment.  [default: the distribution's]")] = None,
+) -> None:
+    """Install a plugin whose libraries cannot live beside others: into an environment of its own, with what it needs.
+
+    Its extractors are then used by their names, like any other.
+
+    Examples
+    --------
+    $ mirstore plugins install mirstore-omnizart --isolated
+    $ mirstore plugins install ./my-plugin --isolated --python python3.10
+    """
+    from mirstore.core.errors import UsageError
+    from mirstore.core.installing import install as make
+
+    if not isolated:
+        raise UsageError(
+            "mirstore does not change the environment in which it is installed",
+            hint=f"pip install '{distribution}', or --isolated for an environment of its own",
+        )
+    made = make(distribution, python=python, name=name, say=context.obj.say)
+    extractors = ", ".join(f"{told['name']}@{told['version']}" for told in made.card["described"]["extractors"])
+    context.obj.say(f"{made.name}: {extractors} (Python {made.card['described']['python']})")
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The environment's name.", autocompletion=complete.environments)],
+    yes: YesOption = False,
+) -> None:
+    """Remove an environment with its plugin; what it computed stays.
+
+    Examples
+    --------
+    $ mirstore plugins remove mirstore-omnizart
+    $ mirstore plugins remove mirstore-omnizart --yes
+    """
+    from mirstore.core.environments import environment
+    from mirstore.core.environments import remove as take_away
+
+    environment(name)
+    context.obj.agree(f"environment {name!r} with its plugin", yes)
+    take_away(name)
+    context.obj.say(f"removed: environment {name!r}")
