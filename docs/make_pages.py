@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from mirstore.core import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.features import asks_for_columns
 from mirstore.core.plugins import Plugins
 
 here = Path(__file__).parent
@@ -34,6 +35,8 @@ def section(kind: type[Component]) -> str:
 def columns(extractor: Extractor) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
     lines = [f"Reads {', '.join(extractor.inputs) or 'audio'}.", ""]
+    if asks_for_columns(extractor):
+        return [*lines, "Its columns depend on those of what it reads.", ""]
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""

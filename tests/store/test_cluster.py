@@ -207,6 +207,27 @@ def test_other_software_on_the_workers_is_refused_before_anything_runs(
     assert store.sql("SELECT count(*) AS n FROM failures")["n"][0] == 0
 
 
+def test_a_worker_that_leaves_while_it_is_asked_is_no_matter(dask_cluster, monkeypatch):
+    from distributed import Client
+
+    run = Client.run
+
+    def left(self, function, *arguments, **named):
+        return run(self, function, *arguments, **named) | {"tcp://127.0.0.1:1": OSError("stream is closed")}
+
+    monkeypatch.setattr(Client, "run", left)
+    with ClusterPool(Cluster.at(dask_cluster.address, [], []), 1, Limits()) as pool:
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_a_worker_that_cannot_load_mirstore_is_refused(dask_cluster, monkeypatch):
+    from distributed import Client
+
+    monkeypatch.setattr(Client, "run", lambda *_, **__: {"tcp://w:1": ImportError("no 'mirstore'")})
+    with pytest.raises(ClusterError, match="worker tcp://w:1 cannot load mirstore: ImportError: no 'mirstore'"):
+        ClusterPool(Cluster.at(dask_cluster.address, [], []), 1, Limits())
+
+
 def test_a_folder_that_the_workers_do_not_see_is_refused(dask_cluster, tmp_path):
     with pytest.raises(ClusterError, match=rf"worker .* does not see {tmp_path}/nowhere .*the same folders"):
         ClusterPool(Cluster.at(dask_cluster.address, [], [tmp_path / "nowhere"]), 1, Limits())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from inline import here
 
-from mirstore.core.errors import TrackError, UsageError
+from mirstore.core.errors import StoreError, TrackError, UsageError
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
@@ -257,6 +258,31 @@ def test_an_altered_pack_costs_the_tracks_that_read_it_and_is_named(store, music
     with pytest.raises(TrackError, match="bytes, which its header does not say"):
         store.sounds("halves", column="loud")[0]
     assert store.features("level").height == 3
+
+
+def test_a_worker_that_is_killed_while_it_writes_costs_nothing(store, music, tmp_path):
+    (tmp_path / "once").touch()
+    entry = {"extractor": "dying", "params": {"megabytes": 4.0, "once": str(tmp_path / "once")}}
+    wanted = resolve(["dying"], registered(dying=entry), Plugins.installed())
+    summary = ingest(store, find([music]), wanted).as_dict()["features"]["dying"]
+    assert not (tmp_path / "once").exists()
+    assert (summary["ok"], summary["failed"]) == (3, 0)
+    reader = store.tensors("dying")
+    for track, value in zip(reader.tracks, reader, strict=True):
+        expected = np.random.default_rng(int(track[:8], 16)).integers(0, 2000, value.shape, np.int16)
+        np.testing.assert_array_equal(value, expected.astype(np.float16))
+    assert list((store.path / "jobs").iterdir()) == []
+    assert doctor(store) == []
+
+
+def test_a_disk_that_is_full_ends_the_ingest_at_once(store, music, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mirstore.core.workers.put", full)
+    with pytest.raises(StoreError, match=r"a worker cannot write: .*: no space left on device"):
+        take(store, music, "halves")
+    assert list((store.path / "jobs").iterdir()) == []
 
 
 def leave_an_orphan(store) -> Path:

@@ -56,11 +56,13 @@ def show(
     import json
 
     from mirstore.core.components import Extractor
+    from mirstore.core.features import asks_for_columns
 
     component = context.obj.load_plugins().get(Extractor, name)()
+    dependent = asks_for_columns(component)
     columns = {
         column: {"type": str(spec.dtype), "unit": spec.unit, "range": spec.range, "text": spec.text}
-        for column, spec in component.columns().items()
+        for column, spec in ({} if dependent else component.columns()).items()
     }
     if json_output:
         about = {"name": name, "version": component.version, "params": component.params(), "columns": columns}
@@ -72,6 +74,8 @@ def show(
         typer.echo(f"param    {key} = {value!r}")
     for column, spec in columns.items():
         typer.echo(f"column   {column} [{spec['unit'] or '-'}] {spec['text']}")
+    if dependent:
+        typer.echo("columns  depend on those of what it reads: mirstore features show NAME, once they are computed")
 
 
 @app.command()

@@ -181,6 +181,8 @@ class ClusterPool(Executor):
         with self._reachable():
             found = self._client.run(self._needs.lacking, on_error="return")
         for address, lacking in found.items():
+            if isinstance(lacking, OSError):
+                continue  # it has just left
             if isinstance(lacking, BaseException):
                 lacking = f"cannot load mirstore: {': '.join(explained(lacking))}"
             if lacking:

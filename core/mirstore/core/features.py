@@ -77,7 +77,7 @@ class FeatureSet:
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """What its extractor writes, given what it reads."""
-        if not signature(self.extractor.columns).parameters:
+        if not asks_for_columns(self.extractor):
             return self.extractor.columns()
         return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
 
@@ -110,6 +110,11 @@ class FeatureSet:
     def table(self) -> str:
         """Name of its table in the store."""
         return f"{self.extractor.name}_{self.id}"
+
+
+def asks_for_columns(extractor: Extractor) -> bool:
+    """Whether an extractor's columns depend on those of what it reads: ``columns(self, inputs)``."""
+    return bool(signature(extractor.columns).parameters)
 
 
 def normalise(value: Any) -> Any:

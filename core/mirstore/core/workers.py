@@ -26,6 +26,9 @@ from mirstore.core.text import explained, shortened, storable
 from mirstore.core.tracks import Track
 
 upstream = "upstream"  # the error of what reads something that failed
+not_written = (
+    "not written"  # the error of values that the job's folder does not take: the next ones will fare no better
+)
 grace = 5.0  # [s] between asking an extractor to stop and ending its process
 
 
@@ -173,8 +176,8 @@ def _written(outcome: Outcome, feature: FeatureSet, folder: Path) -> Outcome:
     try:
         return replace(outcome, rows=put(outcome.rows, packed(feature.columns), path))
     except OSError as error:
-        why = "not stored", f"could not be written: {error.strerror or error}"
-        return Outcome(feature.id, "failed", [], *why, outcome.seconds)
+        why = f"{folder}: {(error.strerror or str(error)).lower()}"
+        return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from mirstore.core.cluster import places_at
 from mirstore.core.columns import packed
+from mirstore.core.errors import StoreError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Outcome
@@ -25,7 +26,7 @@ from mirstore.core.packs import Reference
 from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
-from mirstore.core.workers import Limits
+from mirstore.core.workers import Limits, not_written
 from mirstore.store.ingest.duplicates import Duplicates
 from mirstore.store.ingest.news import News, compare
 from mirstore.store.ingest.plan import Plan, make_plan
@@ -285,6 +286,12 @@ class _Committer:
                 tx.append(table, [{**row, **self.stamp} for row in rows])
 
     def add(self, done: Done) -> None:
+        for outcome in done.outcomes:
+            if outcome.error == not_written:
+                raise StoreError(
+                    f"a worker cannot write: {outcome.message}",
+                    hint="free some space, or mend the folder; what was committed is safe",
+                )
         self.batch.append(done)
         for outcome in done.outcomes:
             self.bytes += sum(_size(value) for row in outcome.rows for value in row.values())
