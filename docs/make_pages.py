@@ -28,27 +28,17 @@ def section(kind: type[Component]) -> str:
     text = inspect.getdoc(kind) or ""
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
-<<<<<<< HEAD
-    lines += columns(kind()) if issubclass(kind, Extractor) else []
-    lines += [f"Needs weights `{weights.name}` ({weights.licence}): {weights.text}.\n" for weights in kind.needs]
-=======
     lines += columns(kind) if issubclass(kind, Extractor) else []
->>>>>>> annot
+    lines += [f"Needs weights `{weights.name}` ({weights.licence}): {weights.text}.\n" for weights in kind.needs]
     return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 
 def columns(kind: type[Extractor]) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
-<<<<<<< HEAD
-    lines = [f"Reads {', '.join(extractor.inputs) or 'audio'}.", ""]
-    if asks_for_columns(extractor):
-        return [*lines, "Its columns depend on those of what it reads.", ""]
-=======
     lines = [f"Reads {', '.join(kind.inputs) or 'audio'}.", ""]
-    if len(inspect.signature(kind.columns).parameters) > 1:
+    if asks_for_columns(kind):
         return [*lines, "Its columns follow from what it reads.", ""]
     extractor = kind()
->>>>>>> annot
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""
