@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from mirstore.core import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.errors import ConfigError
 from mirstore.core.plugins import Plugins
 
 here = Path(__file__).parent
@@ -33,9 +34,13 @@ def section(kind: type[Component]) -> str:
 
 def columns(extractor: Extractor) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
-    lines = [f"Reads {', '.join(extractor.inputs) or 'audio'}.", ""]
+    try:
+        declared = extractor.columns()
+    except ConfigError:
+        return ["What it reads and writes depends on its parameters.", ""]
+    lines = [f"Reads {', '.join(extractor.reads()) or 'audio'}.", ""]
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
-    for name, column in extractor.columns().items():
+    for name, column in declared.items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""
         lines.append(f"| `{name}` | {column.dtype} | {column.unit} | {limits} | {column.text} |")
     return [*lines, ""]

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from mirstore.core.artifacts.files import Artifact, card_name
+from mirstore.core.checks import checks_for
 from mirstore.core.errors import ConfigError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.metrics import vote
@@ -360,6 +361,14 @@ def test_a_new_model_of_the_name_makes_its_scores_stale(store, plugins, music):
     assert {row["feature"]: row["state"] for row in status(store, registry(), plugins)}["scores"] == "current"
     trained(store, plugins, model="majority")
     assert "weights" in {row["feature"]: row["state"] for row in status(store, registry(), plugins)}["scores"]
+
+
+@pytest.mark.slow
+def test_the_extractor_keeps_the_contract(store, plugins):
+    trained(store, plugins)
+    subject = resolve(["scores"], registry(), plugins, located(store))["scores"]
+    for check in checks_for(subject):
+        check(subject)
 
 
 def test_an_unknown_model_is_named_with_what_is_near(store, plugins):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mirstore.core.columns import Column
 
 app = App(help="List, check and start plugins.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,18 +58,22 @@ def show(
     import json
 
     from mirstore.core.components import Extractor
+    from mirstore.core.errors import ConfigError
 
     component = context.obj.load_plugins().get(Extractor, name)()
+    declared: Mapping[str, Column] = {}
+    with suppress(ConfigError):  # what it writes depends on its parameters
+        declared = component.columns()
     columns = {
         column: {"type": str(spec.dtype), "unit": spec.unit, "range": spec.range, "text": spec.text}
-        for column, spec in component.columns().items()
+        for column, spec in declared.items()
     }
     if json_output:
         about = {"name": name, "version": component.version, "params": component.params(), "columns": columns}
         typer.echo(json.dumps({**about, "inputs": component.inputs}))
         return
     typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
-    typer.echo(f"reads    {', '.join(component.inputs) or 'audio'}")
+    typer.echo(f"reads    {', '.join(component.inputs) or ('audio' if columns else 'what its parameters name')}")
     for key, value in component.params().items():
         typer.echo(f"param    {key} = {value!r}")
     for column, spec in columns.items():
