@@ -16,9 +16,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirstore.core.columns import Row, input_frame
+from mirstore.core.columns import Row, check_rows
 from mirstore.core.components import Extractor
 from mirstore.core.features import FeatureSet, in_order
+from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
@@ -37,18 +38,18 @@ def costs(name: str, registry: Registry, plugins: Plugins) -> dict[str, float]:
         for feature in features:
             _ = track.decoded  # the engine decodes before any extractor runs
             begun = time.process_time()
-            rows[feature.name] = run(feature, track, rows)
+            rows[feature.id] = run(feature, track, rows)
             if number:  # the first clip pays for imports and compilation
                 spent[feature.name] += time.process_time() - begun
         seconds += track.duration if number else 0.0
     return {feature: spent[feature] / seconds for feature in spent}
 
 
-def run(feature: FeatureSet, track: Track, rows: dict[str, Sequence[Row]]) -> Sequence[Row]:
+def run(feature: FeatureSet, file: Track, rows: dict[str, Sequence[Row]]) -> Sequence[Row]:
     """Return one track's rows."""
-    track.inputs = {name: input_frame(rows[source.name], source.columns) for name, source in feature.inputs.items()}
-    found = feature.extractor.extract(track)
-    return [found] if isinstance(found, dict) else list(found)
+    track = hearing(feature, file, rows)
+    track.inputs = Inputs(feature, rows)
+    return check_rows(feature.extractor.extract(track), feature.columns, track)
 
 
 if __name__ == "__main__":

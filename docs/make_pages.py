@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from mirstore.core import Component, Extractor, Grouper, Model, Smoother
-from mirstore.core.errors import ConfigError
+from mirstore.core.features import asks_for_columns
 from mirstore.core.plugins import Plugins
 
 here = Path(__file__).parent
@@ -29,18 +29,17 @@ def section(kind: type[Component]) -> str:
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
     lines += columns(kind()) if issubclass(kind, Extractor) else []
+    lines += [f"Needs weights `{weights.name}` ({weights.licence}): {weights.text}.\n" for weights in kind.needs]
     return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 
 def columns(extractor: Extractor) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
-    try:
-        declared = extractor.columns()
-    except ConfigError:
-        return ["What it reads and writes depends on its parameters.", ""]
     lines = [f"Reads {', '.join(extractor.reads()) or 'audio'}.", ""]
+    if asks_for_columns(extractor):
+        return [*(lines if extractor.reads() else []), "Its columns follow from what it reads.", ""]
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
-    for name, column in declared.items():
+    for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""
         lines.append(f"| `{name}` | {column.dtype} | {column.unit} | {limits} | {column.text} |")
     return [*lines, ""]

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import distribution, distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from dask_cluster import DaskCluster
+
+    from mirstore.core.environments import Environment
+
+sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
 
 hypothesis.settings.register_profile("mirstore", deadline=None)  # the first example imports scikit-learn
 hypothesis.settings.load_profile("mirstore")
@@ -37,6 +48,35 @@ def make_wav() -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Folders that make tests/plugin_* as good as installed for a process that starts with them."""
+    metadata = tmp_path_factory.mktemp("installed-for-all")
+    folders = sorted(Path(__file__).parent.glob("plugin_*/"))
+    for folder in folders:
+        _write_dist_info(metadata, folder / "pyproject.toml")
+    return [str(path) for path in (metadata, *folders)]
+
+
+@pytest.fixture(scope="session")
+def make_dask_cluster(tmp_path_factory: pytest.TempPathFactory, plugin_path: list[str]) -> Callable[..., DaskCluster]:
+    """Start a Dask cluster, to be used as a context manager."""
+    pytest.importorskip("distributed")
+    from dask_cluster import DaskCluster
+
+    def make(workers: int = 2, **options: str) -> DaskCluster:
+        return DaskCluster(tmp_path_factory.mktemp("dask"), workers, plugin_path, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(make_dask_cluster: Callable[..., DaskCluster]) -> Iterator[DaskCluster]:
+    """Two workers that all tests share: leave it as it was."""
+    with make_dask_cluster() as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def test_plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make tests/plugin_* as good as installed, here and in child processes; return their distributions' names."""
@@ -59,3 +99,62 @@ def _write_dist_info(folder: Path, pyproject: Path) -> str:
     points = [f"{key} = {value}" for key, value in project["entry-points"]["mirstore"].items()]
     info.joinpath("entry_points.txt").write_text("\n".join(["[mirstore]", *points, ""]))
     return str(name)
+
+
+@pytest.fixture(scope="session")
+def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a virtual environment with what a worker needs and the plugin of tests/elsewhere, without any index."""
+    from importlib.metadata import files
+
+    folder = tmp_path_factory.mktemp("lean") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in ("numpy", "packaging", "pluggy", "polars", *runtimes_of_polars()):
+        for path in {Path(str(file)).parts[0] for file in files(name) or () if ".." not in file.parts}:
+            (site / path).symlink_to(Path(str(distribution(name).locate_file(path))).resolve())
+    source = Path(__file__).parent / "elsewhere"
+    (site / "mirstore_test_elsewhere.py").symlink_to(source / "mirstore_test_elsewhere.py")
+    _write_dist_info(site, source / "pyproject.toml")
+    return folder
+
+
+def runtimes_of_polars() -> list[str]:
+    """Return the distributions that hold polars' native code, if that is not in polars itself."""
+    return [item.name for item in distributions() if item.name.startswith("polars-runtime")]
+
+
+@pytest.fixture(scope="session")
+def told(lean: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Ask it once what it has."""
+    from mirstore.core.environments import Environment
+    from mirstore.core.interpreters import close, described
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path_factory.mktemp("environments")))
+        found = described(Environment("elsewhere", lean / "bin" / "python"))
+    close()
+    return found
+
+
+@pytest.fixture
+def elsewhere(
+    lean: Path, told: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Environment]:
+    """Make that an environment of its own, as `mirstore plugins install --isolated` does."""
+    from mirstore.core.environments import record, root
+    from mirstore.core.interpreters import close
+    from mirstore.core.lending import core_sha256
+
+    monkeypatch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path / "environments"))
+    (root() / "elsewhere").mkdir(parents=True)
+    (root() / "elsewhere" / "venv-test").symlink_to(lean)
+    card = {
+        "requirement": "mirstore-test-elsewhere",
+        "distribution": "mirstore-test-elsewhere",
+        "folder": "venv-test",
+        "base": None,
+        "core": core_sha256(),
+        "described": told,
+    }
+    yield record("elsewhere", card)
+    close()

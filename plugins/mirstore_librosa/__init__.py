@@ -1,14 +1,15 @@
-"""Mel-spectrograms and MFCC by librosa."""
+"""Mel-spectrograms, MFCC, harmonic and percussive parts by librosa."""
 
 from __future__ import annotations
 
 from mirstore.core import Extractor, hookimpl
+from mirstore_librosa.hpss import HPSS
 from mirstore_librosa.mel import Mel
 from mirstore_librosa.mfcc import MFCC, MFCCStats, MFCCWindows
 
-__all__ = ["MFCC", "MFCCStats", "MFCCWindows", "Mel"]
+__all__ = ["HPSS", "MFCC", "MFCCStats", "MFCCWindows", "Mel"]
 
 
 @hookimpl
 def register_extractors() -> list[type[Extractor]]:
-    return [Mel, MFCC, MFCCStats, MFCCWindows]
+    return [Mel, HPSS, MFCC, MFCCStats, MFCCWindows]

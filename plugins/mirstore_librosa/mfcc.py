@@ -44,7 +44,7 @@ class MFCC(Extractor):
     duration: float = 15.0
 
     def columns(self) -> dict[str, Column]:
-        kind = Tensor("float32", (self.n_mfcc, None))
+        kind = Tensor("float32", (self.n_mfcc, None), self.hop_length / self.sr)
         return {"mfcc": Column(kind, "", "cepstral coefficients of the mel-spectrum in dB, coefficients by frames")}
 
     def extract(self, track: Track) -> Row:

@@ -8,3 +8,11 @@ mcfee = """@inproceedings{mcfee2015librosa,
   pages = {18--25},
   year = {2015},
 }"""
+
+
+fitzgerald = """@inproceedings{fitzgerald2010harmonic,
+  author = {FitzGerald, Derry},
+  title = {Harmonic/Percussive Separation Using Median Filtering},
+  booktitle = {Proc. Int. Conf. on Digital Audio Effects (DAFx)},
+  year = {2010},
+}"""

@@ -162,3 +162,13 @@ def test_help_loads_no_heavy_library():
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_cluster_that_is_not_there_is_one_error(project, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("mirstore.core.cluster.connecting", 0.5)
+    arguments = "ingest", "music", "--features", "rms-segments", "--executor", "dask://127.0.0.1:9"
+    told = run(*arguments, code=1).stderr
+    assert "error: no Dask scheduler answers at dask://127.0.0.1:9" in told
+    assert "hint: start one with `dask scheduler`" in told
+    assert "no address of a cluster" in run(*arguments[:-1], "localhost", code=2).stderr

@@ -91,3 +91,15 @@ def test_an_unknown_format_gets_a_suggestion(capsys):
     with pytest.raises(UnknownNameError, match="'jsn'") as error:
         show(frame, "jsn")
     assert error.value.hint == "did you mean 'json'?"
+
+
+def test_a_bar_says_what_goes_on_in_its_stage():
+    from rich.progress import Progress as Lines
+
+    from mirstore.cli.progress import figures
+
+    lines = Lines()
+    stage = lines.add_task("cases", total=3)
+    lines.update(stage, note="my-net run 0 fold 1 epoch 7: loss 0.25")
+    assert figures(lines.tasks[0], narrow=False) == "0/3  my-net run 0 fold 1 epoch 7: loss 0.25"
+    assert figures(lines.tasks[0], narrow=True) == "0/3"

@@ -95,3 +95,34 @@ def test_untagged_files_and_a_store_of_one_track_are_nothing_to_tell(music):
     assert "tags" not in result.stdout
     assert "near duplicates" not in result.stderr
     assert "near duplicates: not looked for" in run("ingest", "music/jig").stderr
+
+
+def test_numbers_are_kept_as_they_are_replaced_and_taken_away(music):
+    given = ("ingest", "music", "--labels", "e.csv", "--targets", "emotion=arousal,valence")
+    (music / "e.csv").write_text("path,arousal,mood,valence\na,-1.5,calm,0\nb,6,wild,0.25\nc,,calm,\n")
+    result = run(*given)
+    assert "  arousal → numbers (target of 'emotion', 2 tracks, -1.5 to 6)" in result.stderr.splitlines()
+    query = "SELECT path[-5:] AS file, label, value FROM labels JOIN tracks USING (track) WHERE label_set = 'emotion'"
+
+    def numbers():
+        rows = json.loads(run("sql", f"{query} ORDER BY ALL", "--json").stdout)
+        return [tuple(row.values()) for row in rows]
+
+    assert numbers() == [
+        ("a.wav", "arousal", -1.5), ("a.wav", "valence", 0.0), ("b.wav", "arousal", 6.0), ("b.wav", "valence", 0.25)
+    ]  # fmt: skip
+    assert json.loads(run(*given, "--json").stdout)["labels"] == {"added": 0, "changed": 0}
+    (music / "e.csv").write_text("path,arousal,mood,valence\na,,calm,\nb,6,wild,0.5\n")
+    run(*given)
+    assert numbers() == [("b.wav", "arousal", 6.0), ("b.wav", "valence", 0.5)]
+
+
+def test_targets_that_make_no_sense_are_refused(music):
+    (music / "e.csv").write_text("path,arousal\na,high\nb,6\nc,3\n")
+    result = run("ingest", "music", "--labels", "e.csv", "--targets", "emotion=arousal", code=2)
+    assert "target 'arousal' is no column of numbers: 'high' in row 1" in result.stderr
+    assert "names no columns" in run("ingest", "music", "--labels", "e.csv", "--targets", "arousal", code=2).stderr
+    assert (
+        "unknown column 'valence'"
+        in run("ingest", "music", "--labels", "e.csv", "--targets", "e=valence", code=2).stderr
+    )

@@ -11,17 +11,24 @@ from concurrent.futures import CancelledError, wait
 
 import pytest
 
+from mirstore.core.cluster import Cluster, ClusterPool
 from mirstore.core.errors import UsageError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
-from mirstore.core.pool import Fresh, LocalPool, WorkerDied
+from mirstore.core.pool import LocalPool, Task, WorkerDied
 from mirstore.core.suspicion import Suspicions
+from mirstore.core.workers import Limits
 
 
-@pytest.fixture
-def pool():
-    with LocalPool(2, 4 << 30) as made:
-        yield made
+@pytest.fixture(params=["local", pytest.param("dask", marks=pytest.mark.slow)])
+def pool(request):
+    if request.param == "local":
+        with LocalPool(2, 4 << 30) as made:
+            yield made
+    else:
+        cluster = request.getfixturevalue("dask_cluster")
+        with ClusterPool(Cluster.at(cluster.address, [], []), 1, Limits()) as made:
+            yield made
 
 
 def test_calls_are_answered_in_other_processes(pool):
@@ -42,7 +49,7 @@ def test_a_worker_that_dies_costs_the_call_that_it_was_at(pool):
 
 def test_a_call_that_wants_a_fresh_worker_gets_one_and_leaves_none_behind(pool):
     used = {pool.submit(os.getpid).result() for _ in range(4)}
-    fresh = [pool.submit(Fresh(os.getpid)).result() for _ in range(3)]
+    fresh = [pool.submit(Task(os.getpid, fresh=True)).result() for _ in range(3)]
     assert len(set(fresh)) == 3
     assert used.isdisjoint(fresh)
     assert pool.submit(os.getpid).result() not in fresh

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
+from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order, normalise
+from mirstore.core.isolated import everywhere
+from mirstore.core.jobs import Job
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
@@ -15,7 +21,7 @@ schema = 1
 
 [plugins]
 essentia = "mirstore[essentia]"
-rhythm = "mirstore-rhythm-lab>=0.2,<0.3"
+librosa = "mirstore>=0.1"
 
 [features.essentia]
 extractor = "essentia@1"
@@ -50,6 +56,12 @@ metric = "roc_auc"
 
 [workers.omnizart]
 python = "/opt/omnizart/bin/python"
+jobs = 1
+memory = 4.0
+
+[features.chords]
+extractor = "omnizart-chords@1"
+place = "omnizart"
 
 [experiments.samat-table-1]
 runs = 5
@@ -77,7 +89,7 @@ def load(tmp_path, text):
 def test_the_whole_schema_is_read_and_lies_over_the_shipped_names(tmp_path):
     registry = load(tmp_path, whole)
     assert registry.experiments["samat-table-1"].runs == 5
-    assert registry.project_features == ["essentia", "mfcc-pooled", "stats"]
+    assert registry.project_features == ["essentia", "mfcc-pooled", "stats", "chords"]
     assert "mel-120" in registry.features
 
 
@@ -244,3 +256,96 @@ def test_a_components_own_name_is_no_mistake_even_if_it_is_like_a_registered_one
     text = "schema = 1\n[features.mel-240]\nextractor = 'mel'\n[experiments.e]\ntask = 'clips'\nmodel = 'ridge'\n"
     path.write_text(text + "features = ['mel']\n")
     assert Registry.load(path).experiments["e"].features == ["mel"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[plugins]\nx = "not a requirement"', "plugins.x: 'not a requirement' is no requirement"),
+        ('[workers.w]\npython = "p"', "workers.w: no features have place = 'w'"),
+        ('[workers.w]\n[features.f]\nextractor = "mel"\nplace = "w"', "workers.w: give either isolated or python"),
+        ('[workers.w]\npython = "p"\nisolated = "d"', "workers.w: give either isolated or python"),
+        ('[workers.cpu]\npython = "p"', "workers.cpu: the name stands for this machine's own processors"),
+        ('[workers.w]\npython = "p"\njobs = 0', "workers.w.jobs: input should be greater than or equal to 1"),
+        ("[workers.w]\njob = 1", "workers.w.job: unknown key, did you mean 'jobs'?"),
+        ("[groupings.g]\nparams = { a = 1 }\ngroups = { a = [] }", "groupings.g: groups have no params"),
+    ],
+)
+def test_tables_of_plugins_and_workers_that_cannot_be_used_are_mistakes(tmp_path, text, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        load(tmp_path, f"schema = 1\n{text}\n")
+
+
+@pytest.mark.parametrize("text", ["mirstore>=9", "nonsense-that-nobody-has", "mirstore[essentia]>=9"])
+def test_a_plugin_that_the_registry_asks_for_and_is_not_installed_is_told_with_the_line_that_installs_it(
+    tmp_path, text
+):
+    with pytest.raises(PluginError, match="not installed") as error:
+        load(tmp_path, f"schema = 1\n[plugins]\nx = '{text}'\nfine = 'mirstore; python_version < \"3\"'\n")
+    assert error.value.hint == f"pip install '{text}'"
+    assert error.value.exit_code == 5
+
+
+def test_a_plugin_in_an_environment_of_its_own_is_installed(tmp_path, elsewhere):
+    load(tmp_path, "schema = 1\n[plugins]\nx = 'mirstore-test-elsewhere>=0.3'\n")
+    with pytest.raises(PluginError, match="not installed"):
+        load(tmp_path, "schema = 1\n[plugins]\nx = 'mirstore-test-elsewhere>=0.4'\n")
+
+
+there = """
+schema = 1
+[workers.w]
+{worker}
+jobs = 3
+memory = 2.5
+[features.f]
+extractor = "elsewhere-samples@2"
+place = "w"
+params = {{ sr = 8000 }}
+"""
+
+
+@pytest.mark.parametrize("worker", ['isolated = "mirstore-test-elsewhere"', 'isolated = "elsewhere"', 'python = "{}"'])
+def test_features_are_computed_by_the_worker_that_is_their_place(tmp_path, elsewhere, make_wav, worker):
+    registry = load(tmp_path, there.format(worker=worker.format(elsewhere.python)))
+    feature = resolve(["f"], registry, Plugins.installed())["f"]
+    assert feature.place == "w"
+    found = feature.extractor.environment
+    assert (found.python, found.jobs, found.memory) == (elsewhere.python, 3, 2_500_000_000)
+    path = make_wav(tmp_path / "a.wav", np.random.default_rng(440).uniform(-0.5, 0.5, 8000), 8000)
+    (done,) = extract([Job("a", path, (feature.id,))], [feature])
+    assert done.outcomes[0].status == "ok"
+    own = resolve(["elsewhere-samples"], Registry.load(), everywhere())["elsewhere-samples"]
+    assert own.place == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        (there.format(worker='isolated = "nobody"'), "no environment has 'nobody'", "install nobody --isolated"),
+        (
+            there.format(worker='python = "/no/such/python"'),
+            "'w' cannot be used: its interpreter /no/such/python",
+            "mend",
+        ),
+        (
+            there.format(worker='isolated = "elsewhere"').replace("samples@2", "sample"),
+            "features.f.place: workers.w has no extractor 'elsewhere-sample'",
+            "elsewhere-samples",
+        ),
+        (
+            'schema = 1\n[features.f]\nextractor = "elsewhere-stem"\nplace = "gpu"',
+            "features.f.place: 'elsewhere-stem' lives in environment 'elsewhere', and cannot run in 'gpu'",
+            "leave place out",
+        ),
+        (
+            'schema = 1\n[features.f]\nextractor = "mel"\nplace = "gpus"',
+            "features.f.place: 'mel' is installed here",
+            "gpu",
+        ),
+    ],
+)
+def test_places_where_an_extractor_is_not_are_refused(tmp_path, elsewhere, text, problem, hint):
+    with pytest.raises((ConfigError, PluginError), match=re.escape(problem)) as error:
+        resolve(["f"], load(tmp_path, text), everywhere())
+    assert hint in error.value.hint

@@ -240,10 +240,11 @@ def test_a_pack_that_was_altered_costs_the_track_that_reads_it(stems, tone, tmp_
     assert str(pack) in (done.outcomes[0].message or "")
 
 
-def test_a_disk_that_takes_nothing_costs_the_track(stems, tone, tmp_path):
+def test_a_folder_that_takes_nothing_is_named(stems, tone, tmp_path):
     (tmp_path / "job").touch()  # no folder
     done, _ = computed({"halves": FeatureSet("halves", stems.Halves())}, tone, folder=tmp_path / "job")
-    assert [(o.status, o.error) for o in done.outcomes] == [("failed", "not stored")]
+    assert [(o.status, o.error) for o in done.outcomes] == [("failed", "not written")]
+    assert done.outcomes[0].message == f"{tmp_path / 'job'}: file exists"
 
 
 def test_columns_may_depend_on_what_is_read(stems, tone):

@@ -48,7 +48,9 @@ class Net(Model):
         self.names = sorted(grouped & examples.tensors.keys())
         if not self.names:
             raise ValueError("a net learns from tensors, and there are none")
-        X, Y = self._means(examples), np.asarray(examples.labels, dtype=np.float64)
+        X = self._means(examples)
+        self.mean, self.deviation = X.mean(axis=0), X.std(axis=0) + 1e-6
+        X, Y = self._scaled(X), np.asarray(examples.labels, dtype=np.float64)
         epoch, self.W = 0, 0.1 * np.random.default_rng(seed).normal(size=(X.shape[1], Y.shape[1]))
         saved = context.folder / "net.npz" if context else None
         if saved and saved.exists():
@@ -75,15 +77,17 @@ class Net(Model):
             [items.crop(i, 0, items.length(i)).astype(np.float64).mean(axis=-1) for i in range(len(items))]
             for items in (examples.tensors[name] for name in self.names)
         ]
-        X = np.concatenate([np.reshape(part, (len(examples), -1)) for part in means], axis=1)
-        return np.column_stack([X, np.ones(len(X))])
+        return np.concatenate([np.reshape(part, (len(examples), -1)) for part in means], axis=1)
+
+    def _scaled(self, X: np.ndarray) -> np.ndarray:
+        return np.column_stack([(X - self.mean) / self.deviation, np.ones(len(X))])
 
     def _softmax(self, Z: np.ndarray) -> np.ndarray:
         E = np.exp(Z - Z.max(axis=1, keepdims=True))
         return E / E.sum(axis=1, keepdims=True)
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
-        return self._softmax(self._means(examples) @ self.W)
+        return self._softmax(self._scaled(self._means(examples)) @ self.W)
 
 
 def _loss(P: np.ndarray, Y: np.ndarray) -> float:

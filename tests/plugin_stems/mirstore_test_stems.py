@@ -1,10 +1,15 @@
 """Stems, words, notes, and what reads them."""
 
+import os
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+import mirstore.core.packs as packs
 from mirstore.core import Column, Extractor, Row, Sound, Tensor, Track, hookimpl
 
 
@@ -94,6 +99,25 @@ class Big(Extractor):
         seed = int(track.id[:8], 16)
         n = round(self.megabytes * (1 << 18))
         return {"big": np.random.default_rng(seed).integers(0, 2000, (2, n), np.int16).astype(np.float16)}
+
+
+@dataclass
+class Dying(Big):
+    """Large tensors; where the file `once` is, the process is killed while it writes one, and the file removed."""
+
+    name = "dying"
+    once: str = ""
+
+    def extract(self, track: Track) -> Row:
+        if self.once and Path(self.once).exists():
+            Path(self.once).unlink()
+            packs._blocks = _half  # type: ignore[assignment]
+        return super().extract(track)
+
+
+def _half(array: np.ndarray) -> Iterator[bytes]:
+    yield array.tobytes()[: array.nbytes // 2]
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
@@ -210,5 +234,5 @@ class Doubled(Extractor):
 @hookimpl
 def register_extractors() -> list[type[Extractor]]:
     return [
-        Halves, Level, StemLevels, Liar, Big, BigMean, Words, WordCount, Seconds, Notes, Pitches, Doubled,
+        Halves, Level, StemLevels, Liar, Big, Dying, BigMean, Words, WordCount, Seconds, Notes, Pitches, Doubled,
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from mirstore.core.errors import QueryStoppedError, UsageError
 from mirstore.store import Store
-from mirstore.store.sql.session import _dash_hint
+from mirstore.store.sql.statement import _dash_hint
 
 
 @pytest.fixture(scope="module")

@@ -239,13 +239,15 @@ def test_checkpoints_of_a_case_that_raised_go_and_those_of_one_out_of_time_stay(
     folder = store.path / "checkpoints" / item.sha256
     (outcome,) = [e for e in run_in_processes(store, [item], seconds=1.5) if not isinstance(e, Epoch)]
     assert outcome.error.startswith("timeout")
-    assert (folder / "run-0-fold-0" / "net.npz").exists()
-    (folder / "run-0-fold-0" / "net.npz").write_bytes(b"half a file")
+    saved = folder / "run-0-fold-0" / "net.npz"
+    assert saved.exists()
+    assert saved not in store.gc(3600)
+    assert saved in store.gc(0, dry_run=True)
+    saved.write_bytes(b"half a file")
     (item,) = planned(store, plugins, model="patient")
     (outcome,) = outcomes(store, [item])
     assert outcome.error is not None
     assert not folder.exists()
-    assert store.gc(0) is not None
 
 
 script = textwrap.dedent(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from concurrent.futures import Executor, Future
 
 import duckdb
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inline import here
 
 from mirstore.core.errors import StoreError
 from mirstore.core.plugins import Plugins
@@ -58,19 +58,6 @@ def failures(store):
         (os.path.basename(row["path"]), row["feature"]): (row["error"], row["message"])
         for row in store.sql("SELECT * FROM failures").iter_rows(named=True)
     }
-
-
-class Inline(Executor):
-    """Calls at once, here: starting processes takes longer than what is tested."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        future = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-def here(workers, limits):
-    return Inline()
 
 
 @pytest.mark.parametrize(

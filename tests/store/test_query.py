@@ -7,11 +7,12 @@ import shlex
 from datetime import datetime
 
 import pytest
-from test_store import Loudness, fill, loudness
+from test_store import Loudness, Patches, fill, loudness
 
 from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
+from mirstore.store.lake.hidden import decisive
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
 
@@ -456,3 +457,100 @@ def test_failures_of_a_version_that_its_name_left_are_not_listed(empty):
     with empty.write("later") as tx:
         tx.add_feature_set("loudness", newer, **day(2))
     assert failing_paths(empty) == []
+
+
+def opened(store, query, monkeypatch):
+    """Return the answer and the tables whose files were listed for it; what decides the hidden rows is always read."""
+    asked = []
+    files = Store.files
+    monkeypatch.setattr(Store, "files", lambda self, table: asked.append(table) or files(self, table))
+    answer = store.sql(query)
+    return answer, {table for table in asked if table not in decisive}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    with Store(tmp_path_factory.mktemp("many") / "store", create=True) as store:
+        for number in range(4):
+            fill(store, ["a", "b"], FeatureSet(f"level-{number}", Loudness(floor=-float(number))))
+        yield store
+
+
+level = FeatureSet("level-1", Loudness(floor=-1.0))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'SELECT count(*) FROM "level-1"',
+        'SELECT count(*) FROM "LEVEL-1@1"',
+        f'SELECT count(*) FROM "level-1@{level.id}"',
+        f"SELECT count(*) FROM feat.{level.table}",
+        f"SELECT count(*) FROM memory.feat.{level.table.upper()}",
+        "FROM 'level-1' SELECT count(*)",
+        'WITH x AS (FROM "level-1") SELECT count(*) FROM x',
+        'SELECT (SELECT count(*) FROM "level-1")',
+        'SELECT count(*) FROM (VALUES (1), (2)) v WHERE EXISTS (FROM "level-1")',
+        'SELECT sum(count)::INTEGER FROM histogram("level-1", rms_db)',
+    ],
+)
+def test_a_query_opens_what_it_names_and_nothing_else(many, query, monkeypatch):
+    answer, tables = opened(many, query, monkeypatch)
+    assert answer.item() == 2
+    assert {table for table in tables if table.startswith("feat.")} == {f"feat.{level.table}"}
+
+
+def test_a_view_brings_what_it_rests_on(many, monkeypatch):
+    answer, tables = opened(many, "SELECT feature FROM features ORDER BY feature", monkeypatch)
+    assert answer["feature"].to_list() == [f"level-{number}" for number in range(4)]
+    assert not any(table.startswith("feat.") for table in tables)
+    assert {"core.names", "core.feature_sets", "core.columns", "core.extractions"} <= tables
+
+
+def test_a_name_of_the_query_hides_a_view(many):
+    assert many.sql('WITH tracks AS (SELECT 7 AS x), "level-1" AS (FROM tracks) SELECT x FROM "level-1"').item() == 7
+    assert many.sql("SELECT count(*) FROM (WITH tracks AS (SELECT 7) FROM tracks) JOIN tracks ON true").item() == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SHOW TABLES",
+        "SELECT table_name AS name FROM information_schema.tables",
+        "SELECT view_name AS name FROM duckdb_views WHERE NOT internal",
+        "SELECT name FROM sqlite_master",
+        "SELECT relname AS name FROM pg_catalog.pg_class",
+    ],
+)
+def test_a_listing_shows_everything_and_opens_no_features(many, query, monkeypatch):
+    answer, tables = opened(many, query, monkeypatch)
+    assert {"tracks", "failures", *(f"level-{number}" for number in range(4))} <= set(answer["name"])
+    assert not any(table.startswith("feat.") for table in tables)
+
+
+def test_what_stands_in_a_listing_has_its_columns(many):
+    query = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'level-2'"
+    assert many.sql(query).rows() == [("track", "VARCHAR"), ("rms_db", "FLOAT")]
+    assert many.sql('DESCRIBE "level-2"').select("column_name", "column_type").rows() == [
+        ("track", "VARCHAR"),
+        ("rms_db", "FLOAT"),
+    ]
+
+
+def test_a_query_beside_a_listing_reads_its_own_rows(many):
+    query = """SELECT count(*) FROM "level-3" WHERE 'level-2' IN (SELECT table_name FROM information_schema.tables)"""
+    assert many.sql(query).item() == 2
+
+
+def test_vectors_and_matrices_are_listed_with_their_types(empty):
+    feature = FeatureSet("patches", Patches())
+    with empty.write("tensors") as tx:
+        tx.add_feature_set("patches", feature, **stamp)
+    types = dict(empty.sql('SELECT column_name, column_type FROM (DESCRIBE "patches")').rows())
+    assert types["mel"] == 'STRUCT(pack VARCHAR, "key" VARCHAR, dtype VARCHAR, shape INTEGER[])'
+
+
+def test_an_unknown_view_is_told_with_the_nearest_of_all(many):
+    with pytest.raises(UnknownNameError, match="unknown view 'level-4'") as error:
+        many.sql('SELECT * FROM "level-4"')
+    assert "did you mean 'level-" in error.value.hint

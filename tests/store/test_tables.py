@@ -224,3 +224,52 @@ def test_values_are_the_very_numbers_of_the_file(store, tmp_path):
     frame.write_csv(tmp_path / "t.csv")
     import_table(store, tmp_path / "t.csv", dataset="d")
     assert store.features("d").sort("track").drop("track").equals(frame.drop("id"))
+
+
+def test_columns_of_text_can_be_features(store, tmp_path):
+    file = tmp_path / "songs.csv"
+    file.write_text('id,bpm,lyrics,note\n1,120,"first line\nsecond line",x\n2,90,,y\n')
+    done = import_table(store, file, dataset="songs", texts=["lyrics"])
+    assert (done.tracks, done.columns) == (2, 2)
+    assert store.features("songs").sort("track").rows() == [
+        ("songs:1", 120.0, "first line\nsecond line"),
+        ("songs:2", 90.0, None),
+    ]
+    kinds = {column["column"]: column["dtype"] for column in store.about("songs")["columns"]}
+    assert kinds == {"bpm": "Float64", "lyrics": "String"}
+    assert import_table(store, file, dataset="songs", texts=["lyrics"]).fresh
+
+
+def test_a_table_with_several_rows_per_track_keeps_them(store, tmp_path):
+    file = tmp_path / "words.csv"
+    file.write_text(
+        "track_id,onset,offset,word,confidence\na,0.5,1,hello,0.9\na,1,1.5,world,0.8\nb,2,3,again,\na,0,0.5,oh,1\n"
+    )
+    done = import_table(store, file, dataset="songs", feature="words")
+    assert (done.tracks, done.columns, done.labels) == (2, 4, {})
+    assert store.features("words", "songs:a").rows() == [
+        ("songs:a", 0.0, 0.5, "oh", 1.0),
+        ("songs:a", 0.5, 1.0, "hello", 0.9),
+        ("songs:a", 1.0, 1.5, "world", 0.8),
+    ]
+    assert store.sql("SELECT rows FROM core.extractions ORDER BY rows").rows() == [(1,), (3,)]
+    again = import_table(store, file, dataset="songs", feature="words")
+    assert (again.fresh, again.tracks) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("a,-1,2,x", "is no time"), ("a,,2,x", "is no time"), ("a,3,2,x", "ends at 2 s, before it starts")],
+)
+def test_impossible_times_are_refused(store, tmp_path, row, message):
+    file = tmp_path / "words.csv"
+    file.write_text(f"id,start,end,word\na,0,1,y\n{row}\n")
+    with pytest.raises(UsageError, match=f"row 2.* {message}|row 2 {message}"):
+        import_table(store, file, dataset="songs")
+
+
+def test_rows_of_a_track_have_no_labels(store, tmp_path):
+    file = tmp_path / "words.csv"
+    file.write_text("id,start,word,genre\na,0,x,rock\na,1,y,rock\n")
+    with pytest.raises(UsageError, match="labels and credits are kept per track"):
+        import_table(store, file, dataset="songs", labels=["genre"])

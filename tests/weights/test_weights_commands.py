@@ -129,6 +129,11 @@ def test_the_doctor_says_which_weights_are_there(project, plugin):
     assert "mirstore weights fetch web-gain mends it" in run("weights", "list").stderr
 
 
+def test_what_an_extractor_needs_is_shown(project):
+    assert "needs    weights web-gain (MIT): gain from an address" in run("plugins", "show", "gain").stdout
+    assert json.loads(run("plugins", "show", "filter", "--json").stdout)["needs"] == ["web-gain"]
+
+
 def test_the_kit_tells_missing_weights_once(project):
     refused = run("plugins", "check", "filter", code=5)
     assert refused.stderr.count("are missing") == 1
@@ -137,7 +142,7 @@ def test_the_kit_tells_missing_weights_once(project):
 
 def test_the_command_line_and_a_plugins_declaration_stay_light(project):
     script = (
-        "import sys, mirstore.cli, mirstore.core.weights.declaration\n"
+        "import sys, mirstore.cli, mirstore.core.pretrained\n"
         "print({'numpy', 'polars', 'safetensors', 'pydantic'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"

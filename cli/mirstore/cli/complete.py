@@ -153,3 +153,11 @@ def parts(app: Context) -> list[str]:
 
 several_features = _listed(features)
 several_computable = _listed(computable)
+
+
+@_offer
+def environments(app: Context) -> list[str]:
+    """Offer environments of plugins."""
+    from mirstore.core.environments import environments as made
+
+    return [found.name for found in made()]

@@ -27,6 +27,10 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SnapshotOption = Annotated[
     int | None, typer.Option("--snapshot", min=1, help="Read the store as it was at this snapshot; see mirstore log.")
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option("--executor", metavar="dask://HOST:PORT", help="A cluster that computes instead of this machine."),
+]
 AtOption = Annotated[
     str | None, typer.Option("--at", help="The same by date: 2026-11-20 (its end), or 2026-11-20T14:30, local time.")
 ]
@@ -97,10 +101,10 @@ class Context:
         return Registry.load(Path(self.registry) if self.registry else None)
 
     def load_plugins(self) -> Plugins:
-        """Find the installed plugins."""
-        from mirstore.core.plugins import Plugins
+        """Find the installed plugins, and those in environments of their own."""
+        from mirstore.core.isolated import everywhere
 
-        return Plugins.installed()
+        return everywhere()
 
     def say(self, text: str) -> None:
         """Remark on stderr, above a bar that is being drawn, unless quiet."""

@@ -46,15 +46,19 @@ def import_dataset(
     label_set: Annotated[str | None, typer.Option(help="Name of the label set.")] = None,
     targets: Annotated[str, typer.Option(help="Columns of numbers to predict, separated by commas.")] = "",
     drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
+    text: Annotated[str, typer.Option(help="Columns of text that are features, as lyrics, separated by commas.")] = "",
     about: Annotated[Path | None, typer.Option(help="Table with artist, album, title per id.", dir_okay=False)] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the table.")] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Import a published table of features and labels: a dataset without audio.
 
+    A table with several rows per track, as words or notes, has a column start [s], and perhaps end.
+
     Examples
     --------
     $ mirstore dataset import gtzan.csv --name gtzan --labels blues..rock --label-set genre
+    $ mirstore dataset import lyrics.csv --name songs --text lyrics
     $ mirstore dataset import features.parquet --name mine --id file --drop year,length
     """
     import json
@@ -73,6 +77,7 @@ def import_dataset(
             label_set=label_set,
             targets=[text for text in targets.split(",") if text],
             drop=[text for text in drop.split(",") if text],
+            texts=[name for name in text.split(",") if name],
             about=about,
             licence=licence,
         )

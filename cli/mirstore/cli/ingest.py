@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mirstore.cli import complete
+from mirstore.cli.context import ExecutorOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.features import FeatureSet
     from mirstore.store import Store
+    from mirstore.store.ingest.annotation_sets import Source as Annotations
     from mirstore.store.ingest.run import Preview, Summary
     from mirstore.store.tables.column_options import Options
     from mirstore.store.tables.report import Report
@@ -35,6 +37,13 @@ def ingest(
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with labels, credits and splits for these files.", dir_okay=False)
+    ] = None,
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATTERN",
+            help="Annotations of these files by their names: chords='labs/*.lab' (or .txt .lrc .csv .tsv .jams).",
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -67,6 +76,7 @@ def ingest(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    executor: ExecutorOption = None,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be computed, why, the cost.")
     ] = False,
@@ -92,6 +102,7 @@ def ingest(
     --------
     $ mirstore ingest ~/Music --features essentia,mfcc-stats
     $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
+    $ mirstore ingest ~/Music --annotation chords-true='labs/*.lab' --annotation lyrics='lyrics/*.lrc'
     """
     from mirstore.core.cores import cores
     from mirstore.core.workers import Limits
@@ -102,12 +113,12 @@ def ingest(
     reports: list[Report] = []
     options = _options(label or [], label_set or [], targets or [], path_column)
     sources = _sources(app, paths, labels, data_home, options, label_from_folder, reports)
-    for line in (line for report in reports for line in report.lines()):
-        app.say(line)
+    _tell(app, reports)
     if not sources:
         app.say(f"no audio files in {', '.join(paths)}")
-    chosen = _features(app, features)
-    if not chosen:
+    given = _annotations(app, annotation or [])
+    chosen = _features(app, features, given)
+    if not chosen and not given:
         app.say("no features asked for: files and labels only (--features essentia,mel)")
     if dry_run:
         with _store_or_nothing(app) as store:
@@ -115,11 +126,13 @@ def ingest(
                 store,
                 sources,
                 chosen,
+                annotations=given,
                 dataset=dataset,
                 retry_failed=retry_failed,
                 prune=prune,
                 tags=not no_tags,
             )
+        _tell(app, found.summary.annotations)
         _show_plan(app, found, reports, json_output)
         _remark(app, found.summary, would=True)
         return
@@ -128,6 +141,7 @@ def ingest(
             store,
             sources,
             chosen,
+            annotations=given,
             dataset=dataset,
             workers=jobs or cores(),
             limits=Limits(timeout, int(memory * 1e9) if memory else None),
@@ -136,7 +150,9 @@ def ingest(
             command=store.command,
             tags=not no_tags,
             progress=progress,
+            executor=executor,
         )
+    _tell(app, summary.annotations)
     _show_summary(app, summary.as_dict() | _told(reports), json_output)
     _remark(app, summary)
     if summary.failed:
@@ -159,6 +175,11 @@ def _named_columns(text: str, example: str) -> tuple[str, list[str]]:
     if not (name.strip() and equals and columns.strip()):
         raise UsageError(f"{example.partition(' ')[0]} {text!r} names no columns", hint=example)
     return name.strip(), [column.strip() for column in columns.split(",") if column.strip()]
+
+
+def _tell(app: Context, reports: Sequence[Report]) -> None:
+    for line in (line for report in reports for line in report.lines()):
+        app.say(line)
 
 
 def _told(reports: list[Report]) -> dict[str, Any]:
@@ -197,13 +218,35 @@ def _sources(
     return found
 
 
-def _features(app: Context, names: str | None) -> dict[str, FeatureSet]:
+def _annotations(app: Context, given: list[str]) -> list[Annotations]:
+    from mirstore.store.ingest.annotation_sets import Given, find
+
+    parsed = [Given.parse(text) for text in given]
+    with _store_or_none(app, wanted=bool(parsed)) as store:
+        return find(store, parsed)
+
+
+def _features(app: Context, names: str | None, given: list[Annotations]) -> dict[str, FeatureSet]:
     from mirstore.cli.text import listed
     from mirstore.core.resolve import resolve
+    from mirstore.store.ingest.annotation_sets import all_sets, stored
 
     registry = app.load_registry()
     wanted = registry.project_features if names is None else listed(names, "--features")
-    return resolve(wanted, registry, app.load_plugins(), app.kept_model) if wanted else {}
+    if not wanted:
+        return {}
+    with _store_or_none(app) as store:
+        annotations = {**(stored(store) if store else {}), **all_sets(given)}
+    return resolve(wanted, registry, app.load_plugins(), annotations, app.kept_model)
+
+
+@contextmanager
+def _store_or_none(app: Context, *, wanted: bool = True) -> Iterator[Store | None]:
+    if wanted and Path(app.store).exists():
+        with app.open_store(read_only=True) as store:
+            yield store
+    else:
+        yield None
 
 
 @contextmanager
@@ -249,6 +292,7 @@ def _show_plan(app: Context, found: Preview, reports: list[Report], json_output:
         typer.echo(f"nothing to compute; {plan.total} file{'' if plan.total == 1 else 's'} to decode once")
     else:
         typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
+    _say_waiting(app, summary)
     for name, feature in plan.named.items():
         if plan.failed[feature.id]:
             app.say(f"{name}: failed before for {plan.failed[feature.id]} tracks (--retry-failed tries them again)")
@@ -281,13 +325,22 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     width = max(map(len, ["tracks", *summary["features"]]))
     _show_counts(summary, width)
     for name, counts in summary["features"].items():
-        line = f"{counts['ok']} computed, {counts['fresh']} fresh, {counts['failed']} failed"
+        done = "read" if name in summary["annotated"] else "computed"
+        line = f"{counts['ok']} {done}, {counts['fresh']} fresh, {counts['failed']} failed"
         typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
+    _say_waiting(app, summary)
     for line in summary["duplicates"]["told"]:
         app.say(line)
     if summary["duplicates"]["near"].startswith("not"):
         app.say(f"near duplicates: {summary['duplicates']['near']} (--features chromaprint)")
     app.say(f"snapshot {summary['snapshot']}, {duration(summary['seconds'])}")
+
+
+def _say_waiting(app: Context, summary: dict[str, Any]) -> None:
+    from mirstore.core.text import counted
+
+    for name, count in summary["waiting"].items():
+        app.say(f"{name}: not computed for {counted(count, 'track')} without the annotation that it reads")
 
 
 def _show_counts(summary: dict[str, Any], width: int) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
+from mirstore.cli.context import YesOption
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mirstore.core.columns import Column
-
-app = App(help="List, check and start plugins.")
+app = App(help="List, check, start, install and remove plugins.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_plugins(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List the installed plugins, what each provides, and whether it works.
+    """List the installed plugins, what each provides, where it runs if not here, and whether it works.
 
     Examples
     --------
@@ -38,7 +33,10 @@ def list_plugins(context: typer.Context, json_output: JsonOption = False) -> Non
         return
     for row in rows:
         components = " ".join(row["components"]) or "-"
-        typer.echo(f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {row['status']}")
+        place = f"in {row['place']}: " if row["place"] else ""
+        typer.echo(
+            f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {place}{row['status']}"
+        )
 
 
 @app.command()
@@ -58,26 +56,29 @@ def show(
     import json
 
     from mirstore.core.components import Extractor
-    from mirstore.core.errors import ConfigError
+    from mirstore.core.features import asks_for_columns
 
     component = context.obj.load_plugins().get(Extractor, name)()
-    declared: Mapping[str, Column] = {}
-    with suppress(ConfigError):  # what it writes depends on its parameters
-        declared = component.columns()
+    dependent = asks_for_columns(component)
     columns = {
         column: {"type": str(spec.dtype), "unit": spec.unit, "range": spec.range, "text": spec.text}
-        for column, spec in declared.items()
+        for column, spec in ({} if dependent else component.columns()).items()
     }
     if json_output:
         about = {"name": name, "version": component.version, "params": component.params(), "columns": columns}
-        typer.echo(json.dumps({**about, "inputs": component.inputs}))
+        needs = [weights.name for weights in component.needs]
+        typer.echo(json.dumps({**about, "inputs": component.inputs, "needs": needs}))
         return
     typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
-    typer.echo(f"reads    {', '.join(component.inputs) or ('audio' if columns else 'what its parameters name')}")
+    typer.echo(f"reads    {', '.join(component.inputs) or ('what its parameters name' if dependent else 'audio')}")
+    for weights in component.needs:
+        typer.echo(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
     for key, value in component.params().items():
         typer.echo(f"param    {key} = {value!r}")
     for column, spec in columns.items():
         typer.echo(f"column   {column} [{spec['unit'] or '-'}] {spec['text']}")
+    if dependent:
+        typer.echo("columns  depend on those of what it reads: mirstore features show NAME, once they are computed")
 
 
 @app.command()
@@ -146,3 +147,59 @@ def new(
 
     made = write_plugin(name, folder, kind)
     context.obj.say(f"wrote {made}\nnext: pip install -e {made} && mirstore plugins check {name}")
+
+
+@app.command()
+def install(
+    context: typer.Context,
+    distribution: Annotated[str, typer.Argument(help="What pip installs: a name, a requirement, a wheel or a folder.")],
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Into an environment of its own, where it runs.")
+    ] = False,
+    python: Annotated[
+        str | None, typer.Option(help="Its interpreter, a path or a command: 3.10 or newer.  [default: this one]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the environment.  [default: the distribution's]")] = None,
+) -> None:
+    """Install a plugin whose libraries cannot live beside others: into an environment of its own, with what it needs.
+
+    Its extractors are then used by their names, like any other.
+
+    Examples
+    --------
+    $ mirstore plugins install mirstore-omnizart --isolated
+    $ mirstore plugins install ./my-plugin --isolated --python python3.10
+    """
+    from mirstore.core.errors import UsageError
+    from mirstore.core.installing import install as make
+
+    if not isolated:
+        raise UsageError(
+            "mirstore does not change the environment in which it is installed",
+            hint=f"pip install '{distribution}', or --isolated for an environment of its own",
+        )
+    made = make(distribution, python=python, name=name, say=context.obj.say)
+    extractors = ", ".join(f"{told['name']}@{told['version']}" for told in made.card["described"]["extractors"])
+    context.obj.say(f"{made.name}: {extractors} (Python {made.card['described']['python']})")
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The environment's name.", autocompletion=complete.environments)],
+    yes: YesOption = False,
+) -> None:
+    """Remove an environment with its plugin; what it computed stays.
+
+    Examples
+    --------
+    $ mirstore plugins remove mirstore-omnizart
+    $ mirstore plugins remove mirstore-omnizart --yes
+    """
+    from mirstore.core.environments import environment
+    from mirstore.core.environments import remove as take_away
+
+    environment(name)
+    context.obj.agree(f"environment {name!r} with its plugin", yes)
+    take_away(name)
+    context.obj.say(f"removed: environment {name!r}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli import complete
-from mirstore.cli.context import AtOption, SnapshotOption
+from mirstore.cli.context import AtOption, ExecutorOption, SnapshotOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +40,7 @@ def run_experiment(
         float | None, typer.Option(min=0.001, help="Seconds that a case may take.  [default: any]", show_default=False)
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 means one per core.")] = 0,
+    executor: ExecutorOption = None,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
@@ -68,7 +69,7 @@ def run_experiment(
         if dry_run:
             _show_plan(planned, json_output)
             return
-        outcomes = _run(app, store, planned, jobs or cores(), timeout)
+        outcomes = _run(app, store, planned, jobs or cores(), timeout, executor)
         _show(app, store, planned, outcomes, json_output)
     failed = sum(error is not None for _, error in outcomes.values())
     lacking = [item for item in planned if item.state == "lacking"]
@@ -80,7 +81,7 @@ def run_experiment(
 
 
 def _run(
-    app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None
+    app: Context, store: Store, planned: Sequence[Planned], workers: int, timeout: float | None, executor: str | None
 ) -> dict[Case, tuple[str, str | None]]:
     """Return run and error per case that ran or was finished."""
     from mirstore.store.datasets import spelling_remarks
@@ -98,7 +99,7 @@ def _run(
         if total:
             progress(0, total, "cases")
         done = 0
-        for outcome in run(store, planned, workers=workers, seconds=timeout):
+        for outcome in run(store, planned, workers=workers, seconds=timeout, executor=executor):
             if isinstance(outcome, Epoch):
                 progress.note("cases", f"{outcome.planned.case.model} {_epoch(outcome)}")
                 continue

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mirstore.cli.context import Context
     from mirstore.core.plugins import Needed
-    from mirstore.core.weights.declaration import Weights
+    from mirstore.core.pretrained import Weights
     from mirstore.core.weights.making import Step
 
 app = App(help="List, fetch and add model weights that plugins need.")

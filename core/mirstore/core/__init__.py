@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from mirstore.core.components import Component, Examples, Extractor, Grouper, Importance, Model, Smoother
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
+    from mirstore.core.pretrained import UserFile, WebFile, Weights, WheelFile
     from mirstore.core.recording import Audio
     from mirstore.core.state import load_state, save_state
     from mirstore.core.tensors import Arrays, Tensors
     from mirstore.core.tracks import Track
     from mirstore.core.training import Training
-    from mirstore.core.weights.declaration import UserFile, WebFile, Weights, WheelFile
 
 __all__ = [
     "Arrays", "Audio", "AudioError", "Column", "Component", "Examples", "Extractor", "Grouper", "Importance",
@@ -36,7 +36,7 @@ _home = {
     "tensors": ("Arrays", "Tensors"),
     "tracks": ("Track",),
     "training": ("Training",),
-    "weights.declaration": ("UserFile", "WebFile", "Weights", "WheelFile"),
+    "pretrained": ("UserFile", "WebFile", "Weights", "WheelFile"),
 }
 
 

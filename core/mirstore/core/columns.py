@@ -40,7 +40,7 @@ class Tensor:
     shape : tuple of (int or None)
         None where the size differs from track to track, e.g. ``(128, None)`` for bands × frames.
     hop : float > 0 [s], optional
-        How long one step of the last axis is, if that axis is time: what aligns tensors of different hops.
+        How long a step of the last axis is: by it, features are cut into chunks of seconds, aligned in time.
     """
 
     dtype: str
@@ -51,7 +51,7 @@ class Tensor:
         if self.dtype not in type_names:
             raise ValueError(f"dtype={self.dtype!r} must be one of {sorted(type_names)}")
         if self.hop is not None and not 0 < self.hop < math.inf:
-            raise ValueError(f"hop={self.hop!r} must be a number of seconds above 0")
+            raise ValueError(f"hop={self.hop} must be more than 0 s")
 
     def __str__(self) -> str:
         size = " × ".join("n" if n is None else str(n) for n in self.shape)

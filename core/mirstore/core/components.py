@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mirstore.core.columns import Column, Row
-from mirstore.core.weights.declaration import Weights
+from mirstore.core.pretrained import Weights
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     import numpy as np
     import polars as pl
@@ -67,6 +68,9 @@ class Extractor(Component):
     ----------
     inputs : tuple of str
         Feature sets that it reads; none means that it reads audio.
+    optional : frozenset of str
+        Those of ``inputs`` that a track may lack: they are not in ``track.inputs`` then, and empty if they are read.
+        Where one comes later, what was computed without it is computed again.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
     place : str
@@ -79,6 +83,7 @@ class Extractor(Component):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[frozenset[str]] = frozenset()
     batch: ClassVar[int] = 1
     place: ClassVar[str] = "cpu"
     memory: ClassVar[int | None] = None

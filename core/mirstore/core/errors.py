@@ -6,6 +6,7 @@ MirstoreError           exit 1   message, and one thing to do as ``hint``
 ├── ConfigError         exit 4   registry.toml or a component's parameters
 ├── PluginError         exit 5   a plugin that is missing or broken
 │   └── WeightsError             model weights that are missing, damaged or not what they should be
+├── ClusterError        exit 1   a cluster that cannot be reached, is gone, or differs from this machine
 ├── StoreError          exit 6   a store that is locked, damaged or too new
 └── QueryStoppedError   exit 7   a query that took too much time or memory
 
@@ -67,6 +68,10 @@ class PluginError(MirstoreError):
 
 class WeightsError(PluginError):
     """Model weights that are missing, damaged, or not what their plugin declares."""
+
+
+class ClusterError(MirstoreError):
+    """A cluster that cannot be reached, has gone away, or whose workers differ from this machine."""
 
 
 class StoreError(MirstoreError):

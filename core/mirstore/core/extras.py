@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from mirstore.core.environments import environments
 from mirstore.core.errors import PluginError
 
 
@@ -36,6 +38,21 @@ def missing(distribution: Distribution, name: str) -> str | None:
         if (marker is None or marker.evaluate({"extra": extra})) and not _is_installed(requirement):
             return install(extra, distribution.name)
     return None
+
+
+def installed(requirement: Requirement) -> bool:
+    """Whether a distribution is installed with its extras, here or in an environment of its own."""
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    if _is_installed(requirement):
+        there = distribution(requirement.name)
+        return all(missing(there, extra) is None for extra in requirement.extras)
+    return any(
+        canonicalize_name(plugin["distribution"]) == canonicalize_name(requirement.name)
+        and requirement.specifier.contains(plugin["version"], prereleases=True)
+        for found in environments()
+        for plugin in found.card.get("described", {}).get("plugins", ())
+    )
 
 
 def install(extra: str, distribution: str = "mirstore") -> str:

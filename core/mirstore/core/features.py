@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mirstore.core.annotations import Annotation
 from mirstore.core.columns import Column
 from mirstore.core.components import Extractor
 from mirstore.core.errors import ConfigError
@@ -71,19 +72,22 @@ class FeatureSet:
         return {
             "extractor": f"{self.extractor.name}@{self.extractor.version}",
             "params": normalise(self.extractor.params()),
-            "inputs": {name: self.read(name) for name in sorted(self.inputs)},
+            "inputs": {name: source.id for name, source in sorted(self.inputs.items())} | self._heard(),
             "weights": self._weights(),
         }
 
-    def read(self, name: str) -> str:
-        """Return what stands in the identity for an input: its id, and the column of a sound that is heard."""
-        id_ = self.inputs[name].id
-        return f"{id_}.{self.audio}" if name == heard else id_
+    def _heard(self) -> dict[str, str]:
+        return {heard: f"{self.inputs[heard].id}.{self.audio}"} if self.audio is not None else {}
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """The ids of what it reads, by the extractor's names for it; ``audio.<column>`` of a sound that it hears."""
+        return {f"{name}.{self.audio}" if name == heard else name: source.id for name, source in self.inputs.items()}
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """What its extractor writes, given what it reads."""
-        if not signature(self.extractor.columns).parameters:
+        if not asks_for_columns(self.extractor):
             return self.extractor.columns()
         return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
 
@@ -96,6 +100,20 @@ class FeatureSet:
     def reads_file(self) -> bool:
         """Whether it needs the file decoded: nothing else is there to be read."""
         return not self.inputs
+
+    @property
+    def is_annotation(self) -> bool:
+        """Whether it comes from files and cannot be computed."""
+        return isinstance(self.extractor, Annotation)
+
+    @cached_property
+    def is_revisable(self) -> bool:
+        """Whether a track's value may change while the identity stays: it is an annotation, or rests on one.
+
+        So may what does without an input that comes later.
+        """
+        rests = any(source.is_revisable for source in self.inputs.values())
+        return self.is_annotation or rests or bool(self.extractor.optional)
 
     @cached_property
     def id(self) -> str:
@@ -116,6 +134,11 @@ class FeatureSet:
     def table(self) -> str:
         """Name of its table in the store."""
         return f"{self.extractor.name}_{self.id}"
+
+
+def asks_for_columns(extractor: Extractor) -> bool:
+    """Whether an extractor's columns depend on those of what it reads: ``columns(self, inputs)``."""
+    return bool(signature(extractor.columns).parameters)
 
 
 def normalise(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from mirstore.core.features import FeatureSet, heard
 from mirstore.core.packed import read
 from mirstore.core.recording import Audio
 from mirstore.core.sounds import PCM
+from mirstore.core.tracks import Track
 
 Rows = Mapping[str, Sequence[Row]]
 """A track's rows by the ids of feature sets."""
@@ -19,6 +21,8 @@ Rows = Mapping[str, Sequence[Row]]
 
 class Inputs(Mapping[str, pl.DataFrame]):
     """The tables that an extractor declared, each made when it is asked for: tensors and sounds are large.
+
+    One that the track lacks, and the extractor can do without, is no table that is in here; asked for, it is empty.
 
     Parameters
     ----------
@@ -34,24 +38,32 @@ class Inputs(Mapping[str, pl.DataFrame]):
     def __getitem__(self, name: str) -> pl.DataFrame:
         if name not in self._made:
             source = self._sources[name]
-            self._made[name] = input_frame(self._rows[source.id], source.columns)
+            self._made[name] = input_frame(self._rows.get(source.id, []), source.columns)
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources and self._sources[str(name)].id in self._rows
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
+        return (name for name in self._sources if name in self)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return sum(1 for _ in self)
 
 
-def sound(feature: FeatureSet, rows: Rows) -> Audio:
-    """Return what a feature set hears instead of the file.
+def hearing(feature: FeatureSet, file: Track, rows: Rows) -> Track:
+    """Return the file itself, or a track of which a sound of another feature set is what is heard.
 
     Raises
     ------
     AudioError
         If this track has no such sound, or if it is silent, as a file would be refused.
     """
+    return file if feature.audio is None else replace(file, recording=_sound(feature, rows))
+
+
+def _sound(feature: FeatureSet, rows: Rows) -> Audio:
+    """Return what a feature set hears instead of the file; see `hearing`."""
     source, column = feature.inputs[heard], feature.audio or ""
     value = next(iter(rows[source.id]), {}).get(column)
     pcm = None if value is None else read(value)

@@ -72,6 +72,11 @@ class Outcome:
     seconds: float = 0.0
     doubtful: bool = False
 
+    @property
+    def can_be_read(self) -> bool:
+        """Whether its rows are here for what reads them: those of a feature set that is not kept stay in the worker."""
+        return self.status == "none" or bool(self.rows)
+
 
 @dataclass(frozen=True)
 class AudioFacts:

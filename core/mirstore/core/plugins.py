@@ -10,14 +10,14 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 from packaging.requirements import Requirement
@@ -26,8 +26,11 @@ from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
 from mirstore.core.extras import missing
+from mirstore.core.pretrained import Weights
 from mirstore.core.text import explained, is_name
-from mirstore.core.weights.declaration import Weights
+
+if TYPE_CHECKING:
+    from typing import Self
 
 C = TypeVar("C", bound=Component)
 kinds: dict[str, type[Component]] = {
@@ -52,6 +55,10 @@ class PluginInfo:
         ``"ok"``, ``"needs: pip install …"``, ``"broken: …"``, ``"registers nothing: …"`` or ``"conflict: …"``.
     components : list of str
         ``name@version`` of what it provides.
+    place : str or None
+        The environment of its own in which it runs; None if that is this one.
+    remedy : str
+        The one thing to do if it is broken.
     """
 
     name: str
@@ -59,6 +66,9 @@ class PluginInfo:
     version: str
     status: str = "ok"
     components: list[str] = field(default_factory=list)
+    place: str | None = None
+
+    remedy: str = "mirstore plugins list"
 
     @property
     def is_broken(self) -> bool:
@@ -81,29 +91,37 @@ class Needed:
     by: list[str] = field(default_factory=list)
 
 
+Lodged = Iterable[tuple[PluginInfo, Sequence[type[Extractor]]]]
+"""Plugins in environments of their own, with what stands for their extractors."""
+
+
 class Plugins:
     """The installed plugins and their components."""
 
-    def __init__(self, entries: Iterable[EntryPoint]) -> None:
+    def __init__(self, entries: Iterable[EntryPoint], lodged: Lodged = ()) -> None:
         self._infos: list[PluginInfo] = []
         self._found: dict[tuple[str, str], list[tuple[type[Component], PluginInfo]]] = {}
         self._modules: dict[str, str] = {}
         for entry in sorted(entries, key=lambda entry: entry.name):
             self._add(entry)
+        for info, extractors in lodged:
+            self._infos.append(info)
+            for kind in extractors:
+                self._found.setdefault((Extractor.__name__, kind.name), []).append((kind, info))
         self._mark_conflicts()
 
     @classmethod
-    def installed(cls) -> Self:
-        """Return the plugins of this environment.
+    def installed(cls, lodged: Lodged = ()) -> Self:
+        """Return the plugins that are installed here, and those of other environments that are given.
 
-        ``MIRSTORE_LOAD_PLUGINS`` limits them: a list separated by commas; empty means none.
+        ``MIRSTORE_LOAD_PLUGINS`` limits the ones here: a list separated by commas; empty means none.
         """
         entries: Iterable[EntryPoint] = entry_points(group="mirstore")
         wanted = os.environ.get("MIRSTORE_LOAD_PLUGINS")
         if wanted is not None:
             names = {name.strip() for name in wanted.split(",")}
             entries = [entry for entry in entries if entry.name in names]
-        return cls(entries)
+        return cls(entries, lodged)
 
     def rows(self) -> list[PluginInfo]:
         """Return one row per plugin, broken ones too."""
@@ -124,9 +142,11 @@ class Plugins:
             self.refuse_broken(name)
             raise UnknownNameError(kind.__name__.lower(), name, self.names(kind))
         if len(found) > 1:
-            owners = " and ".join(sorted(info.distribution for _, info in found))
+            owners = " and ".join(sorted(_owner(info) for _, info in found))
             raise PluginError(f"{kind.__name__.lower()} {name!r} is claimed by {owners}", hint="uninstall one of them")
         component, info = found[0]
+        if info.is_broken:
+            raise PluginError(f"{name!r} cannot be used: plugin {info.name!r} {_is(info)}", hint=info.remedy)
         if info.status.startswith("needs: "):
             raise PluginError(f"{name!r} needs libraries that are not installed", hint=info.status[7:])
         return component  # type: ignore[return-value]
@@ -184,7 +204,7 @@ class Plugins:
         infos = [info for info in self._infos if name in (info.name, info.distribution)]
         for info in infos:
             if info.is_broken:
-                raise PluginError(f"plugin {info.name!r} {_is(info)}", hint="mirstore plugins list")
+                raise PluginError(f"plugin {info.name!r} {_is(info)}", hint=info.remedy)
         found = [
             self.get(kind, component)()
             for kind in kinds.values()
@@ -208,10 +228,10 @@ class Plugins:
             If one is called so, or has the name in its source.
         """
         for info in self._infos:
-            if info.is_broken and (info.name == name or _mentions(self._modules[info.name], name)):
+            if info.is_broken and (info.name == name or _mentions(self._modules.get(info.name, ""), name)):
                 raise PluginError(
                     f"{name!r} is not there: plugin {info.name!r}, whose source names it, {_is(info)}",
-                    hint="mirstore plugins list",
+                    hint=info.remedy,
                 )
 
     def _add(self, entry: EntryPoint) -> None:
@@ -241,7 +261,7 @@ class Plugins:
     def _mark_conflicts(self) -> None:
         for (_, name), found in self._found.items():
             if len(found) > 1:
-                owners = " and ".join(sorted(info.distribution for _, info in found))
+                owners = " and ".join(sorted(_owner(info) for _, info in found))
                 for _, info in found:
                     info.status = f"conflict: {name!r} is claimed by {owners}"
 
@@ -260,6 +280,10 @@ def _components(entry: EntryPoint) -> Iterator[tuple[type[Component], type[Compo
             for component in components:
                 _check(component, kind, hook)
                 yield kind, component
+
+
+def _owner(info: PluginInfo) -> str:
+    return info.distribution if info.place is None else f"{info.distribution} in environment {info.place!r}"
 
 
 def _is(info: PluginInfo) -> str:
@@ -296,6 +320,8 @@ def _check(component: object, kind: type[Component], hook: str) -> None:
 @cache
 def distributions(component: type[Component]) -> dict[str, str]:
     """Return the versions of the installed distributions behind a component: recorded, but no part of what it is."""
+    if elsewhere := getattr(component, "distributions", None):
+        return {**elsewhere, "mirstore": version("mirstore")}
     package = component.__module__.partition(".")[0]
     names = {"mirstore", "numpy"}
     for entry in entry_points(group="mirstore"):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mirstore.core.messages import dumps
 from mirstore.core.text import explained
 
 _spoilt = False
@@ -22,21 +23,22 @@ def leave() -> None:
     _spoilt = True
 
 
-def serve(connection: int, lifeline: int, memory: int) -> None:
+def serve(connection: int, lifeline: int, memory: int | None) -> None:
     """Answer calls one after another until the parent is gone.
 
     Parameters
     ----------
     connection, lifeline : int
         Descriptors: of the pipe for calls and answers, and of one that ends when the parent does.
-    memory : int > 0 [bytes]
-        What this process may take.
+    memory : int > 0 [bytes] or None
+        What this process may take; None for any.
     """
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        if memory is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     link = Connection(connection)
     process, folder, depth = os.getpid(), os.getcwd(), sys.getrecursionlimit()
@@ -64,14 +66,14 @@ def _answer(message: bytes) -> bytes:
     """Return (went well, result or exception, whether to replace this worker), pickled."""
     try:
         call, arguments, named = pickle.loads(message)
-        return pickle.dumps((True, call(*arguments, **named), _spoilt))
+        return dumps((True, call(*arguments, **named), _spoilt))
     except BaseException as error:  # sys.exit() in a plugin, a result that does not pickle
-        return pickle.dumps((False, _travelling(error), True))
+        return dumps((False, _travelling(error), True))
 
 
 def _travelling(error: BaseException) -> Any:
     """Return an exception that arrives: plugins raise some that do not pickle, or that would end the parent."""
     if isinstance(error, Exception):
         with suppress(Exception):
-            return pickle.loads(pickle.dumps(error))
+            return pickle.loads(dumps(error))
     return RuntimeError(": ".join(explained(error)))

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mirstore.core.decoding import decoder
 from mirstore.core.downmix import mono_weights
 from mirstore.core.errors import AudioError
 
@@ -55,7 +56,11 @@ class Audio:
     @cached_property
     def mono(self) -> np.ndarray:
         """The channels mixed down [shape=(n,)]: their mean up to two, else by ITU-R BS.775 (`core.downmix`)."""
-        return self.samples[0] if self.channels == 1 else frozen(mono_weights(self.layout) @ self.samples)
+        if self.channels == 1:
+            return self.samples[0]
+        if there := decoder():  # sums of another numpy differ in the last bit
+            return there.resampled(self.samples, self.sr, self.layout, self.sr, mono=True)
+        return frozen(mono_weights(self.layout) @ self.samples)
 
     @cached_property
     def samples_sha256(self) -> str:
@@ -74,13 +79,17 @@ class Audio:
             If the rates are too far apart for soxr.
         """
         if (sr, mono) not in self._resampled:
-            samples = self.mono if mono else self.samples
-            self._resampled[sr, mono] = samples if sr == self.sr else self._resample(samples, sr)
+            self._resampled[sr, mono] = self._resample(sr, mono)
         return self._resampled[sr, mono]
 
-    def _resample(self, samples: np.ndarray, sr: int) -> np.ndarray:
+    def _resample(self, sr: int, mono: bool) -> np.ndarray:
+        if sr == self.sr:
+            return self.mono if mono else self.samples
+        if there := decoder():
+            return there.resampled(self.samples, self.sr, self.layout, sr, mono=mono)
         import soxr  # here, so that interpreters without it can hold audio
 
+        samples = self.mono if mono else self.samples
         try:
             return frozen(np.ascontiguousarray(soxr.resample(samples.T, self.sr, sr).T))
         except (RuntimeError, ValueError) as error:

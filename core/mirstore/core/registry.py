@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mirstore.core.errors import ConfigError
+from mirstore.core.environments import Environment, having
+from mirstore.core.errors import ConfigError, PluginError
+from mirstore.core.extras import installed
 
 
 class _Entry(BaseModel):
@@ -187,9 +191,38 @@ class ExperimentEntry(_Entry):
 
 
 class WorkerEntry(_Entry):
-    """``[workers.N]``: an interpreter of its own for extractors whose libraries cannot live beside ours."""
+    """``[workers.N]``: another interpreter, for features with ``place = "N"``.
 
-    python: str
+    Attributes
+    ----------
+    isolated : str
+        Distribution, or name, of an environment that ``mirstore plugins install --isolated`` made.
+    python : str
+        Or the path of an interpreter that somebody else looks after: it has the plugin, numpy, packaging, pluggy and
+        polars.
+    jobs : int
+        Processes that run there at once; by default as many as ``-j`` says.
+    memory : float [GB]
+        What each may take.
+    """
+
+    isolated: str | None = None
+    python: str | None = None
+    jobs: int | None = Field(None, ge=1)
+    memory: float | None = Field(None, gt=0)
+
+    def environment(self, name: str) -> Environment:
+        """Return the interpreter as a place of this name.
+
+        Raises
+        ------
+        PluginError
+            If it is not there.
+        """
+        memory = int(self.memory * 1e9) if self.memory else None
+        if self.isolated is not None:
+            return replace(having(self.isolated), name=name, jobs=self.jobs, memory=memory)
+        return Environment(name, Path(self.python or "").expanduser().absolute(), jobs=self.jobs, memory=memory)
 
 
 class Registry(_Entry):
@@ -219,6 +252,8 @@ class Registry(_Entry):
         ------
         ConfigError
             Naming every mistake, one per line.
+        PluginError
+            If something of ``[plugins]`` is not installed, with the line that installs it.
         """
         shipped = cls._parse(tomllib.loads(_shipped()), "mirstore's registry.toml")
         if project is None:
@@ -236,6 +271,7 @@ class Registry(_Entry):
         problems = [f"{project.name}: {problem}" for problem in registry._dangling()]
         if problems:
             raise ConfigError("\n".join(problems), hint=f"mend {project}")
+        registry._require_plugins(project.name)
         return registry
 
     @classmethod
@@ -255,6 +291,10 @@ class Registry(_Entry):
         for name, grouping in self.groupings.items():
             if (grouping.grouper is None) == (grouping.groups is None):
                 yield f"groupings.{name}: give either grouper or groups"
+            if grouping.groups is not None and grouping.params:
+                yield f"groupings.{name}: groups have no params"
+        yield from self._wrong_plugins()
+        yield from self._wrong_workers()
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             for key, known in (
@@ -280,6 +320,29 @@ class Registry(_Entry):
                     base = value.partition("@")[0]
                     if base not in self.features and _mistaken(base, self.features):
                         yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
+
+    def _wrong_plugins(self) -> Iterator[str]:
+        for name, text in self.plugins.items():
+            try:
+                Requirement(text)
+            except InvalidRequirement as error:
+                yield f"plugins.{name}: {text!r} is no requirement: {str(error).splitlines()[0]}"
+
+    def _require_plugins(self, where: str) -> None:
+        lacking = [text for text in self.plugins.values() if not installed(Requirement(text))]
+        if lacking:
+            names, line = ", ".join(lacking), " ".join(f"'{text}'" for text in lacking)
+            raise PluginError(f"{where}: [plugins] asks for {names}: not installed", hint=f"pip install {line}")
+
+    def _wrong_workers(self) -> Iterator[str]:
+        used = {feature.place for feature in self.features.values()}
+        for name, worker in self.workers.items():
+            if (worker.isolated is None) == (worker.python is None):
+                yield f"workers.{name}: give either isolated or python"
+            if name in ("cpu", "gpu"):
+                yield f"workers.{name}: the name stands for this machine's own processors"
+            if name not in used:
+                yield f"workers.{name}: no features have place = {name!r}, so nothing would run there"
 
 
 def _shipped() -> str:
@@ -341,7 +404,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 def _mistaken(name: str, known: Iterable[str]) -> bool:
     if not get_close_matches(name, list(known), n=1):
         return False
-    from mirstore.core.plugins import Plugins  # loads every plugin: only on suspicion
+    from mirstore.core.isolated import everywhere  # loads every plugin: only on suspicion
 
-    provided = {component.partition("@")[0] for row in Plugins.installed().rows() for component in row.components}
+    provided = {component.partition("@")[0] for row in everywhere().rows() for component in row.components}
     return name not in provided

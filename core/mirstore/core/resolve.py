@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from mirstore.core.components import Component, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
 from mirstore.core.features import FeatureSet, heard, normalise
+from mirstore.core.isolated import Isolated, kinds
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 
@@ -21,28 +22,37 @@ Kept = Callable[[str], Path]
 
 
 def resolve(
-    names: Iterable[str], registry: Registry, plugins: Plugins, kept: Kept | None = None
+    names: Iterable[str],
+    registry: Registry,
+    plugins: Plugins,
+    annotations: Mapping[str, FeatureSet] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, FeatureSet]:
     """Return the feature sets that names stand for, with all that they read.
 
     Parameters
     ----------
     names : iterable of str
+        In the registry, or of extractors, or of annotations.
     registry : Registry
     plugins : Plugins
+    annotations : Mapping of str to FeatureSet, optional
+        Those that a store has, or is about to have.
     kept : callable, optional
         Name or hash of a kept model to its folder; without a store, the registry's parameter is the folder.
 
     Raises
     ------
     UnknownNameError
-        If a name is neither registered nor an extractor's.
+        If a name is neither registered nor an extractor's nor an annotation's.
     ConfigError
-        If an entry's parameters, version or inputs are wrong.
+        If an entry's parameters, version or inputs are wrong, or it has the name of an annotation.
     PluginError
         If the plugin cannot be used.
     """
-    made: dict[str, FeatureSet] = {}
+    made = dict(annotations or {})
+    if both := sorted(made.keys() & registry.features.keys()):
+        raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="rename the entry")
     for name in names:
         _resolve(name, registry, plugins, kept or Path, made, ())
     return {name: made[name] for name in names}
@@ -105,14 +115,36 @@ def _sound(source: FeatureSet, column: str, where: str) -> str:
 def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plugins) -> type[Extractor]:
     extractor, _, pinned = entry.extractor.partition("@")
     try:
-        kind = plugins.get(Extractor, extractor)
+        kind = _elsewhere(name, entry, registry, extractor) or plugins.get(Extractor, extractor)
     except UnknownNameError as error:
         if name in registry.features:
             raise ConfigError(f"features.{name}: {error.message}", hint=error.hint) from None
         known = {*registry.features, *plugins.names(Extractor)}
         raise UnknownNameError("features", name, known) from None
     _check_pin(kind, pinned, f"features.{name}")
+    _check_place(kind, entry, f"features.{name}.place")
     return kind
+
+
+def _elsewhere(name: str, entry: FeatureEntry, registry: Registry, extractor: str) -> type[Extractor] | None:
+    """Return the extractor of the interpreter that ``[workers.N]`` describes, if the entry's place is one."""
+    if entry.place not in registry.workers:
+        return None
+    there = kinds(registry.workers[entry.place].environment(entry.place))
+    if extractor not in there:
+        hint = did_you_mean(extractor, there)
+        raise ConfigError(f"features.{name}.place: workers.{entry.place} has no extractor {extractor!r}", hint=hint)
+    return there[extractor]
+
+
+def _check_place(kind: type[Extractor], entry: FeatureEntry, where: str) -> None:
+    """Refuse a place where the extractor is not."""
+    own = kind.place if issubclass(kind, Isolated) else None
+    places = [own] if own else ["cpu", "gpu"]
+    if entry.place is not None and entry.place not in places:
+        lives = f"lives in environment {own!r}" if own else "is installed here"
+        hint = f"leave place out, or add [workers.{entry.place}]" if own else did_you_mean(entry.place, places)
+        raise ConfigError(f"{where}: {kind.name!r} {lives}, and cannot run in {entry.place!r}", hint=hint)
 
 
 def _check_pin(kind: type[Component], pinned: str, where: str) -> None:

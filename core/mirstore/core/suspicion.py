@@ -68,7 +68,7 @@ class Repeat:
 
 
 def _rows(outcomes: Sequence[Outcome]) -> dict[str, Sequence[Mapping[str, object]]]:
-    return {outcome.feature: outcome.rows for outcome in outcomes if outcome.status != "failed"}
+    return {outcome.feature: outcome.rows for outcome in outcomes if outcome.can_be_read}
 
 
 class Suspicions:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirstore.core.decoding import decoder
+from mirstore.core.recording import Audio
+
 if TYPE_CHECKING:
     import polars as pl
-
-    from mirstore.core.recording import Audio
 
 
 @dataclass
@@ -44,9 +45,7 @@ class Track:
     def decoded(self) -> Audio:
         """The audio as decoded, once per track; see `mirstore.core.audio.decode`."""
         if self.recording is None:
-            from mirstore.core.audio import decode  # here, so that interpreters without decoders can hold tracks
-
-            self.recording = decode(self.path, max_duration=self.max_duration)
+            self.recording = _decoded(self.path, self.max_duration)
         return self.recording
 
     @property
@@ -88,3 +87,11 @@ class Track:
     def features(self, name: str) -> pl.DataFrame:
         """Return this track's rows of the input feature set ``name``, without the ``track`` column."""
         return self.inputs[name]
+
+
+def _decoded(path: Path, max_duration: float) -> Audio:
+    if there := decoder():
+        return Audio(**there.decode(path, max_duration))
+    from mirstore.core.audio import decode  # not in interpreters that cannot
+
+    return decode(path, max_duration=max_duration)

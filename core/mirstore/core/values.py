@@ -126,6 +126,8 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _cast(array: np.ndarray, kind: str) -> np.ndarray:
+    if array.dtype == kind:
+        return array  # large ones are not copied
     with np.errstate(all="ignore"):
         made = array.astype(kind)
     if made.dtype.kind == "f" and (np.isinf(made) != np.isinf(array)).any():  # 1e39 has no float32

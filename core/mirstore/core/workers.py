@@ -18,7 +18,7 @@ from mirstore.core.columns import Row, check_rows, packed
 from mirstore.core.durations import duration
 from mirstore.core.errors import TrackError
 from mirstore.core.features import FeatureSet, heard
-from mirstore.core.inputs import Inputs, sound
+from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
 from mirstore.core.packed import put
 from mirstore.core.process import leave
@@ -26,6 +26,9 @@ from mirstore.core.text import explained, shortened, storable
 from mirstore.core.tracks import Track
 
 upstream = "upstream"  # the error of what reads something that failed
+not_written = (
+    "not written"  # the error of values that the job's folder does not take: the next ones will fare no better
+)
 grace = 5.0  # [s] between asking an extractor to stop and ending its process
 
 
@@ -50,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Work:
-    """What all jobs of an extraction share.
+    """What the jobs of a stage share, and a worker keeps from call to call with all that its components load.
 
     Attributes
     ----------
@@ -93,7 +96,7 @@ class _TrackRun:
         self.plan, self.job = work.plan, job
         self.outcomes: list[Outcome] = []
         self.rows: dict[str, Sequence[Row]] = dict(job.given)
-        self.todo = _todo(work.plan, job)
+        self.todo = to_compute(work.plan, job)
         self.file = Track(job.track, job.path, max_duration=work.limits.max_duration)
         self.sounds: dict[tuple[str, str | None], Track] = {}
         self.error: tuple[str, str] | None = None
@@ -112,7 +115,8 @@ class _TrackRun:
 
     def is_ready(self, feature: FeatureSet) -> bool:
         """Whether all inputs are there; records the failure if not."""
-        lacking = [source.name for source in feature.inputs.values() if source.id not in self.rows]
+        needed = (source for name, source in feature.inputs.items() if name not in feature.extractor.optional)
+        lacking = [source.name for source in needed if source.id not in self.rows]
         if lacking and not self.error:
             reason = upstream, f"reads {', '.join(lacking)}, which this track does not have"
             self._record(Outcome(feature.id, "failed", [], *reason))
@@ -128,7 +132,7 @@ class _TrackRun:
         if feature.audio is not None:
             key = feature.inputs[heard].id, feature.audio
             if key not in self.sounds:
-                self.sounds[key] = replace(self.file, recording=sound(feature, self.rows))
+                self.sounds[key] = hearing(feature, self.file, self.rows)
             track = self.sounds[key]
         track.inputs = Inputs(feature, self.rows)
         return track
@@ -158,7 +162,7 @@ class _TrackRun:
         return Done(self.job, AudioFacts.of(self.file.recording), outcomes, self.error)
 
 
-def _todo(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
+def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
     """Return what to compute: what the job asks for, and what that reads but nobody keeps."""
     wanted = set(job.features)
     for id_, feature in reversed(list(plan.items())):
@@ -173,8 +177,8 @@ def _written(outcome: Outcome, feature: FeatureSet, folder: Path) -> Outcome:
     try:
         return replace(outcome, rows=put(outcome.rows, packed(feature.columns), path))
     except OSError as error:
-        why = "not stored", f"could not be written: {error.strerror or error}"
-        return Outcome(feature.id, "failed", [], *why, outcome.seconds)
+        why = f"{folder}: {(error.strerror or str(error)).lower()}"
+        return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:

@@ -13,7 +13,7 @@ from mirstore.store import names, values
 from mirstore.store.lake.gc import collect
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.purge import Purged, purge
-from mirstore.store.lake.tensors import TensorReader
+from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.sql import session
 from mirstore.store.sql.views import views
 
@@ -84,7 +84,8 @@ class Store(Lake):
         ----------
         names : str or sequence of str
             Feature sets by name, ``name@version`` or id; with several, columns are called ``name.column``, and only
-            tracks that have all of them are returned. Two with several rows per track are matched by ``start``.
+            tracks that have all of them are returned. Two with several rows per track are matched by ``start``, if both
+            declare the same grid.
         tracks : str or sequence of str, optional
             Only these.
 
@@ -92,15 +93,17 @@ class Store(Lake):
         ------
         UnknownNameError
             If nothing stored is called so.
+        UsageError
+            If two have rows at different times, or values are not kept.
         """
         return values.wide(self, names, tracks)
 
     def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-        """Return the stored rows of some tracks as an extractor returned them, tensors as arrays."""
+        """Return the stored rows of those tracks that have any, as a worker returned them: tensors by reference."""
         return values.rows(self, table, tracks)
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
-        """Return the tensors of a feature set as an indexed reader, for torch's DataLoader or a loop.
+        """Return the tensors or sounds of a feature set as an indexed reader, for torch's DataLoader or a loop.
 
         Parameters
         ----------
@@ -117,6 +120,18 @@ class Store(Lake):
             If there is no such feature set, tensor column or track.
         """
         return values.tensors(self, name, tracks, column)
+
+    def sounds(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> SoundReader:
+        """Return the sounds of a feature set, as `tensors` does; each is an `Audio`, and ``.wav()`` a file to play.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such feature set, column or track.
+        UsageError
+            If it has no sounds, or they are not kept.
+        """
+        return values.sounds(self, name, tracks, column)
 
     def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
         """Answer one SELECT statement over the views, locked down: it can read nothing else and write nothing.

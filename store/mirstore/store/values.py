@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from mirstore.core.columns import Tensor
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.store.lake.kept import not_kept, unkept
 from mirstore.store.lake.lake import Lake
-from mirstore.store.lake.tensors import TensorReader, pack_folder
+from mirstore.store.lake.tensors import SoundReader, TensorReader, located, pack_folder
 from mirstore.store.names import meant, resolve, table
 
 
@@ -37,49 +38,116 @@ def about(lake: Lake, name: str) -> dict[str, Any]:
 def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
     """Return features as a wide table."""
     names = [names] if isinstance(names, str) else list(names)
-    found: pl.LazyFrame | None = None
-    for name in names:
-        frame = lake.scan(table(lake, resolve(lake, name)))
-        if len(names) > 1:
-            values = [column for column in frame.collect_schema().names() if column not in ("track", "start")]
-            frame = frame.rename({column: f"{name}.{column}" for column in values})
-        if found is None:
-            found = frame
-            continue
-        have = found.collect_schema().names(), frame.collect_schema().names()
-        found = found.join(frame, on=["track", *(["start"] if all("start" in names for names in have) else [])])
-    if found is None:
-        raise UsageError("no features chosen")
+    frames = {name: one(lake, name) for name in names}
+    if len(names) > 1:
+        frames = {name: _qualified(frame, name) for name, frame in frames.items()}
+    found = side_by_side(lake, frames)
     if tracks is not None:
         found = found.filter(pl.col("track").is_in([tracks] if isinstance(tracks, str) else list(tracks)))
     return found.collect()
 
 
+def one(lake: Lake, name: str) -> pl.LazyFrame:
+    """Return one feature set's rows; those of a track in their order.
+
+    Raises
+    ------
+    UsageError
+        If it is not kept.
+    """
+    id_ = resolve(lake, name)
+    if not lake.files(table(lake, id_)) and id_ in unkept(lake):
+        raise not_kept(name)
+    return _ordered(lake.scan(table(lake, id_)))
+
+
+def _ordered(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return rows by track, start, and then all columns with one plain value: what extractors and users see."""
+    schema = frame.collect_schema()
+    if "start" not in schema:
+        return frame
+    plain = [name for name, kind in schema.items() if not kind.is_nested() and name not in ("track", "start")]
+    return frame.sort("track", "start", *plain, maintain_order=True)
+
+
+def _qualified(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    values = [column for column in frame.collect_schema().names() if column not in ("track", "start")]
+    return frame.rename({column: f"{name}.{column}" for column in values})
+
+
+def side_by_side(lake: Lake, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Join feature sets by track, and by time where several have rows at times: only on the same grid.
+
+    Parameters
+    ----------
+    lake : Lake
+    frames : Mapping of str to LazyFrame
+        Rows by the name of the feature set, with ``track``, perhaps ``start``, and columns of unlike names.
+
+    Raises
+    ------
+    UsageError
+        If two have rows at other times.
+    """
+    if not frames:
+        raise UsageError("no features chosen")
+    timed = [name for name, frame in frames.items() if "start" in frame.collect_schema()]
+    if len(timed) > 1:
+        _refuse_other_times(lake, timed)
+    joined: pl.LazyFrame | None = None
+    for frame in (_numbered(frame) if len(timed) > 1 else frame for frame in frames.values()):
+        if joined is None:
+            joined = frame
+            continue
+        have = joined.collect_schema().names(), frame.collect_schema().names()
+        by = [name for name in ("track", "start", _nth) if all(name in names for names in have)]
+        joined = joined.join(frame, on=by, maintain_order="left_right" if timed else None)
+    assert joined is not None
+    return joined.drop(_nth, strict=False)
+
+
+_nth = "\0nth"  # of the rows of a track that start at once
+
+
+def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
+    if "start" not in frame.collect_schema():
+        return frame
+    return frame.with_columns(pl.int_range(pl.len()).over("track", "start").alias(_nth))
+
+
+def _refuse_other_times(lake: Lake, names: Sequence[str]) -> None:
+    rows = lake.scan("core.grids").collect()
+    grids = dict(zip(rows["feature_set"], rows["grid"], strict=True))
+    ids = {name: resolve(lake, name) for name in names}
+    (first, same), *others = [(name, grids.get(id_, id_)) for name, id_ in ids.items()]
+    for name, grid in others:
+        if grid != same:
+            raise UsageError(
+                f"features {first!r} and {name!r} have rows at different times",
+                hint=f"read one of them through an aggregator: a mean, std, histogram or per-second of {name!r}",
+            )
+
+
 def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the stored rows of some tracks as an extractor returned them."""
-    frame = lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks))).collect()
-    tensors = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-    folder = pack_folder(lake.path, name.rpartition("_")[2])
-    readers = {
-        name: TensorReader(folder, frame["track"].to_list(), frame[name].to_list(), [None] * frame.height)
-        for name in tensors
-    }
-    found: dict[str, list[dict[str, Any]]] = {track: [] for track in tracks}
-    for number, row in enumerate(frame.iter_rows(named=True)):
-        row |= {name: reader[number] for name, reader in readers.items() if row[name] is not None}
-        found[row.pop("track")].append(row)
-    return {track: rows for track, rows in found.items() if rows}
+    """Return the stored rows of those tracks that have any, as a worker returned them."""
+    frame = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks)))).collect()
+    packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
+    folder = pack_folder(lake.path.absolute(), name.rpartition("_")[2])
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in frame.iter_rows(named=True):
+        row |= {name: located(row[name], folder) for name in packed if row[name] is not None}
+        found.setdefault(row.pop("track"), []).append(row)
+    return found
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
-    """Return the tensors of a feature set as an indexed reader."""
-    id_ = resolve(lake, name)
-    frame = lake.scan(table(lake, id_)).collect()
+    """Return the tensors or sounds of a feature set as an indexed reader."""
+    frame = one(lake, name).collect()
     known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
     column = column or (known[0] if len(known) == 1 else "")
     if column not in known:
         raise UnknownNameError(f"tensor column of {name!r}:", column, known)
-    frame = frame.drop_nulls(column).sort(["track", *(["start"] if "start" in frame.columns else [])])
+    frame = frame.drop_nulls(column).sort("track", maintain_order=True)
     if tracks is not None:
         wanted = pl.DataFrame(
             {"track": [tracks] if isinstance(tracks, str) else list(tracks)}, schema={"track": pl.String}
@@ -89,7 +157,7 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
             raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-    folder, hop = pack_folder(lake.path, id_), hops(lake, name).get(column)
+    folder, hop = pack_folder(lake.path.absolute(), resolve(lake, name)), hops(lake, name).get(column)
     return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
 
 
@@ -97,3 +165,11 @@ def hops(lake: Lake, name: str) -> dict[str, float | None]:
     """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say."""
     declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(lake, name)["columns"]}
     return {column: tensor.hop for column, tensor in declared.items() if tensor}
+
+
+def sounds(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> SoundReader:
+    """Return the sounds of a feature set as an indexed reader."""
+    reader = tensors(lake, name, tracks, column)
+    if any("scale" not in reference for reference in reader.references):
+        raise UsageError(f"features {name!r} have tensors, no sounds", hint="store.tensors reads them")
+    return SoundReader(reader)

@@ -132,10 +132,10 @@ def gives_the_same_in_a_batch_and_alone(subject: Subject) -> None:
         with warnings.catch_warnings(action="ignore"):
             tracks = [track_of(feature, each) for each in paths]
             results = feature.extractor.extract_batch(tracks)
-    require(len(results) == len(paths), f"{len(results)} results for a batch of {len(paths)} tracks")
-    for expected, result, track in zip(alone, results, tracks, strict=True):
-        differ = difference(expected, check_rows(result, feature.columns, track), rtol=1e-3)
-        require(not differ, f"a batch changes {differ}")
+        require(len(results) == len(paths), f"{len(results)} results for a batch of {len(paths)} tracks")
+        for expected, result, track in zip(alone, results, tracks, strict=True):
+            differ = difference(expected, check_rows(result, feature.columns, track), rtol=1e-3)
+            require(not differ, f"a batch changes {differ}")
 
 
 checks = (

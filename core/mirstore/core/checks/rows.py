@@ -12,7 +12,7 @@ import numpy as np
 from mirstore.core.columns import Column, check_rows
 from mirstore.core.features import FeatureSet
 from mirstore.core.identity import track_id
-from mirstore.core.inputs import Inputs, sound
+from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.pool import local_pool
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits
@@ -40,8 +40,7 @@ def rows_in_a_new_process(feature: FeatureSet, path: Path) -> Rows:
 def track_of(feature: FeatureSet, path: Path) -> Track:
     """Return a file as a track with what an extractor reads and hears."""
     rows = {source.id: rows_of(source, path) for source in feature.inputs.values()}
-    recording = sound(feature, rows) if feature.audio is not None else None
-    return Track(track_id(path), path, Inputs(feature, rows), recording=recording)
+    return hearing(feature, Track(track_id(path), path, Inputs(feature, rows)), rows)
 
 
 def difference(a: Rows, b: Rows, *, rtol: float = 0.0) -> str:

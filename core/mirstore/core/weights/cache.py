@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mirstore.core.errors import WeightsError
-from mirstore.core.weights.declaration import UserFile, Weights, card_name, converted_name
+from mirstore.core.pretrained import UserFile, Weights, card_name, converted_name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from concurrent.futures import BrokenExecutor, wait
 from pathlib import Path
 
 from mirstore.core.errors import WeightsError
+from mirstore.core.pretrained import Convert, Weights
 from mirstore.core.text import explained, shown
-from mirstore.core.weights.declaration import Convert, Weights
 
 _look = 0.2  # [s] between looks whether it is done
 

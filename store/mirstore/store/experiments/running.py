@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mirstore.core.cluster import places_at
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
-from mirstore.core.extraction import Pool, ctrl_c, refuse_scripts
-from mirstore.core.pool import Fresh, local_pool
+from mirstore.core.places import Pool, opened, places
+from mirstore.core.pool import Crew, Task, local_pool
 from mirstore.core.process import leave
+from mirstore.core.supervise import Attempt, Loss, Supervisor, refuse_scripts
 from mirstore.core.text import explained
 from mirstore.core.training import takes_context
 from mirstore.core.weights.cache import require
@@ -44,6 +46,7 @@ def run(
     workers: int = 1,
     seconds: float | None = None,
     pool: Pool = local_pool,
+    executor: str | None = None,
 ) -> Iterator[Outcome | Epoch]:
     """Run the cases that are ready, each committed when it is finished, in whatever order.
 
@@ -61,6 +64,10 @@ def run(
         Processes.
     seconds : float > 0 [s], optional
         What a case may take.
+    pool : callable
+        Makes the executor of this machine's processors.
+    executor : str, optional
+        ``dask://HOST:PORT`` of a cluster that is to compute instead; see `mirstore.core.cluster`.
 
     Yields
     ------
@@ -70,33 +77,46 @@ def run(
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
     waiting = [item for item in planned if item.state == "ready"]
-    refuse_scripts(part for item in waiting for part in _components(item))
-    require(part for item in waiting for part in _components(item))
-    executor, watch = pool(min(workers, max(1, len(waiting))), Limits(seconds)), Watch(store.path)
-
-    def submit(call: Callable[..., Result | str], item: Planned) -> Future[Result | str]:
-        return executor.submit(call, item.assembly, seconds, _folder(store, item))
-
-    try:
-        running = {submit(_attempt, item): (item, False) for item in waiting}
-        while running:
-            finished, _ = wait(running, timeout=ctrl_c, return_when=FIRST_COMPLETED)
-            yield from watch.news([item for item, _ in running.values() if _folder(store, item)])
-            results: list[tuple[Planned, Result | str]] = []
-            for future in [future for future in running if future in finished]:  # in the order of the cases
-                item, again = running.pop(future)  # results are large: keep none that is recorded
-                try:
-                    results.append((item, future.result()))
-                except BrokenExecutor as error:
-                    if again:
-                        results.append((item, _why_it_died(error, seconds)))
-                    else:
-                        running[submit(Fresh(_attempt), item)] = item, True
-                except Exception as error:  # what cannot be pickled
-                    results.append((item, ": ".join(explained(error))))
+    components = [part for item in waiting for part in _components(item)]
+    refuse_scripts(components)
+    require(components)
+    watch, usual = Watch(store.path), max(1, min(workers, len(waiting)))
+    where = places_at(executor, components, _to_be_seen(store, waiting)) or places(usual, pool, "cpu")
+    with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
+        while waiting or supervisor.running:
+            # One case waits for each that runs: an assembly may be large.
+            most = 2 * max(1, supervisor.capacity("cpu", Crew(), usual))
+            while waiting and len(supervisor.running) < most:
+                item = waiting.pop(0)
+                supervisor.submit(_Case(item, seconds, _folder(store, item)))
+            results = list(supervisor.finished())
+            yield from watch.news([case.item for case in supervisor.running if isinstance(case, _Case) and case.folder])
             yield from _record(store, results)  # cheap cases finish faster than a commit: several go together
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+
+
+_Ran = tuple[Planned, Result | str]
+
+
+class _Case(Attempt[_Ran]):
+    """A case; if its worker dies it is run again, alone."""
+
+    def __init__(self, item: Planned, seconds: float | None, folder: Path | None) -> None:
+        self.item, self.folder, self._seconds = item, folder, seconds
+        self._alone = False
+
+    @property
+    def call(self) -> tuple[Task, tuple[Any, ...]]:
+        return Task(_attempt, fresh=self._alone), (self.item.assembly, self._seconds, self.folder)
+
+    def answered(self, answer: Result | str) -> Iterator[_Ran]:
+        yield self.item, answer
+
+    def lost(self, loss: Loss) -> Iterator[_Ran | _Case]:
+        if loss.died and not self._alone:
+            self._alone = True
+            yield self
+        else:
+            yield self.item, f"{loss.error}: {loss.message}"
 
 
 def _components(item: Planned) -> Iterator[Component]:
@@ -106,16 +126,16 @@ def _components(item: Planned) -> Iterator[Component]:
         yield item.assembly.smoother
 
 
-def _why_it_died(error: BrokenExecutor, seconds: float | None) -> str:
-    if seconds and float(getattr(error, "seconds", 0.0)) >= seconds:
-        return f"timeout: stopped after {duration(seconds)}, twice"
-    return "crashed: its process died twice, by native code or lack of memory"
+def _to_be_seen(store: Store, waiting: Sequence[Planned]) -> list[Path]:
+    """Return what must be there where the cases run: tensors are read and checkpoints written in the store's folder."""
+    reads = any(item.assembly and item.assembly.examples.tensors for item in waiting)
+    return [store.path.absolute()] if reads or any(_folder(store, item) for item in waiting) else []
 
 
 def _folder(store: Store, item: Planned) -> Path | None:
     """Return where a case's model saves itself, None if it does not."""
     assert item.assembly is not None  # only cases that are ready run
-    return folder_of(store.path, item) if takes_context(item.assembly.model) else None
+    return folder_of(store.path.absolute(), item) if takes_context(item.assembly.model) else None
 
 
 def _attempt(assembly: Assembly | None, seconds: float | None, folder: Path | None) -> Result | str:

@@ -12,7 +12,7 @@ import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
-from mirstore.core.experiments.wide import beside, qualified, references
+from mirstore.core.experiments.wide import qualified, references
 from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.known_copies import fingerprinted
@@ -20,7 +20,7 @@ from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
-from mirstore.store.values import hops
+from mirstore.store.values import hops, side_by_side
 
 Reading = Callable[[pl.DataFrame], TensorReader]
 """Makes a tensor column's reader of the rows that it is wanted for."""
@@ -38,7 +38,8 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     UsageError
         If no labelled track has all features, or a label of the task is on no track.
     """
-    with session(store, "4GB") as connection:  # the views say what is current: an own query would say it twice
+    views = "duplicates", "items", "labels", "splits", "tracks"  # they say what is current: own queries say it twice
+    with session(store, views, memory="4GB") as connection:
         tracks = _members(store, task, connection)
         labelled = _labels(task, connection)
         published = _published(task, connection)
@@ -189,19 +190,18 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
-    wide: pl.DataFrame | None = None
+    frames: dict[str, pl.LazyFrame] = {}
     tensors: dict[str, Reading] = {}
     for name in names:
         base = name.partition("@")[0]
         frame = qualified(base, store.features(name, tracks))
         for column in references(frame):
-            folder, plain = pack_folder(store.path, store.resolve(name)), column.removeprefix(f"{base}.")
+            folder, plain = pack_folder(store.path.absolute(), store.resolve(name)), column.removeprefix(f"{base}.")
             tensors[column] = _reader(folder, column, hops(store, name).get(plain))
             frame = frame.drop_nulls(column)  # a missing number is filled in, a missing tensor is not
-        wide = frame if wide is None else beside(wide, frame)
-    if wide is None:
-        raise UsageError("no features chosen")
-    return wide.sort("track", *(["start"] if "start" in wide.columns else [])), tensors
+        frames[name] = frame.lazy()
+    wide = side_by_side(store, frames).collect()
+    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
 
 
 def _reader(folder: Path, column: str, hop: float | None) -> Reading:

@@ -17,11 +17,12 @@ from mirstore.core.errors import MirstoreError, PluginError, UsageError
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case, keys
 from mirstore.core.experiments.run import fit_case
-from mirstore.core.extraction import Pool, refuse_scripts
+from mirstore.core.places import Pool
 from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.pool import local_pool
 from mirstore.core.process import leave
 from mirstore.core.registry import ChunkEntry, Registry
+from mirstore.core.supervise import refuse_scripts
 from mirstore.core.text import explained, some
 from mirstore.core.training import takes_context
 from mirstore.core.weights.cache import require

@@ -50,7 +50,7 @@ class Costs:
         sets = self._store.scan("core.feature_sets").select("feature_set", "extractor")
         means = (
             self._store.recorded("core.extractions")
-            .filter(pl.col("status") == "ok")
+            .filter(pl.col("status").is_in(["ok", "not kept"]))
             .join(sets, on="feature_set")
             .group_by("extractor")
             .agg(pl.col("seconds").mean())
@@ -66,13 +66,13 @@ class Costs:
         lengths = [known[item.track] for item in self._scanned if item.track in known]
         new = [item.source.path for item in self._scanned if item.track and item.track not in known]
         step = max(1, len(new) // _sample)
-        headers = [length for path in new[::step] if (length := _declared(path))]
+        headers = [length for path in new[::step] if (length := declared_length(path))]
         if new:
             lengths += [mean(headers) if headers else _guess] * len(new)
         return mean(lengths) if lengths else _guess
 
 
-def _declared(path: str) -> float | None:
+def declared_length(path: str) -> float | None:
     """Return the length that a file's header declares [s]; good enough for an estimate, and for nothing else."""
     import soundfile
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
 from mirstore.core.weights.cache import require
+from mirstore.store.ingest.annotations import Annotated
 from mirstore.store.ingest.costs import Costs
+from mirstore.store.ingest.ledger import Ledger
 from mirstore.store.ingest.scan import Scanned
-from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
@@ -38,7 +40,8 @@ class Need:
         How many will be computed.
     why : str
         ``"new track"``, ``"new feature"``, ``"parameter sr: 22050 → 44100"``, ``"extractor version 1 → 2"``,
-        ``"upstream mfcc"``, ``"weights"`` or ``"failed before"``.
+        ``"upstream mfcc"``, ``"weights"``, ``"annotation chords-true"``, ``"failed before"``, or ``"not kept"`` of what
+        is computed only for others to read.
     seconds : float or None
         Expected CPU time [s], see `Costs`; None if nothing is known.
     """
@@ -68,6 +71,12 @@ class Plan:
         Id to the number of tracks for which it failed before, and which are not tried again.
     needs : sequence of Need
         The reasons.
+    none : set of (str, str)
+        Tracks and ids of feature sets of which they have no rows, for a good reason.
+    waiting : Mapping of str to int
+        Id to the number of tracks that have no annotation for it to read.
+    annotated : Annotated
+        What annotations say anew; see `mirstore.store.ingest.annotations`.
     """
 
     scanned: Sequence[Scanned]
@@ -76,6 +85,9 @@ class Plan:
     fresh: Mapping[str, int]
     failed: Mapping[str, int]
     needs: Sequence[Need]
+    none: Set[tuple[str, str]]
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    annotated: Annotated = field(default_factory=Annotated)
 
     @property
     def total(self) -> int:
@@ -88,15 +100,15 @@ class Plan:
         known = [need.seconds for need in self.needs if need.seconds is not None]
         return sum(known) if known else None
 
-    def jobs(self, store: Store) -> Iterator[Job]:
-        """Yield the jobs, with the stored rows that they read."""
+    def jobs(self, store: Store, folder: Path) -> Iterator[Job]:
+        """Yield the jobs, with the stored rows that they read; each has a place of its own in a folder."""
         paths = {item.track: item.source.path for item in self.scanned if item.track}
         by_id = {feature.id: feature for feature in self.named.values()}
         tracks = iter(self.missing)
         while chunk := list(itertools.islice(tracks, _chunk)):
             given = self._given(store, chunk, by_id)
             for track in chunk:
-                yield Job(track, Path(paths[track]), self.missing[track], given.get(track, {}))
+                yield Job(track, Path(paths[track]), self.missing[track], given.get(track, {}), folder / track)
 
     def _given(
         self, store: Store, tracks: Sequence[str], by_id: Mapping[str, FeatureSet]
@@ -108,60 +120,90 @@ class Plan:
                 wanted.setdefault(id_, []).append(track)
         given: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for id_, some in wanted.items():
-            for track, rows in store.rows(by_id[id_].table, some).items():
-                given.setdefault(track, {})[id_] = rows
+            rows = store.rows(by_id[id_].table, some)
+            for track in some:
+                if track in rows or (track, id_) in self.none:
+                    given.setdefault(track, {})[id_] = rows.get(track, [])
         return given
 
 
 def make_plan(
-    store: Store, scanned: Sequence[Scanned], features: Mapping[str, FeatureSet], *, retry_failed: bool
+    store: Store,
+    scanned: Sequence[Scanned],
+    features: Mapping[str, FeatureSet],
+    *,
+    retry_failed: bool,
+    annotated: Annotated | None = None,
 ) -> Plan:
     """Compare what is asked for with the store's ledger.
 
     Raises
     ------
+    UsageError
+        If nothing of what is asked for is kept.
     WeightsError
         If something is to be computed with weights that are missing or damaged.
     """
+    if features and not any(feature.keep for feature in features.values()):
+        raise UsageError(
+            f"features {', '.join(map(repr, features))} are not kept, so there is nothing to compute",
+            hint="ask for what reads them, or take out keep = false in the registry",
+        )
     named = {feature.name: feature for feature in in_order(features)}
-    ledger = _ledger(store)
+    computable = [feature for feature in named.values() if not feature.is_annotation]
+    annotated = annotated or Annotated()
+    ledger = Ledger(store, annotated.states)
     costs = Costs(store, scanned)
     missing: dict[str, tuple[str, ...]] = {}
     fresh: Counter[str] = Counter()
     failed: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
     decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
     for item in scanned:
         if item.track is None or item.track in missing:
             continue
-        todo = []
-        for feature in named.values():
-            status = ledger.get((item.track, feature.id))
-            if status == "failed" and not retry_failed:
+        todo: list[str] = []
+        read: set[str] = set()
+        outdated = ledger.outdated(item.track, named.values())
+        waiting.update(outdated.waiting)
+        for feature in reversed(computable):  # what reads something before what is read
+            if not (feature.keep or feature.id in read) or feature.id in outdated.waiting:
+                continue
+            status = ledger.status(item.track, feature.id)
+            changed = outdated.why.get(feature.id)
+            if status == "failed" and not retry_failed and not changed:
                 failed[feature.id] += 1
                 continue
-            if status in ("ok", "none"):
+            if status in ("ok", "none") and not changed:
                 fresh[feature.id] += 1
                 continue
             todo.append(feature.id)
-            new = item.state in ("new", "changed")
-            why = "failed before" if status else "new track" if new else changes[feature.id]
-            reasons[feature.name, why] += 1
-        if todo or (item.track not in decoded and (not named or retry_failed) and (item.track, None) not in ledger):
+            read.update(source.id for source in feature.inputs.values())
+            reasons[feature.name, changed or _why(feature, status, item.state, changes)] += 1
+        todo.reverse()
+        unasked = not computable or retry_failed
+        if todo or (item.track not in decoded and unasked and ledger.status(item.track, None) is None):
             missing[item.track] = tuple(todo)
     require(named[name].extractor for name, _ in reasons)
     needs = [
         Need(name, named[name].id, count, why, costs.estimate(named[name], count))
         for (name, why), count in reasons.items()
     ]
-    return Plan(scanned, named, missing, fresh, failed, needs)
+    needs.sort(key=lambda need: list(named).index(need.feature))
+    for id_, count in annotated.fresh.items():
+        fresh[id_] += count
+    none = set(ledger.having("none"))
+    return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
 
 
-def _ledger(store: Store) -> dict[tuple[str, str | None], str]:
-    rows = store.recorded("core.extractions").select("track", "feature_set", "status", order)
-    ledger = latest(rows, "track", "feature_set").collect()
-    return {(track, id_): status for track, id_, status, _ in ledger.iter_rows()}
+def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[str, str]) -> str:
+    if not feature.keep:
+        return "not kept"
+    if status == "failed":
+        return "failed before"
+    return "new track" if state in ("new", "changed") else changes[feature.id]
 
 
 def change(store: Store, feature: FeatureSet) -> str:
@@ -181,5 +223,5 @@ def change(store: Store, feature: FeatureSet) -> str:
         return f"parameter {', '.join(changed)}"
     inputs = store.scan("core.inputs").filter(pl.col("feature_set") == earlier[-1]).collect()
     read = dict(zip(inputs["name"], inputs["input"], strict=True))
-    upstream = [name for name, source in feature.inputs.items() if read.get(name) != source.id]
+    upstream = [name for name, id_ in feature.reads.items() if read.get(name) != id_]
     return f"upstream {', '.join(upstream)}" if upstream else "weights"

@@ -11,16 +11,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from sys import getsizeof
 from time import monotonic
 from typing import Any
 
-from mirstore.core.extraction import Pool, extract
-from mirstore.core.features import FeatureSet, in_order
+from mirstore.core.cluster import places_at
+from mirstore.core.columns import packed
+from mirstore.core.errors import StoreError
+from mirstore.core.extraction import extract
+from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Outcome
+from mirstore.core.packs import Reference
+from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.text import explained
-from mirstore.core.workers import Limits
+from mirstore.core.workers import Limits, not_written
+from mirstore.store.ingest.annotation_sets import Source as Annotations
+from mirstore.store.ingest.annotation_sets import all_sets
+from mirstore.store.ingest.annotations import look, read
 from mirstore.store.ingest.duplicates import Duplicates
 from mirstore.store.ingest.news import News, compare
 from mirstore.store.ingest.plan import Plan, make_plan
@@ -31,11 +40,13 @@ from mirstore.store.ingest.vanished import Vanished, continued, renamed
 from mirstore.store.ingest.vanished import find as find_vanished
 from mirstore.store.ingest.vanished import prune as take_out
 from mirstore.store.lake.commit_in_halves import commit_in_halves
+from mirstore.store.lake.job_folders import job_folder, remove
 from mirstore.store.lake.transaction import Transaction
 from mirstore.store.store import Store
+from mirstore.store.tables.report import Report
 
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
-batch_bytes = 64 << 20  # of tensors, so that memory does not grow with their size
+batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
 
 Progress = Callable[[int, int, str], None]
@@ -56,6 +67,9 @@ class Summary:
     pruned: bool = False
     restored: list[str] = field(default_factory=list)
     tags: Counter[str] = field(default_factory=Counter)
+    annotations: list[Report] = field(default_factory=list)
+    annotated: list[str] = field(default_factory=list)
+    waiting: dict[str, int] = field(default_factory=dict)
     duplicates: Duplicates = field(default_factory=Duplicates)
     snapshot: int | None = None
     seconds: float = 0.0
@@ -78,6 +92,9 @@ class Summary:
             "restored": self.restored,
             "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
             "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "annotations": [report.as_dict() for report in self.annotations],
+            "annotated": self.annotated,
+            "waiting": self.waiting,
             "duplicates": self.duplicates.as_dict(),
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
@@ -89,6 +106,7 @@ def prepare(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     retry_failed: bool = False,
     tags: bool = True,
     progress: Progress | None = None,
@@ -102,7 +120,9 @@ def prepare(
         scanned.append(item)
         if progress:
             progress(number, len(sources), "scan")
-    return make_plan(store, scanned, features, retry_failed=retry_failed)
+    annotated = look(store, annotations, scanned, retry_failed=retry_failed)
+    features = {**features, **all_sets(annotations)}
+    return make_plan(store, scanned, features, retry_failed=retry_failed, annotated=annotated)
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,7 @@ def preview(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     dataset: str | None = None,
     retry_failed: bool = False,
     prune: bool = False,
@@ -134,7 +155,9 @@ def preview(
     """
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(store, sources, features, retry_failed=retry_failed, tags=tags, progress=progress)
+    plan = prepare(
+        store, sources, features, annotations=annotations, retry_failed=retry_failed, tags=tags, progress=progress
+    )
     summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)
     if dataset is None:  # which was not asked for by name
         summary.renamed = renamed(store, plan.scanned)
@@ -146,6 +169,9 @@ def preview(
         name: {"id": feature.id, "ok": 0, "failed": plan.failed[feature.id], "fresh": plan.fresh[feature.id]}
         for name, feature in plan.named.items()
     }
+    summary.annotations = plan.annotated.reports
+    summary.annotated = [name for name, feature in plan.named.items() if feature.is_annotation]
+    summary.waiting = {name: plan.waiting[f.id] for name, f in plan.named.items() if f.id in plan.waiting}
     news = compare(store, plan.scanned, tags=tags)
     summary.labels, summary.tags = news.labels, news.tags
     news.rows["core.duplicates"] = summary.duplicates.add(store, news.pairs)
@@ -158,6 +184,7 @@ def ingest(
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
     *,
+    annotations: Sequence[Annotations] = (),
     dataset: str | None = None,
     workers: int = 1,
     limits: Limits | None = None,
@@ -167,6 +194,7 @@ def ingest(
     command: str = "",
     progress: Progress | None = None,
     pool: Pool = local_pool,
+    executor: str | None = None,
 ) -> Summary:
     """Bring the store up to date with the sources.
 
@@ -178,6 +206,8 @@ def ingest(
         See `mirstore.store.ingest.sources.find`.
     features : Mapping of str to FeatureSet
         What to compute, by name; inputs are computed too.
+    annotations : sequence of Source
+        Files that say something about the tracks, see `mirstore.store.ingest.annotation_sets.find`.
     dataset : str, optional
         Name of the dataset that the tracks and their labels belong to; each source's own by default.
     workers : int > 0
@@ -196,7 +226,9 @@ def ingest(
     progress : callable, optional
         Told done, total and stage.
     pool : callable
-        Makes the executor.
+        Makes the executor of this machine's processors.
+    executor : str, optional
+        ``dask://HOST:PORT`` of a cluster that is to compute instead; see `mirstore.core.cluster`.
 
     Returns
     -------
@@ -207,6 +239,7 @@ def ingest(
         store,
         sources,
         features,
+        annotations=annotations,
         dataset=dataset,
         retry_failed=retry_failed,
         prune=prune,
@@ -218,24 +251,38 @@ def ingest(
     committer.register()
     if prune:
         take_out(store, summary.vanished)
-    jobs = plan.jobs(store)
+    committer.annotate()
     if plan.total:
         if progress:
             progress(0, plan.total, "extract")  # the workers take a while to start
-        results = extract(jobs, in_order(features), workers=workers, limits=limits, pool=pool)
-        try:
-            for number, done in enumerate(results, start=1):
-                committer.add(done)
-                if progress:
-                    progress(number, plan.total, "extract")
-        finally:
-            results.close()  # type: ignore[attr-defined]
-            committer.flush()  # also after Ctrl-C: what is done stays done
+        with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
+            ordered = list(plan.named.values())
+            where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
+            jobs = plan.jobs(store, folder)
+            results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
+            try:
+                for number, done in enumerate(results, start=1):
+                    committer.add(done)
+                    if progress:
+                        progress(number, plan.total, "extract")
+            finally:
+                results.close()  # type: ignore[attr-defined]
+                committer.flush()  # also after Ctrl-C: what is done stays done
         summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
     summary.snapshot = store.snapshot_id
     return summary
+
+
+def _to_be_seen(plan: Plan, folder: Path) -> list[Path]:
+    """Return what workers elsewhere must see: the audio, and where tensors and sounds lie, if there are any.
+
+    The lock in the folder is new, and so is nobody else's.
+    """
+    folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
+    by_reference = any(packed(feature.columns) for feature in plan.named.values())
+    return [*([folder / "lock"] if by_reference else []), *folders[:: 1 + len(folders) // 20]]
 
 
 class _Committer:
@@ -248,6 +295,7 @@ class _Committer:
         self.features = {feature.id: feature for feature in self.plan.named.values()}
         self.names = {feature.id: name for name, feature in self.plan.named.items()}
         self.shown = {item.track: item for item in self.plan.scanned if item.track}
+        self.files: dict[tuple[str, str], dict[str, Any]] = {}  # of annotations, by track and set
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
@@ -258,11 +306,33 @@ class _Committer:
             return
         with self.store.write(self.message) as tx:
             for name, feature in self.plan.named.items():
-                tx.add_feature_set(name, feature, **self.stamp)
+                source = "annotation" if feature.is_annotation else "extractor"
+                tx.add_feature_set(name, feature, source=source, **self.stamp)
             for table, rows in self.news.rows.items():
                 tx.append(table, [{**row, **self.stamp} for row in rows])
 
+    def annotate(self) -> None:
+        """Read annotations, and commit what they say: before anything is computed that reads them."""
+        as_before = []
+        for each in read(self.store, self.plan.annotated.files):
+            row = each.row | self.stamp
+            if each.outcome is None:
+                as_before.append(row)
+                continue
+            self.files[each.file.track, each.file.feature.id] = row
+            self.add(each.done)
+        self.flush()
+        if as_before:
+            with self.store.write(self.message) as tx:
+                tx.append("core.annotations", as_before)
+
     def add(self, done: Done) -> None:
+        for outcome in done.outcomes:
+            if outcome.error == not_written:
+                raise StoreError(
+                    f"a worker cannot write: {outcome.message}",
+                    hint="free some space, or mend the folder; what was committed is safe",
+                )
         self.batch.append(done)
         for outcome in done.outcomes:
             self.bytes += sum(_size(value) for row in outcome.rows for value in row.values())
@@ -272,8 +342,11 @@ class _Committer:
 
     def flush(self) -> None:
         """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
+        folders = [done.job.folder for done in self.batch if done.job.folder is not None]
         if self.batch:
             commit_in_halves(self.batch, self._commit, self._commit_by_feature)
+        for folder in folders:
+            remove(folder)
         self.bytes, self.since = 0, monotonic()
 
     def _commit(self, batch: Sequence[Done]) -> None:
@@ -300,12 +373,14 @@ class _Committer:
                 {"track": done.job.track, **row}
                 for done in batch
                 for outcome in done.outcomes
-                if outcome.feature == id_
+                if outcome.feature == id_ and feature.keep
                 for row in outcome.rows
             ]
             if rows:
                 tx.append_features(feature, rows, **self.stamp)
         tx.append("core.extractions", [row for done in batch for row in self._ledger(done)])
+        said = ((done.job.track, outcome.feature) for done in batch for outcome in done.outcomes)
+        tx.append("core.annotations", [self.files[key] for key in said if key in self.files])
 
     def _track(self, done: Done) -> dict[str, Any]:
         assert done.facts is not None
@@ -318,7 +393,7 @@ class _Committer:
             yield {
                 **where,
                 "feature_set": outcome.feature,
-                "status": outcome.status,
+                "status": outcome.status if self._keeps(outcome) else "not kept",
                 "rows": len(outcome.rows),
                 "error": outcome.error,
                 "message": outcome.message,
@@ -326,6 +401,9 @@ class _Committer:
             }
         if done.error and not done.outcomes:  # nothing was asked for but the file itself
             yield {**where, "status": "failed", "error": done.error[0], "message": done.error[1]}
+
+    def _keeps(self, outcome: Outcome) -> bool:
+        return outcome.status != "ok" or self.features[outcome.feature].keep
 
     def _count(self, batch: Sequence[Done]) -> None:
         for done in batch:
@@ -338,7 +416,7 @@ class _Committer:
 
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books."""
-        if self.plan.total:
+        if self.plan.total or self.plan.annotated.files:
             with self.store.write(self.message) as tx:
                 tx.append("core.ingests", [{"command": command, "seconds": self.summary.seconds, **self.stamp}])
             self.store.compact()
@@ -349,4 +427,4 @@ def _counted_as(item: Scanned) -> str:
 
 
 def _size(value: Any) -> int:
-    return int(getattr(value, "nbytes", 0)) or getsizeof(value)
+    return value.nbytes if isinstance(value, Reference) else getsizeof(value)

@@ -86,7 +86,7 @@ def _expand(path: str, options: Options, tables: list[Listing], passed_over: Cou
     elif Path(path).suffix.lower() in _lists:
         raise UsageError(f"{path}: is neither audio nor a table", hint="give a CSV with a column 'path'")
     elif glob.has_magic(path) and not os.path.lexists(path):
-        matches = [match for match in _glob(path) if not match.is_dir()]
+        matches = [match for match in glob_files(path) if not match.is_dir()]
         if not matches:
             raise UsageError(f"no file matches {path!r}", hint="quote the pattern, and use ** for sub-folders")
         yield from (Source(str(match), dataset=match.parent.name) for match in sorted(matches))
@@ -113,7 +113,7 @@ def _labelled_by_folder(source: Source, given: str) -> Source:
     return replace(source, labels={"label": list(below[-1:])} | dict(source.labels)) if below else source
 
 
-def _glob(pattern: str) -> Iterator[Path]:
+def glob_files(pattern: str) -> Iterator[Path]:
     """Yield matches, no hidden ones; unlike ``glob.glob``, pathlib follows no links to folders below ``**``."""
     parts = Path(pattern).absolute().parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))

@@ -8,11 +8,17 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from mirstore.core.columns import Column, Tensor
+from mirstore.core.columns import Column
+from mirstore.core.features import FeatureSet
 from mirstore.core.text import storable
 from mirstore.store.lake.quoting import identifier
+from mirstore.store.lake.schema import revision
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
+_sound = pa.struct(
+    {"pack": pa.string(), "key": pa.string(), "sr": pa.int32(), "channels": pa.int32(), "samples": pa.int64(),
+     "scale": pa.float64()}
+)  # fmt: skip
 _arrow: dict[Any, pa.DataType] = {
     pl.Float32: pa.float32(),
     pl.Float64: pa.float64(),
@@ -32,13 +38,14 @@ _sql = {
     pa.bool_(): "BOOLEAN",
     pa.list_(pa.float32()): "FLOAT[]",
     _reference: "STRUCT(pack VARCHAR, key VARCHAR, dtype VARCHAR, shape INTEGER[])",
+    _sound: "STRUCT(pack VARCHAR, key VARCHAR, sr INTEGER, channels INTEGER, samples BIGINT, scale DOUBLE)",
 }
 
 
 def arrow_type(column: Column) -> pa.DataType:
     """Return the Arrow type of a column's values in its table."""
-    if isinstance(column.dtype, Tensor):
-        return _reference
+    if column.is_packed:
+        return _sound if column.is_sound else _reference
     if isinstance(column.dtype, pl.Array):
         return pa.list_(pa.float32())
     return _arrow[column.dtype]
@@ -48,6 +55,12 @@ def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
     """Return the Arrow schema of a feature table: track, start and end first."""
     ordered = sorted(columns, key=lambda name: {"start": 0, "end": 1}.get(name, 2))
     return pa.schema([("track", pa.string()), *((name, arrow_type(columns[name])) for name in ordered)])
+
+
+def table_schema(feature: FeatureSet) -> pa.Schema:
+    """Return the Arrow schema of a feature set's table."""
+    schema = arrow_schema(feature.columns)
+    return schema.append(pa.field(revision, pa.int64())) if feature.is_revisable else schema
 
 
 def sql_columns(schema: pa.Schema) -> str:

@@ -24,7 +24,7 @@ from mirstore.store.lake.connect import fsync, keep
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
 _case_name = re.compile(r"[0-9a-f]{64}")
 _artifact_name = re.compile(r"([0-9a-f]{64})|\.[0-9a-f]{64}\.part")
-_pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.([0-9a-f]{64})\.\d+\.part")
+_pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.[0-9a-f]{32,64}\.\d+\.part")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
 
 def links(store: Path) -> list[Path]:
     """Return the folders of a store that are links: nothing behind them is deleted."""
-    return [path for path in (store / "data", store / "tensors", store / "artifacts") if path.is_symlink()]
+    return [path for path in (store / name for name in ("data", "tensors", "artifacts", "jobs")) if path.is_symlink()]
 
 
 def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]:

@@ -17,11 +17,14 @@ from mirstore.store.lake.files import (
     unnamed_data_files,
     unnamed_packs,
 )
+from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
 
 
 def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
     """Remove what is older than ``grace`` [s], after a backup of the catalogue.
+
+    What ingests that were killed left of their jobs goes at once: nobody can read it.
 
     Raises
     ------
@@ -42,14 +45,17 @@ def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_ru
     ]
     ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
     old = [path for path, age in ages.items() if age >= grace]
+    left = orphans(store)
     if not dry_run:
         back_up(store, catalogue)
         delete(old, store)
+        for folder in left:
+            remove(folder)
         catalogue.executemany(
             "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
             [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
         )
-    return old
+    return [*old, *left]
 
 
 def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:

@@ -1,7 +1,8 @@
 """A store's folder: its paths, the lock of the one committer, the catalogue, tables at a snapshot.
 
 On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tensors/`` (safetensors packs),
-``backups/`` (of the catalogue, before maintenance), ``write.lock``.
+``checkpoints/`` (of models whose case is not finished), ``backups/`` (of the catalogue, before maintenance),
+``write.lock``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mirstore.store.lake import files, schema
 from mirstore.store.lake.connect import catalogue, committer, connect
 from mirstore.store.lake.hidden import Hidden, decisive, removals
 from mirstore.store.lake.hidden import read as read_hidden
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.making import make
 from mirstore.store.lake.quoting import in_lake, literal, literals
 from mirstore.store.lake.transaction import Transaction
@@ -164,10 +166,12 @@ class Lake:
 
     def tables(self) -> list[str]:
         """Return the names of all tables, as ``schema.table``."""
-        rows = self._connection.execute(
-            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = 'lake' "
-            "ORDER BY ALL"
-        ).fetchall()
+        now = self.snapshot_id
+        rows = self.ask(  # the catalogue itself: information_schema takes 8 ms per table
+            f"SELECT schema_name || '.' || table_name FROM {catalogue}.ducklake_table t "
+            f"JOIN {catalogue}.ducklake_schema USING (schema_id) "
+            f"WHERE t.begin_snapshot <= {now} AND coalesce(t.end_snapshot > {now}, true) ORDER BY ALL"
+        )
         return [name for (name,) in rows]
 
     def files(self, table: str) -> list[Path]:
@@ -198,7 +202,15 @@ class Lake:
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL."""
-        return self.hidden.apply(table, self.recorded(table))
+        return self.hidden.apply(table, self._holding(table, self.recorded(table)))
+
+    def _holding(self, table: str, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the rows of features that hold: of those that were revised, what the ledger has last."""
+        if not table.startswith("feat.") or schema.revision not in rows.collect_schema():
+            return rows
+        entries = self.recorded("core.extractions").filter(pl.col("feature_set") == table.rpartition("_")[2])
+        last = latest(entries.select("track", schema.order), "track").rename({schema.order: schema.revision})
+        return rows.join(last, on=["track", schema.revision], how="semi", maintain_order="left").drop(schema.revision)
 
     def recorded(self, table: str) -> pl.LazyFrame:
         """Return all rows of a table, also those of what was removed and is not purged yet."""

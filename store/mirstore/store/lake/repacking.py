@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mirstore.core.packs import references
 from mirstore.store.lake.files import DataFile
-from mirstore.store.lake.tensors import open_pack, pack_folder, pack_path, write_pack
+from mirstore.store.lake.tensors import pack_folder, pack_path, write_pack
 
 
 class Packs:
@@ -39,8 +40,8 @@ class Packs:
                 if dry_run or not left:
                     self.renamed[pack] = ("", 0) if left else None
                     continue
-                opened = open_pack(pack_path(folder, pack))
-                self.renamed[pack] = write_pack(folder, {key: opened.get_tensor(key) for key in left})
+                there = {reference.key: reference for reference in references(pack_path(folder, pack))}
+                self.renamed[pack] = write_pack(folder, {key: there[key] for key in left})
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:
         """Return rows that name the new packs."""

@@ -30,6 +30,9 @@ tables = {
     "inputs": "feature_set VARCHAR, name VARCHAR, input VARCHAR",
     "columns": 'feature_set VARCHAR, "column" VARCHAR, position INTEGER, dtype VARCHAR, unit VARCHAR, low DOUBLE, '
     "high DOUBLE, nullable BOOLEAN, fingerprint VARCHAR, text VARCHAR",
+    "annotations": "feature_set VARCHAR, track VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, sha256 VARCHAR, "
+    f"{_stamp}",
+    "grids": "feature_set VARCHAR, grid VARCHAR",
     "extractions": "track VARCHAR, path VARCHAR, feature_set VARCHAR, status VARCHAR, rows INTEGER, error VARCHAR, "
     f"message VARCHAR, seconds DOUBLE, {_stamp}",
     "packs": f"pack VARCHAR, feature_set VARCHAR, path VARCHAR, bytes BIGINT, {_stamp}",
@@ -57,6 +60,11 @@ tables = {
 
 order = "committed"
 """Column with the number of the snapshot that brought a row. It decides what is latest: clocks go back."""
+
+
+revision = "_committed"
+"""Column with the same number in tables of features whose values may change while their identity stays. The rows that
+hold are those of the latest entry in the ledger about their track; it may have none."""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,17 +1,21 @@
-"""Tensors: matrices in immutable, content-addressed safetensors packs beside the tables."""
+"""Tensors and sounds: immutable, content-addressed safetensors packs beside the tables."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mirstore.core.columns import Tensor
+from mirstore.core.packed import read
+from mirstore.core.packs import Reference, pieces
+from mirstore.core.recording import Audio
+from mirstore.core.sounds import PCM
 from mirstore.core.tensors import Tensors
 from mirstore.store.lake.connect import fsync
 
@@ -26,70 +30,62 @@ def pack_path(folder: Path, pack: str) -> Path:
     return folder / f"{pack}.safetensors"
 
 
-def write_pack(folder: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, int]:
+def write_pack(folder: Path, arrays: Mapping[str, np.ndarray | Reference]) -> tuple[str, int]:
     """Write arrays as one pack, on disk for good before this returns.
 
     Parameters
     ----------
     folder : path
         Of the feature set.
-    arrays : Mapping of str to np.ndarray
-        By key.
+    arrays : Mapping of str to np.ndarray or Reference
+        By key; what lies in other packs is copied without being held.
 
     Returns
     -------
     tuple of (str, int)
         SHA-256 of the file, which is its name, and its size.
     """
-    from safetensors.numpy import save
-
-    data = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
-    sha256 = hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    path = pack_path(folder, sha256)
-    if not path.exists():
-        part = folder / f".{sha256}.{os.getpid()}.part"
-        part.write_bytes(data)
-        part.chmod(0o444)
-        fsync(part)
-        part.rename(path)
-        for parent in (folder, folder.parent, folder.parent.parent):  # the store's tensors/<id> may be new as well
-            fsync(parent)
-    return sha256, len(data)
+    part = folder / f".{uuid.uuid4().hex}.{os.getpid()}.part"
+    digest = hashlib.sha256()
+    try:
+        with open(part, "xb") as file:
+            for piece in pieces(arrays):
+                digest.update(piece)
+                file.write(piece)
+        path = pack_path(folder, digest.hexdigest())
+        if not path.exists():
+            part.chmod(0o444)
+            fsync(part)
+            part.rename(path)
+            for parent in (folder, folder.parent, folder.parent.parent):  # the store's tensors/<id> may be new as well
+                fsync(parent)
+    finally:
+        part.unlink(missing_ok=True)
+    return digest.hexdigest(), path.stat().st_size
 
 
-def split_tensors(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Tensor]
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Return rows whose tensors are replaced by keys and shapes, and the arrays by key.
-
-    The ``pack`` is filled in when the arrays have been written.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    plain = []
-    for number, row in enumerate(rows):
-        values = dict(row)
-        for name in columns:
-            if row.get(name) is None:
-                values[name] = None
-                continue
-            key = f"{row['track'][:16]}/{number}/{name}"
-            arrays[key] = row[name]
-            values[name] = {"pack": "", "key": key, "dtype": str(row[name].dtype), "shape": list(row[name].shape)}
-        plain.append(values)
-    return plain, arrays
+def stored(reference: Reference, pack: str) -> dict[str, Any]:
+    """Return what a table has of a tensor or sound."""
+    where = {"pack": pack, "key": reference.key}
+    if reference.sr is None:
+        return {**where, "dtype": reference.dtype, "shape": list(reference.shape)}
+    channels, samples = reference.shape
+    return {**where, "sr": reference.sr, "channels": channels, "samples": samples, "scale": reference.scale}
 
 
-@lru_cache(maxsize=64)
-def open_pack(path: Path) -> Any:
-    """Return an open pack; it is mapped into memory, so that one tensor costs no more than its own pages."""
-    from safetensors import safe_open
-
-    return safe_open(path, framework="numpy")
+def located(value: Mapping[str, Any], folder: Path) -> Reference:
+    """Return where a tensor or sound lies, after what a table has of it; `folder` is the feature set's."""
+    path, key = pack_path(folder, value["pack"]), value["key"]
+    if "scale" in value:
+        return Reference(path, key, "int16", (value["channels"], value["samples"]), value["sr"], value["scale"])
+    return Reference(path, key, value["dtype"], tuple(value["shape"]))
 
 
 class TensorReader(Tensors):
     """Tensors of one column, read from their packs when they are asked for; picklable.
+
+    Sounds can be read so, too; one is float32 [shape=(channels, n), or (n,) if there is one channel].
 
     Attributes
     ----------
@@ -114,12 +110,40 @@ class TensorReader(Tensors):
         return len(self.references)
 
     def length(self, index: int) -> int:
-        """Return how many frames tensor ``index`` has."""
-        return int(self.references[index]["shape"][-1])
+        """Return how many frames, or samples, tensor ``index`` has."""
+        return self.where(index).shape[-1]
+
+    def where(self, index: int) -> Reference:
+        """Return where tensor ``index`` lies."""
+        return located(self.references[index], self.folder)
 
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
         """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest."""
-        reference = self.references[index]
-        part = open_pack(pack_path(self.folder, reference["pack"])).get_slice(reference["key"])
-        frames = slice(first, min(last, self.length(index)))
-        return part[(*[slice(None)] * (len(reference["shape"]) - 1), frames)]
+        value = read(self.where(index))
+        if isinstance(value, PCM):
+            return np.array(replace(value, samples=value.samples[:, first:last]))
+        return np.array(value[..., first:last])
+
+
+class SoundReader(Sequence[Audio]):
+    """Sounds of one column: ``reader[i]`` is an `Audio`, whose ``wav()`` a page can play.
+
+    Parameters
+    ----------
+    reader : TensorReader
+        Of a column of sounds.
+    """
+
+    def __init__(self, reader: TensorReader) -> None:
+        self._reader, self.tracks = reader, reader.tracks
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return sound ``index``, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        value = read(self._reader.where(range(len(self))[index]))
+        assert isinstance(value, PCM)
+        return value.audio

@@ -12,18 +12,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirstore.core.columns import Tensor
+from mirstore.core.columns import packed
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
+from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
-from mirstore.store.lake.arrow import arrow_schema, sql_columns, to_arrow
+from mirstore.store.lake.arrow import sql_columns, table_schema, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.hidden import Hidden, removals
 from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake
-from mirstore.store.lake.schema import order
-from mirstore.store.lake.tensors import pack_folder, pack_path, split_tensors, write_pack
+from mirstore.store.lake.schema import order, revision
+from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pack
 
 
 class Transaction:
@@ -117,8 +118,7 @@ class Transaction:
         """
         if name in self._reserved or not name.strip() or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
-        columns = feature.columns
-        table, schema = in_lake(f"feat.{feature.table}"), arrow_schema(columns)
+        table, schema = in_lake(f"feat.{feature.table}"), table_schema(feature)
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
         definition = feature.definition
         row = {
@@ -134,11 +134,11 @@ class Transaction:
             "added": added,
         }
         if self.append("core.feature_sets", [row], key=["feature_set"]):
-            inputs = [
-                {"feature_set": feature.id, "name": key, "input": source.id} for key, source in feature.inputs.items()
-            ]
+            inputs = [{"feature_set": feature.id, "name": name, "input": id_} for name, id_ in feature.reads.items()]
             self.append("core.inputs", inputs)
             self.append("core.columns", _column_rows(feature))
+            grid = feature.columns["start"].grid if "start" in feature.columns else None
+            self.append("core.grids", [{"feature_set": feature.id, "grid": grid}] if grid else [])
         if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
             back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
             self.append(removals, [back])
@@ -151,41 +151,38 @@ class Transaction:
     def append_features(
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
     ) -> int:
-        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out."""
+        """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out.
+
+        Where values may be revised, none are left out: the entry in the ledger that comes with them says which hold.
+        """
         if not rows:
             return 0
-        columns = feature.columns
-        tensors = {name: column.dtype for name, column in columns.items() if isinstance(column.dtype, Tensor)}
-        if tensors:
-            rows = self._write_tensors(feature, rows, tensors, {"ingest": ingest, "added": added})
-        return self.append(f"feat.{feature.table}", to_arrow(rows, arrow_schema(columns)), key=["track"])
+        if names := packed(feature.columns):
+            rows = self._write_pack(feature, rows, names, {"ingest": ingest, "added": added})
+        table = to_arrow(rows, table_schema(feature))
+        if feature.is_revisable:
+            return self.append(f"feat.{feature.table}", _stamped(table, self.number, revision))
+        return self.append(f"feat.{feature.table}", table, key=["track"])
 
-    def _write_tensors(
-        self,
-        feature: FeatureSet,
-        rows: Sequence[Mapping[str, Any]],
-        tensors: Mapping[str, Tensor],
-        stamp: Mapping[str, Any],
-    ) -> list[dict[str, Any]]:
-        plain, arrays = split_tensors(rows, tensors)
+    def _write_pack(
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Write the tensors and sounds of rows as one pack, and return rows that say where they are."""
+        rows, arrays = referred(rows, names, Path())
         if not arrays:
-            return plain
+            return rows
         folder = pack_folder(self._folder, feature.id)
         pack, size = write_pack(folder, arrays)
-        for row in plain:
-            for name in tensors:
-                if row[name] is not None:
-                    row[name]["pack"] = pack
         path = pack_path(folder, pack).relative_to(self._folder).as_posix()
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack"])
-        return plain
+        return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
-def _stamped(rows: pa.Table, number: int) -> pa.Table:
+def _stamped(rows: pa.Table, number: int, column: str = order) -> pa.Table:
     values = pa.repeat(pa.scalar(number, pa.int64()), rows.num_rows)
-    at = rows.schema.get_field_index(order)
-    return rows.append_column(order, values) if at < 0 else rows.set_column(at, order, values)
+    at = rows.schema.get_field_index(column)
+    return rows.append_column(column, values) if at < 0 else rows.set_column(at, column, values)
 
 
 def _column_rows(feature: FeatureSet) -> list[dict[str, Any]]:

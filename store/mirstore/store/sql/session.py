@@ -1,22 +1,19 @@
 """A user's SQL: one SELECT, in a DuckDB of its own that sees the snapshot's files and nothing else.
 
 It never runs on the lake's connection, where it could attach, overwrite and read around every setting. The session has
-no extensions, no access outside the listed files, a locked configuration, and limits for time and memory. A SELECT can
-still call functions that change the session or read files past the views, so the table functions are a short list.
+no extensions, no access outside the listed files, a locked configuration, and limits for time and memory. It opens the
+tables that the statement reads from and no others, so that a query's cost does not grow with the features of a store.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -26,25 +23,14 @@ from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError, QueryStoppedError, StoreError, UnknownNameError, UsageError
 from mirstore.store.lake import schema
 from mirstore.store.lake.hidden import Hidden
+from mirstore.store.lake.kept import not_kept, unkept
 from mirstore.store.lake.lake import Lake, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
 from mirstore.store.lake.snapshots import snapshots
-from mirstore.store.sql.views import feature_views, internal, views
-
-_table_functions = frozenset(
-    "generate_series histogram histogram_values json_each json_tree pragma_show pragma_table_info range repeat "
-    "repeat_row summary unnest".split()
-)
-# Known to be here and harmless. Refused so are those that read files by name (read_blob, parquet_metadata), that run
-# text as SQL, out of this guard's sight (query, json_execute_serialized_sql), or that act and are called like tables
-# (enable_logging and enable_profiling with a file to write to, checkpoint).
-
-# Parsing alone reads files: IMPORT DATABASE opens its folder, and an https:// one makes DuckDB fetch an extension.
-_parser: dict[str, Any] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "enable_external_access": False,
-}
+from mirstore.store.names import current
+from mirstore.store.sql.declared import declared, revisable
+from mirstore.store.sql.statement import allowed, first_lines, parser
+from mirstore.store.sql.views import View, all_views, internal
 
 _rows = 100_000  # per batch of an answer; between two batches its size is checked
 
@@ -52,84 +38,28 @@ _rows = 100_000  # per batch of an answer; between two batches its size is check
 def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
     """Answer ``query``; see `Store.sql`."""
     limit = _bytes(memory)
-    query = _allowed(query)
-    with session(lake, memory) as connection:
+    statement = allowed(query)
+    known = all_views(lake)
+    ours = {*known, *map(str.lower, _tables(lake)), _snapshots}
+    lists = statement.lists or not statement.tables <= ours | statement.own  # of information_schema, for example
+    with session(lake, statement.tables | statement.words, lists=lists, memory=memory) as connection:
         try:
             with _time_limit(connection, timeout):
-                return _frame(_answer(connection, query, limit))
+                return _frame(_answer(connection, statement.text, limit))
         except MemoryError:
             raise _too_large(memory) from None
         except (duckdb.Error, OSError) as error:  # pyarrow makes an OSError of what happens after the first batch
+            if match := re.search(r"Table with name (.+?) does not exist", str(error)):
+                raise _no_view(lake, match[1], known) from None
             raise _explain(str(error), connection, timeout, memory) from None
 
 
 def _bytes(memory: str) -> int:
-    with closing(duckdb.connect(config=_parser)) as parser:
+    with closing(duckdb.connect(config=parser)) as connection:
         try:
-            return int(parser.execute(f"SELECT parse_formatted_bytes({literal(memory)})").fetchall()[0][0])
+            return int(connection.execute(f"SELECT parse_formatted_bytes({literal(memory)})").fetchall()[0][0])
         except duckdb.Error:
             raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
-
-
-_comment = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)"
-_explanation = re.compile(rf"{_comment}*+EXPLAIN(?P<analyze>{_comment}++ANALYZE)?(?=\W)", re.IGNORECASE | re.DOTALL)
-
-
-def _allowed(query: str) -> str:
-    """Return the statement to run, if it is one SELECT, or EXPLAIN of one.
-
-    EXPLAIN can hide a COPY, and its ANALYZE runs what it explains: so the text behind it passes alone, and what is run
-    is put together from that text.
-    """
-    match = _explanation.match(query)
-    if match is None:
-        _check(query)
-        return query
-    inner = query[match.end() :]
-    _check(inner)
-    return f"EXPLAIN {'ANALYZE ' if match['analyze'] else ''}{inner}"
-
-
-def _check(query: str) -> None:
-    """Allow exactly one statement of type SELECT."""
-    if re.search("[\0\ud800-\udfff]", query):  # DuckDB reads up to a NUL only
-        raise UsageError("query has characters that are no text")
-    with closing(duckdb.connect(config=_parser)) as parser:
-        try:
-            statements = parser.extract_statements(query)
-        except duckdb.Error as error:
-            raise UsageError(_first_lines(str(error)), hint=_dash_hint(query)) from None
-        for kind in (s.type for s in statements if s.type != duckdb.StatementType.SELECT):
-            pivot = re.search(r"\bpivot\b", query, re.IGNORECASE)  # without IN it creates a type first
-            hint = "PIVOT needs its values: ON label IN ('rock', 'pop')" if pivot else "give one SELECT"
-            raise UsageError(f"statement of type {kind.name} refused: the store is read-only", hint=hint)
-        if len(statements) != 1:
-            raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
-        try:
-            tree = json.loads(parser.execute(f"SELECT json_serialize_sql({literal(query)})").fetchall()[0][0])
-        except (duckdb.Error, RecursionError):
-            raise UsageError("query is too deeply nested") from None
-    if tree["error"]:
-        raise UsageError(f"statement refused: {tree['error_message']}", hint="give one SELECT")
-    for name in _called_as_tables(tree):
-        if name.lower() not in _table_functions:
-            raise UsageError(
-                f"table function {name!r} refused: a query reads the store's views only",
-                hint=f"allowed: {', '.join(sorted(_table_functions))}",
-            )
-
-
-def _called_as_tables(tree: Any) -> Iterator[str]:
-    """Yield the names of the table functions anywhere in a parsed query."""
-    nodes = [tree]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            if node.get("type") == "TABLE_FUNCTION":
-                yield node["function"]["function_name"]
-            nodes += node.values()
-        elif isinstance(node, list):
-            nodes += node
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> pa.Table:
@@ -164,8 +94,21 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 @contextmanager
-def session(lake: Lake, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a locked-down connection with the views.
+def session(
+    lake: Lake, wanted: Iterable[str], *, lists: bool = False, memory: str = "2GB"
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a locked-down connection with some views.
+
+    Parameters
+    ----------
+    lake : Lake
+    wanted : iterable of str
+        Views, and tables as ``core.tracks``, in lower case; what they rest on is there, too. Unknown names are passed
+        over.
+    lists : bool
+        Whether the other views and tables are there to be listed: they are empty.
+    memory : str
+        What it may take, for example ``"2GB"``.
 
     Raises
     ------
@@ -174,53 +117,97 @@ def session(lake: Lake, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnecti
     """
     with closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
         try:
-            _fill(connection, lake, memory)
+            paths = _fill(connection, lake, wanted, lists)
         except (duckdb.IOException, duckdb.InvalidInputException, pl.exceptions.ComputeError, OSError) as error:
             what = str(error).splitlines()[0]
             raise StoreError(f"{lake.path}: a file is damaged: {what}", hint="mirstore doctor") from None
+        _lock(connection, paths, memory)
         yield connection
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, memory: str) -> None:
-    """Make the views, then lock the door."""
-    tables = dict.fromkeys([*lake.tables(), *(f"core.{name}" for name in schema.tables)])
-    files = {table: [str(path) for path in lake.files(table)] for table in tables}
+def _fill(connection: duckdb.DuckDBPyConnection, lake: Lake, wanted: Iterable[str], lists: bool) -> list[str]:
+    """Make tables and views; return the files that they read."""
+    known = all_views(lake)
+    reached = _reached(wanted, known)
+    reached |= _ledger if reached & {table.lower() for table in revisable(lake)} else set()
+    tables = _tables(lake)
+    files = {table: [str(path) for path in _files(lake, table)] for table in tables if table.lower() in reached}
+    kinds = declared(lake) if lists or not all(files.values()) else {}
     connection.execute("CREATE SCHEMA core; CREATE SCHEMA feat")
-    hidden = lake.hidden
-    hidden.register(connection)
-    for table, paths in files.items():
-        _create(connection, lake, table, paths, hidden)
-    connection.register("snapshots", snapshots(lake).to_arrow())
-    connection.execute("CREATE TABLE core.snapshots AS FROM snapshots")
-    connection.unregister("snapshots")
-    option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
-    for name, query in views.items():
-        query = query.replace("{store}", option.replace("'", "''"))
-        connection.execute(f"CREATE VIEW {identifier(name)} AS {query}")
-    for name, table in feature_views(lake):
-        connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM feat.{identifier(table)}")
-    _lock(connection, [path for paths in files.values() for path in paths], memory)
+    lake.hidden.register(connection)
+    for table in tables:
+        if files.get(table):
+            _create(connection, lake, table, files[table], lake.hidden)
+        elif lists or table in files:
+            connection.execute(f"CREATE TABLE {_target(table)} ({kinds.get(table) or _own_columns(table)})")
+    if lists or _snapshots in reached:
+        connection.register("snapshots", snapshots(lake).to_arrow())
+        connection.execute(f"CREATE TABLE {_snapshots} AS FROM snapshots")
+        connection.unregister("snapshots")
+    for key, view in known.items():
+        if lists or key in reached:
+            connection.execute(f"CREATE VIEW {identifier(view.name)} AS {view.query}")
+    return [path for paths in files.values() for path in paths]
+
+
+def _tables(lake: Lake) -> list[str]:
+    """Return the store's tables, and those that this version of mirstore would make."""
+    return sorted({*lake.tables(), *(f"core.{name}" for name in schema.tables)})
+
+
+_snapshots = "core.snapshots"
+_ledger = {"core.extractions"}
+
+
+def _reached(wanted: Iterable[str], known: Mapping[str, View]) -> set[str]:
+    """Return the names and all that they rest on."""
+    found: set[str] = set()
+    todo = list(wanted)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += known[name].reads if name in known else ()
+    return found
+
+
+def _files(lake: Lake, table: str) -> list[Path]:
+    """Return a table's files; none of one that is younger than the snapshot."""
+    try:
+        return lake.files(table)
+    except UnknownNameError:
+        return []
+
+
+def _own_columns(table: str) -> str:
+    return f"{schema.tables[table.removeprefix('core.')]}, {schema.order} BIGINT"
+
+
+def _target(table: str) -> str:
+    folder, _, name = table.partition(".")
+    return f"{folder}.{identifier(name)}"
 
 
 def _create(
     connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, paths: Sequence[str], hidden: Hidden
 ) -> None:
-    folder, _, name = table.partition(".")
-    target = f"{folder}.{identifier(name)}"
-    if paths:
-        names = [column for column in _columns(paths[0]) if column != merged_column]
-        rows = f"read_parquet({literals(paths)}, union_by_name = true)"
-        kept = list(hidden.conditions(table, names, "r"))
-        if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
-            kept.append(f"coalesce({merged_column}, 0) <= {seen}")
-        where = f"WHERE {' AND '.join(kept)}" if kept else ""
-        connection.execute(f"CREATE VIEW {target} AS SELECT {', '.join(map(identifier, names))} FROM {rows} r {where}")
-    elif folder == "core" and name in schema.tables:
-        connection.execute(f"CREATE TABLE {target} ({schema.tables[name]}, {schema.order} BIGINT)")
-    else:
-        connection.register("empty", lake.scan(table).collect().to_arrow())
-        connection.execute(f"CREATE TABLE {target} AS SELECT * FROM empty")
-        connection.unregister("empty")
+    names = [column for column in _columns(paths[0]) if column not in (merged_column, schema.revision)]
+    rows = f"read_parquet({literals(paths)}, union_by_name = true)"
+    kept = list(hidden.conditions(table, names, "r"))
+    if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
+        kept.append(f"coalesce({merged_column}, 0) <= {seen}")
+    if schema.revision in _columns(paths[0]):
+        kept.append(_holds(table))
+    where = f"WHERE {' AND '.join(kept)}" if kept else ""
+    shown = ", ".join(map(identifier, names))
+    connection.execute(f"CREATE VIEW {_target(table)} AS SELECT {shown} FROM {rows} r {where}")
+
+
+def _holds(table: str) -> str:
+    """Return the condition that rows of features are what the ledger has last about their track."""
+    last = f"SELECT track, max({schema.order}) FROM core.extractions"
+    last += f" WHERE feature_set = {literal(table.rpartition('_')[2])} GROUP BY track"
+    return f"(track, {schema.revision}) IN (SELECT (l.*) FROM ({last}) l)"
 
 
 def _columns(path: str) -> list[str]:
@@ -260,6 +247,14 @@ def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterat
         watcher.join()
 
 
+def _no_view(lake: Lake, name: str, known: Mapping[str, View]) -> MirstoreError:
+    meant = current(lake)
+    same = {id_ for each, id_ in meant.items() if each.lower() == name.strip('"').lower()}
+    if same & unkept(lake):
+        return not_kept(name)
+    return UnknownNameError("view", name, {view.name for view in known.values()} - internal)
+
+
 def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float, memory: str) -> MirstoreError:
     if message.startswith("INTERRUPT Error"):
         return QueryStoppedError(f"stopped after {duration(timeout)}", hint="ask for less, or give a longer --timeout")
@@ -267,8 +262,6 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
         return _too_large(memory)
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
-    if match := re.search(r"Table with name (.+?) does not exist", message):
-        return UnknownNameError("view", match[1], _view_names(connection))
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):
         listed = message.partition("andidate bindings:")[2].partition("\n")[0]
         near = [name.rpartition(".")[2] for name in re.findall(r'"([^"]+)"', listed)]
@@ -276,37 +269,20 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
         if get_close_matches(match[1], near):  # DuckDB's candidates may be far off, and are not all that there are
             return UnknownNameError("column", match[1], near)
         return UsageError(f"unknown column {match[1]!r}", hint="mirstore sql --schema shows the columns")
-    return UsageError(_first_lines(message), hint="mirstore sql --schema shows the columns")
+    return UsageError(first_lines(message), hint="mirstore sql --schema shows the columns")
 
 
 def _too_large(memory: str) -> QueryStoppedError:
     return QueryStoppedError(f"needs more than {memory} of memory", hint="ask for fewer rows or columns")
 
 
-def _view_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'"
-    ).fetchall()
-    return {name for (name,) in rows} - internal
-
-
 def _column_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT column_name FROM information_schema.columns").fetchall()}
 
 
-def _first_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[:4])
-
-
-def _dash_hint(query: str) -> str | None:
-    names = (match[0] for match in re.finditer(r"\b\w+(?:-\w+)+", query))  # \b: else it takes the square of the length
-    name = next((name for name in names if re.search("[a-z]", name)), None)
-    return f'a name with a dash needs double quotes: "{name}"' if name else None
-
-
 def describe(lake: Lake) -> str:
     """Return every view with its columns and types, and for features their units and meanings."""
-    with session(lake) as connection:
+    with session(lake, ["columns"], lists=True) as connection:
         rows = connection.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns "
             "WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"

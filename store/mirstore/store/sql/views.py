@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+import duckdb
+
+from mirstore.store.lake.kept import unkept
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest_commit_sql, latest_sql
+from mirstore.store.lake.quoting import identifier
 from mirstore.store.lake.schema import order
+from mirstore.store.sql.statement import parsed, parser, tables
 
 # Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
 # removed, and tracks whose files are gone, are not in the tables that views see: mirstore.store.lake.hidden.
@@ -81,7 +91,7 @@ views = {
                (SELECT count(*) FROM core.columns c WHERE c.feature_set = n.feature_set) AS columns,
                f.source, f.distributions, f.added
         FROM feature_names n JOIN core.feature_sets f USING (feature_set)
-        LEFT JOIN (SELECT feature_set, count(*) FILTER (status <> 'failed') AS ok,
+        LEFT JOIN (SELECT feature_set, count(*) FILTER (status IN ('ok', 'none')) AS ok,
                           count(*) FILTER (status = 'failed') AS failed, avg(seconds) AS seconds
                    FROM ledger GROUP BY feature_set) e USING (feature_set)""",
     "columns": """
@@ -142,14 +152,53 @@ views = {
 internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
 
 
+@dataclass(frozen=True)
+class View:
+    """A view.
+
+    Parameters
+    ----------
+    name, query : str
+        Its SELECT.
+    """
+
+    name: str
+    query: str
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The views and tables that it rests on, in lower case."""
+        return _reads(self.query)
+
+
+def all_views(lake: Lake) -> dict[str, View]:
+    """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case."""
+    option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
+    fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
+    features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
+    return {name.lower(): View(name, query) for name, query in (fixed | features).items()}
+
+
+@cache
+def _reads(query: str) -> frozenset[str]:
+    with closing(duckdb.connect(config=parser)) as connection:
+        return tables(parsed(connection, query))
+
+
 def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
-    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table."""
+    """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table.
+
+    What is not kept has no view: an empty one would look like an answer.
+    """
     sets = lake.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
     history = lake.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
+    passed_over = unkept(lake)
     for name, id_ in history.select("name", "feature_set").iter_rows():
         table, version = tables[id_]
+        if id_ in passed_over and not lake.files(f"feat.{table}"):
+            continue
         for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
             named[alias.lower()] = (alias, table)  # SQL's names know no case
     for key, view in named.items():

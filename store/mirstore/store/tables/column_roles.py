@@ -31,6 +31,7 @@ _labels = (
 ).split()
 certain_labels = ("class", "label", "genre", "genre_top", "track_genre_top", "subgenre", "style", "mood")
 """Labels even if they are numbers and stand among features; ``key`` is a feature there."""
+_ends = "end end_time end_s end_sec offset stop segment_end end_seconds".split()
 _starts = "start start_time start_s start_sec onset begin segment_start start_seconds".split()
 
 
@@ -81,6 +82,11 @@ def refuse_nested(column: pl.Series, file: Path) -> None:
 def find_start(columns: Sequence[str]) -> str | None:
     """Return the column that says where a segment begins."""
     return _first(columns, _starts)
+
+
+def find_end(columns: Sequence[str]) -> str | None:
+    """Return the column that says where a segment ends."""
+    return _first(columns, _ends)
 
 
 def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ _longest = 2000  # values of a vector that a table holds
 
 
 def feature_columns(
-    frame: pl.DataFrame, file: Path, report: Report
+    frame: pl.DataFrame, file: Path, report: Report, texts: Sequence[str] = ()
 ) -> tuple[pl.DataFrame, dict[str, str], dict[str, Meaning]]:
     """Return the features of a table.
 
@@ -29,6 +29,8 @@ def feature_columns(
         For errors.
     report : Report
         Takes remarks.
+    texts : sequence of str
+        Columns that are features as text.
 
     Returns
     -------
@@ -49,6 +51,9 @@ def feature_columns(
     commas: dict[str, list[str]] = {"decimal": [], "unclear": []}
     for name, kind in frame.schema.items():
         column = frame[name]
+        if name in texts:
+            values[name] = cells.text(column)
+            continue
         if isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric():
             values[name] = _vectors(column, file)
             continue
@@ -70,6 +75,7 @@ def feature_columns(
     for name, original in names.items():
         kind = values[original].dtype
         detail = [name] if name != original else []
+        detail += ["text"] if kind == pl.String else []
         detail += [f"vector of {kind.size}, as 32-bit floats"] if isinstance(kind, pl.Array) else []
         said[original] = Meaning(original, "features", ", ".join(detail))
     if not names:

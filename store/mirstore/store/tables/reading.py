@@ -28,7 +28,7 @@ def is_table(path: str | Path) -> bool:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower() in suffixes
 
 
-def read(file: Path) -> Table:
+def read(file: Path, *, may_be_empty: bool = False) -> Table:
     """Read a table whatever its format.
 
     Parameters
@@ -37,6 +37,8 @@ def read(file: Path) -> Table:
         CSV, TSV or text separated by semicolons or bars, in UTF-8, UTF-16 or Windows-1252; ARFF; these also gzipped;
         Parquet; Excel (needs the extra ``excel``). Headers of several rows, as pandas writes them, are joined:
         ``track_genre_top``.
+    may_be_empty : bool
+        Whether a header alone is a table.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def read(file: Path) -> Table:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{file}: cannot be read: {reason.lower()}") from None
-    if table.frame.is_empty():
+    if table.frame.is_empty() and not may_be_empty:
         raise UsageError(f"{file}: has no rows")
     return table
 

@@ -27,15 +27,46 @@ class Match:
         Keys without a path.
     loose : list of (int, int)
         Path and key whose names agree and whose folders do not.
+    unclear : list of (tuple of int, tuple of int)
+        Keys and paths that fit each other equally well, one key several paths or several keys one path.
     """
 
     found: dict[int, int] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
     loose: list[tuple[int, int]] = field(default_factory=list)
+    unclear: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
 
 
 def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence[str] = ()) -> Match:
-    """Match keys, each once, with paths.
+    """Match keys, each once, with paths; see `matches`.
+
+    Parameters
+    ----------
+    where : str
+        The table, for errors.
+
+    Raises
+    ------
+    UsageError
+        If a key fits several paths, or several keys fit a path, equally well.
+    """
+    found = matches(keys, paths, exact)
+    for many_keys, many_paths in found.unclear:
+        if len(many_paths) > 1:
+            shown = some([paths[path] for path in many_paths])
+            raise UsageError(
+                f"{where}: {keys[many_keys[0]]!r} fits {len(many_paths)} files: {shown}",
+                hint="write more of the path into the table",
+            )
+        shown = some([repr(keys[key]) for key in many_keys])
+        raise UsageError(f"{where}: {shown} all fit {paths[many_paths[0]]}", hint="keep one row per file")
+    return found
+
+
+def matches(keys: Sequence[str], paths: Sequence[str], exact: Sequence[str] = ()) -> Match:
+    """Match keys, each once, with paths, and tell what is unclear.
+
+    A number that fits several paths equally well (``3`` fits ``a3`` and ``b3``) fits none.
 
     Parameters
     ----------
@@ -43,20 +74,13 @@ def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence
         Paths, names, stems or ids, as a table has them.
     paths : sequence of str
         What they may mean.
-    where : str
-        The table, for errors.
     exact : sequence of str
         The keys as absolute paths: one that is there goes before all others.
-
-    Raises
-    ------
-    UsageError
-        If a key fits several paths, or several keys fit a path, equally well. A number that does (``3`` fits ``a3`` and
-        ``b3``) fits none.
     """
     index, there = _index(paths, keys), {path: number for number, path in enumerate(paths)}
     claims: dict[int, dict[_Score, list[int]]] = defaultdict(lambda: defaultdict(list))
     unsure: list[tuple[int, _Score, list[int]]] = []
+    result = Match()
     for key, text in enumerate(keys):
         if exact and exact[key] in there:
             claims[there[exact[key]]][_exact].append(key)
@@ -69,13 +93,11 @@ def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence
     for key, score, candidates in unsure:
         left = [path for path in candidates if path not in claims or max(claims[path]) <= score]
         if len(left) > 1:
-            shown = some([paths[path] for path in left])
-            raise UsageError(
-                f"{where}: {keys[key]!r} fits {len(left)} files: {shown}", hint="write more of the path into the table"
-            )
-        if left:
+            result.unclear.append(((key,), tuple(left)))
+        elif left:
             claims[left[0]][score].append(key)
-    return _decided(keys, paths, where, claims)
+    _decide(result, keys, paths, claims)
+    return result
 
 
 _Score = tuple[int, int]  # common parts of the path, and how alike their spelling is (0 to -3)
@@ -83,22 +105,20 @@ _Index = Mapping[tuple[int, str], list[int]]
 _exact = (1 << 20, 0)
 
 
-def _decided(
-    keys: Sequence[str], paths: Sequence[str], where: str, claims: Mapping[int, Mapping[_Score, list[int]]]
-) -> Match:
-    result = Match()
+def _decide(
+    result: Match, keys: Sequence[str], paths: Sequence[str], claims: Mapping[int, Mapping[_Score, list[int]]]
+) -> None:
     for path, scores in claims.items():
         score = max(scores)
         key, *others = scores[score]
         if others:
-            shown = some([repr(keys[key]) for key in scores[score]])
-            raise UsageError(f"{where}: {shown} all fit {paths[path]}", hint="keep one row per file")
+            result.unclear.append((tuple(scores[score]), (path,)))
+            continue
         result.found[path] = key
         if score[0] < min(len(_parts(keys[key])), len(_parts(paths[path]))):
             result.loose.append((path, key))
-    used = set(result.found.values())
+    used = {*result.found.values(), *(key for many, _ in result.unclear for key in many)}
     result.idle = [key for key in range(len(keys)) if key not in used]
-    return result
 
 
 def _parts(path: str) -> list[str]:

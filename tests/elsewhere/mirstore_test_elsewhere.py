@@ -1,0 +1,120 @@
+"""Extractors that live in an environment of their own, well or badly."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Optional
+
+import numpy as np
+import polars as pl
+
+from mirstore.core import Column, Extractor, Sound, Tensor, Track, TrackError, hookimpl
+
+print("noise when it is imported")
+
+
+@dataclass
+class Samples(Extractor):
+    """What is heard, sample by sample."""
+
+    name = "elsewhere-samples"
+    version = 2
+    cite = ("@article{nobody}",)
+    cost = 0.01
+    sr: int = 16000
+    mono: bool = True
+    bands: tuple[float, ...] = (0.5, 1.0)
+    weighting: Optional[Literal["a", "c"]] = None  # noqa: UP045
+    names: dict[str, int] = field(default_factory=dict)
+    device: str = field(default="cpu", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.sr < 1:
+            raise ValueError(f"sr={self.sr} must be above 0")
+
+    def columns(self) -> dict[str, Column]:
+        shape = (None,) if self.mono else (None, None)
+        return {
+            "sha256": Column(pl.String, "", "hash of the samples"),
+            "samples": Column(Tensor("float32", shape, 1 / self.sr), "", "the samples"),
+            "first": Column(pl.Array(pl.Float32, 2), "", "the first two", range=(-2, None), nullable=True),
+            "process": Column(pl.Int32, "", "number of the process"),
+        }
+
+    def extract(self, track: Track) -> dict[str, Any]:
+        os.write(1, b"garbage \xff on standard output\n")
+        if "crash" in track.path.name:
+            os.abort()
+        if "hang" in track.path.name:
+            time.sleep(1000)
+        if "fail" in track.path.name:
+            raise TrackError("no beat", "has no beat")
+        samples = track.audio(self.sr, self.mono)
+        digest = hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()
+        return {"sha256": digest, "samples": samples, "first": samples.ravel()[:2], "process": os.getpid()}
+
+
+@dataclass
+class Interpreter(Extractor):
+    """Where it runs, and what it reads."""
+
+    name = "elsewhere-interpreter"
+    inputs = ("slow",)
+
+    @cached_property
+    def number(self) -> int:
+        with open(os.environ.get("TEST_LOADED", os.devnull), "a") as file:
+            file.write("loaded\n")
+        return os.getpid()
+
+    def columns(self, inputs: Any) -> dict[str, Column]:
+        return {
+            "prefix": Column(pl.String, "", "the interpreter's folder"),
+            "foreign": Column(pl.String, "", "modules that no environment needs"),
+            "twice": Column(pl.Float64, inputs["slow"]["seconds"].unit, "twice the length"),
+            "child": Column(pl.String, "", "what a child of it imports"),
+        }
+
+    def extract(self, track: Track) -> dict[str, Any]:
+        assert self.number == os.getpid()
+        foreign = {"av", "soundfile", "soxr", "pyarrow", "safetensors", "pydantic", "sklearn"} & sys.modules.keys()
+        command = [sys.executable, "-c", "import mirstore.core.columns as columns; print(columns.__name__)"]
+        child = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        twice = 2 * track.features("slow")["seconds"][0]
+        return {"prefix": sys.prefix, "foreign": " ".join(sorted(foreign)), "twice": twice, "child": child}
+
+
+@dataclass
+class Stem(Extractor):
+    """The recording at half its level, as a sound."""
+
+    name = "elsewhere-stem"
+
+    def columns(self) -> dict[str, Column]:
+        return {"half": Column(Sound(22050, 2), "", "half the level")}
+
+    def extract(self, track: Track) -> dict[str, Any]:
+        samples = track.audio(22050, mono=False)
+        return {"half": 0.5 * np.broadcast_to(samples, (2, samples.shape[1]))}
+
+
+@dataclass
+class Liar(Extractor):
+    """Declares one column and returns another."""
+
+    name = "elsewhere-liar"
+
+    def columns(self) -> dict[str, Column]:
+        return {"truth": Column(pl.Float32, "", "a number")}
+
+    def extract(self, track: Track) -> dict[str, Any]:
+        return {"lie": 1.0}
+
+
+@hookimpl
+def register_extractors() -> list[type[Extractor]]:
+    return [Samples, Interpreter, Stem, Liar]
