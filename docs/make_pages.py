@@ -37,7 +37,7 @@ def columns(kind: type[Extractor]) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
     lines = [f"Reads {', '.join(kind.inputs) or 'audio'}.", ""]
     if asks_for_columns(kind):
-        return [*lines, "Its columns follow from what it reads.", ""]
+        return [*(lines if kind.inputs else []), "Its columns follow from what it reads.", ""]
     extractor = kind()
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():

@@ -56,16 +56,20 @@ class ModelScores(Extractor):
 
         return self._kept.fitted(Plugins.installed())
 
+    @property
+    def _names(self) -> dict[str, str]:
+        return column_names(self._kept.card.learned.classes)
+
     def reads(self) -> Mapping[str, str | None]:
         return self._kept.card.learned.features if self.artifact else {}
 
     def weights(self) -> str:
         return self._kept.card.learned.sha256
 
-    def columns(self) -> dict[str, Column]:
+    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
         card = self._kept.card
         learned = card.learned
-        names, where = column_names(learned.classes), f"{learned.name} learned from {card.data.dataset}"
+        names, where = self._names, f"{learned.name} learned from {card.data.dataset}"
         if learned.numeric:
             texts = {label: f"{label} as {where} predicts it" for label in learned.classes}
         else:
@@ -75,4 +79,4 @@ class ModelScores(Extractor):
 
     def extract(self, track: Track) -> Row | Sequence[Row]:
         scores = self._fitted.scores_of_track({name: track.features(name) for name in self.reads()})
-        return [] if scores is None else dict(zip(self.columns(), scores.tolist(), strict=True))
+        return [] if scores is None else dict(zip(self._names.values(), scores.tolist(), strict=True))

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from mirstore.core.artifacts.files import Artifact, card_name
+from mirstore.core.checks import checks_for
 from mirstore.core.errors import ConfigError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.metrics import vote
@@ -111,7 +112,7 @@ def located(store):
 
 
 def compute(store, music, plugins, names, registered=None, where=None):
-    features = resolve(names, registered or registry(), plugins, located(where or store))
+    features = resolve(names, registered or registry(), plugins, kept=located(where or store))
     found = sources([music], label_from_folder=True)
     return ingest(store, found, features, dataset="music", pool=in_threads).as_dict()["features"]
 
@@ -300,7 +301,7 @@ def test_a_model_of_tensors_scores_whole_tracks_and_chunks(store, plugins, music
 def test_a_track_too_short_for_a_chunk_has_no_scores_and_is_no_failure(store, plugins, music):
     trained(store, plugins, features=["frames"], model="test-nearest", chunk={"seconds": 2.9})
     registered = registry()
-    feature = resolve(["scores"], registered, plugins, located(store))["scores"]
+    feature = resolve(["scores"], registered, plugins, kept=located(store))["scores"]
     short = pl.DataFrame({"bands": pl.Series([np.ones((4, 5), np.float32)], dtype=pl.Object)})
 
     class Short:
@@ -322,14 +323,14 @@ def test_scores_are_features_of_a_further_experiment(store, plugins, music):
 def test_what_stands_in_the_identity_is_what_was_learned(store, plugins):
     kept = trained(store, plugins)
     by_name, by_hash = (
-        resolve(["scores"], changed("scores", artifact), plugins, located(store))["scores"]
+        resolve(["scores"], changed("scores", artifact), plugins, kept=located(store))["scores"]
         for artifact in ("genres", kept.artifact)
     )
     assert by_name.id == by_hash.id
     assert by_name.definition["weights"] == kept.card.learned.sha256
     assert by_name.definition["params"] == {}
     other = trained(store, plugins, model="majority")
-    assert resolve(["scores"], registry(), plugins, located(store))["scores"].id != by_name.id
+    assert resolve(["scores"], registry(), plugins, kept=located(store))["scores"].id != by_name.id
     assert other.artifact != kept.artifact
 
 
@@ -345,13 +346,13 @@ def test_another_meaning_of_the_features_is_refused_with_what_to_do(store, plugi
     registered.features["tones"].params["sr"] = 4000
     now = resolve(["tones"], registered, plugins)["tones"].id
     with pytest.raises(ConfigError) as caught:
-        resolve(["scores"], registered, plugins, located(store))
+        resolve(["scores"], registered, plugins, kept=located(store))
     then = kept.card.learned.features["tones"]
     assert caught.value.message == f"features.scores.inputs.tones: must be tones {then}, and tones means {now} here"
     assert caught.value.hint.startswith("name an entry that means it: inputs = { tones = … }; mirstore models show")
     registered.features["old-tones"] = registry().features["tones"]
     registered.features["scores"].inputs["tones"] = "old-tones"
-    assert resolve(["scores"], registered, plugins, located(store))["scores"].inputs["tones"].id == then
+    assert resolve(["scores"], registered, plugins, kept=located(store))["scores"].inputs["tones"].id == then
 
 
 def test_a_new_model_of_the_name_makes_its_scores_stale(store, plugins, music):
@@ -362,10 +363,18 @@ def test_a_new_model_of_the_name_makes_its_scores_stale(store, plugins, music):
     assert "weights" in {row["feature"]: row["state"] for row in status(store, registry(), plugins)}["scores"]
 
 
+@pytest.mark.slow
+def test_the_extractor_keeps_the_contract(store, plugins):
+    trained(store, plugins)
+    subject = resolve(["scores"], registry(), plugins, kept=located(store))["scores"]
+    for check in checks_for(subject):
+        check(subject)
+
+
 def test_an_unknown_model_is_named_with_what_is_near(store, plugins):
     trained(store, plugins)
     with pytest.raises(UnknownNameError, match=r"unknown kept model 'genre'.*did you mean 'genres'"):
-        resolve(["scores"], changed("scores", "genre"), plugins, located(store))
+        resolve(["scores"], changed("scores", "genre"), plugins, kept=located(store))
 
 
 def test_a_missing_parameter_says_what_it_is(plugins):
@@ -377,14 +386,14 @@ def test_a_missing_plugin_is_told_before_anything_is_computed(store, plugins, mo
     trained(store, plugins, features=["frames"], model="test-nearest")
     monkeypatch.setenv("MIRSTORE_LOAD_PLUGINS", "models,baselines")
     with pytest.raises(UnknownNameError, match="unknown model 'test-nearest'"):
-        resolve(["scores"], registry(), plugins, located(store))
+        resolve(["scores"], registry(), plugins, kept=located(store))
 
 
 def test_another_version_of_the_model_is_refused(store, plugins, monkeypatch):
     trained(store, plugins)
     monkeypatch.setattr("mirstore_baselines.Ridge.version", 2)
     with pytest.raises(PluginError, match=r"was learned by ridge@1, and the installed plugin provides ridge@2 .*train"):
-        resolve(["scores"], registry(), plugins, located(store))
+        resolve(["scores"], registry(), plugins, kept=located(store))
 
 
 # Altered and foreign models
@@ -443,7 +452,7 @@ def test_the_page_beside_it_has_the_lines_that_a_registry_needs(store, plugins, 
     export(store, "genres", tmp_path / "model")
     page = (tmp_path / "model" / "README.md").read_text()
     lines = tomllib.loads(page.partition("```toml\n")[2].partition("```")[0])
-    found = resolve(["my-genres"], Registry.model_validate({"schema": 1, **lines}), plugins, located(store))
+    found = resolve(["my-genres"], Registry.model_validate({"schema": 1, **lines}), plugins, kept=located(store))
     assert found["my-genres"].inputs["tones"].id == kept.card.learned.features["tones"]
 
 

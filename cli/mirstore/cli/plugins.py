@@ -70,7 +70,7 @@ def show(
         typer.echo(json.dumps({**about, "inputs": component.inputs, "needs": needs}))
         return
     typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
-    typer.echo(f"reads    {', '.join(component.inputs) or 'audio'}")
+    typer.echo(f"reads    {', '.join(component.inputs) or ('what its parameters name' if dependent else 'audio')}")
     for weights in component.needs:
         typer.echo(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
     for key, value in component.params().items():
