@@ -38,7 +38,7 @@ class Majority(Model):
 class Mean(Model):
     """Predicts the mean of each target in training."""
 
-    name = "mean"
+    name = "mean-value"
     role = "floor"
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:

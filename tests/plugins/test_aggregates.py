@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirstore.core import Column
+from mirstore.core import Column, Extractor
 from mirstore.core.columns import check_rows
 from mirstore.core.errors import ConfigError, TrackError
 from mirstore.core.features import FeatureSet
@@ -30,19 +30,19 @@ notes = {"start": start, "end": end, "pitch": pitch, "label": label}
 points = {"start": start, "pitch": pitch}
 
 
-def source(columns, name="notes"):
-    return FeatureSet(
-        name,
-        SimpleNamespace(
-            name=name,
-            version=1,
-            optional=frozenset(),
-            place="cpu",
-            columns=lambda: columns,
-            params=dict,
-            weights=lambda: None,
-        ),
-    )
+def source(declared, name="notes"):
+    """Return a feature set that nobody computes here: its rows are given."""
+
+    @dataclass
+    class Source(Extractor):
+        def columns(self):
+            return declared
+
+        def extract(self, track):
+            raise AssertionError
+
+    Source.name = name
+    return FeatureSet(name, Source())
 
 
 def run(extractor, rows, columns=notes, **others):

@@ -334,7 +334,7 @@ def test_numbers_are_imported_split_predicted_and_reported(store, plugins, tmp_p
         "features": ["small"],
         "bootstraps": 3,
         "random_groupings": 3,
-        "matrix": {"model": ["em-banded", "ridge", "mean", "xgboost", "test-net"]},
+        "matrix": {"model": ["em-banded", "ridge", "mean-value", "xgboost", "test-net"]},
     }
     registry = Registry.model_validate(data)
     items = plan(store, cases(registry, ["net"]), registry, plugins)
