@@ -28,16 +28,17 @@ def section(kind: type[Component]) -> str:
     text = inspect.getdoc(kind) or ""
     text = re.sub(r"(?m)^(\w+)\n-+$", r"**\1**\n", text)
     lines += [re.sub(r"(?m)^(\w[\w, ]*) : (.+)\n    (.+)$", r"- `\1` (\2): \3", text), ""]
-    lines += columns(kind()) if issubclass(kind, Extractor) else []
+    lines += columns(kind) if issubclass(kind, Extractor) else []
     lines += [f"Needs weights `{weights.name}` ({weights.licence}): {weights.text}.\n" for weights in kind.needs]
     return "\n".join([*lines, *(f"```bibtex\n{text}\n```\n" for text in kind.cite)])
 
 
-def columns(extractor: Extractor) -> list[str]:
+def columns(kind: type[Extractor]) -> list[str]:
     """Return what an extractor reads, and a table of what it writes."""
-    lines = [f"Reads {', '.join(extractor.reads()) or 'audio'}.", ""]
-    if asks_for_columns(extractor):
-        return [*(lines if extractor.reads() else []), "Its columns follow from what it reads.", ""]
+    lines = [f"Reads {', '.join(kind.inputs) or 'audio'}.", ""]
+    if asks_for_columns(kind):
+        return [*(lines if kind.inputs else []), "Its columns follow from what it reads.", ""]
+    extractor = kind()
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
         limits = f"{column.range[0]:g} to {column.range[1]:g}" if column.range else ""

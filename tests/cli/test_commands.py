@@ -226,3 +226,16 @@ def test_completion_without_a_store_or_with_a_broken_registry_is_silent(project)
     assert complete("mirstore --store none features stats ", project) == []
     assert complete("mirstore run-experiment ", project) == []
     assert not (project / "none").exists()
+
+
+def test_annotations_are_given_on_the_command_line(project):
+    (project / "labs").mkdir()
+    (project / "labs" / "one.lab").write_text("0 0.5 C:maj\n0.5 1 N\n")
+    (project / "labs" / "two.lab").write_text("0 1 N\n")
+    done = run("ingest", "music", "--annotation", "chords=labs/*.lab", "--json")
+    told = json.loads(done.stdout)
+    assert told["features"]["chords"] | {"id": ""} == {"id": "", "ok": 1, "failed": 0, "fresh": 0}
+    assert told["annotations"][0]["match"]["files_without_track"] == 1
+    assert "1 file of 2 belongs to no track: two.lab" in done.stderr
+    assert "1.0,N" in run("sql", "SELECT \"end\", label FROM chords WHERE label = 'N'", "-f", "csv").stdout
+    assert "is not NAME=PATTERN" in run("ingest", "music", "--annotation", "labs/*.lab", code=2).stderr

@@ -17,7 +17,7 @@ import pytest
 from mirstore.core import interpreters
 from mirstore.core.components import Extractor
 from mirstore.core.descriptions import type_as_text, type_from_text
-from mirstore.core.environments import Environment, environments, record, remove
+from mirstore.core.environments import Environment, alone, environments, record, remove
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
@@ -259,6 +259,11 @@ def test_an_environment_is_taken_away_whole(elsewhere):
         remove("elsewhere")
 
 
+def test_two_do_not_change_an_environment_at_once(elsewhere):
+    with alone("elsewhere"), pytest.raises(PluginError, match="'elsewhere' is being changed by another process"):
+        remove("elsewhere")
+
+
 def test_a_decoder_that_dies_costs_the_track(tmp_path, files):
     from mirstore.core.decoding import Decoder, command
     from mirstore.core.errors import AudioError
@@ -311,6 +316,35 @@ def test_a_sound_that_a_frame_holds_travels_by_hand_too(elsewhere, files):
     sound = replace(Track("t", files[0]), recording=Track("t", files[1]).decoded)
     row = kinds(elsewhere)["elsewhere-samples"]().extract(sound)
     np.testing.assert_array_equal(row["samples"], Track("t", files[1]).audio(16000))
+
+
+def worker_modules():
+    """Return the files that a worker in another interpreter imports."""
+    import grimp
+
+    graph, todo, found = grimp.build_graph("mirstore", exclude_type_checking_imports=True), [*worker], set()
+    while todo:
+        module = todo.pop()
+        if module not in found and module != "mirstore.core.audio":  # which no such worker imports
+            found.add(module)
+            todo += graph.find_modules_directly_imported_by(module)
+    return sorted(found)
+
+
+worker = ("mirstore.core.inside", "mirstore.core.process", "mirstore.core.shared", "mirstore.core.workers")
+younger = {"Self", "UTC", "StrEnum", "tomllib", "assert_never", "LiteralString", "override", "batched", "chdir"}
+
+
+def test_what_a_worker_imports_is_there_in_the_oldest_python():
+    import ast
+
+    modules = worker_modules()
+    assert len(modules) > 20
+    for module in modules:
+        tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(), feature_version=interpreters.oldest)
+        for node in tree.body:  # not what stands below TYPE_CHECKING
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert younger.isdisjoint(name.name for name in node.names), f"{module}: {ast.unparse(node)}"
 
 
 def test_a_card_is_plain_json(elsewhere):

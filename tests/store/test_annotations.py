@@ -21,6 +21,7 @@ from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.run import ingest, preview
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore.store.ingest.status import status
+from mirstore.store.lake.purge import purge
 from mirstore.store.removal import features, remove
 
 rng = np.random.default_rng(440)
@@ -103,7 +104,7 @@ def test_segments_are_rows_of_their_track(store, folder):
     assert store.features("chords").height == 3
     assert store.about("chords")["source"] == "annotation"
     (report,) = summary.annotations
-    assert report.remarks == ["1 track of 3 have no annotation: three.wav"]
+    assert report.remarks == ["1 track of 3 has no annotation: three.wav"]
 
 
 def test_unchanged_files_are_not_read_again(store, folder, monkeypatch):
@@ -372,7 +373,7 @@ def test_files_that_belong_to_no_track_or_to_several_are_told(store, folder, mak
     told = "; ".join(summary.annotations[0].remarks)
     assert "one.lab may belong to" in told
     assert "THREE.lab, three.lab all belong to" in told
-    assert "1 file of 5 belong to no track: four.lab" in told
+    assert "1 file of 5 belongs to no track: four.lab" in told
     assert counts(summary, "chords") == {"ok": 1, "failed": 0, "fresh": 0}
 
 
@@ -442,6 +443,10 @@ def test_annotations_can_be_removed_and_come_back(store, folder):
     remove(store, features(store, ["chords"]), "features rm chords")
     assert stored(store) == {}
     take(store, folder, "chords=labs/*.lab")
+    assert rows(store, "chords") == [(0.0, 1.0, "C:maj"), (1.0, 4.0, "G:7")]
+    remove(store, features(store, ["chords"]), "features rm chords")
+    purge(store)
+    assert counts(take(store, folder, "chords=labs/*.lab"), "chords")["ok"] == 2
     assert rows(store, "chords") == [(0.0, 1.0, "C:maj"), (1.0, 4.0, "G:7")]
 
 

@@ -59,7 +59,7 @@ def show(
     from mirstore.core.features import asks_for_columns
 
     component = context.obj.load_plugins().get(Extractor, name)()
-    dependent = asks_for_columns(component)
+    dependent = asks_for_columns(type(component))
     columns = {
         column: {"type": str(spec.dtype), "unit": spec.unit, "range": spec.range, "text": spec.text}
         for column, spec in ({} if dependent else component.columns()).items()

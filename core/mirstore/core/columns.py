@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,8 @@ from mirstore.core.text import shown
 from mirstore.core.values import check_value
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from mirstore.core.tracks import Track
 
 type_names = {"float16", "float32", "int16", "int32", "uint8"}

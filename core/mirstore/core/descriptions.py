@@ -54,24 +54,19 @@ def columns_from_json(columns: Plain) -> dict[str, Column]:
 
 
 def _dtype_as_json(dtype: Any) -> Any:
-    if isinstance(dtype, Tensor):
-        return {"tensor": [dtype.dtype, list(dtype.shape), dtype.hop]}
     if isinstance(dtype, Sound):
         return {"sound": [dtype.sr, dtype.channels]}
     if isinstance(dtype, pl.Array):
         return {"array": [_dtype_as_json(dtype.inner), dtype.size]}
-    name = str(dtype)
-    if name not in _scalars:
+    if not isinstance(dtype, Tensor) and str(dtype) not in _scalars:
         raise TypeError(f"type {dtype} of a column is not supported")
-    return name
+    return str(dtype)
 
 
 def _dtype_from_json(dtype: Any) -> Any:
     if isinstance(dtype, str):
-        return _scalars[dtype]
+        return Tensor.parse(dtype) or _scalars[dtype]
     ((kind, values),) = dtype.items()
-    if kind == "tensor":
-        return Tensor(values[0], tuple(values[1]), values[2])
     return Sound(*values) if kind == "sound" else pl.Array(_scalars[values[0]], values[1])
 
 
@@ -98,7 +93,7 @@ def describe(kind: type[Extractor]) -> Plain:
         "cost": kind.cost,
         "params": params,
         "reads_declarations": len(signature(kind.columns).parameters) > 1,
-        "has_weights": kind.weights is not Extractor.weights,
+        "has_weights": bool(kind.needs) or kind.weights is not Extractor.weights,
     }
     complete = all("default" in param for param in params)
     return {**told, "usual": about(kind()) if complete else None}

@@ -87,7 +87,7 @@ class FeatureSet:
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """What its extractor writes, given what it reads."""
-        if not asks_for_columns(self.extractor):
+        if not asks_for_columns(type(self.extractor)):
             return self.extractor.columns()
         return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
 
@@ -136,9 +136,9 @@ class FeatureSet:
         return f"{self.extractor.name}_{self.id}"
 
 
-def asks_for_columns(extractor: Extractor) -> bool:
+def asks_for_columns(kind: type[Extractor]) -> bool:
     """Whether an extractor's columns depend on those of what it reads: ``columns(self, inputs)``."""
-    return bool(signature(extractor.columns).parameters)
+    return len(signature(kind.columns).parameters) > 1
 
 
 def normalise(value: Any) -> Any:

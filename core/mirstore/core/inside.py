@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Lodger(Extractor):
 
 @cache
 def _installed() -> Plugins:
-    return Plugins.installed()
+    return Plugins(entry_points(group="mirstore"))
 
 
 def tell() -> Plain:

@@ -21,7 +21,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from mirstore.core.environments import Environment, alone, record, root, sweep
 from mirstore.core.errors import PluginError, UsageError
-from mirstore.core.interpreters import described, oldest
+from mirstore.core.interpreters import close, described, oldest
 from mirstore.core.lending import core_sha256, write_metadata
 
 worker = ("numpy", "packaging", "pluggy>=1.5", "polars>=1.20")
@@ -62,12 +62,7 @@ def install(
         try:
             say(f"making an environment of Python {version} at {folder}")
             _run([base, "-m", "venv", "--without-pip", str(folder)], f"environment {name!r} cannot be made")
-            inside = folder / "bin" / "python"
-            _lend(inside)
-            say(f"installing {requirement}")
-            _pip(inside, what, folder)
-            told = described(Environment(name, inside))
-            _refuse_useless(told, requirement)
+            told = _fill(Environment(name, folder / "bin" / "python"), what, say)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -83,6 +78,21 @@ def install(
         made = record(name, card)
         sweep(name, but=folder.name)
     return made
+
+
+def _fill(environment: Environment, requirement: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Install a plugin and what a worker needs, and return what it says of itself."""
+    _lend(environment.python)
+    say(f"installing {requirement}")
+    _pip(environment.python, requirement, environment.python.parents[1])
+    try:
+        told = described(environment)
+    except PluginError as error:
+        raise PluginError(error.message, hint=f"nothing was kept; what does {requirement} require?") from None
+    finally:
+        close()  # the worker that said it: the environment may be thrown away
+    _refuse_useless(told, requirement)
+    return told
 
 
 def _requirement(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from mirstore.core.environments import Environment, alone, record
 from mirstore.core.errors import PluginError, TrackError, UsageError
 from mirstore.core.lending import core_sha256, lent
 from mirstore.core.places import Place, gpus
-from mirstore.core.pool import LocalPool, Task, WorkerDied, _Call, _Worker, memory_for_workers
+from mirstore.core.pool import LocalPool, WorkerDied, memory_for_workers
 from mirstore.core.text import shortened, storable
 from mirstore.core.workers import Limits
 
@@ -97,9 +97,8 @@ class InterpreterPool(LocalPool):
         future.set_exception(TrackError("no environment", self.problem))
         return future
 
-    def _ask(self, worker: _Worker, future: Future[Any], task: Task, call: _Call) -> None:
-        super()._ask(worker, future, task, call)
-        if isinstance(future.exception(), OSError | WorkerDied):  # is it the track, or is the interpreter gone?
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, OSError | WorkerDied):  # is it the track, or is the interpreter gone?
             self.problem = self.problem or problem(self._environment)
 
 

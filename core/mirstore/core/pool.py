@@ -207,7 +207,11 @@ class LocalPool(Executor):
         if good:
             future.set_result(answer)
         else:
+            self._failed(answer)
             future.set_exception(answer)
+
+    def _failed(self, error: Exception) -> None:
+        """Learn that a call has no answer, before whoever asked does."""
 
 
 class _Worker:

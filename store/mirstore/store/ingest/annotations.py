@@ -160,14 +160,16 @@ def _matched(source: Source, paths: Sequence[str]) -> tuple[list[tuple[str, str]
         idle += [] if again else [os.path.basename(file)]
         unclear += [([file], [paths[path] for path in many]) for _, many in again]
     for keys, many in unclear:
-        names = some([os.path.basename(file) for file in keys]), some(list(many))
-        one, other = ("all belong to", names[1]) if len(keys) > 1 else ("may belong to", names[1])
-        report.remarks.append(f"{names[0]} {one} {other}: not read")
+        belong = "all belong to" if len(keys) > 1 else "may belong to"
+        named = some([os.path.basename(file) for file in keys])
+        report.remarks.append(f"{named} {belong} {some(many)}: not read")
     if idle:
-        report.remarks.append(f"{counted(len(idle), 'file')} of {len(files)} belong to no track: {some(idle)}")
+        belong = "belongs" if len(idle) == 1 else "belong"
+        report.remarks.append(f"{counted(len(idle), 'file')} of {len(files)} {belong} to no track: {some(idle)}")
     without = [os.path.basename(path) for number, path in enumerate(paths) if number not in found.found]
     if without:
-        report.remarks.append(f"{counted(len(without), 'track')} of {len(paths)} have no annotation: {some(without)}")
+        have = "has" if len(without) == 1 else "have"
+        report.remarks.append(f"{counted(len(without), 'track')} of {len(paths)} {have} no annotation: {some(without)}")
     report.match = {
         "files": len(files),
         "files_without_track": len(idle),

@@ -20,7 +20,8 @@ removals = "core.removals"
 decisive = (removals, "core.locations", "core.items")
 """Tables that decide what is hidden."""
 
-_values = frozenset({"core.names", "core.extractions", "core.packs"})  # of a feature set; what defines it stays
+_values = frozenset({"core.annotations", "core.extractions", "core.names", "core.packs"})
+# Tables of a feature set's values; what defines it stays.
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def _erased(lake: Lake) -> Erased:
         Rule("runs", runs),
         Rule("artifacts", removed),
         Rule("pins", pins, frozenset({"core.pins"})),
-        Rule("features", values, frozenset({"core.extractions", "core.packs"})),
+        Rule("features", values, frozenset({"core.annotations", "core.extractions", "core.packs"})),
     ]
     return Erased(rules, frozenset(tracks["track"]), hidden.features, Scrubber.of(lake, tracks["track"]))
 
