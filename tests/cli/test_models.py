@@ -64,6 +64,7 @@ def test_a_model_is_trained_listed_shown_exported_added_and_removed(project):
     assert artifact[:10] in run("models", "list").stdout
     shown = run("models", "show", "genres").stdout
     assert "[features.my-genres]" in shown
+    assert "[features.small]" not in shown  # a table: nothing can compute it
     assert "Scores: none" in shown
     card = json.loads(run("models", "show", artifact[:6], "--json").stdout)["card"]
     assert card["learned"]["component"] == "ridge@1"

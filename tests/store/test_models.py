@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import subprocess
+import sys
+import textwrap
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -252,6 +255,38 @@ def test_what_a_killed_process_left_is_no_model_and_gc_removes_it(store, plugins
     assert gone == {card_name, "scaling.safetensors", "state.json", "state.safetensors"}
     assert list((store.path / "artifacts").iterdir()) == []
     assert trained(store, plugins).folder.exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_store(store, plugins, tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import json, os, sys
+            from concurrent.futures import ThreadPoolExecutor
+            from pathlib import Path
+            from mirstore.core.experiments.cases import cases
+            from mirstore.core.plugins import Plugins
+            from mirstore.core.registry import Registry
+            from mirstore.store import Store
+            from mirstore.store.experiments.training import train
+            from mirstore.store.lake import artifacts
+
+            artifacts.keep = lambda *_: os.kill(os.getpid(), 9)
+            registry = Registry.model_validate(json.loads({json.dumps(json.dumps(entries))}))
+            with Store({str(store.path)!r}) as store:
+                one = cases(registry, ["ridge"])
+                train(store, one, registry, Plugins.installed(), pool=lambda workers, limits: ThreadPoolExecutor(1))
+            """)
+    )
+    assert subprocess.run([sys.executable, script], timeout=300).returncode == -9
+    (part,) = (store.path / "artifacts").iterdir()
+    assert part.name.endswith(".part")
+    with Store(store.path) as again:
+        assert again.sql("SELECT * FROM models").is_empty()
+        assert doctor(again) == []
+        assert trained(again, plugins, name="ridge").folder.exists()
+        assert len(list((again.path / "artifacts").iterdir())) == 1
 
 
 def _raise(error, *_):

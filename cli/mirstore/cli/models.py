@@ -37,7 +37,7 @@ def list_models(context: typer.Context, json_output: JsonOption = False) -> None
         typer.echo("no models yet: mirstore train EXPERIMENT")
     else:
         shown = frame.select("name", "artifact", "model", "experiment", "tracks", "metric", "score", "licence", "bytes")
-        show(shown.with_columns(shown["artifact"].str.slice(0, 10)), "table")
+        show(shown.with_columns(shown["artifact"].str.slice(0, 10), shown["score"].round(4)), "table")
 
 
 @app.command("show")

@@ -95,7 +95,7 @@ class Card(_Part):
     ----------
     learned : Learned
     definitions : dict
-        Id to definition, of all feature sets that are read, and of what these read.
+        Id to definition, of all feature sets that are read, and of what these read; not of imported ones.
     experiment : str
     case : dict
         What it is made of, by name.

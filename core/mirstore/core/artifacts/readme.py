@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mirstore.core.artifacts.card import Card
 from mirstore.core.artifacts.files import Artifact
+from mirstore.core.features import heard
 
 
 def readme(artifact: Artifact, name: str) -> str:
@@ -52,12 +54,16 @@ def definitions(card: Card) -> str:
 def _definitions(card: Card) -> Iterator[str]:
     names = {id_: name for name, id_ in card.learned.features.items()}
     for id_, definition in reversed(card.definitions.items()):  # what is read stands before its reader
-        for declared, source in definition.inputs.items():
-            names.setdefault(source, f"{declared}-{source}" if declared in names.values() else declared)
-        lines = [f"[features.{names[id_]}]  # {id_}", f"extractor = {_toml(definition.extractor)}"]
+        inputs = {}
+        for read, source in definition.inputs.items():
+            declared, _, column = read.partition(".")  # a sound that is heard: audio.vocals
+            taken = declared == heard or declared in names.values()
+            name = names.setdefault(source, f"{declared}-{source}" if taken else declared)
+            inputs[declared] = f"{name}.{column}" if column else name
+        lines = [f"[features.{_key(names[id_])}]  # {id_}", f"extractor = {_toml(definition.extractor)}"]
         if params := {key: value for key, value in definition.params.items() if value is not None}:
             lines.append(f"params = {_toml(params)}")
-        if other := {key: names[source] for key, source in definition.inputs.items() if names[source] != key}:
+        if other := {declared: name for declared, name in inputs.items() if name != declared}:
             lines.append(f"inputs = {_toml(other)}")
         yield "\n".join(lines)
 
@@ -65,10 +71,14 @@ def _definitions(card: Card) -> Iterator[str]:
 def _toml(value: Any) -> str:
     """Return a value as TOML writes it on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {_toml(item)}" for name, item in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def scores(card: Card) -> str:

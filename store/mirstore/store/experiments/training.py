@@ -171,10 +171,11 @@ def _scores(store: Store, run: str | None) -> dict[str, Score] | None:
 
 
 def _definitions(store: Store, ids: Iterable[str]) -> dict[str, Definition]:
-    """Return the definitions of feature sets and of all that they read, by id."""
+    """Return the definitions of feature sets and of all that they read, by id, as far as they can be computed."""
     found: dict[str, Definition] = {}
     for id_ in ids:
         about = store.about(id_)
         found |= _definitions(store, about["inputs"].values())
-        found[id_] = Definition(**{key: about[key] for key in Definition.model_fields})
+        if about["source"] == "extractor":  # and not a table or an annotation, which nothing can compute
+            found[id_] = Definition(**{key: about[key] for key in Definition.model_fields})
     return found
