@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from done import ingest
 from typer.main import get_command
 
 from mirstore.cli import app
@@ -21,7 +22,6 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.connect import _extensions, _load
 from mirstore.store.lake.schema import tables

@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import run as run_in_processes
 
 from mirstore.core import Column, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError
@@ -27,7 +28,6 @@ from mirstore.store import Store
 from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.reporting import collect
 from mirstore.store.experiments.results import compare, everything, summaries
-from mirstore.store.experiments.running import run as run_in_processes
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
@@ -379,6 +379,7 @@ def test_two_processes_that_finish_the_same_case_leave_one_run(store, plugins):
 script = textwrap.dedent(
     """
     import json, sys
+    from mirstore.core.events import Progress
     from mirstore.core.experiments.cases import cases
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
@@ -388,8 +389,9 @@ script = textwrap.dedent(
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
         with Store(sys.argv[1]) as store:
-            for outcome in run(store, plan(store, cases(entries, ["*"]), entries, Plugins.installed())):
-                print(outcome.run, flush=True)
+            for event in run(store, plan(store, cases(entries, ["*"]), entries, Plugins.installed())):
+                if isinstance(event, Progress):
+                    print(event.done, flush=True)
     """
 )
 
@@ -408,14 +410,15 @@ def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_resul
     file = tmp_path / "go.py"
     file.write_text(script)
     process = subprocess.Popen([sys.executable, file, store.path, json.dumps(data)], stdout=subprocess.PIPE, text=True)
-    first = process.stdout.readline().strip()
+    assert process.stdout.readline().strip() == "1"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
     assert doctor(store) == []
     entries = Registry.model_validate(data)
     items = plan(store, cases(entries, ["m"]), entries, plugins)
-    assert [(item.state, item.run) for item in items] == [("finished", first), ("ready", None)]
+    assert [item.state for item in items] == ["finished", "ready"]
+    first = items[0].run
     (outcome,) = run(store, items)
     values = [s["metrics"]["accuracy"]["values"] for s in summaries(store, [first, outcome.run])]
     assert values[0] == values[1]  # the slow model is the same model

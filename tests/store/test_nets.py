@@ -16,6 +16,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
 from mirstore.core import Column, Tensor
@@ -25,11 +26,11 @@ from mirstore.core.experiments.run import run_case
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
+from mirstore.store.experiments import running
 from mirstore.store.experiments.checkpoints import Epoch
 from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.reporting import collect
 from mirstore.store.experiments.results import summaries
-from mirstore.store.experiments.running import run as run_in_processes
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
 from mirstore.store.sql.views import views
@@ -85,11 +86,11 @@ def planned(store, plugins, names=("net",), **experiment):
 
 def events(store, items, **options):
     """Run in this process: starting another takes longer than the case."""
-    return list(run_in_processes(store, items, pool=lambda workers, limits: ThreadPoolExecutor(1), **options))
+    return list(running.run(store, items, pool=lambda workers, limits: ThreadPoolExecutor(1), **options))
 
 
 def outcomes(store, items):
-    return [event for event in events(store, items) if not isinstance(event, Epoch)]
+    return events(store, items)[-1].result
 
 
 def metrics(store, outcome):
@@ -237,7 +238,7 @@ def test_published_validation_comes_to_the_model_and_not_into_training(store, pl
 def test_checkpoints_of_a_case_that_raised_go_and_those_of_one_out_of_time_stay(store, plugins):
     (item,) = planned(store, plugins, model="patient")
     folder = store.path / "checkpoints" / item.sha256
-    (outcome,) = [e for e in run_in_processes(store, [item], seconds=1.5) if not isinstance(e, Epoch)]
+    (outcome,) = run_in_processes(store, [item], seconds=1.5)
     assert outcome.error.startswith("timeout")
     saved = folder / "run-0-fold-0" / "net.npz"
     assert saved.exists()

@@ -41,15 +41,14 @@ def report(
     """
     from mirstore.core.errors import UsageError
     from mirstore.core.extras import require
-    from mirstore.store.experiments.reporting import collect
 
     app: Context = context.obj
     if output and output.suffix == ".json":
         raise UsageError(f"{output}: the page is HTML, and its JSON is written beside it", hint="-o report.html")
     if not json_output:
         require("report")
-    with app.open_store() as store:
-        reports = collect(store, names, clips=embed_audio)
+    with app.project() as project:
+        reports = project.report(*names, clips=embed_audio)
     if json_output:
         typer.echo(json.dumps(reports, ensure_ascii=False))
         return

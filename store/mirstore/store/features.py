@@ -11,6 +11,11 @@ from mirstore.core.errors import UsageError
 from mirstore.store.store import Store
 
 
+def listing(store: Store) -> pl.DataFrame:
+    """Return a row per feature set: what each name means now, and its earlier versions."""
+    return store.sql("SELECT * FROM features ORDER BY feature, added")
+
+
 def stats(store: Store, name: str) -> pl.DataFrame:
     """Return one row per numeric column: missing values, range, mean, spread, outliers, whether it is constant.
 

@@ -4,15 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from mirstore.core.experiments.metrics import ends, interval
+from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import find
 from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
 from mirstore.store.store import Store
+
+
+@dataclass(frozen=True)
+class Results:
+    """What became of the cases of experiments.
+
+    Attributes
+    ----------
+    cases : sequence of Planned
+        All that were asked for.
+    runs : sequence of dict
+        A summary, as of `summaries`, of each case that has run, now or before.
+    """
+
+    cases: Sequence[Planned]
+    runs: Sequence[dict[str, Any]]
+
+    @property
+    def failed(self) -> int:
+        """How many cases failed now."""
+        return sum(run["state"] != "finished" for run in self.runs)
+
+    @property
+    def lacking(self) -> list[Planned]:
+        """The cases that could not run."""
+        return [item for item in self.cases if item.state == "lacking"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        lacking = [{"case": item.case.names(), "why": item.why} for item in self.lacking]
+        return {"runs": list(self.runs), "lacking": lacking}
 
 
 def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
