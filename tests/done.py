@@ -1,6 +1,8 @@
 """Long jobs done to their end, for tests that need no events."""
 
-from mirstore.store.experiments import running
+import json
+
+from mirstore.store.experiments import reporting, running
 from mirstore.store.ingest import run as ingesting
 
 
@@ -17,3 +19,8 @@ def prepare(*args, **options):
 def run(*args, **options):
     """Return what became of each case that ran."""
     return running.run(*args, **options).result()
+
+
+def collect(*args, **options):
+    """Return reports as the JSON that they are written as."""
+    return [json.loads(json.dumps(report.as_dict())) for report in reporting.collect(*args, **options)]

@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import collect
 from done import run as run_in_processes
 
 from mirstore.core import Column, Extractor
@@ -26,7 +27,6 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.reporting import collect
 from mirstore.store.experiments.results import compare, everything, summaries
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
@@ -145,7 +145,7 @@ def test_a_run_leaves_its_results_in_the_store(store, plugins):
 
 def test_artists_are_kept_together_by_default_and_leakage_is_told_either_way(store, plugins):
     items = planned(store, plugins, ["one", "many"])
-    told = {item.case.task: {row["kind"]: row["shared"] for row in item.details["leakage"]} for item in items}
+    told = {item.case.task: {leak.kind: leak.shared for leak in item.details.leakage} for item in items}
     assert told["genre"] == {"artist": 0, "album": 0, "audio": 0, "near": 0}
     assert told["leaky"]["artist"] == 12
     folds = items[0].assembly.folds
@@ -244,7 +244,7 @@ def test_a_mistake_in_the_registry_stops_the_command(store, plugins):
 
 def test_a_grouping_tells_what_the_features_lack(store, plugins):
     (item,) = planned(store, plugins, experiments__one__grouping="mine")
-    assert item.details["lacking"] == {"first": ["f9"]}
+    assert item.details.lacking == {"first": ["f9"]}
     (outcome,) = run(store, [item])
     (report,) = collect(store, [outcome.run])
     group = report["cases"][0]["groups"][0]
@@ -345,7 +345,7 @@ def test_a_published_split_is_used_as_it_is(store, plugins):
     (item,) = planned(store, plugins, tasks__genre__split="split-0")
     (fold,) = item.assembly.folds
     assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 10, 20)
-    assert item.details["leakage"][0]["shared"] == 12
+    assert item.details.leakage[0].shared == 12
 
 
 def test_runs_are_found_compared_and_removed(store, plugins):
@@ -619,8 +619,8 @@ def run_one(store, plugins, **changes):
 @pytest.mark.parametrize(("split", "kept"), [("grouped", "artist"), ("holdout", "artist"), ("stratified", None)])
 def test_artists_are_kept_together_where_it_is_said(store, plugins, split, kept):
     (item,) = planned(store, plugins, tasks__genre__split=split)
-    shared = next(row["shared"] for row in item.details["leakage"] if row["kind"] == "artist")
-    assert item.details["task"]["group_by"] == kept
+    shared = next(leak.shared for leak in item.details.leakage if leak.kind == "artist")
+    assert item.details.task.group_by == kept
     assert (shared == 0) == (kept is not None)
 
 

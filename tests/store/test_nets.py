@@ -16,6 +16,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import collect
 from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
@@ -28,8 +29,8 @@ from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.experiments import running
 from mirstore.store.experiments.checkpoints import Epoch
+from mirstore.store.experiments.details import LeftOut
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.reporting import collect
 from mirstore.store.experiments.results import summaries
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
@@ -115,7 +116,7 @@ def test_a_model_that_reads_tables_only_says_so(store, plugins):
     assert item.state == "lacking"
     assert item.why.startswith("model 'centroid' reads tables only, and features spectra are tensors (choose")
     (item,) = planned(store, plugins, model="centroid", features=["small", "spectra"])
-    assert item.details["remarks"] == ["centroid reads tables only: spectra.x not used"]
+    assert item.details.remarks == ["centroid reads tables only: spectra.x not used"]
     assert all(not column.startswith("spectra") for members in item.assembly.groups.values() for column in members)
     (outcome,) = outcomes(store, [item])
     assert metrics(store, outcome)["accuracy"] > 0.5
@@ -139,7 +140,7 @@ def test_a_track_without_its_tensor_is_left_out(store, plugins):
     add_rows(store, "holes", columns, rows)
     (item,) = planned(store, plugins, features=["holes"])
     assert len(item.assembly.tracks) == n - 3
-    assert item.details["data"]["left_out"] == [{"why": "no features", "tracks": 3}]
+    assert item.details.data.left_out == [LeftOut("no features", 3)]
 
 
 # Chunks
@@ -163,7 +164,7 @@ def test_tracks_too_short_for_a_chunk_are_left_out_and_told(store, plugins):
     (item,) = planned(store, plugins, chunk={"seconds": 4})
     assert len(item.assembly.tracks) == n - 1
     assert short not in item.assembly.tracks
-    assert item.details["data"]["left_out"] == [{"why": "too short for chunks: 4s", "tracks": 1}]
+    assert item.details.data.left_out == [LeftOut("too short for chunks: 4s", 1)]
     (item,) = planned(store, plugins, chunk={"seconds": 40})
     assert item.why.startswith("no track is long enough for chunks: 40s")
 
@@ -226,7 +227,7 @@ def test_published_validation_comes_to_the_model_and_not_into_training(store, pl
     data["tasks"]["genre"]["split"] = "split-0"
     registry = Registry.model_validate(data)
     (item,) = plan(store, cases(registry, ["net"]), registry, plugins)
-    sizes = {key: item.details["folds"][0][key] for key in ("train", "validation", "test")}
+    sizes = {key: getattr(item.details.folds[0], key) for key in ("train", "validation", "test")}
     assert sizes == {"train": 12, "validation": 6, "test": 6}
     (outcome,) = outcomes(store, [item])
     names = store.sql("SELECT DISTINCT name FROM learning_curves ORDER BY name")["name"].to_list()

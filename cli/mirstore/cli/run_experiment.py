@@ -79,7 +79,7 @@ def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
             "state": item.state,
             "run": item.run,
             "why": item.why,
-            "lacking": item.details.get("lacking", {}),
+            "lacking": item.details.lacking if item.details else {},
         }
         for item in planned
     ]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 import polars as pl
 
@@ -24,6 +24,7 @@ from mirstore.store import models
 from mirstore.store.experiments import planning, reporting, running, training
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.remarks import remarks
+from mirstore.store.experiments.report import Report
 from mirstore.store.experiments.results import Results, summaries
 from mirstore.store.experiments.training import Trained
 from mirstore.store.ingest import run as ingesting
@@ -311,7 +312,7 @@ class Project:
         chosen = cases(self.registry, [experiment], only)
         return training.train(self.store, chosen, self.registry, self.plugins, name=name, licence=licence)
 
-    def report(self, *names: str, clips: int = 0) -> list[dict[str, Any]]:
+    def report(self, *names: str, clips: int = 0) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
 
         Parameters

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.experiments.metrics import ends, interval
+from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import find
-from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
+from mirstore.store.lake.withdrawn import withdrawn_from
 from mirstore.store.store import Store
 
 
@@ -61,7 +62,7 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     """
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
-    configs = {run: (json.loads(config), json.loads(details)) for run, config, details in raw.iter_rows()}
+    configs = {run: (json.loads(config), Details.read(details)) for run, config, details in raw.iter_rows()}
     metrics = store.scan("core.metrics").filter(pl.col("run").is_in(list(runs)) & pl.col("label").is_null()).collect()
     shares = store.scan("core.importances").filter(
         pl.col("run").is_in(list(runs)) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
@@ -78,20 +79,20 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
                 "case": config["case"],
                 "state": row["state"],
                 "error": row["error"],
-                "metrics": statistics(metrics.filter(pl.col("run") == run), details["folds"]),
+                "metrics": statistics(metrics.filter(pl.col("run") == run), details.folds),
                 "importances": dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
                 "snapshot": row["snapshot"],
                 "withdrawn": withdrawn[run],
-                "seconds": details.get("seconds"),
+                "seconds": details.ran.seconds,
             }
         )
     return found
 
 
-def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str, dict[str, Any]]:
     """Return mean, standard deviation, interval and values per metric of one run."""
     which = pl.DataFrame(
-        [(fold["run"], fold["fold"], fold["sha256"]) for fold in folds],
+        [(fold.run, fold.fold, fold.sha256) for fold in folds],
         schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
         orient="row",
     )
@@ -117,8 +118,8 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dic
     return found
 
 
-def _test_share(folds: Sequence[Mapping[str, Any]]) -> float:
-    return float(sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds)))
+def _test_share(folds: Sequence[FoldDetails]) -> float:
+    return float(sum(fold.test for fold in folds) / max(1, sum(fold.train for fold in folds)))
 
 
 def _inside(found: tuple[float, float] | None, metric: str) -> tuple[float | None, float | None]:
@@ -138,10 +139,10 @@ def everything(store: Store, name: str) -> dict[str, Any]:
     run = find(store, [name])["run"][0]
     (row,) = store.scan("core.runs").filter(pl.col("run") == run).select("config", "details").collect().iter_rows()
     (summary,) = summaries(store, [run])
-    details = json.loads(row[1])
+    details = Details.read(row[1])
     if summary["withdrawn"]:
-        details = without_examples(details)
-    return {**summary, "config": json.loads(row[0]), "details": details}
+        details = details.without_examples()
+    return {**summary, "config": json.loads(row[0]), "details": details.as_dict()}
 
 
 def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -156,7 +157,7 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
     raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "details").collect()
-    folds = {run: json.loads(details)["folds"] for run, details in raw.iter_rows()}
+    folds = {run: Details.read(details).folds for run, details in raw.iter_rows()}
     rows = []
     for summary in found:
         first, same = found[0], folds[summary["run"]] == folds[found[0]["run"]]
@@ -179,7 +180,7 @@ def _short(case: Mapping[str, Any]) -> list[str]:
 
 
 def _difference(
-    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[Mapping[str, Any]]
+    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[FoldDetails]
 ) -> dict[str, float | None]:
     if base is None or len(base["values"]) != len(value["values"]):
         return {"difference": None, "low": None, "high": None}
