@@ -2,7 +2,7 @@
 
 import json
 
-from mirstore.store.experiments import reporting, running
+from mirstore.store.experiments import reporting, results, running
 from mirstore.store.ingest import run as ingesting
 
 
@@ -24,3 +24,8 @@ def run(*args, **options):
 def collect(*args, **options):
     """Return reports as the JSON that they are written as."""
     return [json.loads(json.dumps(report.as_dict())) for report in reporting.collect(*args, **options)]
+
+
+def summaries(*args):
+    """Return summaries of runs as the JSON that is printed of them."""
+    return [summary.as_dict() for summary in results.summaries(*args)]

@@ -221,10 +221,9 @@ def test_a_worker_with_other_software_that_joins_later_is_refused_too(dask_clust
 
 
 def test_an_experiment_on_a_cluster_is_that_of_local_processes(dask_cluster, tmp_path, test_plugins):
-    from done import run
+    from done import run, summaries
     from test_experiments import make_table, planned
 
-    from mirstore.store.experiments.results import summaries
     from mirstore.store.ingest.published_tables import import_table
 
     found = []

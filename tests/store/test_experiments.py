@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
-from done import collect
+from done import collect, summaries
 from done import run as run_in_processes
 
 from mirstore.core import Column, Extractor
@@ -27,7 +27,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.results import compare, everything, summaries
+from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor

@@ -16,7 +16,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
-from done import collect
+from done import collect, summaries
 from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
@@ -31,7 +31,6 @@ from mirstore.store.experiments import running
 from mirstore.store.experiments.checkpoints import Epoch
 from mirstore.store.experiments.details import LeftOut
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.results import summaries
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
 from mirstore.store.sql.views import views

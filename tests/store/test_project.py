@@ -20,7 +20,7 @@ schema = 1
 extractor = "level"
 [tasks.genre]
 dataset = "music"
-labels = "genre"
+labels = "label"
 metric = "accuracy"
 split = "stratified"
 folds = 2
@@ -39,7 +39,7 @@ model = "majority"
 
 @pytest.fixture
 def folder(tmp_path, make_wav, test_plugins):
-    for i in range(6):
+    for i in range(8):
         make_wav(tmp_path / "music" / ("rock" if i % 2 else "pop") / f"{i}.wav", 0.3 * rng.uniform(-1, 1, 22050))
     (tmp_path / "registry.toml").write_text(registry)
     return tmp_path
@@ -63,18 +63,18 @@ def ingest(project, folder, **asked):
 
 def test_a_project_from_a_folder_to_a_report(project, folder):
     summary = ingest(project, folder).result()
-    assert summary.features["loud"]["ok"] == 6  # the registry's own features are what an ingest computes
-    assert summary.tracks["new"] == project.features("loud").height == 6
-    assert [item.state for item in project.cases("*")] == ["ready", "lacking"]
-    results = project.run("*").result()
-    assert [run["state"] for run in results.runs] == ["finished"]
-    assert (results.failed, [item.case.experiment for item in results.lacking]) == (0, ["unread"])
+    assert summary.features["loud"]["ok"] == 8  # the registry's own features are what an ingest computes
+    assert summary.tracks["new"] == project.features("loud").height == 8
+    assert [item.state for item in project.cases("first", "unread")] == ["ready", "lacking"]
+    results = project.run("first", "unread").result()
+    assert [run.state for run in results.runs] == ["finished"]
+    assert (results.failed, [item.case.experiment for item in results.lacking]) == ([], ["unread"])
     assert results.as_dict()["lacking"][0]["why"].startswith("unknown")
     assert project.sql("SELECT count(*) AS n FROM runs")["n"][0] == 1
     (report,) = project.report("first")
     assert isinstance(report, Report)
-    assert (report.task.name, report.data.tracks, len(report.cases[0].folds)) == ("genre", 6, 2)
-    assert report.cases[0].found.metrics["accuracy"]["mean"] == pytest.approx(0.5)
+    assert (report.task.name, report.data.tracks, len(report.cases[0].folds)) == ("genre", 8, 2)
+    assert report.cases[0].findings.metrics["accuracy"].mean == pytest.approx(0.5)
     plain = json.loads(json.dumps(report.as_dict()))
     assert plain["cases"][0]["metrics"]["accuracy"]["values"] == [0.5, 0.5]
     assert plain["cases"][0]["components"]["role"] == "floor"
@@ -86,7 +86,7 @@ def test_a_project_over_an_open_store_leaves_it_open(project, folder):
     ingest(project, folder).result()
     with Store(folder / "store") as store:
         with Project(store, project.registry, project.plugins) as same:
-            assert same.features("loud").height == 6
+            assert same.features("loud").height == 8
         assert store.sql("SELECT 1 AS one")["one"][0] == 1
 
 
@@ -94,7 +94,7 @@ def test_a_store_that_is_not_there_is_made_by_an_ingest_only(project, folder):
     with pytest.raises(StoreError, match="no store here"):
         project.sql("SELECT 1")
     plan = project.plan(folder / "music").result().plan
-    assert [(need.feature, need.tracks) for need in plan.needs] == [("loud", 6)]
+    assert [(need.feature, need.tracks) for need in plan.needs] == [("loud", 8)]
     assert not (folder / "store").exists()
 
 
@@ -104,13 +104,13 @@ def test_an_ingest_tells_what_it_does_and_what_it_costs(project, folder):
     events = list(ingest(project, folder, features="loud"))
     assert events[0] == Warned("passed over: 1 .mid")
     assert [(event.stage, event.total) for event in events if isinstance(event, Started)] == [
-        ("scan", 7),
-        ("extract", 7),
+        ("scan", 9),
+        ("extract", 9),
     ]
     (failed,) = [event for event in events if isinstance(event, Failed)]
-    assert (failed.part, failed.item.rpartition("/")[2]) == ("audio", "no.wav")
+    assert (failed.part, failed.item.rpartition("/")[2]) == ("loud", "no.wav")
     last = [event for event in events if isinstance(event, Progress)][-1]
-    assert (last.stage, last.done, last.total) == ("extract", 7, 7)
+    assert (last.stage, last.done, last.total) == ("extract", 9, 9)
     assert last.seconds["loud"] > 0
     assert isinstance(events[-1], Finished)
     assert events[-1].result.tracks["failed"] == 1
@@ -121,9 +121,9 @@ def test_an_ingest_that_is_stopped_keeps_what_it_has_done_and_goes_on_there(proj
         if isinstance(event, Progress) and (event.stage, event.done) == ("extract", 2):
             break
     kept = project.features("loud").height
-    assert 2 <= kept < 6
+    assert 2 <= kept < 8
     summary = ingest(project, folder).result()
-    assert (summary.features["loud"]["fresh"], summary.features["loud"]["ok"]) == (kept, 6 - kept)
+    assert (summary.features["loud"]["fresh"], summary.features["loud"]["ok"]) == (kept, 8 - kept)
 
 
 def test_an_experiment_tells_each_case_and_keeps_those_that_are_finished(project, folder):

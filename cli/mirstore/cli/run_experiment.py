@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mirstore.cli.context import Context
     from mirstore.core.registry import Registry
     from mirstore.store.experiments.planned import Planned
+    from mirstore.store.experiments.results import RunSummary
 
 
 def run_experiment(
@@ -67,7 +68,7 @@ def run_experiment(
         _show(app, found.runs, project.registry, json_output)
     for item in found.lacking:
         app.say(f"not run: {item.case}: {item.why}")
-    if left := found.failed + len(found.lacking):
+    if left := len(found.failed) + len(found.lacking):
         app.say(f"{len(found.cases) - left} of {len(found.cases)} cases are finished")
         raise typer.Exit(3)
 
@@ -106,13 +107,13 @@ def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
     )
 
 
-def _show(app: Context, found: Sequence[dict[str, Any]], registry: Registry, json_output: bool) -> None:
+def _show(app: Context, found: Sequence[RunSummary], registry: Registry, json_output: bool) -> None:
     if json_output:
         for summary in found:
-            typer.echo(json.dumps(summary))
+            typer.echo(json.dumps(summary.as_dict()))
     elif found:
         from mirstore.cli.runs import show_summaries
 
         show_summaries(found, registry)
-        experiments = " ".join(dict.fromkeys(summary["experiment"] for summary in found))
+        experiments = " ".join(dict.fromkeys(summary.experiment for summary in found))
         app.say(f"mirstore report {experiments} --open")

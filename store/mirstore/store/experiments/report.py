@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
+from mirstore.store.experiments.results import Statistics
 from mirstore.store.health import ColumnHealth
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """What a finished case gave.
 
     Attributes
     ----------
-    metrics : Mapping of str to Mapping
-        Metric to ``mean``, ``sd``, ``low`` and ``high`` of the 95 % interval, ``values`` per fold.
+    metrics : Mapping of str to Statistics
     labels : sequence of Mapping
         ``label``, and per ``metric`` its ``mean`` and ``sd``.
     importances : sequence of Mapping
@@ -36,7 +36,7 @@ class Found:
         What smoothing did: a histogram of how much of a label stays on its own class.
     """
 
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Statistics]
     labels: Sequence[Mapping[str, Any]]
     importances: Sequence[Mapping[str, Any]]
     measures: Mapping[str, str]
@@ -54,7 +54,7 @@ class CaseReport:
 
     Attributes
     ----------
-    found : Found or None
+    findings : Findings or None
         None if it has not finished; its attributes stand beside the others in `as_dict`.
     """
 
@@ -67,13 +67,13 @@ class CaseReport:
     overhead_seconds: float | None
     components: Components
     folds: Sequence[str]
-    found: Found | None
+    findings: Findings | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
         plain = asdict(self)
-        found = plain.pop("found") or {}
-        return {**plain, **found}
+        findings = plain.pop("findings") or {}
+        return {**plain, **findings}
 
 
 @dataclass(frozen=True)

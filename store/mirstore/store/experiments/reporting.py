@@ -14,7 +14,7 @@ import polars as pl
 
 from mirstore.store.experiments.details import Details
 from mirstore.store.experiments.explanations import clip, explain
-from mirstore.store.experiments.report import CaseReport, FeatureReport, Found, Provenance, Report, ReportData
+from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import statistics
 from mirstore.store.experiments.runs import find
 from mirstore.store.experiments.runs import tables as result_tables
@@ -126,7 +126,7 @@ def _report(
 
 def _clips(cases: Sequence[CaseReport], each: int) -> dict[str, str]:
     """Return some seconds of the audio of explained tracks: several cases explain the same ones."""
-    wanted = {item["track"]: item["path"] for case in cases if case.found for item in case.found.tracks[:each]}
+    wanted = {item["track"]: item["path"] for case in cases if case.findings for item in case.findings.tracks[:each]}
     return {track: sound for track, path in wanted.items() if (sound := clip(path))}
 
 
@@ -142,14 +142,14 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame) -> CaseReport:
         overhead_seconds=details.ran.overhead_seconds,
         components=details.components,
         folds=[fold.sha256 for fold in details.folds],
-        found=_found(store, case, credits) if case.shown["state"] == "finished" else None,
+        findings=_findings(store, case, credits) if case.shown["state"] == "finished" else None,
     )
 
 
-def _found(store: Store, case: _Case, credits: pl.DataFrame) -> Found:
+def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
     details, task = case.details, case.details.task
     metrics, predictions, importances = case.table("metrics"), case.table("predictions"), case.table("importances")
-    return Found(
+    return Findings(
         metrics=statistics(metrics.filter(pl.col("label").is_null()), details.folds),
         labels=_labels(metrics),
         importances=_importances(importances),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,67 @@ from mirstore.store.store import Store
 
 
 @dataclass(frozen=True)
+class Statistics:
+    """A metric over folds.
+
+    Attributes
+    ----------
+    mean : float
+    sd : float or None
+        Standard deviation; None for one fold.
+    low, high : float or None
+        Of the 95 % interval; None for one fold.
+    values : sequence of float
+        One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
+    """
+
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run gave; `as_dict` is what ``mirstore run-experiment --json`` prints.
+
+    Attributes
+    ----------
+    run, experiment : str
+    case : Mapping
+        What tells it apart.
+    state : str
+        ``finished`` or ``failed``.
+    error : str or None
+        Why it failed.
+    metrics : Mapping of str to Statistics
+    importances : Mapping of str to float
+        Group to its mean share.
+    snapshot : int
+    withdrawn : int
+        How many of its tracks were taken out since.
+    seconds : float or None [s]
+        CPU time.
+    """
+
+    run: str
+    experiment: str
+    case: Mapping[str, Any]
+    state: str
+    error: str | None
+    metrics: Mapping[str, Statistics]
+    importances: Mapping[str, float]
+    snapshot: int
+    withdrawn: int
+    seconds: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Results:
     """What became of the cases of experiments.
 
@@ -26,17 +87,17 @@ class Results:
     ----------
     cases : sequence of Planned
         All that were asked for.
-    runs : sequence of dict
-        A summary, as of `summaries`, of each case that has run, now or before.
+    runs : sequence of RunSummary
+        Of each case that has run, now or before.
     """
 
     cases: Sequence[Planned]
-    runs: Sequence[dict[str, Any]]
+    runs: Sequence[RunSummary]
 
     @property
-    def failed(self) -> int:
-        """How many cases failed now."""
-        return sum(run["state"] != "finished" for run in self.runs)
+    def failed(self) -> list[RunSummary]:
+        """The runs of the cases that failed."""
+        return [run for run in self.runs if run.state != "finished"]
 
     @property
     def lacking(self) -> list[Planned]:
@@ -46,20 +107,11 @@ class Results:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
         lacking = [{"case": item.case.names(), "why": item.why} for item in self.lacking]
-        return {"runs": list(self.runs), "lacking": lacking}
+        return {"runs": [run.as_dict() for run in self.runs], "lacking": lacking}
 
 
-def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what `run-experiment --json` prints, one object per run.
-
-    Returns
-    -------
-    list of dict
-        ``run``, ``experiment``, ``case``, ``state``, ``error``, ``metrics`` (name to ``mean``, ``sd``, ``low``,
-        ``high`` of the 95 % interval, ``values`` per fold), ``importances`` (group to mean share), ``snapshot``,
-        ``withdrawn`` (how many of its tracks were taken out since), ``seconds``. A fold that is the same in all
-        repetitions, as a published one is, has one value: their mean.
-    """
+def summaries(store: Store, runs: Sequence[str]) -> list[RunSummary]:
+    """Return what runs gave, in their order."""
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
     configs = {run: (json.loads(config), Details.read(details)) for run, config, details in raw.iter_rows()}
@@ -73,24 +125,24 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     for run in runs:
         row, (config, details) = rows[run], configs[run]
         found.append(
-            {
-                "run": run,
-                "experiment": row["experiment"],
-                "case": config["case"],
-                "state": row["state"],
-                "error": row["error"],
-                "metrics": statistics(metrics.filter(pl.col("run") == run), details.folds),
-                "importances": dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
-                "snapshot": row["snapshot"],
-                "withdrawn": withdrawn[run],
-                "seconds": details.ran.seconds,
-            }
+            RunSummary(
+                run=run,
+                experiment=row["experiment"],
+                case=config["case"],
+                state=row["state"],
+                error=row["error"],
+                metrics=statistics(metrics.filter(pl.col("run") == run), details.folds),
+                importances=dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
+                snapshot=row["snapshot"],
+                withdrawn=withdrawn[run],
+                seconds=details.ran.seconds,
+            )
         )
     return found
 
 
-def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str, dict[str, Any]]:
-    """Return mean, standard deviation, interval and values per metric of one run."""
+def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str, Statistics]:
+    """Return the metrics of one run."""
     which = pl.DataFrame(
         [(fold.run, fold.fold, fold.sha256) for fold in folds],
         schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
@@ -108,13 +160,7 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str,
         values = rows["value"].to_list()
         low, high = _inside(interval(values, _test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        found[str(name)] = {
-            "mean": sum(values) / len(values),
-            "sd": deviation,
-            "low": low,
-            "high": high,
-            "values": values,
-        }
+        found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values)
     return found
 
 
@@ -140,9 +186,9 @@ def everything(store: Store, name: str) -> dict[str, Any]:
     (row,) = store.scan("core.runs").filter(pl.col("run") == run).select("config", "details").collect().iter_rows()
     (summary,) = summaries(store, [run])
     details = Details.read(row[1])
-    if summary["withdrawn"]:
+    if summary.withdrawn:
         details = details.without_examples()
-    return {**summary, "config": json.loads(row[0]), "details": details.as_dict()}
+    return {**summary.as_dict(), "config": json.loads(row[0]), "details": details.as_dict()}
 
 
 def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -160,18 +206,16 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     folds = {run: Details.read(details).folds for run, details in raw.iter_rows()}
     rows = []
     for summary in found:
-        first, same = found[0], folds[summary["run"]] == folds[found[0]["run"]]
-        for metric, value in summary["metrics"].items():
-            base = first["metrics"].get(metric)
+        first, same = found[0], folds[summary.run] == folds[found[0].run]
+        for metric, value in summary.metrics.items():
+            base = first.metrics.get(metric)
             row = {
-                "run": summary["run"],
-                "case": " ".join(_short(summary["case"])),
+                "run": summary.run,
+                "case": " ".join(_short(summary.case)),
                 "metric": metric,
-                "mean": value["mean"],
+                "mean": value.mean,
             }
-            rows.append(
-                row | _difference(value, base if same and summary is not first else None, folds[summary["run"]])
-            )
+            rows.append(row | _difference(value, base if same and summary is not first else None, folds[summary.run]))
     return rows
 
 
@@ -179,11 +223,9 @@ def _short(case: Mapping[str, Any]) -> list[str]:
     return ["+".join(value) if isinstance(value, list) else str(value) for value in case.values() if value != "none"]
 
 
-def _difference(
-    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[FoldDetails]
-) -> dict[str, float | None]:
-    if base is None or len(base["values"]) != len(value["values"]):
+def _difference(value: Statistics, base: Statistics | None, folds: Sequence[FoldDetails]) -> dict[str, float | None]:
+    if base is None or len(base.values) != len(value.values):
         return {"difference": None, "low": None, "high": None}
-    differences = [a - b for a, b in zip(value["values"], base["values"], strict=True)]
+    differences = [a - b for a, b in zip(value.values, base.values, strict=True)]
     low, high = interval(differences, _test_share(folds)) or (None, None)
     return {"difference": sum(differences) / len(differences), "low": low, "high": high}

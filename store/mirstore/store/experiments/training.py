@@ -167,8 +167,8 @@ def _card(store: Store, item: Planned, learned: Learned, licence: str | None, se
 def _scores(store: Store, run: str | None) -> dict[str, Score] | None:
     if run is None:
         return None
-    metrics = summaries(store, [run])[0]["metrics"]
-    return {name: Score(mean=v["mean"], low=v["low"], high=v["high"]) for name, v in metrics.items()}
+    metrics = summaries(store, [run])[0].metrics
+    return {name: Score(mean=v.mean, low=v.low, high=v.high) for name, v in metrics.items()}
 
 
 def _definitions(store: Store, ids: Iterable[str]) -> dict[str, Definition]:

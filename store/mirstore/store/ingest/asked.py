@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,11 +84,12 @@ def locate(paths: Sequence[str | Path], asked: Asked) -> Located:
     PluginError
         If mirdata is needed and not installed.
     """
-    loaders = [str(path).removeprefix(_loader) for path in paths if str(path).startswith(_loader)]
+    named = [os.path.expanduser(path) for path in paths]  # no shell has done it for Python
+    loaders = [path.removeprefix(_loader) for path in named if path.startswith(_loader)]
     located = Located([source for name in loaders for source in read_mirdata(name, asked.get("data_home"))])
     located.sources.extend(
         find(
-            [path for path in paths if not str(path).startswith(_loader)],
+            [path for path in named if not path.startswith(_loader)],
             asked.get("labels"),
             options=asked.get("columns", default),
             label_from_folder=asked.get("label_from_folder", False),

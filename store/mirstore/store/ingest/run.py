@@ -333,7 +333,7 @@ class _Committer:
         path = self.shown[done.job.track].shown
         if done.facts is not None:
             yield from (Warned(text, path) for text in done.facts.warnings)
-        if done.error is not None:
+        if done.error is not None and not done.outcomes:  # nothing was asked for but the file itself
             yield Failed(path, "audio", *done.error)
         for outcome in done.outcomes:
             name = self.names[outcome.feature]
