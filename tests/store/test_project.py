@@ -48,11 +48,11 @@ def folder(tmp_path, make_wav, test_plugins):
 @pytest.fixture
 def project(folder, monkeypatch):
     """Without worker processes: starting them takes longer than the work."""
-    from mirstore.store.experiments import running
+    from mirstore.store.experiments import running, training
     from mirstore.store.ingest import run
 
-    for function in (run.ingest, running.run):
-        monkeypatch.setitem(function.__wrapped__.__kwdefaults__, "pool", here)
+    for function in (run.ingest.__wrapped__, running.run.__wrapped__, training.train):
+        monkeypatch.setitem(function.__kwdefaults__, "pool", here)
     with Project(folder / "store", folder / "registry.toml") as found:
         yield found
 
@@ -148,3 +148,15 @@ def test_statistics_and_reports_say_the_same_of_a_column(project, folder):
     assert [row[key] for key in ("missing", "outliers", "constant", "min", "max")] == [
         column.missing, column.outliers, column.constant, pytest.approx(column.low), pytest.approx(column.high),
     ]  # fmt: skip
+
+
+def test_a_trained_model_has_the_scores_of_the_run_of_its_case(project, folder):
+    ingest(project, folder).result()
+    (summary,) = project.run("first").result().runs
+    kept = project.train("first", name="guess").model
+    assert kept.name == "guess"
+    accuracy = kept.card.scores["accuracy"]
+    assert (accuracy.mean, accuracy.low, accuracy.high) == (
+        summary.metrics["accuracy"].mean, summary.metrics["accuracy"].low, summary.metrics["accuracy"].high,
+    )  # fmt: skip
+    assert kept.card.split["name"] == "genre"
