@@ -70,7 +70,7 @@ def main() -> None:
                 planned = plan(store, cases(registry, ["e"]), registry, plugins)
                 planning = (time.process_time() - begun) / len(planned)
                 begun = time.process_time()
-                outcomes = list(run(store, planned, pool=lambda workers, limits: ThreadPoolExecutor(1)))
+                outcomes = run(store, planned, pool=lambda workers, limits: ThreadPoolExecutor(1)).result()
                 running = time.process_time() - begun
                 assert all(outcome.error is None for outcome in outcomes)
                 fits = [_fit_seconds(store, outcome.run) for outcome in outcomes]

@@ -48,7 +48,7 @@ from mirstore.store import Store
 from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 with Store(sys.argv[3], create=True) as store:
-    ingest(store, find([sys.argv[2]]), {"ramp": FeatureSet("ramp", Ramp(float(sys.argv[4])))}, workers=1)
+    ingest(store, find([sys.argv[2]]), {"ramp": FeatureSet("ramp", Ramp(float(sys.argv[4])))}, workers=1).result()
 for line in open("/proc/self/status"):  # ru_maxrss begins with that of the process that started this one
     if line.startswith("VmHWM"):
         print(int(line.split()[1]) >> 10)

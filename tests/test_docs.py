@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from done import ingest
 from typer.main import get_command
 
 from mirstore.cli import app
@@ -21,7 +22,6 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.connect import _extensions, _load
 from mirstore.store.lake.schema import tables
@@ -108,6 +108,30 @@ def test_the_files_can_be_read_from_outside_as_the_page_says(tmp_path, monkeypat
         assert answers[2] == [(3,)]
         assert connection.execute(f'SELECT count(*) FROM lake.feat."{name}"').fetchall() == [(3,)]
     assert len(list((tmp_path / "store" / "data" / "core" / "tracks").glob("*.parquet"))) > 1
+
+
+@pytest.mark.slow
+def test_the_page_about_python_runs(tmp_path, monkeypatch, make_wav, capsys):
+    pytest.importorskip("jinja2", reason="the HTML report needs mirstore[report]")
+    pytest.importorskip("librosa", reason="mfcc-stats needs mirstore[librosa]")
+    rows = ["path,genre"]
+    for number in range(8):
+        make_wav(tmp_path / f"{number}.wav", np.random.default_rng(number).uniform(-1, 1, 22050))
+        rows.append(f"{number}.wav,{'rock' if number % 2 else 'pop'}")
+    (tmp_path / "music.csv").write_text("\n".join(rows))
+    (tmp_path / "registry.toml").write_text(
+        'schema = 1\n[tasks.genre]\ndataset = "music"\nlabels = "genre"\nmetric = "accuracy"\nsplit = "stratified"\n'
+        'folds = 2\n[experiments.mine]\ntask = "genre"\nfeatures = ["mfcc-stats"]\nmodel = "majority"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    (python,) = [block for page, block in blocks("python") if page == "python.md"]
+    made: dict = {}
+    exec(python, made)
+    assert made["table"].height == 8
+    assert made["longest"].height == 3
+    assert made["score"] == 0.5
+    assert "<h1>" in made["page"]
+    assert "extract: 8 of 8" in capsys.readouterr().out
 
 
 def test_every_hook_is_documented():

@@ -172,3 +172,16 @@ def test_a_cluster_that_is_not_there_is_one_error(project, monkeypatch):
     assert "error: no Dask scheduler answers at dask://127.0.0.1:9" in told
     assert "hint: start one with `dask scheduler`" in told
     assert "no address of a cluster" in run(*arguments[:-1], "localhost", code=2).stderr
+
+
+def test_a_log_has_every_event_with_its_time_and_is_added_to(project):
+    for _ in range(2):
+        run("ingest", "music", "--features", "rms-segments", "-j", 1, "--log", "log.jsonl")
+    lines = [json.loads(line) for line in (project / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines].count("finished") == 2
+    assert lines[-1]["result"]["features"]["rms-segments"]["fresh"] == 2
+    assert all(line["time"].endswith("+00:00") for line in lines)
+    (last,) = [line for line in lines if line.get("stage") == "extract" and line.get("done") == 2]
+    assert last["seconds"]["rms-segments"] > 0
+    refused = run("ingest", "music", "--features", "rms-segments", "--log", "none/log.jsonl", code=2)
+    assert "none/log.jsonl: no such file or directory" in refused.stderr

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
+from done import ingest
 from polars.testing import assert_frame_equal
 
 from mirstore.core import cluster as core_cluster
@@ -24,7 +25,6 @@ from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
 
@@ -243,10 +243,9 @@ def test_a_worker_with_other_software_that_joins_later_is_refused_too(dask_clust
 
 
 def test_an_experiment_on_a_cluster_is_that_of_local_processes(dask_cluster, tmp_path, test_plugins):
+    from done import run, summaries
     from test_experiments import make_table, planned
 
-    from mirstore.store.experiments.results import summaries
-    from mirstore.store.experiments.running import run
     from mirstore.store.ingest.published_tables import import_table
 
     found = []
@@ -258,7 +257,7 @@ def test_an_experiment_on_a_cluster_is_that_of_local_processes(dask_cluster, tmp
             import_table(store, file, dataset="small", labels=["genre"], about=file.with_name("about.csv"))
             ready = planned(store, Plugins.installed())
             aborting = planned(store, Plugins.installed(), experiments__one__model="aborts")
-            outcomes = list(run(store, [*ready, *aborting], executor=executor))
+            outcomes = run(store, [*ready, *aborting], executor=executor)
             assert sorted(outcome.error or "" for outcome in outcomes)[1].startswith(
                 "crashed: its worker process died twice"
             )

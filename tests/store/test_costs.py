@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 import pytest
+from done import ingest, prepare
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
 from mirstore.store.ingest.costs import Costs
-from mirstore.store.ingest.run import ingest, prepare
 from mirstore.store.ingest.sources import find
 
 rng = np.random.default_rng(440)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from done import ingest
 
 from mirstore.core.chromaprints import decode, find_copies
 from mirstore.core.experiments.copies import recordings, similar_names
@@ -19,7 +20,6 @@ from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together
 from mirstore.store.experiments.tasks import load_task
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 
 sr = 22050

@@ -15,6 +15,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import collect, summaries
+from done import run as run_in_processes
 
 from mirstore.core import Column, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError
@@ -25,9 +27,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.reporting import collect
-from mirstore.store.experiments.results import compare, everything, summaries
-from mirstore.store.experiments.running import run as run_in_processes
+from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
@@ -145,7 +145,7 @@ def test_a_run_leaves_its_results_in_the_store(store, plugins):
 
 def test_artists_are_kept_together_by_default_and_leakage_is_told_either_way(store, plugins):
     items = planned(store, plugins, ["one", "many"])
-    told = {item.case.task: {row["kind"]: row["shared"] for row in item.details["leakage"]} for item in items}
+    told = {item.case.task: {leak.kind: leak.shared for leak in item.details.leakage} for item in items}
     assert told["genre"] == {"artist": 0, "album": 0, "audio": 0, "near": 0}
     assert told["leaky"]["artist"] == 12
     folds = items[0].assembly.folds
@@ -244,7 +244,7 @@ def test_a_mistake_in_the_registry_stops_the_command(store, plugins):
 
 def test_a_grouping_tells_what_the_features_lack(store, plugins):
     (item,) = planned(store, plugins, experiments__one__grouping="mine")
-    assert item.details["lacking"] == {"first": ["f9"]}
+    assert item.details.lacking == {"first": ["f9"]}
     (outcome,) = run(store, [item])
     (report,) = collect(store, [outcome.run])
     group = report["cases"][0]["groups"][0]
@@ -345,7 +345,7 @@ def test_a_published_split_is_used_as_it_is(store, plugins):
     (item,) = planned(store, plugins, tasks__genre__split="split-0")
     (fold,) = item.assembly.folds
     assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 10, 20)
-    assert item.details["leakage"][0]["shared"] == 12
+    assert item.details.leakage[0].shared == 12
 
 
 def test_runs_are_found_compared_and_removed(store, plugins):
@@ -379,6 +379,7 @@ def test_two_processes_that_finish_the_same_case_leave_one_run(store, plugins):
 script = textwrap.dedent(
     """
     import json, sys
+    from mirstore.core.events import Progress
     from mirstore.core.experiments.cases import cases
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
@@ -388,8 +389,9 @@ script = textwrap.dedent(
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
         with Store(sys.argv[1]) as store:
-            for outcome in run(store, plan(store, cases(entries, ["*"]), entries, Plugins.installed())):
-                print(outcome.run, flush=True)
+            for event in run(store, plan(store, cases(entries, ["*"]), entries, Plugins.installed())):
+                if isinstance(event, Progress):
+                    print(event.done, flush=True)
     """
 )
 
@@ -408,14 +410,15 @@ def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_resul
     file = tmp_path / "go.py"
     file.write_text(script)
     process = subprocess.Popen([sys.executable, file, store.path, json.dumps(data)], stdout=subprocess.PIPE, text=True)
-    first = process.stdout.readline().strip()
+    assert process.stdout.readline().strip() == "1"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
     assert doctor(store) == []
     entries = Registry.model_validate(data)
     items = plan(store, cases(entries, ["m"]), entries, plugins)
-    assert [(item.state, item.run) for item in items] == [("finished", first), ("ready", None)]
+    assert [item.state for item in items] == ["finished", "ready"]
+    first = items[0].run
     (outcome,) = run(store, items)
     values = [s["metrics"]["accuracy"]["values"] for s in summaries(store, [first, outcome.run])]
     assert values[0] == values[1]  # the slow model is the same model
@@ -616,8 +619,8 @@ def run_one(store, plugins, **changes):
 @pytest.mark.parametrize(("split", "kept"), [("grouped", "artist"), ("holdout", "artist"), ("stratified", None)])
 def test_artists_are_kept_together_where_it_is_said(store, plugins, split, kept):
     (item,) = planned(store, plugins, tasks__genre__split=split)
-    shared = next(row["shared"] for row in item.details["leakage"] if row["kind"] == "artist")
-    assert item.details["task"]["group_by"] == kept
+    shared = next(leak.shared for leak in item.details.leakage if leak.kind == "artist")
+    assert item.details.task.group_by == kept
     assert (shared == 0) == (kept is not None)
 
 

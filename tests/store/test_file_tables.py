@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from done import ingest
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store import Store
 from mirstore.store.ingest.file_tables import read_listing
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 from mirstore.store.tables.column_options import Options
 

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from done import ingest, prepare
 
 from mirstore.core.errors import StoreError
 from mirstore.core.plugins import Plugins
@@ -17,7 +18,6 @@ from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest, prepare
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
 

@@ -32,7 +32,7 @@ registry.features["loud"] = FeatureEntry(extractor="level", inputs={"audio": "ha
 wanted = resolve(["big", "halves", "loud", "big-mean"], registry, Plugins.installed())
 print("begins", flush=True)
 with Store(sys.argv[1], create=True) as store:
-    run.ingest(store, find([sys.argv[2]]), wanted, workers=2)
+    run.ingest(store, find([sys.argv[2]]), wanted, workers=2).result()
 """
 
 

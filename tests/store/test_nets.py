@@ -16,6 +16,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from done import collect, summaries
+from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
 from mirstore.core import Column, Tensor
@@ -25,11 +27,10 @@ from mirstore.core.experiments.run import run_case
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
+from mirstore.store.experiments import running
 from mirstore.store.experiments.checkpoints import Epoch
+from mirstore.store.experiments.details import LeftOut
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.reporting import collect
-from mirstore.store.experiments.results import summaries
-from mirstore.store.experiments.running import run as run_in_processes
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
 from mirstore.store.sql.views import views
@@ -85,11 +86,11 @@ def planned(store, plugins, names=("net",), **experiment):
 
 def events(store, items, **options):
     """Run in this process: starting another takes longer than the case."""
-    return list(run_in_processes(store, items, pool=lambda workers, limits: ThreadPoolExecutor(1), **options))
+    return list(running.run(store, items, pool=lambda workers, limits: ThreadPoolExecutor(1), **options))
 
 
 def outcomes(store, items):
-    return [event for event in events(store, items) if not isinstance(event, Epoch)]
+    return events(store, items)[-1].result
 
 
 def metrics(store, outcome):
@@ -114,7 +115,7 @@ def test_a_model_that_reads_tables_only_says_so(store, plugins):
     assert item.state == "lacking"
     assert item.why.startswith("model 'centroid' reads tables only, and features spectra are tensors (choose")
     (item,) = planned(store, plugins, model="centroid", features=["small", "spectra"])
-    assert item.details["remarks"] == ["centroid reads tables only: spectra.x not used"]
+    assert item.details.remarks == ["centroid reads tables only: spectra.x not used"]
     assert all(not column.startswith("spectra") for members in item.assembly.groups.values() for column in members)
     (outcome,) = outcomes(store, [item])
     assert metrics(store, outcome)["accuracy"] > 0.5
@@ -138,7 +139,7 @@ def test_a_track_without_its_tensor_is_left_out(store, plugins):
     add_rows(store, "holes", columns, rows)
     (item,) = planned(store, plugins, features=["holes"])
     assert len(item.assembly.tracks) == n - 3
-    assert item.details["data"]["left_out"] == [{"why": "no features", "tracks": 3}]
+    assert item.details.data.left_out == [LeftOut("no features", 3)]
 
 
 # Chunks
@@ -162,7 +163,7 @@ def test_tracks_too_short_for_a_chunk_are_left_out_and_told(store, plugins):
     (item,) = planned(store, plugins, chunk={"seconds": 4})
     assert len(item.assembly.tracks) == n - 1
     assert short not in item.assembly.tracks
-    assert item.details["data"]["left_out"] == [{"why": "too short for chunks: 4s", "tracks": 1}]
+    assert item.details.data.left_out == [LeftOut("too short for chunks: 4s", 1)]
     (item,) = planned(store, plugins, chunk={"seconds": 40})
     assert item.why.startswith("no track is long enough for chunks: 40s")
 
@@ -225,7 +226,7 @@ def test_published_validation_comes_to_the_model_and_not_into_training(store, pl
     data["tasks"]["genre"]["split"] = "split-0"
     registry = Registry.model_validate(data)
     (item,) = plan(store, cases(registry, ["net"]), registry, plugins)
-    sizes = {key: item.details["folds"][0][key] for key in ("train", "validation", "test")}
+    sizes = {key: getattr(item.details.folds[0], key) for key in ("train", "validation", "test")}
     assert sizes == {"train": 12, "validation": 6, "test": 6}
     (outcome,) = outcomes(store, [item])
     names = store.sql("SELECT DISTINCT name FROM learning_curves ORDER BY name")["name"].to_list()
@@ -237,7 +238,7 @@ def test_published_validation_comes_to_the_model_and_not_into_training(store, pl
 def test_checkpoints_of_a_case_that_raised_go_and_those_of_one_out_of_time_stay(store, plugins):
     (item,) = planned(store, plugins, model="patient")
     folder = store.path / "checkpoints" / item.sha256
-    (outcome,) = [e for e in run_in_processes(store, [item], seconds=1.5) if not isinstance(e, Epoch)]
+    (outcome,) = run_in_processes(store, [item], seconds=1.5)
     assert outcome.error.startswith("timeout")
     saved = folder / "run-0-fold-0" / "net.npz"
     assert saved.exists()

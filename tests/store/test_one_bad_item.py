@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from done import ingest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inline import here
@@ -21,7 +22,6 @@ from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.lake.doctor import doctor

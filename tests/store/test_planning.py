@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from done import ingest
 
 from mirstore.core.errors import UsageError
 from mirstore.store import Store
 from mirstore.store.ingest.published_tables import import_table
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 
 

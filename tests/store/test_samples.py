@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import soundfile
+from done import ingest
 
 from mirstore.store import Store
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 
 

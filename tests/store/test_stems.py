@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from done import ingest, prepare
 from inline import here
 
 from mirstore.core.errors import StoreError, TrackError, UsageError
@@ -21,7 +22,6 @@ from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.export import wide_table
 from mirstore.store.ingest.plan import Need
-from mirstore.store.ingest.run import ingest, prepare
 from mirstore.store.ingest.sources import find
 from mirstore.store.ingest.status import status
 from mirstore.store.lake.doctor import doctor
@@ -336,7 +336,7 @@ registry = Registry.load()
 registry.features["big"] = FeatureEntry(extractor="big", params={"megabytes": float(sys.argv[3])})
 with Store(sys.argv[1], create=True) as store:
     for name in ("big", "big-mean"):
-        ingest(store, find([sys.argv[2]]), resolve([name], registry, Plugins.installed()), workers=1)
+        ingest(store, find([sys.argv[2]]), resolve([name], registry, Plugins.installed()), workers=1).result()
 for line in open("/proc/self/status"):  # ru_maxrss begins with that of the process that started this one
     if line.startswith("VmHWM"):
         print(int(line.split()[1]) >> 10)

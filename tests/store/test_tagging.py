@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from done import ingest
 
 from mirstore.core.errors import UsageError
 from mirstore.core.plugins import Plugins
@@ -14,7 +15,6 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.history import log
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find
 
 mutagen = pytest.importorskip("mutagen")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from done import ingest
 
 from mirstore.store import Store
-from mirstore.store.ingest.run import Summary, ingest
+from mirstore.store.ingest.run import Summary
 from mirstore.store.ingest.sources import find
 from mirstore.store.ingest.vanished import find as vanished
 

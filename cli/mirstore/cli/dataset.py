@@ -25,14 +25,10 @@ def list_datasets(context: typer.Context, json_output: JsonOption = False) -> No
     $ mirstore dataset list --json
     """
     from mirstore.cli.output import show
+    from mirstore.store.datasets import listing
 
-    query = """
-        SELECT d.dataset, count(DISTINCT i.track) AS tracks, count(DISTINCT i.artist) AS artists,
-               (SELECT count(DISTINCT label) FROM labels l WHERE l.dataset = d.dataset) AS labels,
-               (SELECT string_agg(DISTINCT label_set, ', ') FROM labels l WHERE l.dataset = d.dataset) AS label_sets
-        FROM datasets d LEFT JOIN items i USING (dataset) GROUP BY d.dataset ORDER BY d.dataset"""
     with context.obj.open_store() as store:
-        show(store.sql(query), "json" if json_output else "table")
+        show(listing(store), "json" if json_output else "table")
 
 
 @app.command("import")

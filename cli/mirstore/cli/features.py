@@ -31,10 +31,11 @@ def list_features(
 
     from mirstore.cli.output import records, show
     from mirstore.core.durations import duration
+    from mirstore.store.features import listing
 
-    short = "feature, id, extractor, current, ok, failed, seconds_per_track, params"
+    short = ("feature", "id", "extractor", "current", "ok", "failed", "seconds_per_track", "params")
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
-        frame = store.sql(f"SELECT {'*' if json_output else short} FROM features ORDER BY feature, added")
+        frame = listing(store)
     if json_output:
         parsed = ("params", "distributions")  # JSON already
         typer.echo(
@@ -42,7 +43,7 @@ def list_features(
         )
     else:
         times = [None if seconds is None else duration(seconds) for seconds in frame["seconds_per_track"]]
-        index = frame.columns.index("seconds_per_track")
+        frame, index = frame.select(short), short.index("seconds_per_track")
         show(
             frame.drop("seconds_per_track").insert_column(index, pl.Series("time_per_track", times, pl.String)), "table"
         )

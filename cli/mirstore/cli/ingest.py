@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mirstore.cli import complete
-from mirstore.cli.context import ExecutorOption
+from mirstore.cli.context import ExecutorOption, LogOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
-    from mirstore.core.features import FeatureSet
-    from mirstore.store import Store
-    from mirstore.store.ingest.annotation_sets import Source as Annotations
     from mirstore.store.ingest.run import Preview, Summary
     from mirstore.store.tables.column_options import Options
-    from mirstore.store.tables.report import Report
 
 
 def ingest(
@@ -92,6 +85,7 @@ def ingest(
         bool, typer.Option("--no-tags", help="Take no credits and genres from the files' tags.")
     ] = False,
     data_home: Annotated[Path | None, typer.Option(help="Folder of a mirdata dataset.")] = None,
+    log: LogOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Bring files into the store and compute their features.
@@ -104,56 +98,32 @@ def ingest(
     $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
     $ mirstore ingest ~/Music --annotation chords-true='labs/*.lab' --annotation lyrics='lyrics/*.lrc'
     """
-    from mirstore.core.cores import cores
+    from mirstore.cli.text import listed
     from mirstore.core.workers import Limits
-    from mirstore.store.ingest.run import ingest as run
-    from mirstore.store.ingest.run import preview
+    from mirstore.store.ingest.asked import Asked
 
     app: Context = context.obj
-    reports: list[Report] = []
-    options = _options(label or [], label_set or [], targets or [], path_column)
-    sources = _sources(app, paths, labels, data_home, options, label_from_folder, reports)
-    _tell(app, reports)
-    if not sources:
-        app.say(f"no audio files in {', '.join(paths)}")
-    given = _annotations(app, annotation or [])
-    chosen = _features(app, features, given)
-    if not chosen and not given:
-        app.say("no features asked for: files and labels only (--features essentia,mel)")
-    if dry_run:
-        with _store_or_nothing(app) as store:
-            found = preview(
-                store,
-                sources,
-                chosen,
-                annotations=given,
-                dataset=dataset,
-                retry_failed=retry_failed,
-                prune=prune,
-                tags=not no_tags,
-            )
-        _tell(app, found.summary.annotations)
-        _show_plan(app, found, reports, json_output)
-        _remark(app, found.summary, would=True)
-        return
-    with app.open_store(create=True) as store, app.progress() as progress:
-        summary = run(
-            store,
-            sources,
-            chosen,
-            annotations=given,
-            dataset=dataset,
-            workers=jobs or cores(),
-            limits=Limits(timeout, int(memory * 1e9) if memory else None),
-            retry_failed=retry_failed,
-            prune=prune,
-            command=store.command,
-            tags=not no_tags,
-            progress=progress,
-            executor=executor,
-        )
-    _tell(app, summary.annotations)
-    _show_summary(app, summary.as_dict() | _told(reports), json_output)
+    asked = Asked(
+        dataset=dataset,
+        features=None if features is None else listed(features, "--features"),
+        labels=labels,
+        annotations=annotation or [],
+        columns=_options(label or [], label_set or [], targets or [], path_column),
+        label_from_folder=label_from_folder,
+        data_home=data_home,
+        retry_failed=retry_failed,
+        prune=prune,
+        tags=not no_tags,
+    )
+    with app.project() as project:
+        if dry_run:
+            found = app.watch(project.plan(*paths, **asked), log)
+            _show_plan(app, found, json_output)
+            _remark(app, found.summary, would=True)
+            return
+        limits = Limits(timeout, int(memory * 1e9) if memory else None)
+        summary = app.watch(project.ingest(*paths, jobs=jobs, limits=limits, executor=executor, **asked), log)
+    _show_summary(app, summary.as_dict(), json_output)
     _remark(app, summary)
     if summary.failed:
         app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'; --retry-failed")
@@ -177,92 +147,7 @@ def _named_columns(text: str, example: str) -> tuple[str, list[str]]:
     return name.strip(), [column.strip() for column in columns.split(",") if column.strip()]
 
 
-def _tell(app: Context, reports: Sequence[Report]) -> None:
-    for line in (line for report in reports for line in report.lines()):
-        app.say(line)
-
-
-def _told(reports: list[Report]) -> dict[str, Any]:
-    return {"tables": [report.as_dict() for report in reports]}
-
-
-def _sources(
-    app: Context,
-    paths: list[str],
-    labels: Path | None,
-    data_home: Path | None,
-    options: Options,
-    label_from_folder: bool,
-    reports: list[Report],
-) -> list[Any]:
-    from collections import Counter
-
-    from mirstore.store.ingest.folders import passed_over_text
-    from mirstore.store.ingest.mirdata import read_mirdata
-    from mirstore.store.ingest.sources import find
-
-    loaders = [path.partition(":")[2] for path in paths if path.startswith("mirdata:")]
-    found = [source for name in loaders for source in read_mirdata(name, data_home)]
-    named = [path for path in paths if not path.startswith("mirdata:")]
-    passed_over: Counter[str] = Counter()
-    found += find(
-        named,
-        labels,
-        options=options,
-        label_from_folder=label_from_folder,
-        reports=reports,
-        passed_over=passed_over,
-    )
-    if text := passed_over_text(passed_over):
-        app.say(text)
-    return found
-
-
-def _annotations(app: Context, given: list[str]) -> list[Annotations]:
-    from mirstore.store.ingest.annotation_sets import Given, find
-
-    parsed = [Given.parse(text) for text in given]
-    with _store_or_none(app, wanted=bool(parsed)) as store:
-        return find(store, parsed)
-
-
-def _features(app: Context, names: str | None, given: list[Annotations]) -> dict[str, FeatureSet]:
-    from mirstore.cli.text import listed
-    from mirstore.core.resolve import resolve
-    from mirstore.store.ingest.annotation_sets import all_sets, stored
-
-    registry = app.load_registry()
-    wanted = registry.project_features if names is None else listed(names, "--features")
-    if not wanted:
-        return {}
-    with _store_or_none(app) as store:
-        annotations = {**(stored(store) if store else {}), **all_sets(given)}
-    return resolve(wanted, registry, app.load_plugins(), annotations, app.kept_model)
-
-
-@contextmanager
-def _store_or_none(app: Context, *, wanted: bool = True) -> Iterator[Store | None]:
-    if wanted and Path(app.store).exists():
-        with app.open_store(read_only=True) as store:
-            yield store
-    else:
-        yield None
-
-
-@contextmanager
-def _store_or_nothing(app: Context) -> Iterator[Store]:
-    """Give the store, or an empty one that is gone afterwards: a dry run leaves nothing behind."""
-    from mirstore.store import Store
-
-    if Path(app.store).exists():
-        with app.open_store() as store:
-            yield store
-    else:
-        with TemporaryDirectory() as folder, Store(folder, create=True) as store:
-            yield store
-
-
-def _show_plan(app: Context, found: Preview, reports: list[Report], json_output: bool) -> None:
+def _show_plan(app: Context, found: Preview, json_output: bool) -> None:
     """Print what would be computed, after what a real ingest would say of files, labels and tags."""
     from dataclasses import asdict
 
@@ -278,7 +163,7 @@ def _show_plan(app: Context, found: Preview, reports: list[Report], json_output:
 
         later = ("ingest", "features", "snapshot")  # what only a real one has
         told = {key: value for key, value in summary.items() if key not in later}
-        typer.echo(json.dumps({**told, "needs": rows, "seconds": plan.seconds, **_told(reports)}))
+        typer.echo(json.dumps({**told, "needs": rows, "seconds": plan.seconds}))
         return
     _show_counts(summary, len("tracks"))
     if rows:

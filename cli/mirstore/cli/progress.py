@@ -1,10 +1,11 @@
-"""The progress bar: one line per stage, with count, rate and the time that is left."""
+"""What a long job tells, on a terminal: one line per stage, with count, rate and the time that is left; remarks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from mirstore.core.durations import duration
+from mirstore.core.events import Event, Progress, Started
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Lines
@@ -14,8 +15,8 @@ _bar_width = 30  # never the whole line: a terminal that is made narrower would 
 _narrow = 60  # columns below which the rate is left out
 
 
-class Progress:
-    """Draws a bar per stage on stderr; called with done, total and stage.
+class Bars:
+    """Draws a bar per stage on stderr.
 
     Parameters
     ----------
@@ -28,21 +29,24 @@ class Progress:
         self._lines: Lines | None = None
         self._stages: dict[str, TaskID] = {}
 
-    def __call__(self, done: int, total: int, stage: str) -> None:
-        """Move the bar of a stage; a new stage gets a line of its own."""
+    def show(self, event: Event) -> None:
+        """Move the bar of a stage, or say beside the last one what goes on; a new stage gets a line of its own."""
         if not self.draw:
             return
+        if isinstance(event, Started):
+            self._move(event.stage, 0, event.total)
+        elif isinstance(event, Progress):
+            self._move(event.stage, event.done, event.total)
+        elif (note := event.note()) and self._lines is not None and self._stages:
+            self._lines.update(list(self._stages.values())[-1], note=note)
+
+    def _move(self, stage: str, done: int, total: int) -> None:
         if self._lines is None:
             self._lines = _lines()
             self._lines.start()
         if stage not in self._stages:
             self._stages[stage] = self._lines.add_task(stage, total=total)
         self._lines.update(self._stages[stage], completed=done, total=total)
-
-    def note(self, stage: str, text: str) -> None:
-        """Say beside the bar of a stage what goes on in it."""
-        if self._lines is not None and stage in self._stages:
-            self._lines.update(self._stages[stage], note=text)
 
     def say(self, text: str) -> bool:
         """Print a remark above the bars; return False if none are drawn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from mirstore.cli import complete
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
+    from mirstore.store.experiments.report import Report
 
 
 def report(
@@ -41,17 +42,16 @@ def report(
     """
     from mirstore.core.errors import UsageError
     from mirstore.core.extras import require
-    from mirstore.store.experiments.reporting import collect
 
     app: Context = context.obj
     if output and output.suffix == ".json":
         raise UsageError(f"{output}: the page is HTML, and its JSON is written beside it", hint="-o report.html")
     if not json_output:
         require("report")
-    with app.open_store() as store:
-        reports = collect(store, names, clips=embed_audio)
+    with app.project() as project:
+        reports = project.report(*names, clips=embed_audio)
     if json_output:
-        typer.echo(json.dumps(reports, ensure_ascii=False))
+        typer.echo(json.dumps([content.as_dict() for content in reports], ensure_ascii=False))
         return
     for content in reports:
         path = _path(output, content, several=len(reports) > 1)
@@ -61,17 +61,17 @@ def report(
             typer.launch(path.absolute().as_uri())
 
 
-def _path(output: Path | None, content: dict[str, Any], *, several: bool) -> Path:
-    path = output or Path(re.sub(r"[^\w.-]+", "-", content["experiment"]) + ".html")
-    return path.with_stem(re.sub(r"[^\w.-]+", "-", f"{path.stem}-{content['task']['name']}")) if several else path
+def _path(output: Path | None, content: Report, *, several: bool) -> Path:
+    path = output or Path(re.sub(r"[^\w.-]+", "-", content.experiment) + ".html")
+    return path.with_stem(re.sub(r"[^\w.-]+", "-", f"{path.stem}-{content.task.name}")) if several else path
 
 
-def _write(content: dict[str, Any], path: Path) -> None:
+def _write(content: Report, path: Path) -> None:
     from mirstore.core.errors import MirstoreError
     from mirstore.page import render
 
     try:
         path.write_text(render(content), encoding="utf-8")
-        path.with_suffix(".json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        path.with_suffix(".json").write_text(json.dumps(content.as_dict(), ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise MirstoreError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from mirstore.core.text import counted
 
 if TYPE_CHECKING:
     from mirstore.core.registry import Registry
+    from mirstore.store.experiments.results import RunSummary, Statistics
 
 app = App(help="List, show, compare and remove runs of experiments.")
 Names = Annotated[
@@ -47,7 +48,7 @@ def list_runs(
             runs = runs.filter(runs["experiment"] == experiment)
         found = summaries(store, runs["run"].to_list())
     if json_output:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps([summary.as_dict() for summary in found]))
     elif found:
         show_summaries(found, context.obj.load_registry())
     else:
@@ -117,7 +118,7 @@ def rm(
     context.obj.say("mirstore gc --purge erases it for good")
 
 
-def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
+def show_summaries(found: Sequence[RunSummary], registry: Registry) -> None:
     """Print a table: what tells the cases apart, the deciding metric with its interval, and the shares."""
     import polars as pl
 
@@ -126,20 +127,20 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
 
     rows = []
     for summary in found:
-        case = {"chunk": "none"} | summary["case"] | {"features": "+".join(summary["case"]["features"])}
+        case = {"chunk": "none", **summary.case, "features": "+".join(summary.case["features"])}
         task = registry.tasks.get(case["task"])
-        metric = task.metric if task else next(iter(summary["metrics"]), "")
-        value = summary["metrics"].get(metric)
-        shares = sorted(summary["importances"].items(), key=lambda item: -item[1])
+        metric = task.metric if task else next(iter(summary.metrics), "")
+        value = summary.metrics.get(metric)
+        shares = sorted(summary.importances.items(), key=lambda item: -item[1])
         rows.append(
             {
-                "run": summary["run"],
-                "experiment": summary["experiment"],
+                "run": summary.run,
+                "experiment": summary.experiment,
                 **case,
                 "metric": metric,
-                "value": _with_interval(value) if value else summary["state"],
+                "value": _with_interval(value) if value else summary.state,
                 "shares": " ".join(f"{group} {share:.2f}" for group, share in shares[:5]),
-                "time": None if summary["seconds"] is None else duration(summary["seconds"]),
+                "time": None if summary.seconds is None else duration(summary.seconds),
             }
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)
@@ -148,12 +149,12 @@ def show_summaries(found: Sequence[dict[str, Any]], registry: Registry) -> None:
     typer.echo(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
     output.show(frame.drop(same), "table")
     for summary in found:
-        if count := summary["withdrawn"]:
-            typer.echo(f"run {summary['run']}: {counted(count, 'track')} withdrawn since")
+        if count := summary.withdrawn:
+            typer.echo(f"run {summary.run}: {counted(count, 'track')} withdrawn since")
 
 
-def _with_interval(value: dict[str, Any]) -> str:
-    if value["high"] is None:
-        return f"{value['mean']:.4f}"
-    half = max(value["high"] - value["mean"], value["mean"] - value["low"])  # one of them may end at 0 or 1
-    return f"{value['mean']:.4f} ± {half:.3f}"
+def _with_interval(value: Statistics) -> str:
+    if value.low is None or value.high is None:
+        return f"{value.mean:.4f}"
+    half = max(value.high - value.mean, value.mean - value.low)  # one of them may end at 0 or 1
+    return f"{value.mean:.4f} ± {half:.3f}"

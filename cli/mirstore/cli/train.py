@@ -42,14 +42,9 @@ def train(
     """
     import json
 
-    from mirstore.core.experiments.cases import cases
-    from mirstore.store.experiments.training import train as fit_and_keep
-
     app: Context = context.obj
-    registry = app.load_registry()
-    chosen = cases(registry, [experiment], only or [])
-    with app.open_store() as store:
-        found = fit_and_keep(store, chosen, registry, app.load_plugins(), name=name, licence=licence)
+    with app.project() as project:
+        found = project.train(experiment, only=only or [], name=name, licence=licence)
     for note in found.notes:
         app.say(note)
     if found.model.card.scores is None:

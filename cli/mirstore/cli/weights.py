@@ -13,12 +13,10 @@ from mirstore.cli.context import JsonOption
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mirstore.cli.context import Context
+    from mirstore.core.events import Event, Events
     from mirstore.core.plugins import Needed
     from mirstore.core.pretrained import Weights
-    from mirstore.core.weights.making import Step
 
 app = App(help="List, fetch and add model weights that plugins need.")
 Name = Annotated[str, typer.Argument(help="As mirstore weights list has it.", autocompletion=complete.weights)]
@@ -76,9 +74,7 @@ def fetch(
     chosen = [plugins.weights(name) for name in names or ()]
     if everything:
         chosen = [needed.weights for needed in plugins.needed() if is_fetchable(needed.weights)]
-    for weights in chosen:
-        _run(app, weights, fetch(weights))
-    _tell(app, chosen, json_output)
+    _tell({weights: _run(app, weights, fetch(weights)) for weights in chosen}, json_output)
 
 
 @app.command()
@@ -99,8 +95,7 @@ def add(
 
     app: Context = context.obj
     weights = app.load_plugins().weights(name)
-    _run(app, weights, add(weights, files))
-    _tell(app, [weights], json_output)
+    _tell({weights: _run(app, weights, add(weights, files))}, json_output)
 
 
 @app.command()
@@ -152,22 +147,25 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     show(pl.DataFrame(shown, schema=dict.fromkeys(shown[0], pl.String)), "table")
 
 
-def _run(app: Context, weights: Weights, steps: Iterator[Step]) -> None:
+def _run(app: Context, weights: Weights, job: Events[Path]) -> Path:
     """Do the work, with a bar for what is fetched [MB]."""
-    with app.progress() as bar:
-        for step in steps:
-            if step.stage == "fetch":
-                bar(round(step.done / 1e6), max(1, round(step.total / 1e6)), f"{weights.name} [MB]")
-            else:
-                bar(step.done, step.total, f"{weights.name}: {step.stage}")
+    from mirstore.core.events import Progress
+
+    def shown(event: Event) -> Event:
+        if not isinstance(event, Progress):
+            return event
+        if event.stage != "fetch":
+            return Progress(f"{weights.name}: {event.stage}", event.done, event.total)
+        return Progress(f"{weights.name} [MB]", round(event.done / 1e6), max(1, round(event.total / 1e6)))
+
+    return app.watch(job, shown=shown)
 
 
-def _tell(app: Context, chosen: list[Weights], json_output: bool) -> None:
+def _tell(places: dict[Weights, Path], json_output: bool) -> None:
     import json
 
-    places = {weights.name: str(weights.path()) for weights in chosen}
     if json_output:
-        typer.echo(json.dumps(places))
+        typer.echo(json.dumps({weights.name: str(place) for weights, place in places.items()}))
         return
-    for weights in chosen:
-        typer.echo(f"{weights.name}: {places[weights.name]} (licence: {weights.licence})")
+    for weights, place in places.items():
+        typer.echo(f"{weights.name}: {place} (licence: {weights.licence})")

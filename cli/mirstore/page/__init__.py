@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirstore.store.experiments.report import Report
 
 __all__ = ["render"]
 
 
-def render(report: Mapping[str, Any]) -> str:
+def render(report: Report | Mapping[str, Any]) -> str:
     """Return the page.
 
     Parameters
     ----------
-    report : Mapping
-        What `mirstore report --json` prints, one task. Parts that are None, empty or absent are left out.
+    report : Report or Mapping
+        Of one task; or what was kept of one as JSON. Parts that are None, empty or absent are left out.
     """
     from mirstore.page import words
     from mirstore.page.sections import sections
 
+    plain = report if isinstance(report, Mapping) else report.as_dict()
     environment = _environment()
     environment.filters |= {
         name: getattr(words, name)
         for name in "number general percent whole interval metric plain listed duration capital moment spread".split()
     }
     environment.globals |= {"count": words.count, "known": words.known}
-    page: str = environment.get_template("page.html.j2").render(sections(report))
+    page: str = environment.get_template("page.html.j2").render(sections(plain))
     return page
 
 

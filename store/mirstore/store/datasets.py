@@ -18,6 +18,15 @@ _credits = ("artist", "album")
 _copies = {"audio": ("same samples",), "near": ("near",)}
 
 
+def listing(store: Store) -> pl.DataFrame:
+    """Return the datasets with their numbers of tracks, artists and labels, and their label sets."""
+    return store.sql("""
+        SELECT d.dataset, count(DISTINCT i.track) AS tracks, count(DISTINCT i.artist) AS artists,
+               (SELECT count(DISTINCT label) FROM labels l WHERE l.dataset = d.dataset) AS labels,
+               (SELECT string_agg(DISTINCT label_set, ', ') FROM labels l WHERE l.dataset = d.dataset) AS label_sets
+        FROM datasets d LEFT JOIN items i USING (dataset) GROUP BY d.dataset ORDER BY d.dataset""")
+
+
 def splits(store: Store, dataset: str) -> pl.DataFrame:
     """Return tracks and artists per split, fold and part.
 

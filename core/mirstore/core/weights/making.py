@@ -9,31 +9,14 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from mirstore.core.errors import WeightsError
+from mirstore.core.events import Event, Progress
 from mirstore.core.pretrained import File, Weights, converted_name
 from mirstore.core.weights.cache import cache, digest, folder, state, write_card
 from mirstore.core.weights.convert import convert
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a fetch is.
-
-    Attributes
-    ----------
-    stage : str
-        ``"wait"`` for another process, ``"fetch"`` or ``"convert"``.
-    done, total : int
-        Of a fetch [bytes]; of the others 0 and 1.
-    """
-
-    stage: Literal["wait", "fetch", "convert"]
-    done: int
-    total: int
 
 
 def part(weights: Weights, name: str) -> Path:
@@ -49,7 +32,7 @@ def gathered(weights: Weights, file: File) -> Path:
     return fetched / file.name
 
 
-def make(weights: Weights, gather: Callable[[Weights], Iterator[Step]], *, anew: bool = False) -> Iterator[Step]:
+def make(weights: Weights, gather: Callable[[Weights], Iterator[Event]], *, anew: bool = False) -> Iterator[Event]:
     """Gather the files of weights and keep what they come to, while no other process does the same.
 
     Parameters
@@ -92,15 +75,15 @@ def _lock(weights: Weights) -> IO[str]:
     return open(place.with_name(f".{place.name}.lock"), "a")
 
 
-def _wait(lock: IO[str]) -> Iterator[Step]:
+def _wait(lock: IO[str]) -> Iterator[Event]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        yield Step("wait", 0, 1)
+        yield Progress("wait", 0, 1)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _keep(weights: Weights) -> Iterator[Step]:
+def _keep(weights: Weights) -> Iterator[Event]:
     """Move what was gathered to its place, converted; before that nothing but the hash function reads it."""
     files = [gathered(weights, file) for file in weights.files]
     for file, path in zip(weights.files, files, strict=True):
@@ -116,14 +99,14 @@ def _keep(weights: Weights) -> Iterator[Step]:
         for path in files:
             path.rename(made / path.name)
     else:
-        yield Step("convert", 0, 1)
+        yield Progress("convert", 0, 1)
         for _ in convert(weights, files, made / converted_name):
-            yield Step("convert", 0, 1)
+            yield Progress("convert", 0, 1)
         _compare(weights, made / converted_name)
     write_card(weights, made)
     _put(made, folder(weights))
     shutil.rmtree(part(weights, ""), ignore_errors=True)
-    yield Step("convert", 1, 1)
+    yield Progress("convert", 1, 1)
 
 
 def _problem(file: File, path: Path) -> str | None:

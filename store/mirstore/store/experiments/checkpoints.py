@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from mirstore.core.events import Event
+from mirstore.core.experiments.cases import Case
 from mirstore.core.training import Training, curve_file
 from mirstore.store.experiments.planned import Planned
 
 
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(Event):
     """An epoch that a model reported while its case runs.
 
     Attributes
     ----------
-    planned : Planned
+    case : Case
     part : str
         Of the case: ``run-0-fold-2``, or ``whole``.
     number : int
-    values : dict
+    values : Mapping of str to float
         What was reported of it.
     """
 
-    planned: Planned
+    case: Case
     part: str
     number: int
-    values: dict[str, float]
+    values: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its kind as ``event``, and its attributes."""
+        return {**super().as_dict(), "case": self.case.names()}
+
+    def note(self) -> str:
+        """Return a few words to stand beside a bar while it is the latest."""
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+        return f"{self.case.model} {self.part.replace('-', ' ')} epoch {self.number}: {values}"
 
 
 def folder_of(store: Path, item: Planned) -> Path:
@@ -80,4 +92,4 @@ class Watch:
         if self.sizes.get(path) != size:
             self.sizes[path] = size
             for number, values in list(Training(path.parent).curve().items())[-1:]:
-                yield Epoch(item, path.parent.name, number, values)
+                yield Epoch(item.case, path.parent.name, number, values)

@@ -9,6 +9,7 @@ from typing import Any
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case
 from mirstore.core.features import canonical_json
+from mirstore.store.experiments.details import Details
 
 
 @dataclass
@@ -24,8 +25,10 @@ class Planned:
         What it lacks, and what to do about it.
     run : str or None
         The finished run.
-    config, details : dict
-        What identifies it; what describes its data.
+    config : dict
+        What identifies it.
+    details : Details or None
+        What describes it; None if it lacks something.
     """
 
     case: Case
@@ -33,7 +36,7 @@ class Planned:
     why: str | None = None
     run: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Details | None = None
     assembly: Assembly | None = None
     snapshot: int = 0
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Assembly
@@ -28,11 +30,21 @@ from mirstore.core.registry import (
 )
 from mirstore.core.resolve import component
 from mirstore.core.text import some
+from mirstore.store.experiments.details import (
+    Components,
+    DataDetails,
+    Details,
+    FoldDetails,
+    LabelCount,
+    Leak,
+    LeftOut,
+    TaskDetails,
+)
 from mirstore.store.experiments.examples import TaskExamples
-from mirstore.store.experiments.health import describe
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import finished
 from mirstore.store.experiments.tasks import load_task
+from mirstore.store.health import ColumnHealth
 from mirstore.store.store import Store
 
 engine = 2
@@ -75,8 +87,8 @@ class _Planner:
         self.store, self.registry, self.plugins = store, registry, plugins
         self._examples: dict[tuple[str, tuple[str, ...], ChunkEntry | None], TaskExamples | MirstoreError] = {}
         self._features: dict[str, tuple[str, list[type[Extractor]]]] = {}
-        self._health: dict[str, Any] = {}
-        self._folds: dict[tuple[str, int], tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]] = {}
+        self._health: dict[str, list[ColumnHealth]] = {}
+        self._folds: dict[tuple[str, int], tuple[list[Fold], list[Leak], list[FoldDetails]]] = {}
 
     def plan(self, case: Case) -> Planned:
         planned = Planned(case)
@@ -113,33 +125,28 @@ class _Planner:
         )
         planned.config = self._config(planned, entry, task, data)
         parts = [part for part in (found.grouper, smoother, model) if part is not None]
+        about = {**task.model_dump(), "group_by": data.kept_together}
+        planned.details = Details(
+            question=entry.question,
+            cite=[*entry.cite, *self._cited(case, parts)],
+            distributions={name: number for part in parts for name, number in distributions(type(part)).items()},
+            components=Components(
+                model.name, model.role, found.grouper.name if found.grouper else None, by_chance(found)
+            ),
+            task=TaskDetails(**about, name=case.task, exclusive=data.exclusive, numeric=task.numeric, runs=entry.runs),
+            data=_about_data(data),
+            health=self._health_of(data),
+            folds=about_folds,
+            leakage=leakage,
+            groups={name: list(members) for name, members in groups.items()},
+            lacking={name: list(names) for name, names in found.lacking.items()},
+            remarks=remarks,
+        )
+
+    def _health_of(self, data: TaskExamples) -> list[ColumnHealth]:
         if data.sha256 not in self._health:
-            self._health[data.sha256] = describe(data)
-        planned.details = {
-            **self._health[data.sha256],
-            "question": entry.question,
-            "cite": [*entry.cite, *self._cited(case, parts)],
-            "distributions": {name: number for part in parts for name, number in distributions(type(part)).items()},
-            "components": {
-                "model": model.name,
-                "role": model.role,
-                "grouper": found.grouper.name if found.grouper else None,
-                "by_chance": by_chance(found),
-            },
-            "task": {
-                **task.model_dump(),
-                "name": case.task,
-                "exclusive": data.exclusive,
-                "numeric": task.numeric,
-                "group_by": data.kept_together,
-                "runs": entry.runs,
-            },
-            "folds": about_folds,
-            "leakage": leakage,
-            "groups": {name: list(members) for name, members in groups.items()},
-            "lacking": {name: list(names) for name, names in found.lacking.items()},
-            "remarks": remarks,
-        }
+            self._health[data.sha256] = [ColumnHealth.of(values) for values in data.table]
+        return self._health[data.sha256]
 
     def _load(self, task: TaskEntry, case: Case, neighbours: Sequence[str]) -> TaskExamples:
         names = tuple(dict.fromkeys([*case.features, *neighbours]))
@@ -158,13 +165,14 @@ class _Planner:
             raise found
         return found
 
-    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[dict[str, Any]], list[dict[str, Any]]]:
+    def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[Leak], list[FoldDetails]]:
         """Return the folds, what leaks, and what is told of each fold."""
         key = data.sha256, runs
         if key not in self._folds:
             folds = data.folds(runs)
             tracks = data.tracks["track"].to_list()
-            self._folds[key] = folds, data.leakage(folds), [_about(fold, tracks) for fold in folds]
+            leakage = [Leak(**row) for row in data.leakage(folds)]
+            self._folds[key] = folds, leakage, [_about_fold(fold, tracks) for fold in folds]
         return self._folds[key]
 
     def _model(self, name: str) -> Model:
@@ -274,18 +282,25 @@ def _readable(
     return groups, [f"{case.model} reads tables only: {some(tensors)} not used"]
 
 
-def _about(fold: Fold, tracks: Sequence[str]) -> dict[str, Any]:
+def _about_data(data: TaskExamples) -> DataDetails:
+    durations, artists = data.tracks["duration"], data.tracks["artist"]
+    counts = np.full(len(data.classes), len(data.labels)) if data.task.numeric else (data.labels > 0).sum(axis=0)
+    return DataDetails(
+        tracks=data.tracks.height,
+        hours=float(durations.sum()) / 3600 if durations.null_count() < len(durations) else None,
+        artists=artists.n_unique() if artists.null_count() == 0 else None,
+        classes=[LabelCount(label, int(count)) for label, count in zip(data.classes, counts, strict=True)],
+        left_out=[LeftOut(why, count) for why, count in data.left_out.items()],
+    )
+
+
+def _about_fold(fold: Fold, tracks: Sequence[str]) -> FoldDetails:
     """Return the size of a fold, and a checksum by which the same fold of another case is known."""
     parts = (fold.train, fold.test, *([fold.validation] if len(fold.validation) else []))
     names = json.dumps([[tracks[i] for i in part] for part in parts])
-    return {
-        "run": fold.repeat,
-        "fold": fold.number,
-        "train": len(fold.train),
-        "validation": len(fold.validation),
-        "test": len(fold.test),
-        "sha256": hashlib.sha256(names.encode()).hexdigest(),
-    }
+    sha256 = hashlib.sha256(names.encode()).hexdigest()
+    sizes = {"train": len(fold.train), "validation": len(fold.validation), "test": len(fold.test)}
+    return FoldDetails(run=fold.repeat, fold=fold.number, **sizes, sha256=sha256)
 
 
 def _identity(part: Model | Smoother) -> dict[str, Any]:

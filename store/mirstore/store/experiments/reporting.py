@@ -1,9 +1,10 @@
-"""Everything that a report says, as plain JSON: read from the store, not computed again."""
+"""Everything that a report says: read from the store, not computed again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mirstore.store.experiments.details import Details
 from mirstore.store.experiments.explanations import clip, explain
+from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import statistics
 from mirstore.store.experiments.runs import find
 from mirstore.store.experiments.runs import tables as result_tables
-from mirstore.store.lake.withdrawn import withdrawn_among, without_examples
+from mirstore.store.lake.withdrawn import withdrawn_among
 from mirstore.store.store import Store
 
 
-def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[dict[str, Any]]:
+def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Report]:
     """Return one report per task of the runs.
 
     Parameters
@@ -65,9 +68,9 @@ class _Case:
     def __init__(self, store: Store, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
         self.run, self.shown, self._store, self._tables = shown["run"], shown, store, tables
         (self.row,) = self.table("runs").to_dicts()
-        self.config, self.details = json.loads(self.row["config"]), json.loads(self.row["details"])
+        self.config, self.details = json.loads(self.row["config"]), Details.read(self.row["details"])
         if withdrawn_among(store, [self.run]):
-            self.details = without_examples(self.details)
+            self.details = self.details.without_examples()
 
     def table(self, name: str) -> pl.DataFrame:
         """Return this run's rows of a result table."""
@@ -79,88 +82,91 @@ class _Case:
 
 def _report(
     store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int, *, several: bool
-) -> dict[str, Any]:
-    first = max(cases, key=lambda case: case.details["data"]["tracks"])  # more features, fewer tracks that have them
+) -> Report:
+    first = max(cases, key=lambda case: case.details.data.tracks)  # more features, fewer tracks that have them
     experiments = list(dict.fromkeys(case.row["experiment"] for case in cases))
     details = first.details
     features = {id_: name for case in cases for name, id_ in case.config["features"].items()}
     about = [(name, store.about(id_)) for id_, name in features.items()]
-    distributions = {n: v for case in cases for n, v in case.details["distributions"].items()}
+    distributions = {n: v for case in cases for n, v in case.details.distributions.items()}
     distributions |= {n: v for _, feature in about for n, v in feature["distributions"].items()}
-    sizes = {"+".join(case.config["case"]["features"]): case.details["data"]["tracks"] for case in cases}
-    health = {row["column"]: row for case in cases for row in case.details["health"]}
+    sizes = {"+".join(case.config["case"]["features"]): case.details.data.tracks for case in cases}
+    health = {column.column: column for case in cases for column in case.details.health}
     shown = [_case(store, case, credits) for case in cases]
-    return {
-        "experiment": ", ".join(experiments),
-        "question": details["question"],
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": version("mirstore"),
-        "command": f"mirstore run-experiment {' '.join(experiments)}" + (f" --only task={task}" if several else ""),
-        "task": details["task"] | {"name": task},
-        "data": details["data"]
-        | {"folds": details["folds"], "leakage": details["leakage"]}
-        | {"withdrawn": withdrawn_among(store, [case.run for case in cases])}
-        | {"tracks_per_features": sizes if len(set(sizes.values())) > 1 else {}},
-        "cases": shown,
-        "clips": _clips(shown, clips),
-        "features": [_feature(store, name, feature) for name, feature in about],
-        "health": list(health.values()),
-        "provenance": {
-            "snapshot": max(case.row["snapshot"] for case in cases),
-            "seeds": sorted({seed for case in cases for seed in case.details["seeds"]}),
-            "config_sha256": [case.row["config_sha256"] for case in cases],
-            "distributions": distributions,
-            "licences": {name: _licence(name) for name in distributions},
-            "python": details["python"],
-            "machine": details["machine"],
-            "bibtex": list(dict.fromkeys(text for case in cases for text in case.details["cite"])),
-        },
-    }
+    return Report(
+        experiment=", ".join(experiments),
+        question=details.question,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=version("mirstore"),
+        command=f"mirstore run-experiment {' '.join(experiments)}" + (f" --only task={task}" if several else ""),
+        task=replace(details.task, name=task),
+        data=ReportData(
+            **vars(details.data),
+            folds=details.folds,
+            leakage=details.leakage,
+            withdrawn=withdrawn_among(store, [case.run for case in cases]),
+            tracks_per_features=sizes if len(set(sizes.values())) > 1 else {},
+        ),
+        cases=shown,
+        clips=_clips(shown, clips),
+        features=[_feature(store, name, feature) for name, feature in about],
+        health=list(health.values()),
+        provenance=Provenance(
+            snapshot=max(case.row["snapshot"] for case in cases),
+            seeds=sorted({seed for case in cases for seed in case.details.ran.seeds}),
+            config_sha256=[case.row["config_sha256"] for case in cases],
+            distributions=distributions,
+            licences={name: _licence(name) for name in distributions},
+            python=details.ran.python,
+            machine=details.ran.machine,
+            bibtex=list(dict.fromkeys(text for case in cases for text in case.details.cite)),
+        ),
+    )
 
 
-def _clips(cases: Sequence[Mapping[str, Any]], each: int) -> dict[str, str]:
+def _clips(cases: Sequence[CaseReport], each: int) -> dict[str, str]:
     """Return some seconds of the audio of explained tracks: several cases explain the same ones."""
-    wanted = {item["track"]: item["path"] for case in cases for item in case.get("tracks", [])[:each]}
+    wanted = {item["track"]: item["path"] for case in cases if case.findings for item in case.findings.tracks[:each]}
     return {track: sound for track, path in wanted.items() if (sound := clip(path))}
 
 
-def _case(store: Store, case: _Case, credits: pl.DataFrame) -> dict[str, Any]:
+def _case(store: Store, case: _Case, credits: pl.DataFrame) -> CaseReport:
     details = case.details
-    found: dict[str, Any] = {
-        "run": case.run,
-        "case": case.config["case"],
-        "state": case.shown["state"],
-        "error": case.shown["error"],
-        "notes": [*details.get("remarks", []), *details.get("notes", []), *_of_old(details)],
-        "seconds": details.get("seconds"),
-        "overhead_seconds": details.get("overhead_seconds"),
-        "components": details["components"],
-        "folds": [fold["sha256"] for fold in details["folds"]],
-    }
-    if found["state"] != "finished":
-        return found
-    metrics, predictions = case.table("metrics"), case.table("predictions")
-    importances = case.table("importances")
-    return found | {
-        "metrics": statistics(metrics.filter(pl.col("label").is_null()), details["folds"]),
-        "labels": _labels(metrics),
-        "importances": _importances(importances),
-        "measures": details.get("measures", {}),
-        "null": _draws(importances, "random grouping"),
-        "bootstrap": _draws(importances, "bootstrap"),
-        "groups": _groups(store, case),
-        "tracks": []
-        if details["task"].get("numeric")
-        else explain(case.table("contributions"), predictions, credits, details["task"]["exclusive"]),
-        "confusion": _confusion(predictions) if details["task"]["exclusive"] else None,
-        "ambiguity": _ambiguity(case.table("label_distributions")),
-    }
+    return CaseReport(
+        run=case.run,
+        case=case.config["case"],
+        state=case.shown["state"],
+        error=case.shown["error"],
+        notes=[*details.remarks, *details.ran.notes, *_of_old(details)],
+        seconds=details.ran.seconds,
+        overhead_seconds=details.ran.overhead_seconds,
+        components=details.components,
+        folds=[fold.sha256 for fold in details.folds],
+        findings=_findings(store, case, credits) if case.shown["state"] == "finished" else None,
+    )
 
 
-def _of_old(details: Mapping[str, Any]) -> list[str]:
-    if "role" in details["components"]:
+def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
+    details, task = case.details, case.details.task
+    metrics, predictions, importances = case.table("metrics"), case.table("predictions"), case.table("importances")
+    return Findings(
+        metrics=statistics(metrics.filter(pl.col("label").is_null()), details.folds),
+        labels=_labels(metrics),
+        importances=_importances(importances),
+        measures=details.ran.measures,
+        null=_draws(importances, "random grouping"),
+        bootstrap=_draws(importances, "bootstrap"),
+        groups=_groups(store, case),
+        tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits, task.exclusive),
+        confusion=_confusion(predictions) if task.exclusive else None,
+        ambiguity=_ambiguity(case.table("label_distributions")),
+    )
+
+
+def _of_old(details: Details) -> list[str]:
+    if details.components.role is not None:
         return []
-    name = details["components"]["model"]
+    name = details.components.model
     return [f"{name} ran under an older mirstore, which did not record what it is: run the experiment again"]
 
 
@@ -203,7 +209,7 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
     return [
         {
             "group": group,
-            "lacking": case.details["lacking"].get(group, []),
+            "lacking": case.details.lacking.get(group, []),
             "columns": [
                 {
                     "column": column,
@@ -213,11 +219,11 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
                 for column in members
             ],
         }
-        for group, members in case.details["groups"].items()
+        for group, members in case.details.groups.items()
     ] + [
         {"group": group, "lacking": names, "columns": []}
-        for group, names in case.details["lacking"].items()
-        if group not in case.details["groups"]
+        for group, names in case.details.lacking.items()
+        if group not in case.details.groups
     ]
 
 
@@ -252,20 +258,20 @@ def _ambiguity(smooth: pl.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _feature(store: Store, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+def _feature(store: Store, name: str, about: Mapping[str, Any]) -> FeatureReport:
     ledger = store.scan("core.extractions").filter(
         (pl.col("feature_set") == about["feature_set"]) & (pl.col("status") == "ok")
     )
-    return {
-        "feature": name,
-        "extractor": about["extractor"],
-        "id": about["feature_set"],
-        "source": about["source"],
-        "params": about["params"],
-        "columns": len(about["columns"]),
-        "seconds_per_track": ledger.select(pl.col("seconds").mean()).collect().item(),
-        "licences": sorted({f"{d}: {_licence(d)}" for d in about["distributions"] if _licence(d)}),
-    }
+    return FeatureReport(
+        feature=name,
+        extractor=about["extractor"],
+        id=about["feature_set"],
+        source=about["source"],
+        params=about["params"],
+        columns=len(about["columns"]),
+        seconds_per_track=ledger.select(pl.col("seconds").mean()).collect().item(),
+        licences=sorted({f"{d}: {_licence(d)}" for d in about["distributions"] if _licence(d)}),
+    )
 
 
 def _licence(distribution: str) -> str | None:

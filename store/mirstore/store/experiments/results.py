@@ -4,31 +4,117 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from mirstore.core.experiments.metrics import ends, interval
+from mirstore.store.experiments.details import Details, FoldDetails
+from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import find
-from mirstore.store.lake.withdrawn import withdrawn_from, without_examples
+from mirstore.store.lake.withdrawn import withdrawn_from
 from mirstore.store.store import Store
 
 
-def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what `run-experiment --json` prints, one object per run.
+@dataclass(frozen=True)
+class Statistics:
+    """A metric over folds.
 
-    Returns
-    -------
-    list of dict
-        ``run``, ``experiment``, ``case``, ``state``, ``error``, ``metrics`` (name to ``mean``, ``sd``, ``low``,
-        ``high`` of the 95 % interval, ``values`` per fold), ``importances`` (group to mean share), ``snapshot``,
-        ``withdrawn`` (how many of its tracks were taken out since), ``seconds``. A fold that is the same in all
-        repetitions, as a published one is, has one value: their mean.
+    Attributes
+    ----------
+    mean : float
+    sd : float or None
+        Standard deviation; None for one fold.
+    low, high : float or None
+        Of the 95 % interval; None for one fold.
+    values : sequence of float
+        One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
     """
+
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run gave; `as_dict` is what ``mirstore run-experiment --json`` prints.
+
+    Attributes
+    ----------
+    run, experiment : str
+    case : Mapping
+        What tells it apart.
+    state : str
+        ``finished`` or ``failed``.
+    error : str or None
+        Why it failed.
+    metrics : Mapping of str to Statistics
+    importances : Mapping of str to float
+        Group to its mean share.
+    snapshot : int
+    withdrawn : int
+        How many of its tracks were taken out since.
+    seconds : float or None [s]
+        CPU time.
+    """
+
+    run: str
+    experiment: str
+    case: Mapping[str, Any]
+    state: str
+    error: str | None
+    metrics: Mapping[str, Statistics]
+    importances: Mapping[str, float]
+    snapshot: int
+    withdrawn: int
+    seconds: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What became of the cases of experiments.
+
+    Attributes
+    ----------
+    cases : sequence of Planned
+        All that were asked for.
+    runs : sequence of RunSummary
+        Of each case that has run, now or before.
+    """
+
+    cases: Sequence[Planned]
+    runs: Sequence[RunSummary]
+
+    @property
+    def failed(self) -> list[RunSummary]:
+        """The runs of the cases that failed."""
+        return [run for run in self.runs if run.state != "finished"]
+
+    @property
+    def lacking(self) -> list[Planned]:
+        """The cases that could not run."""
+        return [item for item in self.cases if item.state == "lacking"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        lacking = [{"case": item.case.names(), "why": item.why} for item in self.lacking]
+        return {"runs": [run.as_dict() for run in self.runs], "lacking": lacking}
+
+
+def summaries(store: Store, runs: Sequence[str]) -> list[RunSummary]:
+    """Return what runs gave, in their order."""
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
-    configs = {run: (json.loads(config), json.loads(details)) for run, config, details in raw.iter_rows()}
+    configs = {run: (json.loads(config), Details.read(details)) for run, config, details in raw.iter_rows()}
     metrics = store.scan("core.metrics").filter(pl.col("run").is_in(list(runs)) & pl.col("label").is_null()).collect()
     shares = store.scan("core.importances").filter(
         pl.col("run").is_in(list(runs)) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
@@ -39,26 +125,26 @@ def summaries(store: Store, runs: Sequence[str]) -> list[dict[str, Any]]:
     for run in runs:
         row, (config, details) = rows[run], configs[run]
         found.append(
-            {
-                "run": run,
-                "experiment": row["experiment"],
-                "case": config["case"],
-                "state": row["state"],
-                "error": row["error"],
-                "metrics": statistics(metrics.filter(pl.col("run") == run), details["folds"]),
-                "importances": dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
-                "snapshot": row["snapshot"],
-                "withdrawn": withdrawn[run],
-                "seconds": details.get("seconds"),
-            }
+            RunSummary(
+                run=run,
+                experiment=row["experiment"],
+                case=config["case"],
+                state=row["state"],
+                error=row["error"],
+                metrics=statistics(metrics.filter(pl.col("run") == run), details.folds),
+                importances=dict(means.filter(pl.col("run") == run).select("group", "value").iter_rows()),
+                snapshot=row["snapshot"],
+                withdrawn=withdrawn[run],
+                seconds=details.ran.seconds,
+            )
         )
     return found
 
 
-def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return mean, standard deviation, interval and values per metric of one run."""
+def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str, Statistics]:
+    """Return the metrics of one run."""
     which = pl.DataFrame(
-        [(fold["run"], fold["fold"], fold["sha256"]) for fold in folds],
+        [(fold.run, fold.fold, fold.sha256) for fold in folds],
         schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
         orient="row",
     )
@@ -74,18 +160,12 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[Mapping[str, Any]]) -> dic
         values = rows["value"].to_list()
         low, high = _inside(interval(values, _test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        found[str(name)] = {
-            "mean": sum(values) / len(values),
-            "sd": deviation,
-            "low": low,
-            "high": high,
-            "values": values,
-        }
+        found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values)
     return found
 
 
-def _test_share(folds: Sequence[Mapping[str, Any]]) -> float:
-    return float(sum(fold["test"] for fold in folds) / max(1, sum(fold["train"] for fold in folds)))
+def _test_share(folds: Sequence[FoldDetails]) -> float:
+    return float(sum(fold.test for fold in folds) / max(1, sum(fold.train for fold in folds)))
 
 
 def _inside(found: tuple[float, float] | None, metric: str) -> tuple[float | None, float | None]:
@@ -105,10 +185,10 @@ def everything(store: Store, name: str) -> dict[str, Any]:
     run = find(store, [name])["run"][0]
     (row,) = store.scan("core.runs").filter(pl.col("run") == run).select("config", "details").collect().iter_rows()
     (summary,) = summaries(store, [run])
-    details = json.loads(row[1])
-    if summary["withdrawn"]:
-        details = without_examples(details)
-    return {**summary, "config": json.loads(row[0]), "details": details}
+    details = Details.read(row[1])
+    if summary.withdrawn:
+        details = details.without_examples()
+    return {**summary.as_dict(), "config": json.loads(row[0]), "details": details.as_dict()}
 
 
 def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -123,21 +203,19 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
     raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "details").collect()
-    folds = {run: json.loads(details)["folds"] for run, details in raw.iter_rows()}
+    folds = {run: Details.read(details).folds for run, details in raw.iter_rows()}
     rows = []
     for summary in found:
-        first, same = found[0], folds[summary["run"]] == folds[found[0]["run"]]
-        for metric, value in summary["metrics"].items():
-            base = first["metrics"].get(metric)
+        first, same = found[0], folds[summary.run] == folds[found[0].run]
+        for metric, value in summary.metrics.items():
+            base = first.metrics.get(metric)
             row = {
-                "run": summary["run"],
-                "case": " ".join(_short(summary["case"])),
+                "run": summary.run,
+                "case": " ".join(_short(summary.case)),
                 "metric": metric,
-                "mean": value["mean"],
+                "mean": value.mean,
             }
-            rows.append(
-                row | _difference(value, base if same and summary is not first else None, folds[summary["run"]])
-            )
+            rows.append(row | _difference(value, base if same and summary is not first else None, folds[summary.run]))
     return rows
 
 
@@ -145,11 +223,9 @@ def _short(case: Mapping[str, Any]) -> list[str]:
     return ["+".join(value) if isinstance(value, list) else str(value) for value in case.values() if value != "none"]
 
 
-def _difference(
-    value: Mapping[str, Any], base: Mapping[str, Any] | None, folds: Sequence[Mapping[str, Any]]
-) -> dict[str, float | None]:
-    if base is None or len(base["values"]) != len(value["values"]):
+def _difference(value: Statistics, base: Statistics | None, folds: Sequence[FoldDetails]) -> dict[str, float | None]:
+    if base is None or len(base.values) != len(value.values):
         return {"difference": None, "low": None, "high": None}
-    differences = [a - b for a, b in zip(value["values"], base["values"], strict=True)]
+    differences = [a - b for a, b in zip(value.values, base.values, strict=True)]
     low, high = interval(differences, _test_share(folds)) or (None, None)
     return {"difference": sum(differences) / len(differences), "low": low, "high": high}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from mirstore.core.cluster import places_at
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
 from mirstore.core.errors import MirstoreError
+from mirstore.core.events import Event, Failed, Progress, Started, job
 from mirstore.core.experiments.assembly import Assembly, Result
 from mirstore.core.experiments.run import run_case
 from mirstore.core.places import Pool, opened, places
@@ -23,15 +24,17 @@ from mirstore.core.text import explained
 from mirstore.core.training import takes_context
 from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits, TimeUp, time_limit
-from mirstore.store.experiments.checkpoints import Epoch, Watch, folder_of, held, remove
+from mirstore.store.experiments.checkpoints import Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import prefer, record
 from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.store import Store
 
+few = 4  # cases whose files are not worth merging
+
 
 @dataclass(frozen=True)
-class Outcome:
+class Ran:
     """What became of a case: the run, and why it failed if it did."""
 
     planned: Planned
@@ -39,6 +42,7 @@ class Outcome:
     error: str | None = None
 
 
+@job
 def run(
     store: Store,
     planned: Sequence[Planned],
@@ -47,7 +51,7 @@ def run(
     seconds: float | None = None,
     pool: Pool = local_pool,
     executor: str | None = None,
-) -> Iterator[Outcome | Epoch]:
+) -> Generator[Event, None, list[Ran]]:
     """Run the cases that are ready, each committed when it is finished, in whatever order.
 
     A case whose model raises, or kills its process, is recorded as failed and costs no other. A model that saves
@@ -69,10 +73,10 @@ def run(
     executor : str, optional
         ``dask://HOST:PORT`` of a cluster that is to compute instead; see `mirstore.core.cluster`.
 
-    Yields
-    ------
-    Outcome or Epoch
-        An outcome per case that ran, and before it what its model reported while it trained.
+    Returns
+    -------
+    Events of list of Ran
+        Also `Epoch` events, of what models report while they train. Stopped, it has committed what is finished.
     """
     store.refuse_read_only()
     prefer(store, [item.run for item in planned if item.run])
@@ -81,8 +85,11 @@ def run(
     refuse_scripts(components)
     require(components)
     watch, usual = Watch(store.path), max(1, min(workers, len(waiting)))
+    total, ran, cost = len(waiting), list[Ran](), dict[str, float]()
+    if waiting:
+        yield Started("cases", total)
     where = places_at(executor, components, _to_be_seen(store, waiting)) or places(usual, pool, "cpu")
-    with Supervisor[_Ran](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
+    with Supervisor[_Answer](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
         while waiting or supervisor.running:
             # One case waits for each that runs: an assembly may be large.
             most = 2 * max(1, supervisor.capacity("cpu", Crew(), usual))
@@ -90,14 +97,23 @@ def run(
                 item = waiting.pop(0)
                 supervisor.submit(_Case(item, seconds, _folder(store, item)))
             results = list(supervisor.finished())
+            recorded = _record(store, results)  # cheap cases finish faster than a commit: several go together
+            cost |= {str(item.case): result.seconds for item, result in results if isinstance(result, Result)}
             yield from watch.news([case.item for case in supervisor.running if isinstance(case, _Case) and case.folder])
-            yield from _record(store, results)  # cheap cases finish faster than a commit: several go together
+            for one in recorded:
+                ran.append(one)
+                if one.error:
+                    yield Failed(str(one.planned.case), "", "failed", one.error)
+                yield Progress("cases", len(ran), total, dict(cost))
+    if total > few:
+        store.compact()
+    return ran
 
 
-_Ran = tuple[Planned, Result | str]
+_Answer = tuple[Planned, Result | str]
 
 
-class _Case(Attempt[_Ran]):
+class _Case(Attempt[_Answer]):
     """A case; if its worker dies it is run again, alone."""
 
     def __init__(self, item: Planned, seconds: float | None, folder: Path | None) -> None:
@@ -108,10 +124,10 @@ class _Case(Attempt[_Ran]):
     def call(self) -> tuple[Task, tuple[Any, ...]]:
         return Task(_attempt, fresh=self._alone), (self.item.assembly, self._seconds, self.folder)
 
-    def answered(self, answer: Result | str) -> Iterator[_Ran]:
+    def answered(self, answer: Result | str) -> Iterator[_Answer]:
         yield self.item, answer
 
-    def lost(self, loss: Loss) -> Iterator[_Ran | _Case]:
+    def lost(self, loss: Loss) -> Iterator[_Answer | _Case]:
         if loss.died and not self._alone:
             self._alone = True
             yield self
@@ -161,20 +177,20 @@ def _explain(error: BaseException, seconds: float | None) -> str:
     return f"{name}: {message} (line {place.lineno} of {place.filename})"
 
 
-def _record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[Outcome]:
+def _record(store: Store, results: Sequence[tuple[Planned, Result | str]]) -> list[Ran]:
     """Commit what became of cases, in as few commits as that takes."""
-    outcomes: list[Outcome] = []
+    ran: list[Ran] = []
 
     def commit(some: Sequence[tuple[Planned, Result | str]]) -> None:
         for run, (item, result) in zip(record(store, some), some, strict=True):
-            outcomes.append(Outcome(item, run, result if isinstance(result, str) else None))
+            ran.append(Ran(item, run, result if isinstance(result, str) else None))
 
     def refused(one: tuple[Planned, Result | str], error: Exception) -> None:
         commit([(one[0], f"its results could not be stored: {', '.join(explained(error))}")])
 
     if results:
         commit_in_halves(results, commit, refused)
-    for outcome in outcomes:
-        if outcome.error is None and (folder := _folder(store, outcome.planned)):
+    for one in ran:
+        if one.error is None and (folder := _folder(store, one.planned)):
             remove(folder)
-    return outcomes
+    return ran

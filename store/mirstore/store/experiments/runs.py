@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +16,7 @@ import polars as pl
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Result
 from mirstore.core.experiments.cases import keys
+from mirstore.store.experiments.details import Circumstances, Details
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
@@ -90,12 +92,25 @@ def _frame(rows: pl.DataFrame | list[dict[str, Any]], run: str) -> pl.DataFrame:
     return frame.with_columns(pl.lit(run).alias("run"))
 
 
-def _details(item: Planned, result: Result | str) -> dict[str, Any]:
-    details = {**item.details, **_circumstances(item)}
-    if isinstance(result, str):
-        return details
-    seconds = {"seconds": result.seconds, "overhead_seconds": result.seconds - result.fit_seconds}
-    return details | {"notes": result.notes, "measures": result.measures} | seconds
+def _details(item: Planned, result: Result | str) -> Details:
+    """Return what describes a case, with what is known since it ran."""
+    assert item.details is not None  # only cases that are ready run
+    assert item.assembly is not None
+    ran = Circumstances(
+        seeds=[item.assembly.seed + repeat for repeat in sorted({fold.repeat for fold in item.assembly.folds})],
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+    )
+    if isinstance(result, Result):
+        ran = replace(
+            ran,
+            notes=result.notes,
+            measures=result.measures,
+            seconds=result.seconds,
+            overhead_seconds=result.seconds - result.fit_seconds,
+        )
+    base = {name: version(name) for name in ("scipy", "scikit-learn", "polars")}
+    return replace(item.details, ran=ran, distributions={**base, **item.details.distributions})
 
 
 def prefer(store: Store, runs: Sequence[str]) -> None:
@@ -113,7 +128,7 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
             tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 
 
-def _row(run: str, item: Planned, details: Mapping[str, Any]) -> dict[str, Any]:
+def _row(run: str, item: Planned, details: Details) -> dict[str, Any]:
     names = {key: item.case.text(key) for key in keys if key != "chunk"}  # which stands in the configuration
     return {
         "run": run,
@@ -121,20 +136,8 @@ def _row(run: str, item: Planned, details: Mapping[str, Any]) -> dict[str, Any]:
         **names,
         "config": json.dumps(item.config, ensure_ascii=False),
         "config_sha256": item.sha256,
-        "details": json.dumps(details, ensure_ascii=False),
+        "details": json.dumps(details.as_dict(), ensure_ascii=False),
         "snapshot": item.snapshot,
-    }
-
-
-def _circumstances(item: Planned) -> dict[str, Any]:
-    assert item.assembly is not None
-    seeds = [item.assembly.seed + repeat for repeat in sorted({fold.repeat for fold in item.assembly.folds})]
-    return {
-        "seeds": seeds,
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "distributions": {name: version(name) for name in ("scipy", "scikit-learn", "polars")}
-        | item.details["distributions"],
     }
 
 

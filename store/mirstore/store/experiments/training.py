@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -139,7 +139,8 @@ def _fit(
 
 def _card(store: Store, item: Planned, learned: Learned, licence: str | None, seed: int) -> Card:
     assert item.assembly is not None
-    task, model = item.details["task"], item.assembly.model
+    assert item.details is not None
+    task, model = item.details.task, item.assembly.model
     tracks = np.unique(np.concatenate([fold.train for fold in item.assembly.folds]))
     licences = dict(store.sql("SELECT dataset, licence FROM datasets").iter_rows())
     return Card(
@@ -148,13 +149,13 @@ def _card(store: Store, item: Planned, learned: Learned, licence: str | None, se
         experiment=item.case.experiment,
         case=item.case.names(),
         data=Data(
-            dataset=task["dataset"],
-            labels=task["labels"],
+            dataset=task.dataset,
+            labels=task.labels,
             tracks=len(tracks),
-            licence=licences.get(task["dataset"]),
+            licence=licences.get(task.dataset),
             sha256=item.config["data"],
         ),
-        split=task,
+        split=asdict(task),
         smoothing=item.config["smoothing"],
         seed=seed,
         scores=_scores(store, item.run),
@@ -166,8 +167,8 @@ def _card(store: Store, item: Planned, learned: Learned, licence: str | None, se
 def _scores(store: Store, run: str | None) -> dict[str, Score] | None:
     if run is None:
         return None
-    metrics = summaries(store, [run])[0]["metrics"]
-    return {name: Score(mean=v["mean"], low=v["low"], high=v["high"]) for name, v in metrics.items()}
+    metrics = summaries(store, [run])[0].metrics
+    return {name: Score(mean=v.mean, low=v.low, high=v.high) for name, v in metrics.items()}
 
 
 def _definitions(store: Store, ids: Iterable[str]) -> dict[str, Definition]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from mirstore.core.cluster import places_at
 from mirstore.core.columns import packed
 from mirstore.core.errors import StoreError
+from mirstore.core.events import Event, Failed, Progress, Started, Warned, job
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Outcome
@@ -49,9 +50,6 @@ batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses 
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
 
-Progress = Callable[[int, int, str], None]
-"""Called with done, total and a word for the stage."""
-
 
 @dataclass
 class Summary:
@@ -67,6 +65,7 @@ class Summary:
     pruned: bool = False
     restored: list[str] = field(default_factory=list)
     tags: Counter[str] = field(default_factory=Counter)
+    tables: list[Report] = field(default_factory=list)
     annotations: list[Report] = field(default_factory=list)
     annotated: list[str] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
@@ -92,6 +91,7 @@ class Summary:
             "restored": self.restored,
             "vanished": [item.as_dict() | {"pruned": self.pruned} for item in self.vanished],
             "tags": {count: self.tags[count] for count in ("read", "artist", "genre", "unreadable", "retagged")},
+            "tables": [report.as_dict() for report in self.tables],
             "annotations": [report.as_dict() for report in self.annotations],
             "annotated": self.annotated,
             "waiting": self.waiting,
@@ -101,25 +101,22 @@ class Summary:
         }
 
 
-def prepare(
+def _prepare(
     store: Store,
     sources: Sequence[Source],
     features: Mapping[str, FeatureSet],
-    *,
-    annotations: Sequence[Annotations] = (),
-    retry_failed: bool = False,
-    tags: bool = True,
-    progress: Progress | None = None,
-) -> Plan:
-    """Scan the sources and say what an ingest would compute, why, and what it will cost."""
+    annotations: Sequence[Annotations],
+    retry_failed: bool,
+    tags: bool,
+) -> Generator[Event, None, Plan]:
+    """Scan the sources and find what an ingest would compute, why, and what it will cost."""
     scanned = []
     tagged = {path: track for path, (track, text) in latest_tags(store).items() if text is not None} if tags else None
-    if progress and sources:
-        progress(0, len(sources), "scan")
+    if sources:
+        yield Started("scan", len(sources))
     for number, item in enumerate(scan(store, sources, tagged=tagged), start=1):
         scanned.append(item)
-        if progress:
-            progress(number, len(sources), "scan")
+        yield Progress("scan", number, len(sources))
     annotated = look(store, annotations, scanned, retry_failed=retry_failed)
     features = {**features, **all_sets(annotations)}
     return make_plan(store, scanned, features, retry_failed=retry_failed, annotated=annotated)
@@ -134,6 +131,7 @@ class Preview:
     summary: Summary
 
 
+@job
 def preview(
     store: Store,
     sources: Sequence[Source],
@@ -144,8 +142,7 @@ def preview(
     retry_failed: bool = False,
     prune: bool = False,
     tags: bool = True,
-    progress: Progress | None = None,
-) -> Preview:
+) -> Generator[Event, None, Preview]:
     """Say what `ingest` with these parameters would do; it begins with the same.
 
     Raises
@@ -155,9 +152,7 @@ def preview(
     """
     if dataset is not None:
         sources = [replace(source, dataset=dataset) for source in sources]
-    plan = prepare(
-        store, sources, features, annotations=annotations, retry_failed=retry_failed, tags=tags, progress=progress
-    )
+    plan = yield from _prepare(store, sources, features, annotations, retry_failed, tags)
     summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)
     if dataset is None:  # which was not asked for by name
         summary.renamed = renamed(store, plan.scanned)
@@ -170,6 +165,7 @@ def preview(
         for name, feature in plan.named.items()
     }
     summary.annotations = plan.annotated.reports
+    yield from (Warned(line) for report in summary.annotations for line in report.lines())
     summary.annotated = [name for name, feature in plan.named.items() if feature.is_annotation]
     summary.waiting = {name: plan.waiting[f.id] for name, f in plan.named.items() if f.id in plan.waiting}
     news = compare(store, plan.scanned, tags=tags)
@@ -179,6 +175,7 @@ def preview(
     return Preview(plan, news, summary)
 
 
+@job
 def ingest(
     store: Store,
     sources: Sequence[Source],
@@ -192,10 +189,9 @@ def ingest(
     prune: bool = False,
     tags: bool = True,
     command: str = "",
-    progress: Progress | None = None,
     pool: Pool = local_pool,
     executor: str | None = None,
-) -> Summary:
+) -> Generator[Event, None, Summary]:
     """Bring the store up to date with the sources.
 
     Parameters
@@ -223,8 +219,6 @@ def ingest(
         of use.
     command : str
         What the user asked, kept with the ingest.
-    progress : callable, optional
-        Told done, total and stage.
     pool : callable
         Makes the executor of this machine's processors.
     executor : str, optional
@@ -232,10 +226,11 @@ def ingest(
 
     Returns
     -------
-    Summary
+    Events of Summary
+        Stopped, it commits what is computed; the next ingest goes on there.
     """
     begun = monotonic()
-    found = preview(
+    found = yield from preview(
         store,
         sources,
         features,
@@ -244,8 +239,7 @@ def ingest(
         retry_failed=retry_failed,
         prune=prune,
         tags=tags,
-        progress=progress,
-    )
+    ).within()
     plan, summary = found.plan, found.summary
     committer = _Committer(store, found)
     committer.register()
@@ -253,18 +247,16 @@ def ingest(
         take_out(store, summary.vanished)
     committer.annotate()
     if plan.total:
-        if progress:
-            progress(0, plan.total, "extract")  # the workers take a while to start
+        yield Started("extract", plan.total)  # the workers take a while to start
         with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
             ordered = list(plan.named.values())
             where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
-            jobs = plan.jobs(store, folder)
-            results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
+            results = extract(plan.jobs(store, folder), ordered, workers=workers, limits=limits, pool=pool, where=where)
             try:
                 for number, done in enumerate(results, start=1):
                     committer.add(done)
-                    if progress:
-                        progress(number, plan.total, "extract")
+                    yield from committer.told(done)
+                    yield Progress("extract", number, plan.total, dict(committer.seconds))
             finally:
                 results.close()  # type: ignore[attr-defined]
                 committer.flush()  # also after Ctrl-C: what is done stays done
@@ -299,6 +291,7 @@ class _Committer:
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
+        self.seconds = dict.fromkeys(self.names.values(), 0.0)  # what each feature set has cost so far
 
     def register(self) -> None:
         """Commit what is known before anything is computed: feature sets, files, labels, files that cannot be read."""
@@ -339,6 +332,19 @@ class _Committer:
         full = len(self.batch) >= batch_tracks or self.bytes >= batch_bytes
         if full or monotonic() - self.since > batch_seconds:
             self.flush()
+
+    def told(self, done: Done) -> Iterator[Event]:
+        """Yield what went wrong with a track, or is odd about it, and count what it cost."""
+        path = self.shown[done.job.track].shown
+        if done.facts is not None:
+            yield from (Warned(text, path) for text in done.facts.warnings)
+        if done.error is not None and not done.outcomes:  # nothing was asked for but the file itself
+            yield Failed(path, "audio", *done.error)
+        for outcome in done.outcomes:
+            name = self.names[outcome.feature]
+            self.seconds[name] += outcome.seconds
+            if outcome.status == "failed":
+                yield Failed(path, name, outcome.error or "", outcome.message or "")
 
     def flush(self) -> None:
         """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""

@@ -1,0 +1,154 @@
+"""What a report says of one task, as data: `as_dict` is what ``mirstore report --json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
+from mirstore.store.experiments.results import Statistics
+from mirstore.store.health import ColumnHealth
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a finished case gave.
+
+    Attributes
+    ----------
+    metrics : Mapping of str to Statistics
+    labels : sequence of Mapping
+        ``label``, and per ``metric`` its ``mean`` and ``sd``.
+    importances : sequence of Mapping
+        ``measure``, ``label`` (None for all), ``group``, ``mean``, ``sd``, ``values``.
+    measures : Mapping of str to str
+        What each measure means.
+    null, bootstrap : Mapping or None
+        Group to its shares in groupings made by chance, and in resampled data.
+    groups : sequence of Mapping
+        ``group``, what it is ``lacking``, and its ``columns`` as declared, with ``weights`` per label.
+    tracks : sequence of Mapping
+        The tracks that are explained.
+    confusion : Mapping or None
+        ``labels`` and ``counts``: a row per true label.
+    ambiguity : Mapping or None
+        What smoothing did: a histogram of how much of a label stays on its own class.
+    """
+
+    metrics: Mapping[str, Statistics]
+    labels: Sequence[Mapping[str, Any]]
+    importances: Sequence[Mapping[str, Any]]
+    measures: Mapping[str, str]
+    null: Mapping[str, Sequence[float]] | None
+    bootstrap: Mapping[str, Sequence[float]] | None
+    groups: Sequence[Mapping[str, Any]]
+    tracks: Sequence[Mapping[str, Any]]
+    confusion: Mapping[str, Any] | None
+    ambiguity: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """One case: its run, what it is called, what it is made of.
+
+    Attributes
+    ----------
+    findings : Findings or None
+        None if it has not finished; its attributes stand beside the others in `as_dict`.
+    """
+
+    run: str
+    case: Mapping[str, Any]
+    state: str
+    error: str | None
+    notes: Sequence[str]
+    seconds: float | None
+    overhead_seconds: float | None
+    components: Components
+    folds: Sequence[str]
+    findings: Findings | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        plain = asdict(self)
+        findings = plain.pop("findings") or {}
+        return {**plain, **findings}
+
+
+@dataclass(frozen=True)
+class ReportData(DataDetails):
+    """The data of all cases.
+
+    Attributes
+    ----------
+    withdrawn : int
+        How many of its tracks were taken out since.
+    tracks_per_features : Mapping of str to int
+        Empty if all features have the same tracks.
+    """
+
+    folds: Sequence[FoldDetails]
+    leakage: Sequence[Leak]
+    withdrawn: int
+    tracks_per_features: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class FeatureReport:
+    """A feature set that was used."""
+
+    feature: str
+    extractor: str
+    id: str
+    source: str
+    params: Mapping[str, Any]
+    columns: int
+    seconds_per_track: float | None
+    licences: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What it takes to repeat it, and whom to cite."""
+
+    snapshot: int
+    seeds: Sequence[int]
+    config_sha256: Sequence[str]
+    distributions: Mapping[str, str]
+    licences: Mapping[str, str | None]
+    python: str
+    machine: str
+    bibtex: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the cases of one task found.
+
+    Attributes
+    ----------
+    experiment : str
+        One or several, separated by commas.
+    made : str
+        When, in ISO 8601.
+    clips : Mapping of str to str
+        Track to some seconds of its audio, as a data URL.
+    """
+
+    experiment: str
+    question: str | None
+    made: str
+    version: str
+    command: str
+    task: TaskDetails
+    data: ReportData
+    cases: Sequence[CaseReport]
+    clips: Mapping[str, str]
+    features: Sequence[FeatureReport]
+    health: Sequence[ColumnHealth]
+    provenance: Provenance
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {**asdict(replace(self, cases=())), "cases": [case.as_dict() for case in self.cases]}

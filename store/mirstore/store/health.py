@@ -1,0 +1,51 @@
+"""How healthy a column of numbers is: the one definition that ``features stats`` and reports share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+far = 5.0  # robust standard deviations from the median; normal data has one such value in two million
+
+
+@dataclass(frozen=True)
+class ColumnHealth:
+    """How healthy a column is.
+
+    Attributes
+    ----------
+    column : str
+    missing : int
+        Values that are null, NaN or infinite.
+    constant : bool
+        Whether all that is known is one value.
+    outliers : int
+        Values further than five robust standard deviations from the median. That is 1.4826 times the median distance
+        to the median: the standard deviation, if the values were normal. Where more than half of the values are
+        equal there is no such spread, and nothing counts as an outlier.
+    low, high : float or None
+        The range of what is known.
+    """
+
+    column: str
+    missing: int
+    constant: bool = False
+    outliers: int = 0
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, values: pl.Series) -> ColumnHealth:
+        """Look at a column."""
+        X = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        known = X[np.isfinite(X)]
+        missing = len(X) - len(known)
+        if not len(known):
+            return cls(values.name, missing)
+        distances = np.abs(known - np.median(known))
+        spread = 1.4826 * np.median(distances)
+        outliers = int((distances > far * spread).sum()) if spread > 0 else 0
+        low, high = float(known.min()), float(known.max())
+        return cls(values.name, missing, low == high, outliers, low, high)

@@ -1,0 +1,348 @@
+"""The one door: a store and a registry together, and everything that is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self, Unpack
+
+import polars as pl
+
+from mirstore.core.cores import cores
+from mirstore.core.environments import environments
+from mirstore.core.events import Event, Warned, job
+from mirstore.core.experiments.cases import cases
+from mirstore.core.features import FeatureSet
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
+from mirstore.core.resolve import resolve
+from mirstore.core.workers import Limits
+from mirstore.store import models
+from mirstore.store.experiments import planning, reporting, running, training
+from mirstore.store.experiments.planned import Planned
+from mirstore.store.experiments.remarks import remarks
+from mirstore.store.experiments.report import Report
+from mirstore.store.experiments.results import Results, summaries
+from mirstore.store.experiments.training import Trained
+from mirstore.store.ingest import run as ingesting
+from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
+from mirstore.store.ingest.annotation_sets import Source as Annotations
+from mirstore.store.ingest.asked import Asked, Located, locate
+from mirstore.store.ingest.run import Preview, Summary
+from mirstore.store.lake.tensors import SoundReader, TensorReader
+from mirstore.store.store import Store
+
+
+class Project:
+    """A store and a registry.
+
+    What takes long returns `mirstore.core.events.Events`: iterate to watch it, or ask for its ``result()``.
+
+    Parameters
+    ----------
+    store : str, path or Store
+        A folder, opened when it is needed and made by the first ingest.
+    registry : str, path or Registry, optional
+        By default ``./registry.toml``, if it is there, over the one that mirstore ships.
+    plugins : Plugins, optional
+        By default those that are installed.
+    command : str
+        What the user asked; kept with every commit.
+
+    Examples
+    --------
+    >>> with Project("store", "registry.toml") as project:          # doctest: +SKIP
+    ...     project.ingest("~/Music", features=["essentia"]).result()
+    ...     project.run("clips").result()
+    ...     fast = project.sql("SELECT title FROM tracks JOIN essentia USING (track) WHERE bpm > 160")
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store = "store",
+        registry: str | Path | Registry | None = None,
+        plugins: Plugins | None = None,
+        *,
+        command: str = "",
+    ) -> None:
+        self._given, self._registry, self._plugins = store, registry, plugins
+        self._command = command
+        self._opened: Store | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store, unless it was given open."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def store(self) -> Store:
+        """The store, open.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, damaged, or made by a newer mirstore.
+        """
+        return self._open(create=False)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry.
+
+        Raises
+        ------
+        ConfigError
+            If it is wrong.
+        """
+        given = self._registry
+        return given if isinstance(given, Registry) else Registry.load(None if given is None else Path(given))
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The installed plugins, also those in environments of their own."""
+        return self._plugins or Plugins.installed(environments())
+
+    def _open(self, *, create: bool) -> Store:
+        if isinstance(self._given, Store):
+            return self._given
+        if self._opened is None:
+            self._opened = Store(self._given, create=create, command=self._command)
+        return self._opened
+
+    @property
+    def _there(self) -> Store | None:
+        """The store, if it was made already."""
+        return self.store if isinstance(self._given, Store) or Path(self._given).exists() else None
+
+    # Ingests
+
+    @job
+    def ingest(
+        self,
+        *paths: str | Path,
+        jobs: int = 0,
+        limits: Limits | None = None,
+        executor: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> Generator[Event, None, Summary]:
+        """Bring files into the store and compute their features; what is there already is not computed again.
+
+        Parameters
+        ----------
+        *paths : str or path
+            Files, folders, globs, tables with a column of paths, or ``mirdata:NAME``.
+        jobs : int >= 0
+            Worker processes; 0 means one per core.
+        limits : Limits, optional
+            Time and memory that one extractor may take for a track.
+        executor : str, optional
+            ``dask://HOST:PORT`` of a cluster that computes instead.
+        **asked
+            See `mirstore.store.ingest.asked.Asked`.
+
+        Returns
+        -------
+        Events of Summary
+            Stopped, it commits what is computed; the next ingest goes on there.
+        """
+        located, annotations, features = yield from self._wanted(paths, asked)
+        store = self._open(create=True)
+        summary = yield from ingesting.ingest(
+            store,
+            located.sources,
+            features,
+            annotations=annotations,
+            workers=jobs or cores(),
+            limits=limits,
+            command=store.command,
+            executor=executor,
+            dataset=asked.get("dataset"),
+            retry_failed=asked.get("retry_failed", False),
+            prune=asked.get("prune", False),
+            tags=asked.get("tags", True),
+        ).within()
+        summary.tables = located.reports
+        return summary
+
+    @job
+    def plan(self, *paths: str | Path, **asked: Unpack[Asked]) -> Generator[Event, None, Preview]:
+        """Say what `ingest` would do, and what that would cost; nothing is written, and no store made.
+
+        Parameters
+        ----------
+        *paths, **asked
+            As for `ingest`.
+        """
+        located, annotations, features = yield from self._wanted(paths, asked)
+        with self._or_empty() as store:
+            found = yield from ingesting.preview(
+                store,
+                located.sources,
+                features,
+                annotations=annotations,
+                dataset=asked.get("dataset"),
+                retry_failed=asked.get("retry_failed", False),
+                prune=asked.get("prune", False),
+                tags=asked.get("tags", True),
+            ).within()
+        found.summary.tables = located.reports
+        return found
+
+    def _wanted(
+        self, paths: Sequence[str | Path], asked: Asked
+    ) -> Generator[Event, None, tuple[Located, list[Annotations], dict[str, FeatureSet]]]:
+        located = locate(paths, asked)
+        yield from located.remarks()
+        if not located.sources:
+            yield Warned(f"no audio files in {', '.join(map(str, paths))}")
+        given = [Given.parse(text) for text in asked.get("annotations", ())]
+        annotations = find(self._there if given else None, given)
+        features = self._features(asked.get("features"), annotations)
+        if not features and not annotations:
+            yield Warned("no features asked for: files and labels only (--features essentia,mel)")
+        return located, annotations, features
+
+    def _features(self, names: str | Sequence[str] | None, given: Sequence[Annotations]) -> dict[str, FeatureSet]:
+        """Return feature sets by name: those that are asked for, or else those of the project's own registry."""
+        wanted = self.registry.project_features if names is None else [names] if isinstance(names, str) else names
+        if not wanted:
+            return {}
+        there = {**(stored(self._there) if self._there else {}), **all_sets(given)}
+        return resolve(wanted, self.registry, self.plugins, there, lambda name: models.find(self.store, name).folder)
+
+    @contextmanager
+    def _or_empty(self) -> Iterator[Store]:
+        """Give the store, or an empty one that is gone afterwards."""
+        if self._there is not None:
+            yield self._there
+        else:
+            with TemporaryDirectory() as folder, Store(folder, create=True) as store:
+                yield store
+
+    # Experiments
+
+    def cases(self, *experiments: str, only: Sequence[str] = (), snapshot: int | None = None) -> list[Planned]:
+        """Return the cases of experiments: ready, finished by a run, or lacking something.
+
+        Parameters
+        ----------
+        *experiments : str
+            Names; ``*`` and ``?`` match several.
+        only : sequence of str
+            ``key=value``: only these cases, such as ``model=ridge``.
+        snapshot : int, optional
+            See the store as it was then.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing is called so.
+        ConfigError
+            If a registry entry is wrong.
+        """
+        chosen = cases(self.registry, experiments, only)
+        return planning.plan(self.store, chosen, self.registry, self.plugins, snapshot)
+
+    @job
+    def run(
+        self,
+        *experiments: str,
+        only: Sequence[str] = (),
+        snapshot: int | None = None,
+        jobs: int = 0,
+        timeout: float | None = None,
+        executor: str | None = None,
+    ) -> Generator[Event, None, Results]:
+        """Run the cases of experiments that are not finished yet.
+
+        Parameters
+        ----------
+        *experiments, only, snapshot
+            As for `cases`.
+        jobs : int >= 0
+            Worker processes; 0 means one per core.
+        timeout : float > 0 [s], optional
+            What a case may take.
+        executor : str, optional
+            ``dask://HOST:PORT`` of a cluster that computes instead.
+
+        Returns
+        -------
+        Events of Results
+            Stopped, it keeps the cases that are finished.
+        """
+        planned = self.cases(*experiments, only=only, snapshot=snapshot)
+        yield from remarks(self.store, planned)
+        ran = yield from running.run(
+            self.store, planned, workers=jobs or cores(), seconds=timeout, executor=executor
+        ).within()
+        runs = {one.planned.case: one.run for one in ran} | {item.case: item.run for item in planned if item.run}
+        return Results(planned, summaries(self.store, [runs[item.case] for item in planned if item.case in runs]))
+
+    def train(
+        self, experiment: str, *, only: Sequence[str] = (), name: str | None = None, licence: str | None = None
+    ) -> Trained:
+        """Fit one case of an experiment to its whole training part, and keep the model.
+
+        Parameters
+        ----------
+        experiment : str
+        only : sequence of str
+            ``key=value``: which case, where there are several.
+        name : str, optional
+            What to call the model; by default as the experiment.
+        licence : str, optional
+            Of the model, as its card will say.
+
+        Raises
+        ------
+        UsageError
+            If there are several cases, the case lacks something, or its model cannot be kept.
+        """
+        chosen = cases(self.registry, [experiment], only)
+        return training.train(self.store, chosen, self.registry, self.plugins, name=name, licence=licence)
+
+    def report(self, *names: str, clips: int = 0) -> list[Report]:
+        """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
+
+        Parameters
+        ----------
+        *names : str
+            Runs (the first letters do), or experiments.
+        clips : int >= 0
+            Take ten seconds of audio of so many tracks per case.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing is called so.
+        """
+        return reporting.collect(self.store, names, clips=clips)
+
+    # Questions: see the methods of `Store` for what they may be asked
+
+    def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
+        """Answer one SELECT statement; see `Store.sql`."""
+        return self.store.sql(query, timeout=timeout, memory=memory)
+
+    def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
+        """Return features as a wide table; see `Store.features`."""
+        return self.store.features(names, tracks)
+
+    def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
+        """Return the tensors of a feature set, to be read one by one; see `Store.tensors`."""
+        return self.store.tensors(name, tracks, column)
+
+    def sounds(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> SoundReader:
+        """Return the sounds of a feature set, to be read one by one; see `Store.sounds`."""
+        return self.store.sounds(name, tracks, column)
