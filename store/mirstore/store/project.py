@@ -12,10 +12,10 @@ from typing import Self, Unpack
 import polars as pl
 
 from mirstore.core.cores import cores
-from mirstore.core.environments import environments
 from mirstore.core.events import Event, Warned, job
 from mirstore.core.experiments.cases import cases
 from mirstore.core.features import FeatureSet
+from mirstore.core.isolated import everywhere
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
@@ -110,7 +110,7 @@ class Project:
     @cached_property
     def plugins(self) -> Plugins:
         """The installed plugins, also those in environments of their own."""
-        return self._plugins or Plugins.installed(environments())
+        return self._plugins or everywhere()
 
     def _open(self, *, create: bool) -> Store:
         if isinstance(self._given, Store):
