@@ -11,9 +11,14 @@ def ingest(*args, **options):
     return ingesting.ingest(*args, **options).result()
 
 
+def preview(*args, **options):
+    """Return what an ingest would do."""
+    return ingesting.preview(*args, **options).result()
+
+
 def prepare(*args, **options):
     """Return the plan of an ingest."""
-    return ingesting.preview(*args, **options).result().plan
+    return preview(*args, **options).plan
 
 
 def run(*args, **options):

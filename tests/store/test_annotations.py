@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from done import ingest, preview
 from inline import here
 
 from mirstore.core.errors import ConfigError, TrackError, UsageError
@@ -18,7 +19,6 @@ from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest import annotation_files
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
-from mirstore.store.ingest.run import ingest, preview
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore.store.ingest.status import status
 from mirstore.store.lake.purge import purge

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
+from done import ingest, run, summaries
 
 from mirstore.core.artifacts.files import Artifact, card_name
 from mirstore.core.checks import checks_for
@@ -27,11 +28,8 @@ from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.results import summaries
-from mirstore.store.experiments.running import run
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.experiments.training import train
-from mirstore.store.ingest.run import ingest
 from mirstore.store.ingest.sources import find as sources
 from mirstore.store.ingest.status import status
 from mirstore.store.lake.artifacts import artifact_folder
