@@ -134,7 +134,7 @@ def test_mistakes_in_the_registry_are_reported_together(project):
     result = run("ingest", "music", code=4)
     assert "features.a.extractor: field required" in result.stderr
     assert "features.a.extractr: unknown key, did you mean 'extractor'?" in result.stderr
-    assert "tasks.t.metric: input should be 'roc_auc', 'pr_auc', 'accuracy' or 'balanced_accuracy'" in result.stderr
+    assert "tasks.t.metric: input should be 'roc_auc', 'pr_auc', 'accuracy', 'balanced_accuracy', " in result.stderr
 
 
 def test_published_tables_become_datasets(project):
