@@ -34,6 +34,7 @@ class ModelScores(Extractor):
     """
 
     name = "model"
+    cost = 1e-4  # of a forest; a net's is its own, and the store's records say it after the first tracks
     artifact: str = field(default="", compare=False, metadata={"kept_model": True})
 
     @cached_property
