@@ -157,7 +157,12 @@ class LocalPool(Executor):
             worker.end()
 
     def capacity(self, crew: Crew) -> int:
-        """Return how many calls of a crew run at once."""
+        """Return how many calls of a crew run at once.
+
+        Parameters
+        ----------
+        crew : Crew
+        """
         return min(self._workers, crew.workers or self._workers)
 
     def _everybody(self) -> list[_Worker]:
@@ -330,7 +335,14 @@ class _Printed:
 
 
 def local_pool(workers: int, limits: Limits) -> LocalPool:
-    """Return an executor of local processes."""
+    """Return an executor of local processes.
+
+    Parameters
+    ----------
+    workers : int > 0
+    limits : Limits
+        Of memory per process; by default an equal share of what workers may take together.
+    """
     return LocalPool(workers, limits.memory or memory_for_workers() // workers)
 
 
