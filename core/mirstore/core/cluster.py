@@ -108,7 +108,14 @@ class ClusterPool(Executor):
             raise
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn``, perhaps a `Task`, called somewhere; it and its arguments must pickle."""
+        """Have ``fn``, perhaps a `Task`, called somewhere; it and its arguments must pickle.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+        """
         task = fn if isinstance(fn, Task) else Task(fn)
         data = pickle.dumps((task.call, args, kwargs))
         call = Call(data, replace(task, call=unpickled), self._limits, self._gpu, self._session, self._needs)

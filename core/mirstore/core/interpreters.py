@@ -100,7 +100,14 @@ class InterpreterPool(LocalPool):
         super().__init__(workers, memory, environments=each or [there], python=str(environment.python))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn`` called there; fail at once if no worker can live there."""
+        """Have ``fn`` called there; fail at once if no worker can live there.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+        """
         if self.problem is None:
             return super().submit(fn, *args, **kwargs)
         future: Future[T] = Future()

@@ -132,7 +132,19 @@ class LocalPool(Executor):
             thread.start()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn``, perhaps a `Task`, called in a worker; it and its arguments must pickle."""
+        """Have ``fn``, perhaps a `Task`, called in a worker; it and its arguments must pickle.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+
+        Raises
+        ------
+        RuntimeError
+            If the pool was shut down.
+        """
         future: Future[T] = Future()
         task = fn if isinstance(fn, Task) else Task(fn)
         with self._changed:
