@@ -1,4 +1,12 @@
-"""The first of two that has an answer."""
+"""The first of two that has an answer.
+
+Examples
+--------
+>>> from pathlib import Path
+>>> estimated = pl.DataFrame({"start": [0.0], "chord": ["C:maj"]})
+>>> Coalesce().extract(Track("0" * 64, Path("a.wav"), {"a": estimated, "b": estimated}))
+[{'start': 0.0, 'chord': 'C:maj', 'source': 'a'}]
+"""
 
 from __future__ import annotations
 

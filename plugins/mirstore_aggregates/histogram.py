@@ -1,4 +1,12 @@
-"""Shares of values over a track."""
+"""Shares of values over a track.
+
+Examples
+--------
+>>> from pathlib import Path
+>>> chords = pl.DataFrame({"start": [0.0, 3.0], "end": [3.0, 4.0], "chord": ["C:maj", "G:maj"]})
+>>> Histogram("chord", values=["C:maj"]).extract(Track("0" * 64, Path("a.wav"), {"rows": chords}))
+{'chord_c_maj': 0.75, 'chord_other': 0.25, 'rows': 2}
+"""
 
 from __future__ import annotations
 

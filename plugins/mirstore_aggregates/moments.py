@@ -1,4 +1,15 @@
-"""Mean and spread over a track."""
+"""Mean and spread over a track.
+
+Examples
+--------
+>>> from pathlib import Path
+>>> rows = pl.DataFrame({"start": [0.0, 1.0], "end": [1.0, 4.0], "bpm": [100.0, 120.0]})
+>>> Mean().extract(Track("0" * 64, Path("a.wav"), {"rows": rows}))
+{'bpm': 115.0, 'rows': 2}
+>>> rows = pl.DataFrame({"start": [0.0, 1.0], "bpm": [100.0, 120.0]})
+>>> Std().extract(Track("0" * 64, Path("a.wav"), {"rows": rows}))
+{'bpm': 10.0, 'rows': 2}
+"""
 
 from __future__ import annotations
 

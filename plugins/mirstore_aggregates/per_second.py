@@ -1,4 +1,12 @@
-"""Means over each second."""
+"""Means over each second.
+
+Examples
+--------
+>>> from pathlib import Path
+>>> rows = pl.DataFrame({"start": [0.0, 0.5], "end": [0.5, 2.0], "level": [0.0, 1.0]})
+>>> PerSecond().extract(Track("0" * 64, Path("a.wav"), {"rows": rows}))
+[{'start': 0.0, 'level': 0.5, 'rows': 2}, {'start': 1.0, 'level': 1.0, 'rows': 1}]
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,13 @@ _apart = ("start", "end", "rows")
 def numbers(columns: Mapping[str, Column], of: str) -> dict[str, Column]:
     """Return the columns of numbers, without ``start``, ``end``, and ``rows``, which counts what an aggregate was of.
 
+    Parameters
+    ----------
+    columns : Mapping of str to Column
+        Of what is aggregated.
+    of : str
+        The aggregate, for messages.
+
     Raises
     ------
     ConfigError
@@ -29,7 +36,12 @@ def numbers(columns: Mapping[str, Column], of: str) -> dict[str, Column]:
 
 
 def numeric(rows: pl.DataFrame) -> list[str]:
-    """Return the names of the same columns of a table."""
+    """Return the names of the same columns of a table.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+    """
     return [name for name, kind in rows.schema.items() if kind.is_numeric() and name not in _apart]
 
 
@@ -38,7 +50,14 @@ def _is_number(column: Column) -> bool:
 
 
 def values(rows: pl.DataFrame, name: str) -> np.ndarray:
-    """Return a column [shape=(n,)], NaN where it is null."""
+    """Return a column [shape=(n,)], NaN where it is null.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+    name : str
+        Of a column of numbers.
+    """
     return rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
@@ -46,6 +65,15 @@ def lengths(rows: pl.DataFrame) -> np.ndarray:
     """Return how much each row counts [shape=(n,)]: its length [s], or 1 where rows have no ``end``.
 
     A row without an end counts as of no length. Where none has a length, each counts as 1.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+
+    Examples
+    --------
+    >>> lengths(pl.DataFrame({"start": [0.0, 1.0, 3.0], "end": [1.0, 3.0, None]})).tolist()
+    [1.0, 2.0, 0.0]
     """
     if "start" not in rows.columns or "end" not in rows.columns:
         return np.ones(rows.height)
@@ -54,7 +82,19 @@ def lengths(rows: pl.DataFrame) -> np.ndarray:
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> float | None:
-    """Return the weighted mean of what is not NaN; None where nothing is, plain where nothing of it has a weight."""
+    """Return the weighted mean of what is not NaN; None where nothing is, plain where nothing of it has a weight.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n,)]
+    weights : np.ndarray [shape=(n,)]
+        From 0.
+
+    Examples
+    --------
+    >>> mean(np.array([1.0, 4.0, np.nan]), np.array([2.0, 1.0, 1.0]))
+    2.0
+    """
     there = ~np.isnan(values)
     if not there.any():
         return None

@@ -12,6 +12,16 @@ def leave_one_out(fit: Fit, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) ->
 
     In closed form: the residual grows by ``1 / (1 - h)`` with ``h = 1 / n + x' Sigma x / nu``. Of an example with
     weight 2, which is two equal ones, one is left out.
+
+    Parameters
+    ----------
+    fit : Fit
+    X : np.ndarray [shape=(n, d)]
+        The examples of the fit.
+    Y : np.ndarray [shape=(n, l)]
+        Their targets.
+    weight : np.ndarray [shape=(n,)]
+        Theirs in the fit.
     """
     centred, Y_centred = X - fit.gram.mean[: fit.gram.d], Y - fit.gram.mean[fit.gram.d :]
     residuals = _residuals_by_rows if len(X) <= fit.gram.d and fit.settings.smoothness is None else _residuals
@@ -105,5 +115,12 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 
 def probabilities(scores: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return calibrated probabilities, strictly inside (0, 1)."""
+    """Return calibrated probabilities, strictly inside (0, 1).
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n, l)]
+    slope, offset : np.ndarray [shape=(l,)]
+        As `sigmoid` returns them.
+    """
     return np.clip(_logistic(slope * scores + offset), 1e-9, 1 - 1e-9)

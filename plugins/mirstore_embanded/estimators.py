@@ -88,6 +88,10 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         """Return what each group adds to each score, relative to the mean example [shape=(n, l, groups)].
 
         Their sum and the mean of the target in training is the score, exactly.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
         """
         check_is_fitted(self, "fit_")
         X = validate_data(self, X, dtype=np.float64, reset=False) / self.scale_
@@ -212,6 +216,21 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
         """Fit to sufficient statistics: of more rows than memory holds, or of a fold by subtraction.
 
         ``standardize`` divides by the deviations of the statistics.
+
+        Parameters
+        ----------
+        gram : Gram
+            Of X and y.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> X, Y = rng.normal(size=(100, 4)), rng.normal(size=(100, 1))
+        >>> gram = Gram.of(X[:50], Y[:50])
+        >>> gram += Gram.of(X[50:], Y[50:], shift=gram.shift)
+        >>> model, whole = EMBandedRegressor().fit_statistics(gram), EMBandedRegressor().fit(X, Y)
+        >>> np.allclose(model.coef_, whole.coef_)
+        True
         """
         self.n_features_in_, self._flat = gram.d, False
         if not self.standardize:
@@ -223,7 +242,14 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
         return self._expose(self._learn(scaled, scale))
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Add rows to what was learned so far and fit again; nothing of earlier rows is kept but their sums."""
+        """Add rows to what was learned so far and fit again; nothing of earlier rows is kept but their sums.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
+        y : array [shape=(n,) or (n, l)]
+        sample_weight : array [shape=(n,)], optional
+        """
         self.statistics_: Gram
         first = not hasattr(self, "statistics_")
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=first)
@@ -246,6 +272,11 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
         """Return predictions [shape=(n,) or (n, l)], and their standard deviation if asked for.
 
         The deviation is that of a new observation: noise, and uncertainty of mean and weights.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
+        return_std : bool
         """
         check_is_fitted(self, "fit_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
@@ -279,6 +310,14 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
     classes_ : np.ndarray, or list of them for several labels
     coef_, intercept_, lambdas_, gamma_, nu_, score_, group_names_, group_importances_
         See `EMBandedRegressor`; a row per class, one row for two classes.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(200, 4))
+    >>> y = np.where(X[:, 0] > 0, "lively", "calm")
+    >>> model = EMBandedClassifier(groups={"a": [0, 1], "b": [2, 3]}).fit(X, y)
+    >>> model.classes_.tolist(), model.predict(np.array([[2.0, 0, 0, 0]])).tolist()
+    (['calm', 'lively'], ['lively'])
     """
 
     def __sklearn_tags__(self) -> Any:
@@ -287,7 +326,20 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit; see `EMBandedRegressor.fit`."""
+        """Fit; see `EMBandedRegressor.fit`.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
+        y : array [shape=(n,) or (n, l)]
+            Classes of any type; or 0 and 1 per label.
+        sample_weight : array [shape=(n,)], optional
+
+        Raises
+        ------
+        ValueError
+            If there is one class only, something is not finite, or the groups do not fit the columns.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -315,14 +367,24 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         return one_hot[:, 1:] if len(self.classes_) == 2 else one_hot
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return calibrated log odds: above 0 is more likely than not [shape=(n,) for two classes, else (n, l)]."""
+        """Return calibrated log odds: above 0 is more likely than not [shape=(n,) for two classes, else (n, l)].
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
+        """
         check_is_fitted(self, "fit_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         scores = self.slope_ * self._scores(X) + self.offset_
         return scores[:, 0] if not self._labels and len(self.classes_) == 2 else scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the classes, or 0 and 1 per label."""
+        """Return the classes, or 0 and 1 per label.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
+        """
         scores = self.decision_function(X)
         if self._labels:
             return (scores > 0).astype(int)
@@ -335,6 +397,10 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
 
         Of classes that exclude each other they sum to 1: two share one sigmoid, of more each has its own, divided by
         their sum.
+
+        Parameters
+        ----------
+        X : array [shape=(n, d)]
         """
         check_is_fitted(self, "fit_")
         X = validate_data(self, X, dtype=np.float64, reset=False)

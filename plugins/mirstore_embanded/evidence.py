@@ -90,7 +90,15 @@ class Primal:
         self.starts = np.searchsorted(self.groups_outside, self.others)
 
     def target(self, c: np.ndarray, yy: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return X'y [shape=(d, p)] and the sum of squares as `at` wants them: rotated."""
+        """Return X'y [shape=(d, p)] and the sum of squares as `at` wants them: rotated.
+
+        Parameters
+        ----------
+        c : np.ndarray [shape=(d, p)]
+            X'y.
+        yy : float
+            Sum of squares of y.
+        """
         return c[self.outside], self.vectors.T @ c[self.inside], yy
 
     def at(self, lambdas: np.ndarray, nu: float, target: tuple[np.ndarray, np.ndarray, float]) -> State:

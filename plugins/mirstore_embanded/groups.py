@@ -81,6 +81,18 @@ def smoothness_root(size: int, smoothness: float | None) -> np.ndarray:
 
     ``Omega[a, b] = (1 + sqrt(3) |a - b| / h) exp(-sqrt(3) |a - b| / h)``, a Matérn kernel of order 3/2 over the
     positions of the columns; with None the weights do not know each other.
+
+    Parameters
+    ----------
+    size : int > 0
+        Columns of the group.
+    smoothness : float > 0 or None
+        Over how many columns weights are alike.
+
+    Raises
+    ------
+    ValueError
+        If ``smoothness`` is not positive.
     """
     if smoothness is None:
         return np.eye(size)

@@ -23,6 +23,10 @@ def prior_share(fit: Fit) -> np.ndarray:
     """Return which part of each lambda is the prior's own, ``2 tau / (D_j + 2 eta + 2)`` [shape=(l, groups)].
 
     Large for small groups and rare tags: such a lambda says little about the data.
+
+    Parameters
+    ----------
+    fit : Fit
     """
     sizes = np.array([len(members) for members in fit.groups.values()])
     priors = fit.settings.priors
@@ -30,7 +34,12 @@ def prior_share(fit: Fit) -> np.ndarray:
 
 
 def mean_prior_share(fit: Fit) -> np.ndarray:
-    """Return which part of each group's mean lambda is the prior's own [shape=(groups,)]."""
+    """Return which part of each group's mean lambda is the prior's own [shape=(groups,)].
+
+    Parameters
+    ----------
+    fit : Fit
+    """
     return (prior_share(fit) * fit.lambdas).mean(axis=0) / fit.lambdas.mean(axis=0)
 
 
@@ -38,20 +47,45 @@ def mean_share(lambdas: np.ndarray) -> np.ndarray:
     """Return the published importance: lambda averaged over labels, then scaled to sum to 1 [shape=(groups,)].
 
     A few labels with large lambdas decide it; see `share_mean`.
+
+    Parameters
+    ----------
+    lambdas : np.ndarray [shape=(l, groups)]
+
+    Examples
+    --------
+    >>> mean_share(np.array([[3.0, 1.0], [0.0, 0.0]])).tolist()
+    [0.75, 0.25]
     """
     mean = lambdas.mean(axis=0)
     return mean / mean.sum()
 
 
 def share_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over labels of each label's shares [shape=(groups,)]; labels without any count evenly."""
+    """Return the mean over labels of each label's shares [shape=(groups,)]; labels without any count evenly.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(l, groups)]
+        From 0.
+
+    Examples
+    --------
+    >>> share_mean(np.array([[3.0, 1.0], [0.0, 0.0]])).tolist()
+    [0.625, 0.375]
+    """
     totals = values.sum(axis=1, keepdims=True)
     shares = np.divide(values, totals, out=np.full_like(values, 1 / values.shape[1]), where=totals > 0)
     return shares.mean(axis=0)
 
 
 def variance(fit: Fit) -> np.ndarray:
-    """Return the variance of each group's part of the prediction [shape=(l, groups)]."""
+    """Return the variance of each group's part of the prediction [shape=(l, groups)].
+
+    Parameters
+    ----------
+    fit : Fit
+    """
     G, _, _ = fit.gram.centred()
     parts = [
         np.einsum("ld,de,le->l", fit.coef[:, m], G[np.ix_(m, m)], fit.coef[:, m], optimize=True)
@@ -64,6 +98,10 @@ def product(fit: Fit) -> np.ndarray:
     """Return the product measure [shape=(l, groups)]: parts of R², which they sum to exactly.
 
     ``(2 b_j' c_j - b_j' (G b)_j) / y'y``; a part can be negative.
+
+    Parameters
+    ----------
+    fit : Fit
     """
     G, C, yy = fit.gram.centred()
     terms = fit.coef * (2 * C.T - fit.coef @ G)

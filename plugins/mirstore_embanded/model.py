@@ -137,7 +137,13 @@ class EMBanded(Model):
         return scores
 
     def decision_function(self, examples: Examples) -> np.ndarray:
-        """Return the regressions' own scores [shape=(n, k)]."""
+        """Return the regressions' own scores [shape=(n, k)].
+
+        Parameters
+        ----------
+        examples : Examples
+            As for `predict_proba`.
+        """
         return self._features(examples) @ self.fit_.coef.T + self.fit_.intercept
 
     def predict_proba(self, examples: Examples) -> np.ndarray:

@@ -79,7 +79,13 @@ class Fit:
         return np.concatenate(list(self.groups.values()))
 
     def covariance(self, target: int) -> np.ndarray:
-        """Return the posterior covariance of a target's weights, in units of X and Y [shape=(d, d)]."""
+        """Return the posterior covariance of a target's weights, in units of X and Y [shape=(d, d)].
+
+        Parameters
+        ----------
+        target : int >= 0
+            Its number.
+        """
         T = _root(self.groups, self.settings.smoothness)
         G = self.gram.centred()[0][np.ix_(self.order, self.order)]
         scale = np.sqrt(np.repeat(self.lambdas[target], _sizes(self.groups)))
@@ -148,7 +154,15 @@ def fit(
 
 
 def begun(gram: Gram, groups: Mapping[str, np.ndarray], settings: Settings) -> Fit:
-    """Return the first steps of EM, from which fits to similar data may start."""
+    """Return the first steps of EM, from which fits to similar data may start.
+
+    Parameters
+    ----------
+    gram : Gram
+    groups : Mapping of str to np.ndarray of int
+        Group to the positions of its columns.
+    settings : Settings
+    """
     return fit(gram, groups, replace(settings, solver="em", max_iter=head_start + 1))
 
 
@@ -157,6 +171,12 @@ def truncated(found: Fit, rank: int) -> Fit:
 
     Related targets then borrow from each other: reduced-rank regression (Izenman, Journal of Multivariate Analysis 5,
     1975) of the fitted, scaled targets. Groups and contributions keep their meaning, since it stays linear.
+
+    Parameters
+    ----------
+    found : Fit
+    rank : int > 0
+        How many directions.
     """
     G, _, _ = found.gram.centred()
     values, vectors = np.linalg.eigh(G)

@@ -142,7 +142,19 @@ class Gram:
         return type(self)(weight * self.n, self.shift, weight * self.total, weight * self.products, self.d)
 
     def select(self, features: Sequence[int] | None = None, targets: Sequence[int] | None = None) -> Self:
-        """Return the sums of some features and targets, by their positions; None keeps all."""
+        """Return the sums of some features and targets, by their positions; None keeps all.
+
+        Parameters
+        ----------
+        features : sequence of int, optional
+        targets : sequence of int, optional
+
+        Examples
+        --------
+        >>> gram = Gram.of(np.eye(3), np.ones((3, 2)))
+        >>> gram.select(features=[0, 2]).d
+        2
+        """
         X, Y = np.arange(self.d), np.arange(self.d, len(self.shift))
         X, Y = X if features is None else X[list(features)], Y if targets is None else Y[list(targets)]
         kept = np.concatenate([X, Y])

@@ -66,7 +66,17 @@ class Essentia(Extractor):
 
 
 def signal_features(x: np.ndarray) -> dict[str, float | None]:
-    """Return all features but the length of ``x`` [shape=(n,), 44.1 kHz]; none for silence."""
+    """Return all features but the length of ``x`` [shape=(n,), 44.1 kHz]; none for silence.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+
+    Raises
+    ------
+    TrackError
+        Reason ``"too short"``, below 50 ms.
+    """
     audio = levelled(x)
     if audio is None:
         return {}

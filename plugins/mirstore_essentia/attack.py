@@ -22,7 +22,13 @@ slope_bands = ("", "low", "high")
 
 
 def attacks(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    """Return mean attack times [s] and slopes [1/s] over all onsets, None where a band has no onset."""
+    """Return mean attack times [s] and slopes [1/s] over all onsets, None where a band has no onset.
+
+    Parameters
+    ----------
+    envelopes : Mapping of str to np.ndarray [shape=(n,)]
+        By band; ``""`` is the whole signal.
+    """
     row: dict[str, float | None] = {}
     for band, envelope in envelopes.items():
         times, rises = onsets(envelope)
@@ -34,7 +40,12 @@ def attacks(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
 
 
 def onsets(envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the attack time [s] and the rise of each onset of an envelope whose largest value is 1."""
+    """Return the attack time [s] and the rise of each onset of an envelope whose largest value is 1.
+
+    Parameters
+    ----------
+    envelope : np.ndarray [shape=(n,)]
+    """
     found = [(_attack_time(envelope[v : p + 1]), envelope[p] - envelope[v]) for v, p in _rises(envelope)]
     times, rises = np.array(found, dtype=np.float64).reshape(-1, 2).T
     return times, rises

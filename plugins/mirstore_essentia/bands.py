@@ -26,7 +26,13 @@ whole = (20.0, 20000.0)
 
 
 def bins(edges: tuple[float, float], size: int) -> slice:
-    """Return a band's bins in a spectrum of ``size`` bins from 0 to 22.05 kHz, essentia's rounding, without DC."""
+    """Return a band's bins in a spectrum of ``size`` bins from 0 to 22.05 kHz, essentia's rounding, without DC.
+
+    Parameters
+    ----------
+    edges : (float, float) [Hz]
+    size : int > 1
+    """
     first, last = (int(edge / (sr / 2) * (size - 1) + 0.5) for edge in edges)
     return slice(max(first, 1), max(last, 1) + 1)
 

@@ -23,7 +23,13 @@ shortest = 2 * lags.stop  # the longest lag must fit twice
 
 
 def clarities(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    """Return pulse and entropy clarity of each envelope, None for less than 3 s or a band without onsets."""
+    """Return pulse and entropy clarity of each envelope, None for less than 3 s or a band without onsets.
+
+    Parameters
+    ----------
+    envelopes : Mapping of str to np.ndarray [shape=(n,)]
+        By band; ``""`` is the whole signal.
+    """
     row: dict[str, float | None] = {}
     for band, envelope in envelopes.items():
         r = periodicity(envelope)
@@ -34,7 +40,12 @@ def clarities(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
 
 
 def periodicity(envelope: np.ndarray) -> np.ndarray | None:
-    """Return the autocorrelation of an envelope's onset curve at lags from 0.3 s to 1.5 s, None if undefined."""
+    """Return the autocorrelation of an envelope's onset curve at lags from 0.3 s to 1.5 s, None if undefined.
+
+    Parameters
+    ----------
+    envelope : np.ndarray [shape=(n,)]
+    """
     curve = np.maximum(np.diff(envelope.astype(np.float64)), 0)
     curve -= curve.mean() if len(curve) else 0
     energy = curve @ curve

@@ -74,7 +74,13 @@ def texts() -> list[str]:
 
 
 def column_name(name: str) -> str:
-    """Return ``lowlevel.spectral_flux.mean`` as ``lowlevel_spectral_flux_mean``."""
+    """Return ``lowlevel.spectral_flux.mean`` as ``lowlevel_spectral_flux_mean``.
+
+    Parameters
+    ----------
+    name : str
+        Of a descriptor.
+    """
     return name.replace(".", "_").lower()
 
 
@@ -100,7 +106,12 @@ class EssentiaFull(Extractor):
 
 
 def music_extractor(x: np.ndarray) -> dict[str, Any]:
-    """Return MusicExtractor's descriptors of ``x`` [shape=(n,), 44.1 kHz]; not a number becomes None."""
+    """Return MusicExtractor's descriptors of ``x`` [shape=(n,), 44.1 kHz]; not a number becomes None.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+    """
     import soundfile
 
     stats = ["mean", "stdev"]

@@ -18,6 +18,11 @@ def rhythm(x: np.ndarray) -> dict[str, float | None]:
     """Return bpm, the beats' mean energy, onsets per second, danceability and dynamic complexity.
 
     MusicExtractor writes 0 where it finds no beat or too little audio; here the value is None.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz, levelled.
     """
     es = essentia()
     found = beats(x)
@@ -32,7 +37,13 @@ def rhythm(x: np.ndarray) -> dict[str, float | None]:
 
 
 def beats(x: np.ndarray) -> np.ndarray:
-    """Return the times of beats [s] by the tracker of Degara et al. 2012, 40 to 208 BPM; empty if there are none."""
+    """Return the times of beats [s] by the tracker of Degara et al. 2012, 40 to 208 BPM; empty if there are none.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz, levelled.
+    """
     novelty = complex_change(phasors(frames_from_zero(x, beat_size, beat_hop)))
     fix_noise()
     return np.asarray(essentia().TempoTapDegara(sampleRateODF=sr / beat_hop, resample="x2")(novelty))
@@ -42,6 +53,21 @@ def bpm(beats: np.ndarray) -> float | None:
     """Return the tempo [BPM] of beats [s]: the mean of the intervals' tempi within 5 BPM of the most frequent one.
 
     Tempi are counted in bins of 2 BPM, as in essentia's RhythmExtractor2013.
+
+    Parameters
+    ----------
+    beats : np.ndarray [shape=(n,)]
+        Rising [s].
+
+    Returns
+    -------
+    float or None
+        None for fewer than two beats.
+
+    Examples
+    --------
+    >>> bpm(np.array([0.0, 0.5, 1.0, 1.5, 3.0]))
+    120.0
     """
     if len(beats) < 2:
         return None
@@ -52,7 +78,13 @@ def bpm(beats: np.ndarray) -> float | None:
 
 
 def onset_rate(x: np.ndarray) -> float:
-    """Return the onsets per second, found by high frequency content (Brossier 2006) and complex change together."""
+    """Return the onsets per second, found by high frequency content (Brossier 2006) and complex change together.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz, levelled.
+    """
     spectra = phasors(frames(x, onset_size, onset_hop))
     frequencies = np.linspace(0, sr / 2, spectra.shape[1], dtype=np.float32)
     novelty = np.array([np.abs(spectra) @ frequencies, complex_change(spectra)], dtype=np.float32)
@@ -61,7 +93,12 @@ def onset_rate(x: np.ndarray) -> float:
 
 
 def phasors(cut: np.ndarray) -> np.ndarray:
-    """Return complex spectra of frames [shape=(frames, size / 2 + 1)], phases counted from the middle of each frame."""
+    """Return complex spectra of frames [shape=(frames, size / 2 + 1)], phases counted from the middle of each frame.
+
+    Parameters
+    ----------
+    cut : np.ndarray [shape=(frames, size)]
+    """
     spectra = np.fft.rfft(cut * window(cut.shape[1], "hann"))
     spectra[:, 1::2] *= -1
     return spectra
@@ -72,6 +109,10 @@ def complex_change(spectra: np.ndarray) -> np.ndarray:
 
     The forecast keeps each bin's magnitude and turns its phase on by as much as from the frame before last to the
     last; frames before the first are silent, of phase 0.
+
+    Parameters
+    ----------
+    spectra : np.ndarray of complex [shape=(frames, bins)]
     """
     magnitude = np.abs(spectra)
     unit = np.ones((len(spectra) + 2, spectra.shape[1]), spectra.dtype)

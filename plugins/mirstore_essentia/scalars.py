@@ -42,7 +42,13 @@ def timbre(cut: np.ndarray, power: np.ndarray, magnitude: np.ndarray) -> dict[st
 
 
 def shape(filtered: np.ndarray) -> dict[str, float]:
-    """Return centroid, spread, skewness, kurtosis and entropy of the equal-loudness filtered signal [shape=(n,)]."""
+    """Return centroid, spread, skewness, kurtosis and entropy of the equal-loudness filtered signal [shape=(n,)].
+
+    Parameters
+    ----------
+    filtered : np.ndarray [shape=(n,)]
+        44.1 kHz.
+    """
     energy = power(cut_frames(filtered, size, hop)).astype(np.float64)
     energy = energy[energy.any(axis=1)]
     total_frames = 1 + -(-len(filtered) // hop)
@@ -77,14 +83,24 @@ def _central_moments(
 
 
 def rolloff(power: np.ndarray) -> float:
-    """Return the mean frequency below which 85 % of a frame's energy lies [Hz]."""
+    """Return the mean frequency below which 85 % of a frame's energy lies [Hz].
+
+    Parameters
+    ----------
+    power : np.ndarray [shape=(frames, bins)]
+    """
     cumulated = np.cumsum(power, axis=1, dtype=np.float64)
     first = (cumulated < 0.85 * cumulated[:, -1:]).sum(axis=1)
     return float(first.mean() * sr / 2 / (power.shape[1] - 1))
 
 
 def decrease(power: np.ndarray) -> float:
-    """Return the mean slope of the straight line through a frame's power spectrum [1/Hz]."""
+    """Return the mean slope of the straight line through a frame's power spectrum [1/Hz].
+
+    Parameters
+    ----------
+    power : np.ndarray [shape=(frames, bins)]
+    """
     x = np.linspace(0, sr / 2, power.shape[1])
     x -= x.mean()
     return float((power.mean(axis=0, dtype=np.float64) @ x) / (x @ x))
@@ -94,6 +110,11 @@ def loudness(x: np.ndarray) -> float:
     """Return how close the mean loudness (energy ** 0.67) of 2 s windows is to the largest, squeezed to 0 to 1.
 
     MusicExtractor's ``average_loudness``: 0 for a large and 1 for a small dynamic range.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz.
     """
     levels = np.square(frames_from_zero(x, 2 * sr, sr), dtype=np.float64).sum(axis=1) ** 0.67
     levels = np.maximum(levels / max(levels.max(), 1e-4), 1e-4)

@@ -57,6 +57,11 @@ def levelled(x: np.ndarray) -> Levelled | None:
 
     What goes beyond full scale then is clipped, as MusicExtractor does.
 
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,)]
+        Full scale is ±1.
+
     Raises
     ------
     TrackError
@@ -78,7 +83,13 @@ def levelled(x: np.ndarray) -> Levelled | None:
 
 
 def replay_gain(filtered: np.ndarray) -> float:
-    """Return what brings the 95th percentile of the blocks' power to the reference [dB]; inf for digital silence."""
+    """Return what brings the 95th percentile of the blocks' power to the reference [dB]; inf for digital silence.
+
+    Parameters
+    ----------
+    filtered : np.ndarray [shape=(n,)]
+        44.1 kHz, filtered for equal loudness.
+    """
     blocks = np.pad(filtered, (0, -len(filtered) % block)).reshape(-1, block)
     powers = np.sort(np.square(blocks, dtype=np.float64).mean(axis=1))
     loud = powers[int(0.95 * len(powers))]
@@ -89,6 +100,17 @@ def frames(x: np.ndarray, size: int, hop: int) -> np.ndarray:
     """Return the frames that essentia's FrameCutter cuts [shape=(1 + ceil(n / hop), size)].
 
     The first is centred on sample 0; zeros stand before the first and after the last sample.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,)]
+    size, hop : int > 0
+        In samples.
+
+    Examples
+    --------
+    >>> frames(np.arange(1.0, 5.0), size=4, hop=2).tolist()
+    [[0.0, 0.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0], [3.0, 4.0, 0.0, 0.0]]
     """
     count = 1 + -(-len(x) // hop)
     padded = np.pad(x, (size // 2, size + hop))
@@ -96,19 +118,44 @@ def frames(x: np.ndarray, size: int, hop: int) -> np.ndarray:
 
 
 def frames_from_zero(x: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """Return the frames of a FrameCutter with startFromZero: the first begins at sample 0, the last holds the end."""
+    """Return the frames of a FrameCutter with startFromZero: the first begins at sample 0, the last holds the end.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,)]
+    size, hop : int > 0
+        In samples.
+
+    Examples
+    --------
+    >>> frames_from_zero(np.arange(1.0, 6.0), size=4, hop=2).tolist()
+    [[1.0, 2.0, 3.0, 4.0], [3.0, 4.0, 5.0, 0.0]]
+    """
     count = 1 + max(0, -(-(len(x) - size) // hop))
     return np.lib.stride_tricks.sliding_window_view(np.pad(x, (0, size + hop)), size)[::hop][:count]
 
 
 @cache
 def window(size: int, kind: str = "blackmanharris62") -> np.ndarray:
-    """Return an essentia window, scaled to an area of 2 [shape=(size,)]."""
+    """Return an essentia window, scaled to an area of 2 [shape=(size,)].
+
+    Parameters
+    ----------
+    size : int > 0
+        In samples.
+    kind : str
+        As essentia's ``Windowing`` calls it.
+    """
     cut = essentia().Windowing(type=kind, size=size, zeroPhase=False)
     return np.asarray(cut(np.ones(size, np.float32)))
 
 
 def power(cut: np.ndarray) -> np.ndarray:
-    """Return power spectra of frames [shape=(frames, size / 2 + 1)]."""
+    """Return power spectra of frames [shape=(frames, size / 2 + 1)].
+
+    Parameters
+    ----------
+    cut : np.ndarray [shape=(frames, size)]
+    """
     spectra = np.fft.rfft(cut * window(cut.shape[1]))
     return np.square(spectra.real) + np.square(spectra.imag)  # a third of the time of abs()

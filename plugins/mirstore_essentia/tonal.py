@@ -27,7 +27,13 @@ class Profiles:
 
 
 def profiles(x: np.ndarray) -> Profiles:
-    """Return the profiles of a levelled signal [shape=(n,)]."""
+    """Return the profiles of a levelled signal [shape=(n,)].
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz.
+    """
     es = essentia()
     magnitude = np.sqrt(power(frames(x, 4096, 2048)))
     at = es.SpectralPeaks(maxPeaks=60, magnitudeThreshold=1e-5, minFrequency=20, maxFrequency=3500, orderBy="magnitude")
@@ -40,7 +46,12 @@ def profiles(x: np.ndarray) -> Profiles:
 
 
 def tuning(magnitude: np.ndarray) -> float:
-    """Return the frequency of a' [Hz] that the peaks of spectra [shape=(frames, 2049)] are in tune with."""
+    """Return the frequency of a' [Hz] that the peaks of spectra [shape=(frames, 2049)] are in tune with.
+
+    Parameters
+    ----------
+    magnitude : np.ndarray [shape=(frames, 2049), dtype=float32]
+    """
     es = essentia()
     at = es.SpectralPeaks(
         maxPeaks=10000, magnitudeThreshold=1e-5, minFrequency=40, maxFrequency=5000, orderBy="frequency"
@@ -53,14 +64,26 @@ def tuning(magnitude: np.ndarray) -> float:
 
 
 def chroma(profile: np.ndarray) -> dict[str, float | None]:
-    """Return each pitch class's share of the mean plain profile [shape=(frames, 36)]; a semitone is three bins."""
+    """Return each pitch class's share of the mean plain profile [shape=(frames, 36)]; a semitone is three bins.
+
+    Parameters
+    ----------
+    profile : np.ndarray [shape=(frames, 36)]
+        From A on.
+    """
     mean = np.roll(profile.mean(axis=0, dtype=np.float64), 1).reshape(12, resolution).sum(axis=1)
     shares = np.roll(mean, -3) / mean.sum() if mean.any() else [None] * 12  # C is three semitones above A
     return {f"chroma_{name.lower()}": share for name, share in zip(pitch_classes, shares, strict=True)}
 
 
 def chord_rates(profile: np.ndarray) -> dict[str, float]:
-    """Return how often the chord changes and how many of the 24 chords occur, per frame."""
+    """Return how often the chord changes and how many of the 24 chords occur, per frame.
+
+    Parameters
+    ----------
+    profile : np.ndarray [shape=(frames, 36)]
+        For chords; see `Profiles`.
+    """
     es = essentia()
     chords, _ = es.ChordsDetection()(profile)
     _, number_rate, changes_rate, _, _ = es.ChordsDescriptors()(chords, "C", "major")  # rates ignore the key

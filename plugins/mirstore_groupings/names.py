@@ -95,6 +95,11 @@ _aliases = {
 def plain(column: str) -> str:
     """Return SAMAT's spelling of a qualified column.
 
+    Parameters
+    ----------
+    column : str
+        As ``featureset.column``.
+
     Examples
     --------
     >>> plain("gtzan.Rhythm_Complexity"), plain("essentia.loudness_mean"), plain("jamendo.zerocrossingrate")

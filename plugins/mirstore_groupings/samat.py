@@ -1,4 +1,15 @@
-"""The three groupings of SAMAT."""
+"""The three groupings of SAMAT.
+
+Examples
+--------
+>>> grouping = DomainExpert()
+>>> grouping.group(["essentia.spectral_centroid", "essentia.danceability", "essentia.bpm"])
+{'spectral': ['essentia.spectral_centroid'], 'rhythmic': ['essentia.danceability']}
+>>> grouping.lacking(["essentia.danceability"])["rhythmic"]
+['pulse-clarity', 'rhythm-complexity', 'rhythm-stability']
+>>> AllFeatures().group(["essentia.bpm", "mfcc-stats.mfcc_1_mean", "essentia.loudness"])
+{'essentia': ['essentia.bpm', 'essentia.loudness'], 'mfcc-stats': ['mfcc-stats.mfcc_1_mean']}
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""Groups by chance."""
+"""Groups by chance.
+
+Examples
+--------
+>>> groups = Random(groups=2).group(["a.x", "a.y", "b.z"])
+>>> {name: len(columns) for name, columns in groups.items()}
+{'random_1': 2, 'random_2': 1}
+>>> groups == Random(groups=2).group(["b.z", "a.y", "a.x"])
+True
+"""
 
 from __future__ import annotations
 

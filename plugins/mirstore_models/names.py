@@ -12,6 +12,10 @@ taken = {"track", "start", "end"}  # by the store
 def column_names(labels: Sequence[str]) -> dict[str, str]:
     """Return label to column: lower case, digits and underscores, unique, in the order of the labels.
 
+    Parameters
+    ----------
+    labels : sequence of str
+
     Examples
     --------
     >>> column_names(["Hip Hop", "R&B", "hip-hop", "80s", "演歌"])

@@ -1,4 +1,11 @@
-"""Label distributions from the labels of neighbours, after Buisson et al. (2022), section 3.1."""
+"""Label distributions from the labels of neighbours, after Buisson et al. (2022), section 3.1.
+
+Examples
+--------
+>>> X, Y = np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([[1, 0], [0, 1], [0, 1], [0, 1]])
+>>> KNNSmoothing(k=2, include_self=True).smooth(X, Y, seed=0).tolist()
+[[0.5, 0.5], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,20 @@ def split_gains(booster: Any, classes: int, d: int) -> tuple[np.ndarray, np.ndar
 
 
 def mean_per_split(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Return the gain of the average split, which XGBoost calls ``gain``; 0 where there is none."""
+    """Return the gain of the average split, which XGBoost calls ``gain``; 0 where there is none.
+
+    Parameters
+    ----------
+    total : np.ndarray
+        Summed gain.
+    count : np.ndarray, of the same shape
+        Number of splits.
+
+    Examples
+    --------
+    >>> mean_per_split(np.array([6.0, 0.0]), np.array([3, 0])).tolist()
+    [2.0, 0.0]
+    """
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
 
 
@@ -95,5 +108,10 @@ def published_gain(gains: np.ndarray) -> np.ndarray:
     """Return what SAMAT's code computes for tags: the sum over (1 + the number of labels whose trees use the column).
 
     It lifts columns that few labels use, and so flattens the groups' shares.
+
+    Parameters
+    ----------
+    gains : np.ndarray [shape=(labels, d)]
+        Mean gain of the splits on each column.
     """
     return gains.sum(axis=0) / (1 + (gains > 0).sum(axis=0))

@@ -53,7 +53,13 @@ everywhere = {"store": Store, "registry": Registry, "verbose": Verbose, "quiet":
 
 
 def fail(message: str, hint: str | None = None) -> None:
-    """Print an error and the one thing to do about it."""
+    """Print an error and the one thing to do about it.
+
+    Parameters
+    ----------
+    message : str
+    hint : str, optional
+    """
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     typer.secho(f"error: {lines(message)}", fg=None if plain else "red", err=True)
     if hint:
@@ -211,7 +217,12 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def statement(arguments: Sequence[str]) -> Iterator[str]:
-    """Yield arguments so that one that begins with an SQL comment, ``-- like this``, is no option."""
+    """Yield arguments so that one that begins with an SQL comment, ``-- like this``, is no option.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, rest = arguments[:end], arguments[end + 1 :]
     texts = [text for text in options if text.startswith("--") and not re.match(r"--[a-z][\w-]*(=|\Z)", text)]

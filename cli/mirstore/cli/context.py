@@ -67,7 +67,18 @@ class Context:
     def open_store(
         self, *, create: bool = False, read_only: bool = False, snapshot: int | None = None, at: str | None = None
     ) -> Store:
-        """Open the store, as it was at a snapshot or date if one is given, or say how to make one."""
+        """Open the store, as it was at a snapshot or date if one is given, or say how to make one.
+
+        Parameters
+        ----------
+        create : bool
+            Make it if it is not there.
+        read_only : bool
+            Refuse to write.
+        snapshot : int, optional
+        at : str, optional
+            A date or time instead of the snapshot's number.
+        """
         from mirstore.store import Store
 
         if snapshot is not None and at is not None:
@@ -82,7 +93,20 @@ class Context:
         return Store(self.store, snapshot=found, command=self.command)
 
     def agree(self, what: str, yes: bool) -> None:
-        """Ask before something goes; without a terminal nobody can be asked."""
+        """Ask before something goes; without a terminal nobody can be asked.
+
+        Parameters
+        ----------
+        what : str
+            Would be removed.
+        yes : bool
+            Was agreed already.
+
+        Raises
+        ------
+        UsageError
+            If nobody can be asked.
+        """
         if yes:
             return
         if not asked():
@@ -90,7 +114,15 @@ class Context:
         typer.confirm(f"Remove {what}?", abort=True, err=True)
 
     def tell_removed(self, removal: Removal, json_output: bool, state: str = "removed") -> None:
-        """Print what was removed."""
+        """Print what was removed.
+
+        Parameters
+        ----------
+        removal : Removal
+        json_output : bool
+        state : str
+            What became of it.
+        """
         import json
 
         if json_output:
@@ -99,7 +131,13 @@ class Context:
             typer.echo(f"{state}: {removal.what}")
 
     def tell_withdrawn(self, count: int) -> None:
-        """Remark that tracks did not come in again because they were withdrawn."""
+        """Remark that tracks did not come in again because they were withdrawn.
+
+        Parameters
+        ----------
+        count : int
+            How many tracks.
+        """
         if count:
             tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
             self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
@@ -117,7 +155,12 @@ class Context:
         return everywhere()
 
     def say(self, text: str) -> None:
-        """Remark on stderr, above a bar that is being drawn, unless quiet."""
+        """Remark on stderr, above a bar that is being drawn, unless quiet.
+
+        Parameters
+        ----------
+        text : str
+        """
         if self.quiet:
             return
         text = lines(text)

@@ -17,6 +17,10 @@ from mirstore.core.events import Event
 def log_file(path: Path | None) -> Iterator[Callable[[Event], None]]:
     """Give what writes an event to the end of a file at once, with the time; without a file it does nothing.
 
+    Parameters
+    ----------
+    path : path or None
+
     Raises
     ------
     UsageError

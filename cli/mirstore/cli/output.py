@@ -51,7 +51,14 @@ def show(frame: pl.DataFrame, output_format: str) -> None:
 
 
 def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
-    """Write a frame to a file; see `show` for the formats."""
+    """Write a frame to a file; see `show` for the formats.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    path : path
+    output_format : str
+    """
     check_format(output_format)
     if output_format == "parquet":
         frame.write_parquet(path)
@@ -60,13 +67,28 @@ def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
 
 
 def check_format(output_format: str) -> None:
-    """Refuse a format that there is not, before anything is computed for it."""
+    """Refuse a format that there is not, before anything is computed for it.
+
+    Parameters
+    ----------
+    output_format : str
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such format.
+    """
     if output_format not in formats:
         raise UnknownNameError("format", output_format, formats)
 
 
 def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows as what JSON can say: NaN and infinity are null, times ISO 8601, bytes hexadecimal."""
+    """Return the rows as what JSON can say: NaN and infinity are null, times ISO 8601, bytes hexadecimal.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    """
     return [{name: _plain(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
 
 

@@ -30,7 +30,12 @@ class Bars:
         self._stages: dict[str, TaskID] = {}
 
     def show(self, event: Event) -> None:
-        """Move the bar of a stage, or say beside the last one what goes on; a new stage gets a line of its own."""
+        """Move the bar of a stage, or say beside the last one what goes on; a new stage gets a line of its own.
+
+        Parameters
+        ----------
+        event : Event
+        """
         if not self.draw:
             return
         if isinstance(event, Started):
@@ -49,7 +54,12 @@ class Bars:
         self._lines.update(self._stages[stage], completed=done, total=total)
 
     def say(self, text: str) -> bool:
-        """Print a remark above the bars; return False if none are drawn."""
+        """Print a remark above the bars; return False if none are drawn.
+
+        Parameters
+        ----------
+        text : str
+        """
         if self._lines is None:
             return False
         self._lines.console.print(text, soft_wrap=True, markup=False, highlight=False)

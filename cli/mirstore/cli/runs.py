@@ -119,7 +119,14 @@ def rm(
 
 
 def show_summaries(found: Sequence[RunSummary], registry: Registry) -> None:
-    """Print a table: what tells the cases apart, the deciding metric with its interval, and the shares."""
+    """Print a table: what tells the cases apart, the deciding metric with its interval, and the shares.
+
+    Parameters
+    ----------
+    found : sequence of RunSummary
+    registry : Registry
+        Says which metric decides.
+    """
     import polars as pl
 
     from mirstore.cli import output

@@ -22,13 +22,23 @@ _slice = 100_000  # rows that are text at once
 
 
 def draw(frame: pl.DataFrame) -> None:
-    """Write a table to stdout."""
+    """Write a table to stdout.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    """
     lines = on_terminal(frame, shutil.get_terminal_size().columns) if sys.stdout.isatty() else whole(frame)
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def whole(frame: pl.DataFrame) -> Iterator[str]:
-    """Yield the lines of a table that nothing is left out of."""
+    """Yield the lines of a table that nothing is left out of.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    """
     heads = [printable(name) for name in frame.columns]
     widths = [_size(head) for head in heads]
     for part in frame.iter_slices(_slice):

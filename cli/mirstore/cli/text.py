@@ -15,6 +15,10 @@ def printable(text: str) -> str:
 
     Line feeds and tabs become ``\n`` and ``\t``, other control characters, and those that turn the direction of
     writing, ``\x1b`` or ``\u202e``.
+
+    Parameters
+    ----------
+    text : str
     """
     return _control.sub(_escaped, text)
 
@@ -22,10 +26,21 @@ def printable(text: str) -> str:
 def listed(text: str, option: str) -> list[str]:
     """Return names separated by commas, as an option gives them.
 
+    Parameters
+    ----------
+    text : str
+    option : str
+        That has it, for messages.
+
     Raises
     ------
     UsageError
         If there are none.
+
+    Examples
+    --------
+    >>> listed("essentia, mel,", "--features")
+    ['essentia', 'mel']
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
@@ -34,7 +49,12 @@ def listed(text: str, option: str) -> list[str]:
 
 
 def lines(text: str) -> str:
-    """Return text of several lines, each of them `printable`."""
+    """Return text of several lines, each of them `printable`.
+
+    Parameters
+    ----------
+    text : str
+    """
     return "\n".join(map(printable, text.split("\n")))
 
 

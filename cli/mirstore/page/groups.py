@@ -16,13 +16,29 @@ share_text = "what the model itself calls the importance of a group"
 
 
 def measures(cases: Sequence[Scored]) -> dict[str, str]:
-    """Return what each measure means, as the models say."""
+    """Return what each measure means, as the models say.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
     told = {name: text for case in cases for name, text in (case.raw.get("measures") or {}).items() if text}
     return {"share": share_text, **told}
 
 
 def importance_figures(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return one figure per grouping with the two cases it compares."""
+    """Return one figure per grouping with the two cases it compares.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first, as all lists of them here.
+
+    Returns
+    -------
+    list of dict
+        ``figure`` and ``pair``.
+    """
     found = pairs(cases)
     every = [case for pair in found.values() for case in pair]
     names = [plain(group) for case in every for group in case.shares]
@@ -56,7 +72,17 @@ def _top(cases: Sequence[Scored]) -> float:
 
 
 def measure_tables(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping and case a table: groups by measures, each the mean over folds with its deviation."""
+    """Return per grouping and case a table: groups by measures, each the mean over folds with its deviation.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+
+    Returns
+    -------
+    list of dict
+        ``grouping``, ``case``, ``names`` (of the measures), ``rows`` (group and a value per measure, None if unknown).
+    """
     tables = []
     for grouping, pair in pairs(cases).items():
         for case in pair:
@@ -70,7 +96,12 @@ def measure_tables(cases: Sequence[Scored]) -> list[dict[str, Any]]:
 
 
 def heat_maps(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping the shares of the groups per label, of the case whose features have a sign if it has them."""
+    """Return per grouping the shares of the groups per label, of the case whose features have a sign if it has them.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
     maps = []
     for grouping, pair in pairs(cases).items():
         for case in pair:
@@ -102,7 +133,12 @@ def _label_shares(case: Scored) -> dict[str, Any] | None:
 
 
 def meanings(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping what its groups hold: the strongest features in the words of their declarations."""
+    """Return per grouping what its groups hold: the strongest features in the words of their declarations.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
     found = []
     for grouping, pair in pairs(cases).items():
         case, shares = pair[0], pair[0].shares

@@ -45,7 +45,23 @@ class Scale:
 
 
 def folds(name: str, rows: Sequence[tuple[str, Scored]], scale: Scale, floor: Any) -> str:
-    """Draw the folds of some cases as dots, their mean as a bar, and the interval as a line."""
+    """Draw the folds of some cases as dots, their mean as a bar, and the interval as a line.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    rows : sequence of (str, Scored)
+        Label and case, from the top.
+    scale : Scale
+    floor : float or None
+        Where a line marks the floor; none if it is not known.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
     labels = [label for label, _ in rows]
     tall = 31 if any("\n" in label for label in labels) else 25
 
@@ -68,7 +84,23 @@ def folds(name: str, rows: Sequence[tuple[str, Scored]], scale: Scale, floor: An
 
 
 def per_label(name: str, labels: Sequence[str], series: Sequence[Mapping[str, Any]], scale: Scale) -> str:
-    """Draw one value per label and case: the first as a full dot, the second as a ring."""
+    """Draw one value per label and case: the first as a full dot, the second as a ring.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    labels : sequence of str
+        From the top.
+    series : sequence of Mapping of str to float
+        Label to value, of two cases at most.
+    scale : Scale
+
+    Returns
+    -------
+    str
+        SVG.
+    """
 
     def plot(axes: Axes) -> None:
         _rows(axes, labels)
@@ -92,7 +124,25 @@ def per_label(name: str, labels: Sequence[str], series: Sequence[Mapping[str, An
 
 
 def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title: str, scale: Scale) -> str:
-    """Draw a bar per group and case, over the band of random groups, with the interval of the bootstrap."""
+    """Draw a bar per group and case, over the band of random groups, with the interval of the bootstrap.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    groups : sequence of str
+        From the top.
+    pair : sequence of Scored
+        One case or two.
+    title : str
+        All of it in words, for those who do not see it.
+    scale : Scale
+
+    Returns
+    -------
+    str
+        SVG.
+    """
     lanes = [0.2, -0.2] if len(pair) > 1 else [0.0]
 
     def plot(axes: Axes) -> None:
@@ -122,7 +172,22 @@ def _bar(axes: Axes, y: float, case: Scored, group: str, colour: str) -> None:
 
 
 def quantiles(values: Any) -> tuple[float, float, float] | None:
-    """Return the middle 95 % of some values and their median, None without values."""
+    """Return the middle 95 % of some values and their median, None without values.
+
+    Parameters
+    ----------
+    values : sequence of (float or None), or None
+
+    Returns
+    -------
+    (float, float, float) or None
+        2.5 %, 50 % and 97.5 %.
+
+    Examples
+    --------
+    >>> quantiles([0.0, 0.5, 1.0])
+    (0.025, 0.5, 0.975)
+    """
     found = [value for value in values or [] if known(value)]
     if not found:
         return None
@@ -131,7 +196,22 @@ def quantiles(values: Any) -> tuple[float, float, float] | None:
 
 
 def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
-    """Draw how much of their label tracks keep, before and after smoothing."""
+    """Draw how much of their label tracks keep, before and after smoothing.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    ambiguity : Mapping of str to sequence of float
+        ``edges`` (n + 1 of them), ``before`` and ``after`` (n numbers of tracks).
+    title : str
+        All of it in words, for those who do not see it.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
     edges, before, after = (np.asarray(ambiguity[key], dtype=float) for key in ("edges", "before", "after"))
 
     def plot(axes: Axes) -> None:

@@ -44,7 +44,13 @@ class Scored:
         return -1 if self.metric in smaller_is_better else 1
 
     def text(self, key: str) -> str:
-        """Return one part of the case as text."""
+        """Return one part of the case as text.
+
+        Parameters
+        ----------
+        key : str
+            One of `keys`.
+        """
         part = self.raw["case"].get(key) or "none"
         return part if isinstance(part, str) else " + ".join(part)
 
@@ -88,7 +94,13 @@ class Scored:
 
 
 def ranking(report: Mapping[str, Any]) -> list[Scored]:
-    """Return the finished cases, the best first."""
+    """Return the finished cases, the best first.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    """
     cases = [case for case in report["cases"] if case.get("state") == "finished" and case.get("metrics")]
     name = report["task"]["metric"]
     varying = differing([case["case"] for case in report["cases"]])
@@ -102,12 +114,36 @@ def _rank(case: Scored) -> float:
 
 
 def differing(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the parts that are not the same in all cases; the model always counts."""
+    """Return the parts that are not the same in all cases; the model always counts.
+
+    Parameters
+    ----------
+    cases : sequence of Mapping
+        Part to name.
+
+    Examples
+    --------
+    >>> differing([{"features": ["mel"], "model": "cnn"}, {"features": ["mel", "mfcc"], "model": "cnn"}])
+    ['features', 'model']
+    """
     return [key for key in keys if key == "model" or len({_text(case.get(key)) for case in cases}) > 1]
 
 
 def case_name(case: Mapping[str, Any], varying: Sequence[str]) -> str:
-    """Return the model, and the rest of what tells a case apart in brackets."""
+    """Return the model, and the rest of what tells a case apart in brackets.
+
+    Parameters
+    ----------
+    case : Mapping
+        Part to name.
+    varying : sequence of str
+        As `differing` returns them.
+
+    Examples
+    --------
+    >>> case_name({"features": ["mel"], "model": "cnn"}, ["features", "model"])
+    'cnn (mel)'
+    """
     parts = [_text(case.get(key)) for key in varying if key != "model"]
     shown = [part for part in parts if part != "none"]
     return f"{case.get('model')} ({', '.join(shown)})" if shown else str(case.get("model"))
@@ -125,7 +161,15 @@ def _role(case: Mapping[str, Any]) -> str:
 
 
 def best(cases: Sequence[Scored], *roles: str) -> Scored | None:
-    """Return the best case that has one of these roles and a value."""
+    """Return the best case that has one of these roles and a value.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first.
+    *roles : str
+        As of `Scored`.
+    """
     fitting = [case for case in cases if case.role in roles and known(case.value.get("mean"))]
     return fitting[0] if fitting else None
 
@@ -135,6 +179,11 @@ def explained(cases: Sequence[Scored]) -> Scored | None:
 
     That is the best whose features have a sign and whose groups were compared with random ones; without such a case
     the best whose features have a sign, without that the best that has importances at all.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first.
     """
     tested = _tested(cases)
     return best(tested, "") or best(cases, "") or best([case for case in cases if case.shares], "opaque", "control")
@@ -150,6 +199,11 @@ def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
 
     They are the best of those whose weights have a sign, and the best of those whose have none; what was compared
     with random groups goes first.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first.
     """
     found: dict[str, list[Scored]] = {}
     for grouping in dict.fromkeys(case.text("grouping") for case in sorted(cases, key=lambda c: c.text("grouping"))):
@@ -164,5 +218,10 @@ def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
 
 
 def by_chance(case: Scored) -> bool:
-    """Return whether its groups were drawn by chance."""
+    """Return whether its groups were drawn by chance.
+
+    Parameters
+    ----------
+    case : Scored
+    """
     return bool(case.raw["components"].get("by_chance"))

@@ -16,7 +16,15 @@ rows_per_figure = 28
 
 
 def table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str, Any]:
-    """Return the columns and rows of the table of metrics, the best case first."""
+    """Return the columns and rows of the table of metrics, the best case first.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    cases : sequence of Scored
+        Its finished cases, the best first.
+    """
     main = report["task"]["metric"]
     others = [name for name in dict.fromkeys(n for case in cases for n in case.raw["metrics"]) if name != main]
     low, high = scale(cases)
@@ -40,7 +48,12 @@ def _marks(case: Scored, first: bool, best_opaque: bool) -> list[str]:
 
 
 def scale(cases: Sequence[Scored]) -> tuple[float, float]:
-    """Return the range to draw: of all cases, without the floor if that would take up most of it."""
+    """Return the range to draw: of all cases, without the floor if that would take up most of it.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
     possible = ends(cases[0].metric) if cases else (0.0, 1.0)
     with_floor = limits([case.value for case in cases], possible)
     others = limits([case.value for case in cases if case.role != "floor"], possible)
@@ -48,7 +61,20 @@ def scale(cases: Sequence[Scored]) -> tuple[float, float]:
 
 
 def limits(values: Sequence[Mapping[str, Any]], possible: tuple[float, float]) -> tuple[float, float]:
-    """Return a range in round steps, of 0.05 where values go to 1, that holds all folds and intervals."""
+    """Return a range in round steps, of 0.05 where values go to 1, that holds all folds and intervals.
+
+    Parameters
+    ----------
+    values : sequence of Mapping
+        ``low``, ``high``, ``mean``, ``values``; what is not known is left out.
+    possible : (float, float)
+        Ends of the metric.
+
+    Examples
+    --------
+    >>> limits([{"mean": 0.71, "low": 0.67, "high": 0.76}], (0.0, 1.0))
+    (0.65, 0.8)
+    """
     ends = [end for v in values for end in (v.get("low"), v.get("high"), v.get("mean"), *(v.get("values") or []))]
     numbers = [end for end in ends if known(end)] or [0.0, 1.0]
     step = 0.05 if possible[1] == 1 else 10.0 ** math.floor(math.log10(max(max(numbers) - min(numbers), 1e-9)))
@@ -72,7 +98,15 @@ def _range(value: Mapping[str, Any], low: float, high: float) -> dict[str, float
 
 
 def fold_panels(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[Figure]:
-    """Return one figure per feature sets and grouping; its rows are the models."""
+    """Return one figure per feature sets and grouping; its rows are the models.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    cases : sequence of Scored
+        Its finished cases, the best first.
+    """
     floor, span, name = best(cases, "floor"), scale(cases), metric(report["task"]["metric"])
     shown = [case for case in cases if known(case.value.get("mean")) and case.value["mean"] >= span[0]]
     panels: dict[tuple[str, ...], list[tuple[str, Scored]]] = {}
@@ -89,7 +123,20 @@ def fold_panels(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[Figu
 
 
 def label_table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str, Any] | None:
-    """Return figures and table of the values per label, of the case explained and the best opaque one."""
+    """Return figures and table of the values per label, of the case explained and the best opaque one.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    cases : sequence of Scored
+        Its finished cases, the best first.
+
+    Returns
+    -------
+    dict or None
+        None where no such case has values per label.
+    """
     wanted = dict.fromkeys([explained(cases), best(cases, "opaque")])
     series = [case for case in wanted if case and case.raw.get("labels")]
     if not series:
@@ -126,7 +173,18 @@ def _label_metric(wanted: str, case: Scored) -> str:
 
 
 def confusion(cases: Sequence[Scored]) -> dict[str, Any] | None:
-    """Return the confusion of the case explained, with each row's shares."""
+    """Return the confusion of the case explained, with each row's shares.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first.
+
+    Returns
+    -------
+    dict or None
+        None where there is no such case, or it has no confusion.
+    """
     case = explained(cases)
     if case is None or not case.raw.get("confusion"):
         return None

@@ -116,7 +116,14 @@ def _inline(text: str, name: str, title: str, height: float) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return a text of which no line is wider than so many letters, with an ellipsis if one was."""
+    """Return a text of which no line is wider than so many letters, with an ellipsis if one was.
+
+    Parameters
+    ----------
+    text : str
+    length : int > 0
+        Letters of a line, of average width.
+    """
     return "\n".join(_shorten(line, length) for line in text.split("\n"))
 
 
@@ -134,5 +141,10 @@ def _letters(line: str) -> int:
 
 
 def label_width(labels: list[str]) -> float:
-    """Return the room [px] that the longest of these lines needs to the left of axes."""
+    """Return the room [px] that the longest of these lines needs to the left of axes.
+
+    Parameters
+    ----------
+    labels : list of str
+    """
     return 14 + 0.57 * em * max((_letters(line) for label in labels for line in label.split("\n")), default=0)

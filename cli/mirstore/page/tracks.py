@@ -20,7 +20,15 @@ scores_shown = 5
 
 
 def listening(cases: Sequence[Scored], clips: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the explained tracks per case: of the case that the report explains, and of the best per grouping."""
+    """Return the explained tracks per case: of the case that the report explains, and of the best per grouping.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+        The best first.
+    clips : Mapping of str to str
+        Track to the data URL of its sound.
+    """
     first = explained(cases)
     wanted: dict[str, Scored] = {first.text("grouping"): first} if first and first.raw.get("tracks") else {}
     for case in cases:
@@ -70,7 +78,12 @@ def _scores(scores: Mapping[str, Any], truth: Sequence[str]) -> list[tuple[str, 
 
 
 def smoothing(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return a histogram per smoothing: the labels do not depend on the model that learns from them."""
+    """Return a histogram per smoothing: the labels do not depend on the model that learns from them.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for case in cases:
         if case.raw.get("ambiguity"):

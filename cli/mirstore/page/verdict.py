@@ -22,7 +22,13 @@ from mirstore.page.words import (
 
 
 def question(report: Mapping[str, Any]) -> str:
-    """Return the experiment's question, or one made of what it compares."""
+    """Return the experiment's question, or one made of what it compares.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    """
     if report.get("question"):
         return str(report["question"])
     task = report["task"]
@@ -37,7 +43,15 @@ def question(report: Mapping[str, Any]) -> str:
 
 
 def verdict(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[tuple[str, str]]:
-    """Return headings and sentences: the best case, how far it is from the baselines, what matters in it."""
+    """Return headings and sentences: the best case, how far it is from the baselines, what matters in it.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    cases : sequence of Scored
+        Its finished cases, the best first.
+    """
     top = best(cases, "", "opaque", "control")
     if top is None:
         floors = listed(dict.fromkeys(case.model for case in cases))
@@ -87,7 +101,18 @@ def _best(cases: Sequence[Scored], case: Scored, name: str) -> str:
 
 
 def article(noun: str) -> str:
-    """Return a noun with ``a`` or ``an``."""
+    """Return a noun with ``a`` or ``an``.
+
+    Parameters
+    ----------
+    noun : str
+        Not empty.
+
+    Examples
+    --------
+    >>> article("artist"), article("fold")
+    ('an artist', 'a fold')
+    """
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 

@@ -21,12 +21,34 @@ metric_names = {
 
 
 def known(value: Any) -> TypeGuard[float]:
-    """Return whether a value is a finite number."""
+    """Return whether a value is a finite number.
+
+    Parameters
+    ----------
+    value : object
+
+    Examples
+    --------
+    >>> known(0.5), known(None), known(float("nan"))
+    (True, False, False)
+    """
     return isinstance(value, int | float) and abs(value) < float("inf")
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Return a number with a fixed count of decimals and a real minus sign; a dash for what is not known."""
+    """Return a number with a fixed count of decimals and a real minus sign; a dash for what is not known.
+
+    Parameters
+    ----------
+    value : float or None
+    digits : int >= 0
+        After the point.
+
+    Examples
+    --------
+    >>> number(-0.12345), number(-0.0001), number(None)
+    ('−0.123', '0.000', '–')
+    """
     if not known(value):
         return "–"
     text = f"{value:.{digits}f}"
@@ -34,7 +56,18 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def general(value: Any, digits: int = 4) -> str:
-    """Return a number of any size in so many significant digits; whole parts below a million are kept."""
+    """Return a number of any size in so many significant digits; whole parts below a million are kept.
+
+    Parameters
+    ----------
+    value : float or None
+    digits : int > 0
+
+    Examples
+    --------
+    >>> general(0.000123456), general(12.5), general(float("inf"))
+    ('0.0001235', '12.5', '–')
+    """
     if not known(value):
         return "–"
     text = whole(round(value)) if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
@@ -42,7 +75,18 @@ def general(value: Any, digits: int = 4) -> str:
 
 
 def spread(value: Mapping[str, Any]) -> str:
-    """Return a mean and its standard deviation, to three decimals where that says enough."""
+    """Return a mean and its standard deviation, to three decimals where that says enough.
+
+    Parameters
+    ----------
+    value : Mapping
+        ``mean`` and ``sd``, either of which may be missing.
+
+    Examples
+    --------
+    >>> spread({"mean": 0.71, "sd": 0.02})
+    '0.710 ± 0.020'
+    """
     mean, sd = value.get("mean"), value.get("sd")
     if known(mean) and 0.01 <= abs(mean) < 1000:
         return number(mean) + (f" ± {number(sd)}" if known(sd) else "")
@@ -50,60 +94,141 @@ def spread(value: Mapping[str, Any]) -> str:
 
 
 def percent(share: Any) -> str:
-    """Return a share as whole per cent."""
+    """Return a share as whole per cent.
+
+    Parameters
+    ----------
+    share : float or None
+        1 is 100 %.
+    """
     return f"{100 * share:.0f}\u202f%" if known(share) else "–"
 
 
 def whole(value: Any) -> str:
-    """Return a count with narrow spaces between thousands."""
+    """Return a count with narrow spaces between thousands.
+
+    Parameters
+    ----------
+    value : int or None
+    """
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else "–"
 
 
 def count(n: int, noun: str) -> str:
-    """Return ``1 fold``, ``5 folds``."""
+    """Return ``1 fold``, ``5 folds``.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        In the singular.
+
+    Examples
+    --------
+    >>> count(1, "fold"), count(5, "class")
+    ('1 fold', '5 classes')
+    """
     return f"{whole(n)} {noun}{'' if n == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def listed(items: Iterable[str], conjunction: str = "and") -> str:
-    """Return ``a, b and c``."""
+    """Return ``a, b and c``.
+
+    Parameters
+    ----------
+    items : iterable of str
+    conjunction : str
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a"])
+    ('a, b and c', 'a or b', 'a')
+    """
     parts = list(items)
     return f" {conjunction} ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def metric(name: str) -> str:
-    """Return what a metric is called in prose."""
+    """Return what a metric is called in prose.
+
+    Parameters
+    ----------
+    name : str
+
+    Examples
+    --------
+    >>> metric("roc_auc"), metric("chunk_accuracy")
+    ('ROC-AUC', 'accuracy of chunks')
+    """
     if name.startswith(of_chunks):
         return f"{metric(name.removeprefix(of_chunks))} of chunks"
     return metric_names.get(name, plain(name))
 
 
 def plain(name: str) -> str:
-    """Return a name without underscores: ``sound_shaping`` is sound shaping."""
+    """Return a name without underscores: ``sound_shaping`` is sound shaping.
+
+    Parameters
+    ----------
+    name : str
+    """
     return name.replace("_", " ")
 
 
 def capital(text: str) -> str:
-    """Return a text with a capital first letter, the rest as it was."""
+    """Return a text with a capital first letter, the rest as it was.
+
+    Parameters
+    ----------
+    text : str
+    """
     return text[:1].upper() + text[1:]
 
 
 def moment(iso: str) -> str:
-    """Return an ISO 8601 time as a reader writes it."""
+    """Return an ISO 8601 time as a reader writes it.
+
+    Parameters
+    ----------
+    iso : str
+
+    Examples
+    --------
+    >>> moment("2026-03-01T09:30:12+00:00")
+    '2026-03-01 09:30 UTC'
+    """
     return iso[:16].replace("T", " ") + (" UTC" if iso.endswith(("+00:00", "Z")) else "")
 
 
 def interval(value: Mapping[str, Any]) -> str:
-    """Return the two ends of an interval, or a dash."""
+    """Return the two ends of an interval, or a dash.
+
+    Parameters
+    ----------
+    value : Mapping
+        ``low`` and ``high``, either of which may be missing.
+    """
     if not has_interval(value):
         return "–"
     return f"{number(value['low'])}–{number(value['high'])}"
 
 
 def has_interval(value: Mapping[str, Any]) -> bool:
-    """Return whether both ends of the interval are known."""
+    """Return whether both ends of the interval are known.
+
+    Parameters
+    ----------
+    value : Mapping
+        ``low`` and ``high``, either of which may be missing.
+    """
     return known(value.get("low")) and known(value.get("high"))
 
 
 def duration(seconds: Any) -> str:
-    """Return seconds as people say them; a dash for what is not known."""
+    """Return seconds as people say them; a dash for what is not known.
+
+    Parameters
+    ----------
+    seconds : float >= 0 [s] or None
+    """
     return durations.duration(seconds) if known(seconds) else "–"

@@ -46,6 +46,10 @@ _cancelled = 20.0  # [dB] that a mono mix may lie below its channels without a w
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a regular file's bytes; a recording's id leaves its tags out, see `identity.track_id`.
 
+    Parameters
+    ----------
+    path : path
+
     Raises
     ------
     AudioError
@@ -56,7 +60,17 @@ def hash_file(path: Path) -> str:
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a regular file, and nothing that could block or never end."""
+    """Open a regular file, and nothing that could block or never end.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    AudioError
+        If it is no readable, non-empty regular file.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):

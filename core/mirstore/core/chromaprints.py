@@ -21,6 +21,11 @@ def decode(text: str) -> np.ndarray:
     Each number is stored as its difference (exclusive or) from the one before: the distances between its bits that
     are set, ended by 0, in 3 bits each; 7 means that 5 more bits are to be added.
 
+    Parameters
+    ----------
+    text : str
+        Base64 of the alphabet for addresses, with or without ``=`` at its end.
+
     Raises
     ------
     ValueError

@@ -52,7 +52,17 @@ class Cluster:
 
     @classmethod
     def at(cls, address: str, components: Iterable[Component], paths: Iterable[Path]) -> Cluster:
-        """Return the cluster at an address, for work with these components; paths are what its workers must see."""
+        """Return the cluster at an address, for work with these components; paths are what its workers must see.
+
+        Parameters
+        ----------
+        address : str
+            ``dask://HOST:PORT``.
+        components : iterable of Component
+            Their plugins must be installed there, in the same versions.
+        paths : iterable of path
+            Of audio and the store.
+        """
         modules = frozenset(type(component).__module__ for component in components)
         return cls(address, Needs(versions(modules), modules, frozenset(path.absolute() for path in paths)))
 
@@ -98,7 +108,14 @@ class ClusterPool(Executor):
             raise
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn``, perhaps a `Task`, called somewhere; it and its arguments must pickle."""
+        """Have ``fn``, perhaps a `Task`, called somewhere; it and its arguments must pickle.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+        """
         task = fn if isinstance(fn, Task) else Task(fn)
         data = pickle.dumps((task.call, args, kwargs))
         call = Call(data, replace(task, call=unpickled), self._limits, self._gpu, self._session, self._needs)
@@ -153,6 +170,10 @@ class ClusterPool(Executor):
     def capacity(self, crew: Crew) -> int:
         """Return how many calls of a crew run at once, with the workers that are there now.
 
+        Parameters
+        ----------
+        crew : Crew
+
         Raises
         ------
         ClusterError
@@ -201,7 +222,16 @@ class ClusterPool(Executor):
 def places_at(
     executor: str | None, components: Iterable[Component], paths: Iterable[Path]
 ) -> Mapping[str, Place] | None:
-    """Return the places of an executor that was named, None for this machine's."""
+    """Return the places of an executor that was named, None for this machine's.
+
+    Parameters
+    ----------
+    executor : str or None
+        ``dask://HOST:PORT``.
+    components : iterable of Component
+    paths : iterable of path
+        As for `Cluster.at`.
+    """
     return None if executor is None else Cluster.at(executor, components, paths).places
 
 

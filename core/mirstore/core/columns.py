@@ -43,6 +43,11 @@ class Tensor:
         None where the size differs from track to track, e.g. ``(128, None)`` for bands × frames.
     hop : float > 0 [s], optional
         How long a step of the last axis is: by it, features are cut into chunks of seconds, aligned in time.
+
+    Examples
+    --------
+    >>> str(Tensor("float32", (128, None), hop=0.1))
+    'float32[128 × n; 0.1 s]'
     """
 
     dtype: str
@@ -61,7 +66,20 @@ class Tensor:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the tensor that was written as this text, None if it is no tensor's."""
+        """Return the tensor that was written as this text, None if it is no tensor's.
+
+        Parameters
+        ----------
+        text : str
+            As ``str`` writes a tensor; sizes that differ from track to track are ``n``.
+
+        Examples
+        --------
+        >>> Tensor.parse("float16[96 × n]")
+        Tensor(dtype='float16', shape=(96, None), hop=None)
+        >>> Tensor.parse("Float32") is None
+        True
+        """
         match = re.fullmatch(r"(\w+)\[(.*?)(?:; (.+) s)?\]", text)
         if match is None or match[1] not in type_names:
             return None
@@ -82,6 +100,11 @@ class Sound:
     sr : int > 0 [Hz]
         Sampling rate.
     channels : int > 0
+
+    Examples
+    --------
+    >>> str(Sound(44100, channels=2))
+    'sound[2 × n at 44100 Hz]'
     """
 
     sr: int
@@ -117,6 +140,14 @@ class Column:
     grid : str, optional
         Of a ``start`` column: what its times are, as ``"every 1 s"``. Two feature sets whose starts name the same grid
         have rows at the same times, and can be joined by them; others must be aggregated.
+
+    Examples
+    --------
+    >>> tempo = Column(pl.Float32, "BPM", "tempo of the beat", range=(0, None), nullable=True)
+    >>> tempo.ends
+    (0, inf)
+    >>> Column(Tensor("float32", (128, None)), "dB", "mel spectrogram").is_tensor
+    True
     """
 
     dtype: Any
@@ -186,6 +217,17 @@ def check_rows(
     ------
     TrackError
         Reason ``"wrong columns"``, ``"wrong value"`` or ``"too many rows"``.
+
+    Examples
+    --------
+    >>> columns = {"bpm": Column(pl.Float32, "BPM", "tempo of the beat", range=(0, None), nullable=True)}
+    >>> check_rows({"bpm": 120}, columns)
+    [{'bpm': 120.0}]
+    >>> check_rows({"bpm": float("nan")}, columns)
+    [{'bpm': None}]
+    >>> check_rows({"tempo": 120.0}, columns)
+    Traceback (most recent call last):
+    mirstore.core.errors.TrackError: extractor returned other columns than declared: missing ['bpm'], ...
     """
     rows = [rows] if isinstance(rows, Mapping) else rows
     if isinstance(rows, str) or not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
@@ -214,7 +256,13 @@ def _check_lengths(rows: Sequence[Row], columns: Mapping[str, Column], track: Tr
 
 
 def order_of_rows(columns: Mapping[str, Column]) -> list[str]:
-    """Return the columns by which a track's rows are ordered: ``start``, then all others with one plain value."""
+    """Return the columns by which a track's rows are ordered: ``start``, then all others with one plain value.
+
+    Parameters
+    ----------
+    columns : Mapping of str to Column
+        In the order of their declaration, which ``start`` alone leaves.
+    """
     plain = [
         name for name, column in columns.items() if not column.is_packed and not isinstance(column.dtype, pl.Array)
     ]
@@ -237,7 +285,12 @@ def _same(value: Any) -> Any:
 
 
 def packed(columns: Mapping[str, Column]) -> list[str]:
-    """Return the names of the columns whose values live in packs."""
+    """Return the names of the columns whose values live in packs.
+
+    Parameters
+    ----------
+    columns : Mapping of str to Column
+    """
     return [name for name, column in columns.items() if column.is_packed]
 
 
@@ -256,6 +309,12 @@ def input_frame(rows: Sequence[Row], columns: Mapping[str, Column]) -> pl.DataFr
     pl.DataFrame
         The declared columns in their order; tensors and sounds have dtype ``pl.Object``: arrays, read-only where they
         are mapped.
+
+    Examples
+    --------
+    >>> columns = {"start": Column(pl.Float64, "s", "onset"), "midi": Column(pl.Int32, "", "pitch")}
+    >>> input_frame([{"start": 0.0, "midi": 60}, {"start": 0.5, "midi": 64}], columns)["midi"].to_list()
+    [60, 64]
     """
     return pl.DataFrame([_series(name, [row[name] for row in rows], column.dtype) for name, column in columns.items()])
 

@@ -80,6 +80,28 @@ class Extractor(Component):
     cost : float or None
         CPU time per second of audio [s/s], beside what its inputs cost: a dry run's estimate until the store has
         times of its own. ``benchmarks/costs.py`` measures it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> from mirstore.core import Audio, Track
+    >>> @dataclass
+    ... class Level(Extractor):
+    ...     name = "level"
+    ...     sr: int = 22050
+    ...
+    ...     def columns(self):
+    ...         return {"rms": Column(pl.Float32, "", "root mean square, full scale is 1", range=(0, None))}
+    ...
+    ...     def extract(self, track):
+    ...         return {"rms": float(np.sqrt(np.mean(track.audio(self.sr) ** 2)))}
+    >>> silence = Audio(np.zeros((1, 22050), np.float32), 22050, "pcm", "none", ("FC",))
+    >>> Level().extract(Track("0" * 64, Path("a.wav"), recording=silence))
+    {'rms': 0.0}
+    >>> Level(sr=8000).params()
+    {'sr': 8000}
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
@@ -95,14 +117,51 @@ class Extractor(Component):
 
         Declared as ``columns(self)``, or as ``columns(self, inputs)`` where that depends on what is read: ``inputs``
         are the columns of each input, by the names in ``inputs``. `FeatureSet.columns` calls either.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Nothing, or ``inputs``: Mapping of str to Mapping of str to Column.
+
+        Returns
+        -------
+        Mapping of str to Column
+            In the order in which the table has them.
         """
 
     @abstractmethod
     def extract(self, track: Track) -> Row | Sequence[Row]:
-        """Return one track's row, or its rows if there is a ``start`` column."""
+        """Return one track's row, or its rows if there is a ``start`` column.
+
+        Parameters
+        ----------
+        track : Track
+            Its audio, or its rows of the feature sets in ``inputs``.
+
+        Returns
+        -------
+        Row or sequence of Row
+            Exactly the declared columns. No rows at all are an answer too: this track has none of what is looked for.
+
+        Raises
+        ------
+        TrackError
+            If this track has no value; other tracks go on.
+        """
 
     def extract_batch(self, tracks: Sequence[Track]) -> Sequence[Row | Sequence[Row]]:
-        """Return one result per track; override where a model gains from batches."""
+        """Return one result per track; override where a model gains from batches.
+
+        Parameters
+        ----------
+        tracks : sequence of Track
+            At most ``batch``, and at least one.
+
+        Returns
+        -------
+        sequence of (Row or sequence of Row)
+            In the order of ``tracks``; each as `extract` returns it, but for rounding.
+        """
         return [self.extract(track) for track in tracks]
 
     def reads(self) -> Mapping[str, str | None]:
@@ -142,7 +201,13 @@ class Grouper(Component):
         """
 
     def lacking(self, columns: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Return group name to what it would also hold but ``columns`` do not have; empty if it asks for nothing."""
+        """Return group name to what it would also hold but ``columns`` do not have; empty if it asks for nothing.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            As for `group`.
+        """
         return {}
 
 
@@ -191,6 +256,18 @@ class Examples:
         What must not be torn apart when examples are resampled or split again: the artist, if known.
     numeric : bool
         Whether the labels are numbers to be predicted as they are, in their own units, by `Model.predict`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> from mirstore.core import Arrays
+    >>> table = pl.DataFrame({"essentia.bpm": [-1.0, 1.0], "essentia.loudness": [0.5, -0.5]})
+    >>> mel = Arrays([np.zeros((128, 300)), np.zeros((128, 420))], hop=0.1)
+    >>> labels = np.array([[1, 0], [0, 1]])
+    >>> examples = Examples(table, ("calm", "lively"), labels, {"mel.spectrogram": mel}, exclusive=True)
+    >>> len(examples), examples.tensors["mel.spectrogram"].length(1)
+    (2, 420)
     """
 
     table: pl.DataFrame
@@ -248,22 +325,55 @@ class Model(Component):
         """
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
-        """Return a score in [0, 1] per example and class [shape=(n, k)]."""
+        """Return a score in [0, 1] per example and class [shape=(n, k)].
+
+        Parameters
+        ----------
+        examples : Examples
+            Without labels; with the columns, tensors and classes of those that `fit` was given.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, k)]
+            In [0, 1]; rows need not sum to 1.
+        """
         raise NotImplementedError(f"{self.name} does not predict classes")
 
     def predict(self, examples: Examples) -> np.ndarray:
-        """Return a value per example and target, in the targets' units [shape=(n, k)]."""
+        """Return a value per example and target, in the targets' units [shape=(n, k)].
+
+        Parameters
+        ----------
+        examples : Examples
+            Without labels; with the columns, tensors and targets of those that `fit` was given.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, k)]
+            Finite.
+        """
         raise NotImplementedError(f"{self.name} does not predict numbers")
 
     def save(self, folder: Path) -> None:
         """Write what `fit` learned to an empty folder, as safetensors and JSON: `mirstore.core.save_state` does.
 
         Parameters are not part of it: `load` is called on a model that has the same ones.
+
+        Parameters
+        ----------
+        folder : path
+            It is there, and empty.
         """
         raise NotImplementedError(f"{self.name} cannot be kept: it implements no save")
 
     def load(self, folder: Path) -> Self:
-        """Take up what `save` wrote and return self; it then predicts the same, bit for bit."""
+        """Take up what `save` wrote and return self; it then predicts the same, bit for bit.
+
+        Parameters
+        ----------
+        folder : path
+            What `save` wrote to it, here or on another machine.
+        """
         raise NotImplementedError(f"{self.name} cannot be used again: it implements no load")
 
     @classmethod
@@ -273,7 +383,13 @@ class Model(Component):
 
     @classmethod
     def predicts(cls, *, numeric: bool) -> bool:
-        """Return whether it predicts numbers, or else classes: whether it has that method."""
+        """Return whether it predicts numbers, or else classes: whether it has that method.
+
+        Parameters
+        ----------
+        numeric : bool
+            Ask about numbers, else about classes.
+        """
         return cls.predict is not Model.predict if numeric else cls.predict_proba is not Model.predict_proba
 
     def group_importances(self) -> Mapping[str, float]:
@@ -292,19 +408,61 @@ class Model(Component):
         """Return what each group adds to each class's score of each example [shape=(n, k, groups)].
 
         The scores meant are the ones before they are turned into [0, 1]; groups come in the order given to `fit`.
+
+        Parameters
+        ----------
+        examples : Examples
+            As for `predict_proba` or `predict`.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, k, groups)] or None
+            None if the model cannot say.
         """
         return None
 
     def importances_of_groupings(
         self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
     ) -> Sequence[Mapping[str, float]] | None:
-        """Return the group importances of a fit under each grouping, where that is cheap."""
+        """Return the group importances of a fit under each grouping, where that is cheap.
+
+        Parameters
+        ----------
+        examples : Examples
+            With labels.
+        groupings : sequence of Mapping of str to sequence of str
+            Each as the groups of `fit`: often random ones, which a grouping has to beat.
+        seed : int
+            The only source of randomness.
+
+        Returns
+        -------
+        sequence of Mapping of str to float, or None
+            Per grouping as `group_importances`; None if each would cost a fit of its own.
+        """
         return None
 
     def bootstrap_importances(
         self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
     ) -> Sequence[Mapping[str, float]] | None:
-        """Return the group importances of fits to resampled ``units`` (drawn with replacement), where cheap."""
+        """Return the group importances of fits to resampled ``units`` (drawn with replacement), where cheap.
+
+        Parameters
+        ----------
+        examples : Examples
+            With labels and ``units``.
+        groups : Mapping of str to sequence of str
+            As for `fit`.
+        draws : int > 0
+            How many times ``units`` are drawn.
+        seed : int
+            The only source of randomness.
+
+        Returns
+        -------
+        sequence of Mapping of str to float, or None
+            Per draw as `group_importances`; None if each would cost a fit of its own.
+        """
         return None
 
 

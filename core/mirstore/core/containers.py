@@ -12,7 +12,17 @@ _unknown_length = (1 << 32) - 1
 
 
 def flac(file: Stored) -> Iterator[Part]:
-    """Yield STREAMINFO and the frames."""
+    """Yield STREAMINFO and the frames.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     at, last = file.start + 4, False
     for number in range(most_items):
         if last:
@@ -29,7 +39,17 @@ def flac(file: Stored) -> Iterator[Part]:
 
 
 def riff(file: Stored) -> Iterator[Part]:
-    """Yield format and samples of a WAV or RF64 file."""
+    """Yield format and samples of a WAV or RF64 file.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     large: int | None = None
     if not file.begins(b"RIFF"):
         if not file.begins(b"ds64", 12):
@@ -48,7 +68,17 @@ def riff(file: Stored) -> Iterator[Part]:
 
 
 def aiff(file: Stored) -> Iterator[Part]:
-    """Yield format and samples of an AIFF or AIFF-C file."""
+    """Yield format and samples of an AIFF or AIFF-C file.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     yield file.read(file.start + 8, 4)
     seen: set[bytes] = set()
     for name, span in _chunks(file, file.start + 12, "big"):
@@ -87,7 +117,17 @@ _w64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
 
 def w64(file: Stored) -> Iterator[Part]:
-    """Yield format and samples of a Wave64 file."""
+    """Yield format and samples of a Wave64 file.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     at, seen = file.start + 40, set()
     for _ in range(most_items):
         if file.stop - at < 24:
@@ -107,7 +147,17 @@ def w64(file: Stored) -> Iterator[Part]:
 
 
 def caf(file: Stored) -> Iterator[Part]:
-    """Yield description, packets' lengths and samples of a Core Audio file."""
+    """Yield description, packets' lengths and samples of a Core Audio file.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     at, seen = file.start + 8, set()
     for _ in range(most_items):
         if file.stop - at < 12:
@@ -131,7 +181,17 @@ _mp4_parts = {b"mdat", b"stsd", b"stts", b"ctts", b"stsc", b"stsz", b"stz2", b"e
 
 
 def mp4(file: Stored) -> Iterator[Part]:
-    """Yield samples and their tables, whichever stands first; where a tagger moves them does not matter."""
+    """Yield samples and their tables, whichever stands first; where a tagger moves them does not matter.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     tables: list[Part] = []
     samples: list[Part] = []
     for name, span in _boxes(file, range(file.start, file.stop), _mp4_parents):
@@ -181,7 +241,17 @@ _asf_data = _guid("75B22636-668E-11CF-A6D9-00AA0062CE6C")
 
 
 def asf(file: Stored) -> Iterator[Part]:
-    """Yield the streams' properties, the size of packets, and the packets of a WMA file."""
+    """Yield the streams' properties, the size of packets, and the packets of a WMA file.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If it is not as the format has it.
+    """
     header = _asf_object(file, file.start)
     at, found = file.start + 30, 0
     for _ in range(most_items):

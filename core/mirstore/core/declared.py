@@ -34,12 +34,22 @@ class Declared(Extractor):
 
 
 def declared(feature: FeatureSet) -> FeatureSet:
-    """Return a feature set with its name, id and columns, and nothing else."""
+    """Return a feature set with its name, id and columns, and nothing else.
+
+    Parameters
+    ----------
+    feature : FeatureSet
+    """
     return _known(FeatureSet(feature.name, Declared()), feature)
 
 
 def computed(feature: FeatureSet) -> FeatureSet:
-    """Return a feature set as a worker that computes it must have it: what it reads is declared."""
+    """Return a feature set as a worker that computes it must have it: what it reads is declared.
+
+    Parameters
+    ----------
+    feature : FeatureSet
+    """
     inputs = {name: declared(source) for name, source in feature.inputs.items()}
     extractor = feature.extractor
     extractor = extractor.there if isinstance(extractor, Isolated) else extractor

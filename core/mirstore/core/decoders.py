@@ -49,7 +49,13 @@ class Source:
         self.error: OSError | None = None
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return bytes, none at the end or after an error."""
+        """Return bytes, none at the end or after an error.
+
+        Parameters
+        ----------
+        size : int
+            Most bytes; -1 means all.
+        """
         try:
             return self._file.read(size)
         except OSError as error:
@@ -57,7 +63,14 @@ class Source:
             return b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Return the new place, -1 where there is no such place: damaged files name some before their beginning."""
+        """Return the new place, -1 where there is no such place: damaged files name some before their beginning.
+
+        Parameters
+        ----------
+        offset : int
+        whence : int
+            0 from the beginning, 1 from where it is, 2 from the end.
+        """
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
@@ -70,6 +83,12 @@ class Source:
 
 def decode_by_av(file: Source, max_duration: float) -> Audio:
     """Decode by PyAV, packet by packet: a broken one is left out and told, the rest is kept.
+
+    Parameters
+    ----------
+    file : Source
+    max_duration : float > 0 [s]
+        Longer audio is refused.
 
     Raises
     ------
@@ -180,6 +199,12 @@ def _missing(seconds: float, lost: float, promised: float | None, padding: float
 
 def decode_by_soundfile(file: Source, max_duration: float) -> Audio:
     """Decode by soundfile what only libsndfile knows: MATLAB, Sound Designer II, HTK and their like.
+
+    Parameters
+    ----------
+    file : Source
+    max_duration : float > 0 [s]
+        Longer audio is refused.
 
     Raises
     ------

@@ -59,7 +59,14 @@ class Decoder:
         self._lock = threading.RLock()  # an extractor may ask from threads of its own
 
     def decode(self, path: Path, max_duration: float) -> dict[str, Any]:
-        """Return the fields of a file's `Audio`; see `mirstore.core.audio.decode`."""
+        """Return the fields of a file's `Audio`; see `mirstore.core.audio.decode`.
+
+        Parameters
+        ----------
+        path : path
+        max_duration : float > 0 [s]
+            Longer audio is refused.
+        """
         with self._lock:
             told = self._ask({"decode": os.fspath(path), "max_duration": max_duration})
             samples = _mapped(told.pop("file"))
@@ -67,7 +74,19 @@ class Decoder:
         return {"samples": samples, **told, "layout": tuple(told["layout"]), "warnings": tuple(told["warnings"])}
 
     def resampled(self, samples: np.ndarray, sr: int, layout: Sequence[str], to: int, *, mono: bool) -> np.ndarray:
-        """Return samples [shape=(channels, n)] of rate ``sr`` [Hz] as `Audio.resampled` gives them."""
+        """Return samples [shape=(channels, n)] of rate ``sr`` [Hz] as `Audio.resampled` gives them.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(channels, n), dtype=float32]
+        sr : int > 0 [Hz]
+        layout : sequence of str
+            Names of the channels.
+        to : int > 0 [Hz]
+            The rate that is wanted.
+        mono : bool
+            Mix all channels down.
+        """
         with self._lock:
             if self._process is None or self._holds() is not samples:
                 self._hand_over(samples, sr, layout)

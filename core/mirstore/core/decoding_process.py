@@ -19,7 +19,13 @@ from mirstore.core.text import explained
 
 
 def serve(folder: str) -> None:
-    """Answer requests until the parent is gone."""
+    """Answer requests until the parent is gone.
+
+    Parameters
+    ----------
+    folder : str
+        Where the samples are put that answers name.
+    """
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints must not get between the answers
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()

@@ -37,7 +37,12 @@ _types: dict[str, Any] = {
 
 
 def columns_as_json(columns: Columns) -> Plain:
-    """Return declarations as JSON."""
+    """Return declarations as JSON.
+
+    Parameters
+    ----------
+    columns : Mapping of str to Column
+    """
     return {
         name: {**vars(column), "dtype": _dtype_as_json(column.dtype), "range": column.range and list(column.range)}
         for name, column in columns.items()
@@ -45,7 +50,18 @@ def columns_as_json(columns: Columns) -> Plain:
 
 
 def columns_from_json(columns: Plain) -> dict[str, Column]:
-    """Return the declarations that `columns_as_json` wrote."""
+    """Return the declarations that `columns_as_json` wrote.
+
+    Parameters
+    ----------
+    columns : dict
+
+    Examples
+    --------
+    >>> columns = {"mel": Column(Tensor("float32", (128, None), hop=0.1), "dB", "mel spectrogram")}
+    >>> columns_from_json(columns_as_json(columns)) == columns
+    True
+    """
     made = {}
     for name, values in columns.items():
         ends = values.get("range")
@@ -72,6 +88,10 @@ def _dtype_from_json(dtype: Any) -> Any:
 
 def describe(kind: type[Extractor]) -> Plain:
     """Return what there is to know of an extractor before it has parameters.
+
+    Parameters
+    ----------
+    kind : type of Extractor
 
     Raises
     ------
@@ -100,7 +120,12 @@ def describe(kind: type[Extractor]) -> Plain:
 
 
 def about(extractor: Extractor) -> Plain:
-    """Return what depends on an extractor's parameters: those that count, and its columns unless its inputs decide."""
+    """Return what depends on an extractor's parameters: those that count, and its columns unless its inputs decide.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    """
     own = None if signature(extractor.columns).parameters else columns_as_json(extractor.columns())
     return {"params": normalise(extractor.params()), "columns": own}
 
@@ -117,10 +142,20 @@ def _param(field: Field[Any], hint: Any) -> Plain:
 def type_as_text(hint: Any) -> str:
     """Return a parameter's type as Python writes it: ``int | None``, ``Literal['a', 'b']``, ``list[float]``.
 
+    Parameters
+    ----------
+    hint : type
+        As `typing.get_type_hints` gives it.
+
     Raises
     ------
     TypeError
         If it is no type of plain values.
+
+    Examples
+    --------
+    >>> type_as_text(int | None), type_as_text(list[float])
+    ('int | None', 'list[float]')
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -142,7 +177,17 @@ def _name(hint: Any) -> str:
 
 
 def type_from_text(text: str) -> Any:
-    """Return the type that `type_as_text` wrote; nothing is executed."""
+    """Return the type that `type_as_text` wrote; nothing is executed.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> type_from_text("dict[str, float]")
+    dict[str, float]
+    """
     return _type(ast.parse(text, mode="eval").body)
 
 

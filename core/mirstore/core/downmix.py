@@ -47,6 +47,13 @@ def mono_weights(layout: Sequence[str]) -> np.ndarray:
     ----------
     layout : sequence of str
         FFmpeg's names of the channels, in order; a name that BS.775 does not know makes it the plain mean.
+
+    Examples
+    --------
+    >>> mono_weights(["FL", "FR"]).tolist()
+    [0.5, 0.5]
+    >>> [round(weight, 3) for weight in mono_weights(["FL", "FR", "FC", "LFE", "BL", "BR"]).tolist()]
+    [0.5, 0.5, 0.707, 0.0, 0.354, 0.354]
     """
     if len(layout) > 2 and is_known(layout):
         return np.array([_mono[name] for name in layout], np.float32)
@@ -54,7 +61,18 @@ def mono_weights(layout: Sequence[str]) -> np.ndarray:
 
 
 def is_known(layout: Sequence[str]) -> bool:
-    """Say whether every channel has a place in the downmix."""
+    """Say whether every channel has a place in the downmix.
+
+    Parameters
+    ----------
+    layout : sequence of str
+        FFmpeg's names of the channels.
+
+    Examples
+    --------
+    >>> is_known(["FL", "FR", "FC"]), is_known(["FL", "", ""]), is_known(["LFE"])
+    (True, False, False)
+    """
     return all(name in _mono for name in layout) and any(_mono[name] for name in layout)
 
 
@@ -63,6 +81,21 @@ def name_channels(layout: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
     Mono and stereo need no names. Five, six and eight channels without names are taken in the order of WAVE and
     FLAC; three, four and seven could be several things.
+
+    Parameters
+    ----------
+    layout : sequence of str
+        One name per channel; empty where a file does not say.
+
+    Returns
+    -------
+    (tuple of str, str)
+        As many names as channels; the warning is empty if there is nothing to say.
+
+    Examples
+    --------
+    >>> name_channels(["", "", "", "", "", ""])
+    (('FL', 'FR', 'FC', 'LFE', 'BL', 'BR'), 'its 6 channels have no names: taken as FL FR FC LFE BL BR')
     """
     layout = tuple(layout)
     if is_known(layout):

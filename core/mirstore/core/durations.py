@@ -14,6 +14,11 @@ def duration(seconds: float) -> str:
     -------
     str
         ``"0.04 s"``, ``"4.2 s"``, ``"38 s"``, ``"4 min 12 s"``, ``"3 h 5 min"``, ``"2 d 4 h"``.
+
+    Examples
+    --------
+    >>> duration(0.042), duration(4.2), duration(252), duration(11_100)
+    ('0.04 s', '4.2 s', '4 min 12 s', '3 h 5 min')
     """
     if seconds < 59.5:
         return f"{round(seconds, 2 if seconds < 0.995 else 1 if seconds < 9.95 else 0):g} s"

@@ -87,6 +87,11 @@ def environments() -> list[Environment]:
 def having(distribution: str) -> Environment:
     """Return the environment of a distribution, or of that name.
 
+    Parameters
+    ----------
+    distribution : str
+        Of a plugin that was installed isolated, or the environment's own name.
+
     Raises
     ------
     PluginError
@@ -101,6 +106,10 @@ def having(distribution: str) -> Environment:
 
 def environment(name: str) -> Environment:
     """Return an environment by its name.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------
@@ -123,7 +132,14 @@ def _read(card: Path) -> Environment:
 
 
 def record(name: str, card: Mapping[str, Any]) -> Environment:
-    """Write an environment's card, whole or not at all."""
+    """Write an environment's card, whole or not at all.
+
+    Parameters
+    ----------
+    name : str
+    card : Mapping of str to plain JSON
+        What is known of the environment.
+    """
     folder = root() / name
     new = folder / f".{card_name}-{uuid4().hex[:8]}"
     new.write_text(json.dumps(card, indent=1))
@@ -133,6 +149,10 @@ def record(name: str, card: Mapping[str, Any]) -> Environment:
 
 def remove(name: str) -> None:
     """Take an environment away.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------
@@ -150,7 +170,14 @@ def remove(name: str) -> None:
 
 
 def sweep(name: str, but: str | None = None) -> None:
-    """Remove the virtual environments of this name, but one: replaced ones, and what an interrupted install left."""
+    """Remove the virtual environments of this name, but one: replaced ones, and what an interrupted install left.
+
+    Parameters
+    ----------
+    name : str
+    but : str, optional
+        The folder of the one to leave; None removes all.
+    """
     for folder in (root() / name).glob("venv-*"):
         if folder.name != but:
             shutil.rmtree(folder, ignore_errors=True)
@@ -159,6 +186,10 @@ def sweep(name: str, but: str | None = None) -> None:
 @contextmanager
 def alone(name: str) -> Iterator[None]:
     """Change an environment while nobody else does.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------

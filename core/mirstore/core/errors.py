@@ -111,7 +111,22 @@ class AudioError(TrackError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the closest known name, or all of them."""
+    """Return a hint that names the closest known name, or all of them.
+
+    Parameters
+    ----------
+    name : str
+        What nothing is called.
+    known : iterable of str
+        What there is.
+
+    Examples
+    --------
+    >>> did_you_mean("essentai", ["essentia", "mel"])
+    "did you mean 'essentia'?"
+    >>> did_you_mean("tempo", ["essentia", "mel"])
+    'known: essentia, mel'
+    """
     known = sorted(known)
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}" if known else "there are none yet"

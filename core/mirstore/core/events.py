@@ -167,6 +167,11 @@ def _whole(steps: Generator[Event, None, T], ended: list[Finished[T]]) -> Genera
 def job(function: Callable[P, Generator[Event, None, T]]) -> Callable[P, Events[T]]:
     """Make a generator of events that returns a result a function that returns `Events`.
 
+    Parameters
+    ----------
+    function : callable
+        A generator function; what it yields are events, what it returns is the result.
+
     Examples
     --------
     >>> @job

@@ -14,6 +14,11 @@ from mirstore.core.errors import PluginError
 def require(extra: str) -> None:
     """Refuse to go on without what an extra of mirstore installs.
 
+    Parameters
+    ----------
+    extra : str
+        Its name in mirstore's metadata, as ``report``.
+
     Raises
     ------
     PluginError
@@ -27,6 +32,17 @@ def missing(distribution: Distribution, name: str) -> str | None:
     """Return the line that installs what the extra ``name`` lacks, after the distribution's metadata.
 
     A distribution without such an extra may lack something too. Nothing is imported.
+
+    Parameters
+    ----------
+    distribution : importlib.metadata.Distribution
+    name : str
+        Of the extra.
+
+    Returns
+    -------
+    str or None
+        None if all is there.
     """
     extras = distribution.metadata.get_all("Provides-Extra") or []
     extra = name if name in extras else ""
@@ -41,7 +57,13 @@ def missing(distribution: Distribution, name: str) -> str | None:
 
 
 def installed(requirement: Requirement) -> bool:
-    """Whether a distribution is installed with its extras, here or in an environment of its own."""
+    """Whether a distribution is installed with its extras, here or in an environment of its own.
+
+    Parameters
+    ----------
+    requirement : packaging.requirements.Requirement
+        One whose marker does not hold here is taken for installed.
+    """
     if requirement.marker is not None and not requirement.marker.evaluate():
         return True
     if _is_installed(requirement):
@@ -56,7 +78,19 @@ def installed(requirement: Requirement) -> bool:
 
 
 def install(extra: str, distribution: str = "mirstore") -> str:
-    """Return the line that installs a distribution with an extra."""
+    """Return the line that installs a distribution with an extra.
+
+    Parameters
+    ----------
+    extra : str
+        May be empty.
+    distribution : str
+
+    Examples
+    --------
+    >>> install("essentia")
+    "pip install 'mirstore[essentia]'"
+    """
     return f"pip install '{distribution}[{extra}]'" if extra else f"pip install '{distribution}'"
 
 

@@ -45,6 +45,26 @@ class FeatureSet:
         If one of ``audio`` and the input ``"audio"`` is given without the other.
     ConfigError
         If an input is another feature set than the extractor must read.
+
+    Examples
+    --------
+    >>> @dataclass
+    ... class Level(Extractor):
+    ...     name = "level"
+    ...     sr: float = 22050
+    ...
+    ...     def columns(self):
+    ...         return {}
+    ...
+    ...     def extract(self, track):
+    ...         return {}
+    >>> feature = FeatureSet("level", Level())
+    >>> feature.definition
+    {'extractor': 'level@1', 'params': {'sr': 22050}, 'inputs': {}, 'weights': None}
+    >>> feature.id == FeatureSet("another-name", Level(22050.0), keep=False).id
+    True
+    >>> feature.id == FeatureSet("level", Level(44100)).id
+    False
     """
 
     name: str
@@ -137,17 +157,32 @@ class FeatureSet:
 
 
 def asks_for_columns(kind: type[Extractor]) -> bool:
-    """Whether an extractor's columns depend on those of what it reads: ``columns(self, inputs)``."""
+    """Whether an extractor's columns depend on those of what it reads: ``columns(self, inputs)``.
+
+    Parameters
+    ----------
+    kind : type of Extractor
+    """
     return len(signature(kind.columns).parameters) > 1
 
 
 def normalise(value: Any) -> Any:
     """Return ``value`` so that equal parameters have equal JSON: 44100.0 is 44100, a tuple is a list.
 
+    Parameters
+    ----------
+    value : None, bool, int, float, str, list, tuple or Mapping
+        Nested or not.
+
     Raises
     ------
     ValueError
         If a number is not finite or a value has no JSON form.
+
+    Examples
+    --------
+    >>> normalise({"sr": 44100.0, "bands": (20, 0.5)})
+    {'sr': 44100, 'bands': [20, 0.5]}
     """
     if isinstance(value, bool) or value is None or isinstance(value, str | int):
         return value
@@ -163,7 +198,18 @@ def normalise(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Return JSON with sorted keys and no spaces."""
+    """Return JSON with sorted keys and no spaces.
+
+    Parameters
+    ----------
+    value : plain JSON
+        As `normalise` returns it.
+
+    Examples
+    --------
+    >>> canonical_json({"sr": 22050, "bands": [1, 2]})
+    '{"bands":[1,2],"sr":22050}'
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -171,6 +217,11 @@ def in_order(features: Mapping[str, FeatureSet]) -> list[FeatureSet]:
     """Return the feature sets and all that they read, each after its inputs, without repeats by id.
 
     Of two that differ only in whether they are kept, the kept one is returned.
+
+    Parameters
+    ----------
+    features : Mapping of str to FeatureSet
+        By name; what they read need not be among them.
     """
     ordered: dict[str, FeatureSet] = {}
 

@@ -45,7 +45,13 @@ class Run:
         return self.frames / self.sr
 
     def converted(self, sr: int, channels: int) -> Run:
-        """Return it at another rate, its mono mix in every channel if it has another number of them."""
+        """Return it at another rate, its mono mix in every channel if it has another number of them.
+
+        Parameters
+        ----------
+        sr : int > 0 [Hz]
+        channels : int > 0
+        """
         samples = join(self.blocks)
         if len(self.layout) != channels:
             samples = np.tile(mono_weights(self.layout) @ samples, (channels, 1))
@@ -74,7 +80,12 @@ class Frames:
         self._at = 0
 
     def add(self, frame: Any) -> None:
-        """Take one ``av.AudioFrame``."""
+        """Take one ``av.AudioFrame``.
+
+        Parameters
+        ----------
+        frame : av.AudioFrame
+        """
         kind = (frame.sample_rate, frame.layout.name, frame.format.name)
         if kind != self._kind:
             self._begin(frame)
@@ -127,7 +138,13 @@ class Frames:
 
 
 def join(blocks: list[np.ndarray]) -> np.ndarray:
-    """Return blocks [shape=(channels, n)] as one and empty the list: two copies never stand side by side."""
+    """Return blocks [shape=(channels, n)] as one and empty the list: two copies never stand side by side.
+
+    Parameters
+    ----------
+    blocks : list of np.ndarray [shape=(channels, n), dtype=float32]
+        At least one; it is empty afterwards.
+    """
     if len(blocks) == 1:
         return blocks.pop()
     whole = np.empty((blocks[0].shape[0], sum(block.shape[1] for block in blocks)), np.float32)
@@ -143,6 +160,11 @@ def unite(runs: list[Run]) -> tuple[np.ndarray, Run, list[str]]:
     """Return all runs as one array [shape=(channels, n)], the run whose format rules, and warnings.
 
     The first one rules, as in FFmpeg, unless it is a splinter: a damaged header makes a frame of any format.
+
+    Parameters
+    ----------
+    runs : list of Run
+        In their order, at least one; not to be used afterwards.
     """
     whole = sum(run.seconds for run in runs)
     ruling = next(run for run in runs if run.seconds >= whole / len(runs) / 2)
@@ -174,7 +196,14 @@ class Losses:
         self._seen: list[tuple[float, float, int]] = []  # decoded until here [s], ahead by [s], damaged until here
 
     def frame(self, pts: int | None, at: float) -> None:
-        """Compare a frame's time with how much was decoded before it, ``at`` [s]."""
+        """Compare a frame's time with how much was decoded before it, ``at`` [s].
+
+        Parameters
+        ----------
+        pts : int or None
+            The frame's time as the file says [ticks].
+        at : float >= 0 [s]
+        """
         if pts is not None:
             self._seen.append((at, pts * self.tick - at, self.damaged))
 
@@ -204,7 +233,12 @@ class Losses:
         return self._seen[0][1] if self._seen else 0.0
 
     def warnings(self, seconds: float) -> list[str]:
-        """Return what was lost of a file of which ``seconds`` were decoded, in words."""
+        """Return what was lost of a file of which ``seconds`` were decoded, in words.
+
+        Parameters
+        ----------
+        seconds : float >= 0 [s]
+        """
         found = [
             f"{milliseconds(gap)} lost at {clock(at)}" + (f": {counted(packets, 'damaged packet')}" if packets else "")
             for at, gap, packets in self.places
@@ -219,16 +253,43 @@ class Losses:
 
 
 def shortened(warnings: list[str], rest: Callable[[int], str]) -> list[str]:
-    """Return the first warnings, and one for how many more there are."""
+    """Return the first warnings, and one for how many more there are.
+
+    Parameters
+    ----------
+    warnings : list of str
+    rest : callable
+        Says of a number how many more there are.
+    """
     more = len(warnings) - _named
     return warnings if more <= 1 else [*warnings[:_named], rest(more)]
 
 
 def clock(seconds: float) -> str:
-    """Return a time as ``1:02.3``."""
+    """Return a time as ``1:02.3``.
+
+    Parameters
+    ----------
+    seconds : float >= 0 [s]
+
+    Examples
+    --------
+    >>> clock(62.345)
+    '1:02.3'
+    """
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a length in whole ms, or in s from 10 s on."""
+    """Return a length in whole ms, or in s from 10 s on.
+
+    Parameters
+    ----------
+    seconds : float >= 0 [s]
+
+    Examples
+    --------
+    >>> milliseconds(0.026), milliseconds(12.5)
+    ('26 ms', '12.5 s')
+    """
     return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1000:.0f} ms"

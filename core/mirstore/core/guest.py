@@ -80,7 +80,13 @@ class Call:
 
 
 def versions(modules: Iterable[str]) -> dict[str, str]:
-    """Return the versions of Python, mirstore and the distributions that bring these modules as plugins."""
+    """Return the versions of Python, mirstore and the distributions that bring these modules as plugins.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Their full names.
+    """
     wanted = {module.partition(".")[0] for module in modules}
     found = {"Python": f"{sys.version_info.major}.{sys.version_info.minor}", "mirstore": version("mirstore")}
     for entry in entry_points(group="mirstore"):
@@ -90,7 +96,12 @@ def versions(modules: Iterable[str]) -> dict[str, str]:
 
 
 def answer(call: Call) -> bytes:
-    """Have a call answered; return whether that went well, and the answer or the exception, pickled."""
+    """Have a call answered; return whether that went well, and the answer or the exception, pickled.
+
+    Parameters
+    ----------
+    call : Call
+    """
     try:
         with _lodging(call) as pool:
             return pickle.dumps((True, pool.submit(call.task, call.data).result()))
@@ -99,7 +110,13 @@ def answer(call: Call) -> bytes:
 
 
 def unpickled(data: bytes) -> Any:
-    """Call what was pickled as function, arguments and named arguments."""
+    """Call what was pickled as function, arguments and named arguments.
+
+    Parameters
+    ----------
+    data : bytes
+        From our own side: a pickle runs whatever it says.
+    """
     function, arguments, named = pickle.loads(data)
     return function(*arguments, **named)
 
@@ -159,7 +176,12 @@ def _pool(call: Call) -> LocalPool:
 
 
 def end(session: str) -> None:
-    """End the processes of a session, whatever they are at."""
+    """End the processes of a session, whatever they are at.
+
+    Parameters
+    ----------
+    session : str
+    """
     with _lock:
         ours = [_lodgings.pop(key) for key in list(_lodgings) if key[0] == session]
     for lodging in ours:

@@ -68,14 +68,32 @@ class Readable(Protocol):
     """What the readers of headers need of a file."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes."""
+        """Return up to ``size`` bytes.
+
+        Parameters
+        ----------
+        size : int
+            -1 means all.
+        """
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place and return it."""
+        """Go to a place and return it.
+
+        Parameters
+        ----------
+        offset : int
+        whence : int
+            0 from the beginning, 1 from where it is, 2 from the end.
+        """
 
 
 def refuse_others(file: Readable) -> None:
     """Refuse what is known to be no audio, so that no decoder takes a playlist's word for what to open.
+
+    Parameters
+    ----------
+    file : Readable
+        It is at its beginning afterwards.
 
     Raises
     ------
@@ -98,6 +116,10 @@ def mp3_seconds(file: Readable) -> float | None:
     """Return the length [s] that an MP3's Xing, Info or VBRI header counts; None where there is none.
 
     FFmpeg's own answer will not do: where the header contradicts the file's size it guesses, and does not say so.
+
+    Parameters
+    ----------
+    file : Readable
     """
     at = 0
     for _ in range(_most_tags):
@@ -124,6 +146,10 @@ def cut_seconds(file: Readable) -> float | None:
     """Return the length [s] that a WAVE, Wave64 or CAF header promises and the file's bytes do not hold; else None.
 
     Decoders silently take such a file for as long as it is; only the size in its header tells that it was cut.
+
+    Parameters
+    ----------
+    file : Readable
     """
     end, rate, large = file.seek(0, 2), 0.0, 0
     for name, order, at, size in _chunks(file, end):
@@ -174,7 +200,12 @@ def _caf_rate(start: bytes) -> float:
 
 
 def asf_seconds(file: Readable) -> float | None:
-    """Return the length [s] that a Windows Media file's header states for all its streams; a broadcast has none."""
+    """Return the length [s] that a Windows Media file's header states for all its streams; a broadcast has none.
+
+    Parameters
+    ----------
+    file : Readable
+    """
     file.seek(0)
     start = file.read(_head)
     at = start.find(_asf_properties)
@@ -186,14 +217,24 @@ def asf_seconds(file: Readable) -> float | None:
 
 
 def has_duration(file: Readable) -> bool:
-    """Say whether a Matroska file has a duration in its header; one that was streamed has none."""
+    """Say whether a Matroska file has a duration in its header; one that was streamed has none.
+
+    Parameters
+    ----------
+    file : Readable
+    """
     file.seek(0)
     start = file.read(_head)
     return start.startswith(b"\x1aE\xdf\xa3") and (b"\x44\x89\x84" in start or b"\x44\x89\x88" in start)
 
 
 def container_name(file: Readable) -> str:
-    """Return what a file claims to be by its first bytes, "" if nothing that is known here."""
+    """Return what a file claims to be by its first bytes, "" if nothing that is known here.
+
+    Parameters
+    ----------
+    file : Readable
+    """
     file.seek(0)
     start = file.read(16)
     if start[4:8] == b"ftyp":
@@ -202,7 +243,12 @@ def container_name(file: Readable) -> str:
 
 
 def ogg_is_cut(file: Readable) -> bool:
-    """Say whether an Ogg file lacks the page that ends a stream."""
+    """Say whether an Ogg file lacks the page that ends a stream.
+
+    Parameters
+    ----------
+    file : Readable
+    """
     file.seek(0)
     if file.read(4) != b"OggS":
         return False

@@ -54,6 +54,13 @@ class Inputs(Mapping[str, pl.DataFrame]):
 def hearing(feature: FeatureSet, file: Track, rows: Rows) -> Track:
     """Return the file itself, or a track of which a sound of another feature set is what is heard.
 
+    Parameters
+    ----------
+    feature : FeatureSet
+    file : Track
+    rows : Mapping of str to list of dict
+        Id of a feature set to this track's rows.
+
     Raises
     ------
     AudioError

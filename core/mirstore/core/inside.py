@@ -111,6 +111,13 @@ def tell() -> Plain:
 def build(name: str, version: int, params: Mapping[str, Any]) -> Extractor:
     """Return an extractor.
 
+    Parameters
+    ----------
+    name : str
+    version : int
+        That was described.
+    params : Mapping of str to plain JSON
+
     Raises
     ------
     PluginError
@@ -126,7 +133,15 @@ def build(name: str, version: int, params: Mapping[str, Any]) -> Extractor:
 
 
 def ask(name: str, version: int, params: Mapping[str, Any]) -> Plain:
-    """Return what depends on the parameters, see `descriptions.about`; or the problem with them."""
+    """Return what depends on the parameters, see `descriptions.about`; or the problem with them.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+        That was described.
+    params : Mapping of str to plain JSON
+    """
     try:
         return about(build(name, version, params))
     except (TypeError, ValueError) as error:
@@ -134,19 +149,46 @@ def ask(name: str, version: int, params: Mapping[str, Any]) -> Plain:
 
 
 def columns(name: str, version: int, params: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Column]]) -> Plain:
-    """Return the columns that an extractor writes, given what it reads."""
+    """Return the columns that an extractor writes, given what it reads.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+        That was described.
+    params : Mapping of str to plain JSON
+    inputs : Mapping of str to Mapping of str to Column
+        The columns of each input.
+    """
     return columns_as_json(build(name, version, params).columns(inputs))
 
 
 def weights(name: str, version: int, params: Mapping[str, Any]) -> str | None:
-    """Return the SHA-256 of the weights that an extractor uses."""
+    """Return the SHA-256 of the weights that an extractor uses.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+        That was described.
+    params : Mapping of str to plain JSON
+    """
     return build(name, version, params).weights()
 
 
 def extract(
     name: str, version: int, params: Mapping[str, Any], tracks: Sequence[Sent]
 ) -> list[dict[str, Any] | list[dict[str, Any]]]:
-    """Return one result per track."""
+    """Return one result per track.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+        That was described.
+    params : Mapping of str to plain JSON
+    tracks : sequence of Sent
+    """
     results = build(name, version, params).extract_batch([sent.track for sent in tracks])
     return [_plain(rows) if isinstance(rows, Mapping) else [_plain(row) for row in rows] for rows in results]
 

@@ -37,7 +37,12 @@ import mirstore.core.inside, mirstore.core.workers
 
 
 def variables(environment: Environment) -> dict[str, str]:
-    """Return the environment variables of a worker there."""
+    """Return the environment variables of a worker there.
+
+    Parameters
+    ----------
+    environment : Environment
+    """
     return {
         inside.variable: environment.name,
         decoding.variable: json.dumps(decoding.command()),
@@ -49,7 +54,12 @@ def variables(environment: Environment) -> dict[str, str]:
 
 
 def problem(environment: Environment) -> str | None:
-    """Start the interpreter and say in a line why no worker can live there."""
+    """Start the interpreter and say in a line why no worker can live there.
+
+    Parameters
+    ----------
+    environment : Environment
+    """
     if environment.problem:
         return f"environment {environment.name!r} cannot be used: {environment.problem}"
     why = _start(environment) and _start(environment)  # twice: somebody may have killed the first
@@ -90,7 +100,14 @@ class InterpreterPool(LocalPool):
         super().__init__(workers, memory, environments=each or [there], python=str(environment.python))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn`` called there; fail at once if no worker can live there."""
+        """Have ``fn`` called there; fail at once if no worker can live there.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+        """
         if self.problem is None:
             return super().submit(fn, *args, **kwargs)
         future: Future[T] = Future()
@@ -136,6 +153,16 @@ def close() -> None:
 def asked(environment: Environment, call: Callable[..., T], *arguments: Any, patience: float = patience) -> T:
     """Call a function there, in a worker that is kept for further questions; again if the worker dies.
 
+    Parameters
+    ----------
+    environment : Environment
+    call : callable
+        Of a module that can be imported there.
+    *arguments
+        That can be pickled.
+    patience : float > 0 [s]
+        How long to wait for the answer.
+
     Raises
     ------
     PluginError
@@ -162,6 +189,10 @@ def asked(environment: Environment, call: Callable[..., T], *arguments: Any, pat
 
 def described(environment: Environment) -> Plain:
     """Return what an environment has, see `inside.tell`; asked anew if this core is another than the one that asked.
+
+    Parameters
+    ----------
+    environment : Environment
 
     Raises
     ------

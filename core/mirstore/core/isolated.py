@@ -102,6 +102,10 @@ class ReadsDeclarations(Isolated):
 def kinds(environment: Environment) -> dict[str, type[Isolated]]:
     """Return the extractors of an environment by their names.
 
+    Parameters
+    ----------
+    environment : Environment
+
     Raises
     ------
     PluginError
@@ -118,7 +122,14 @@ def _stand_in(name: str, python: str, extractor: str, params: Mapping[str, Any])
 
 
 def places_of(features: Iterable[FeatureSet], workers: int) -> dict[str, Place]:
-    """Return the environments in which feature sets are computed, as places."""
+    """Return the environments in which feature sets are computed, as places.
+
+    Parameters
+    ----------
+    features : iterable of FeatureSet
+    workers : int > 0
+        Processes in each of them.
+    """
     there = [feature.extractor.environment for feature in features if isinstance(feature.extractor, Isolated)]
     return {found.name: place(found, workers) for found in there}
 

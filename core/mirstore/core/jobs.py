@@ -92,7 +92,12 @@ class AudioFacts:
 
     @classmethod
     def of(cls, audio: Audio | None) -> AudioFacts | None:
-        """Return what is known of audio, None if none was decoded."""
+        """Return what is known of audio, None if none was decoded.
+
+        Parameters
+        ----------
+        audio : Audio or None
+        """
         if audio is None:
             return None
         known = audio.sr, audio.channels, audio.duration, audio.codec, audio.decoder, audio.warnings

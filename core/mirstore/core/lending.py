@@ -39,7 +39,13 @@ def lent() -> Path:
 
 
 def write_metadata(folder: Path) -> None:
-    """Have pip, and plugins that ask, take mirstore for installed in a folder of packages."""
+    """Have pip, and plugins that ask, take mirstore for installed in a folder of packages.
+
+    Parameters
+    ----------
+    folder : path
+        Where ``mirstore`` lies.
+    """
     info = folder / f"mirstore-{distribution('mirstore').version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("\n".join([*_metadata(), ""]))

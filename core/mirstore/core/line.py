@@ -29,7 +29,12 @@ class Station:
         self.inside = 0
 
     def most(self, supervisor: Supervisor[Passed]) -> int:
-        """Return how many calls to submit: one waits for each that runs, which keeps workers busy and repeats cheap."""
+        """Return how many calls to submit: one waits for each that runs, which keeps workers busy and repeats cheap.
+
+        Parameters
+        ----------
+        supervisor : Supervisor
+        """
         return 2 * max(1, supervisor.capacity(self.stage.place, self.crew, self._workers))
 
 
@@ -55,7 +60,12 @@ class Line:
         return sum(station.inside for station in self.stations)
 
     def ready(self, supervisor: Supervisor[Passed]) -> Iterator[_Batch]:
-        """Yield what to submit now."""
+        """Yield what to submit now.
+
+        Parameters
+        ----------
+        supervisor : Supervisor
+        """
         most = {station: station.most(supervisor) for station in self.stations}
         self._admit(sum(calls * station.stage.batch for station, calls in most.items()))
         running = Counter(attempt.station for attempt in supervisor.running if isinstance(attempt, _Batch | _Alone))
@@ -86,7 +96,18 @@ class Line:
         return [station.waiting.popleft() for _ in range(min(station.stage.batch, len(station.waiting)))]
 
     def goes_on(self, station: Station, way: Way) -> bool:
-        """Have a job that has passed a station wait at its next one, if there is one."""
+        """Have a job that has passed a station wait at its next one, if there is one.
+
+        Parameters
+        ----------
+        station : Station
+        way : Way
+
+        Returns
+        -------
+        bool
+            Whether there is one.
+        """
         station.inside -= 1
         following = self._next(way)
         if following:

@@ -20,6 +20,10 @@ def matroska_tags(file: Stored) -> dict[str, list[str]]:
 
     What is said of the whole album is called ``album`` and ``albumartist``.
 
+    Parameters
+    ----------
+    file : Stored
+
     Raises
     ------
     OddFileError

@@ -19,19 +19,38 @@ protocol = 5  # what Python 3.10 can read
 
 
 def dumps(value: Any) -> bytes:
-    """Return a value as a message; `pickle.loads` reads it."""
+    """Return a value as a message; `pickle.loads` reads it.
+
+    Parameters
+    ----------
+    value : object
+        Arrays in it are written so that any numpy reads them, and paths so that any Python does.
+    """
     file = io.BytesIO()
     _Pickler(file).dump(value)
     return file.getvalue()
 
 
 def array(dtype: str, shape: tuple[int, ...], data: bytes) -> np.ndarray:
-    """Return an array that was sent."""
+    """Return an array that was sent.
+
+    Parameters
+    ----------
+    dtype : str
+    shape : tuple of int
+    data : bytes
+        In C order.
+    """
     return np.frombuffer(bytearray(data), dtype).reshape(shape)  # of a bytearray, so that it can be written to
 
 
 def path(text: str) -> Path:
-    """Return a path that was sent."""
+    """Return a path that was sent.
+
+    Parameters
+    ----------
+    text : str
+    """
     return Path(text)
 
 

@@ -16,7 +16,17 @@ _blank = bytes(8)  # over a page's number (bytes 18 to 21) and checksum (22 to 2
 
 
 def ogg(file: Stored) -> Iterator[Part]:
-    """Yield the header's packets that no tagger writes, and the pages of audio."""
+    """Yield the header's packets that no tagger writes, and the pages of audio.
+
+    Parameters
+    ----------
+    file : Stored
+
+    Raises
+    ------
+    OddFileError
+        If its pages are not as the format has them.
+    """
     at = file.start
     serial = file.read(at, 18)[14:]
     packets = _Packets(file, at, serial)

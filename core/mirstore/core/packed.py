@@ -18,6 +18,10 @@ Value: TypeAlias = np.ndarray | PCM | Reference
 def read(value: Value) -> np.ndarray | PCM:
     """Return a value itself, wherever it is; read-only where it is mapped.
 
+    Parameters
+    ----------
+    value : np.ndarray, PCM or Reference
+
     Raises
     ------
     TrackError
@@ -70,7 +74,16 @@ def _moved(value: Value, path: Path, key: str) -> tuple[np.ndarray | Reference, 
 
 
 def put(rows: Sequence[Mapping[str, Any]], names: Iterable[str], path: Path) -> list[dict[str, Any]]:
-    """Write the tensors and sounds of rows as one pack, if there are any, and return rows that refer to it."""
+    """Write the tensors and sounds of rows as one pack, if there are any, and return rows that refer to it.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    names : iterable of str
+        The columns of tensors and sounds.
+    path : path
+        Of the pack; nothing may be there.
+    """
     made, arrays = referred(rows, names, path)
     if arrays:
         path.parent.mkdir(parents=True, exist_ok=True)

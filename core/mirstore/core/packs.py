@@ -124,6 +124,10 @@ def _entry(entry: Mapping[str, Any], first: int) -> tuple[str, tuple[int, ...], 
 def references(path: Path) -> list[Reference]:
     """Return all that is in a pack.
 
+    Parameters
+    ----------
+    path : path
+
     Raises
     ------
     TrackError

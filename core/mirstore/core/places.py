@@ -38,7 +38,16 @@ class Place:
 
 
 def places(workers: int, pool: Pool = local_pool, named: Container[str] = ("cpu", "gpu")) -> dict[str, Place]:
-    """Return those of this machine's places that are named: so many processors by ``pool``, and its GPUs."""
+    """Return those of this machine's places that are named: so many processors by ``pool``, and its GPUs.
+
+    Parameters
+    ----------
+    workers : int > 0
+    pool : callable
+        Makes the executor for the processors.
+    named : container of str
+        Which places are wanted.
+    """
     found = {"cpu": Place(pool, workers)}
     if "gpu" in named:  # the driver takes its time to count them
         found["gpu"] = Place(gpu_pool, max(1, len(gpus())))
@@ -50,6 +59,12 @@ def gpu_pool(workers: int, limits: Limits) -> LocalPool:
 
     No limit of memory: CUDA reserves addresses by the terabyte, which the limit of a process's data would refuse, and
     what it takes on the device is not the process's memory at all.
+
+    Parameters
+    ----------
+    workers : int > 0
+    limits : Limits
+        Of memory it takes none.
     """
     return LocalPool(workers, None, environments=[{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus()] or [{}])
 

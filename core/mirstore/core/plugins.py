@@ -115,6 +115,11 @@ class Plugins:
         """Return the plugins that are installed here, and those of other environments that are given.
 
         ``MIRSTORE_LOAD_PLUGINS`` limits the ones here: a list separated by commas; empty means none.
+
+        Parameters
+        ----------
+        lodged : sequence
+            What `mirstore.core.isolated` found in other environments.
         """
         entries: Iterable[EntryPoint] = entry_points(group="mirstore")
         wanted = os.environ.get("MIRSTORE_LOAD_PLUGINS")
@@ -129,6 +134,12 @@ class Plugins:
 
     def get(self, kind: type[C], name: str) -> type[C]:
         """Return the component class called ``name``.
+
+        Parameters
+        ----------
+        kind : type
+            `Extractor`, `Grouper`, `Smoother` or `Model`.
+        name : str
 
         Raises
         ------
@@ -152,7 +163,13 @@ class Plugins:
         return component  # type: ignore[return-value]
 
     def names(self, kind: type[Component]) -> list[str]:
-        """Return the names of all components of a kind."""
+        """Return the names of all components of a kind.
+
+        Parameters
+        ----------
+        kind : type
+            `Extractor`, `Grouper`, `Smoother` or `Model`.
+        """
         return [name for found, name in self._found if found == kind.__name__]
 
     def needed(self) -> list[Needed]:
@@ -166,6 +183,10 @@ class Plugins:
 
     def weights(self, name: str) -> Weights:
         """Return the weights called ``name``.
+
+        Parameters
+        ----------
+        name : str
 
         Raises
         ------
@@ -184,7 +205,19 @@ class Plugins:
         return found[0].weights
 
     def component(self, name: str) -> Component:
-        """Return the component called ``name``, whatever its kind, with its defaults."""
+        """Return the component called ``name``, whatever its kind, with its defaults.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing installed is called so.
+        PluginError
+            If its plugin cannot be used, or two plugins claim the name.
+        """
         for kind in kinds.values():
             if (kind.__name__, name) in self._found:
                 return self.get(kind, name)()
@@ -193,6 +226,11 @@ class Plugins:
 
     def components(self, name: str) -> list[Component]:
         """Return what a plugin or a distribution brings, by its name; or else the one component of that name.
+
+        Parameters
+        ----------
+        name : str
+            Of the entry point, the distribution or a component.
 
         Raises
         ------
@@ -221,6 +259,10 @@ class Plugins:
 
     def refuse_broken(self, name: str) -> None:
         """Say which broken plugin would bring a component.
+
+        Parameters
+        ----------
+        name : str
 
         Raises
         ------
@@ -319,7 +361,17 @@ def _check(component: object, kind: type[Component], hook: str) -> None:
 
 @cache
 def distributions(component: type[Component]) -> dict[str, str]:
-    """Return the versions of the installed distributions behind a component: recorded, but no part of what it is."""
+    """Return the versions of the installed distributions behind a component: recorded, but no part of what it is.
+
+    Parameters
+    ----------
+    component : type of Component
+
+    Returns
+    -------
+    dict of str to str
+        Distribution to version; ``mirstore`` and numpy are always among them, but for components of other environments.
+    """
     if elsewhere := getattr(component, "distributions", None):
         return {**elsewhere, "mirstore": version("mirstore")}
     package = component.__module__.partition(".")[0]

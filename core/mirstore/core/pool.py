@@ -132,7 +132,19 @@ class LocalPool(Executor):
             thread.start()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn``, perhaps a `Task`, called in a worker; it and its arguments must pickle."""
+        """Have ``fn``, perhaps a `Task`, called in a worker; it and its arguments must pickle.
+
+        Parameters
+        ----------
+        fn : callable
+        *args, **kwargs
+            Its arguments.
+
+        Raises
+        ------
+        RuntimeError
+            If the pool was shut down.
+        """
         future: Future[T] = Future()
         task = fn if isinstance(fn, Task) else Task(fn)
         with self._changed:
@@ -157,7 +169,12 @@ class LocalPool(Executor):
             worker.end()
 
     def capacity(self, crew: Crew) -> int:
-        """Return how many calls of a crew run at once."""
+        """Return how many calls of a crew run at once.
+
+        Parameters
+        ----------
+        crew : Crew
+        """
         return min(self._workers, crew.workers or self._workers)
 
     def _everybody(self) -> list[_Worker]:
@@ -330,7 +347,14 @@ class _Printed:
 
 
 def local_pool(workers: int, limits: Limits) -> LocalPool:
-    """Return an executor of local processes."""
+    """Return an executor of local processes.
+
+    Parameters
+    ----------
+    workers : int > 0
+    limits : Limits
+        Of memory per process; by default an equal share of what workers may take together.
+    """
     return LocalPool(workers, limits.memory or memory_for_workers() // workers)
 
 

@@ -190,7 +190,17 @@ class Weights:
 
 
 def is_allowed(url: str) -> bool:
-    """Whether weights may come from an address: encrypted, this machine itself, or a file."""
+    """Whether weights may come from an address: encrypted, this machine itself, or a file.
+
+    Parameters
+    ----------
+    url : str
+
+    Examples
+    --------
+    >>> is_allowed("https://example.org/w.safetensors"), is_allowed("http://example.org/w"), is_allowed("file:///w")
+    (True, False, True)
+    """
     parts = urlsplit(url)
     if parts.scheme == "file":
         return not parts.netloc and bool(parts.path)

@@ -33,6 +33,12 @@ class Audio:
         Names of the channels as FFmpeg writes them: FL, FR, FC, LFE, BL, BR, …
     warnings : tuple of str
         What was odd but usable.
+
+    Examples
+    --------
+    >>> audio = Audio(np.zeros((2, 44100), np.float32), 44100, "pcm", "none", ("FL", "FR"))
+    >>> audio.channels, audio.duration, audio.mono.shape
+    (2, 1.0, (44100,))
     """
 
     samples: np.ndarray
@@ -73,6 +79,17 @@ class Audio:
     def resampled(self, sr: int, *, mono: bool) -> np.ndarray:
         """Return the samples at another rate [shape=(n,) if mono else (channels, n)], by soxr's HQ, once per rate.
 
+        Parameters
+        ----------
+        sr : int > 0 [Hz]
+        mono : bool
+            Mix all channels down, or keep them.
+
+        Returns
+        -------
+        np.ndarray [dtype=float32]
+            Read-only; the same array each time.
+
         Raises
         ------
         AudioError
@@ -107,6 +124,11 @@ class Audio:
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
-    """Return the array itself, read-only from now on."""
+    """Return the array itself, read-only from now on.
+
+    Parameters
+    ----------
+    array : np.ndarray
+    """
     array.flags.writeable = False
     return array

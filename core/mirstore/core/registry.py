@@ -214,6 +214,10 @@ class WorkerEntry(_Entry):
     def environment(self, name: str) -> Environment:
         """Return the interpreter as a place of this name.
 
+        Parameters
+        ----------
+        name : str
+
         Raises
         ------
         PluginError

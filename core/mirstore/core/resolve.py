@@ -159,6 +159,14 @@ def _check_pin(kind: type[Component], pinned: str, where: str) -> None:
 def build(kind: type[C], params: dict[str, Any], where: str) -> C:
     """Return a component with these parameters, converted to the types that its fields declare.
 
+    Parameters
+    ----------
+    kind : type of Component
+    params : dict
+        As a registry has them.
+    where : str
+        The place in the registry, for messages.
+
     Raises
     ------
     ConfigError
@@ -198,6 +206,7 @@ def component(
         ``component@version`` in the registry's entry; None if there is no entry.
     params : dict
         Of the entry.
+    plugins : Plugins
 
     Raises
     ------

@@ -33,7 +33,13 @@ class Shared(Generic[T]):
 
     @classmethod
     def of(cls, value: T) -> Shared[T]:
-        """Return a value so that it can be sent many times."""
+        """Return a value so that it can be sent many times.
+
+        Parameters
+        ----------
+        value : object
+            That can be pickled.
+        """
         data = dumps(value)
         return cls(data, hashlib.sha256(data).hexdigest())
 
@@ -48,5 +54,14 @@ class Shared(Generic[T]):
 
 
 def call_with(call: Callable[..., Any], shared: Shared[Any], *arguments: Any) -> Any:
-    """Call with the shared value first; what is submitted to an executor."""
+    """Call with the shared value first; what is submitted to an executor.
+
+    Parameters
+    ----------
+    call : callable
+    shared : Shared
+        Unpickled once per process.
+    *arguments
+        The others.
+    """
     return call(shared.value, *arguments)

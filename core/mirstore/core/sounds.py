@@ -32,7 +32,20 @@ class PCM:
 
     @classmethod
     def quantised(cls, samples: np.ndarray, sr: int) -> PCM:
-        """Return finite samples [shape=(channels, n)] in 16 bits below their peak."""
+        """Return finite samples [shape=(channels, n)] in 16 bits below their peak.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(channels, n)]
+            Full scale is ±1, which peaks may exceed.
+        sr : int > 0 [Hz]
+
+        Examples
+        --------
+        >>> pcm = PCM.quantised(np.array([[0.0, 0.5, -0.5]]), 44100)
+        >>> pcm.samples.tolist()
+        [[0, 32767, -32767]]
+        """
         peak = float(np.abs(samples).max(initial=0.0))
         scale = peak / steps or 1.0
         return cls(np.rint(samples / scale).astype(np.int16), sr, scale)

@@ -124,11 +124,21 @@ class Way:
         return Done(self._job, self._facts, self._outcomes, self._error)
 
     def has_part_in(self, stage: Stage) -> bool:
-        """Whether a stage has something to do for it."""
+        """Whether a stage has something to do for it.
+
+        Parameters
+        ----------
+        stage : Stage
+        """
         return not stage.ids.isdisjoint(self._left)
 
     def part(self, stage: Stage) -> Job:
-        """Return what a stage does for it, with the rows that it reads, and which it must hand on."""
+        """Return what a stage does for it, with the rows that it reads, and which it must hand on.
+
+        Parameters
+        ----------
+        stage : Stage
+        """
         features = tuple(id_ for id_ in self._left if id_ in stage.ids)
         read = self._read_by(features)
         return replace(
@@ -142,7 +152,12 @@ class Way:
         return frozenset(source.id for id_ in ids for source in self._plan[id_].inputs.values())
 
     def add(self, done: Done) -> None:
-        """Take what a stage gave."""
+        """Take what a stage gave.
+
+        Parameters
+        ----------
+        done : Done
+        """
         for outcome in done.outcomes:
             self._left.remove(outcome.feature)
             if outcome.can_be_read:

@@ -41,6 +41,15 @@ def save_state(folder: Path, **values: Any) -> None:
         If a value is an array of something else, or neither an array nor plain JSON.
     ValueError
         If a number outside of arrays is not finite, which is no JSON.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as name:
+    ...     save_state(Path(name), weights=np.eye(2), columns=("bpm", "loudness"))
+    ...     state = load_state(Path(name))
+    >>> state["weights"].tolist(), state["columns"]
+    ([[1.0, 0.0], [0.0, 1.0]], ['bpm', 'loudness'])
     """
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     rest = {name: value for name, value in values.items() if name not in arrays}
@@ -53,6 +62,11 @@ def save_state(folder: Path, **values: Any) -> None:
 
 def load_state(folder: Path) -> dict[str, Any]:
     """Return what `save_state` wrote, by name.
+
+    Parameters
+    ----------
+    folder : path
+        The one that `save_state` wrote to.
 
     Raises
     ------

@@ -37,6 +37,12 @@ class Stored:
     def read(self, at: int, count: int) -> bytes:
         """Return exactly ``count`` bytes.
 
+        Parameters
+        ----------
+        at : int
+            Counted from the beginning of the file.
+        count : int >= 0
+
         Raises
         ------
         OddFileError
@@ -56,6 +62,13 @@ class Stored:
     def read_into(self, buffer: memoryview, at: int) -> None:
         """Fill a buffer.
 
+        Parameters
+        ----------
+        buffer : memoryview
+            Its length is how much is read.
+        at : int
+            Counted from the beginning of the file.
+
         Raises
         ------
         OddFileError
@@ -69,12 +82,30 @@ class Stored:
             filled += count
 
     def begins(self, magic: bytes, offset: int = 0) -> bool:
-        """Return whether these bytes stand ``offset`` after the beginning."""
+        """Return whether these bytes stand ``offset`` after the beginning.
+
+        Parameters
+        ----------
+        magic : bytes
+        offset : int >= 0
+        """
         at = self.start + offset
         return at + len(magic) <= self.stop and self.read(at, len(magic)) == magic
 
     def span(self, at: int, count: int) -> range:
-        """Return where ``count`` bytes stand; they need to be there."""
+        """Return where ``count`` bytes stand; they need to be there.
+
+        Parameters
+        ----------
+        at : int
+            Counted from the beginning of the file.
+        count : int >= 0
+
+        Raises
+        ------
+        OddFileError
+            If they are not all there.
+        """
         if not self.start <= at <= at + count <= self.stop:
             raise OddFileError
         return range(at, at + count)

@@ -56,11 +56,23 @@ class Attempt(ABC, Generic[R]):
 
     @abstractmethod
     def answered(self, answer: Any) -> Iterable[R | Attempt[R]]:
-        """Yield results, and what to try next."""
+        """Yield results, and what to try next.
+
+        Parameters
+        ----------
+        answer : object
+            What the call returned.
+        """
 
     @abstractmethod
     def lost(self, loss: Loss) -> Iterable[R | Attempt[R]]:
-        """Yield results, and what to try next, although there is no answer."""
+        """Yield results, and what to try next, although there is no answer.
+
+        Parameters
+        ----------
+        loss : Loss
+            Why there is none.
+        """
 
 
 class Supervisor(Generic[R]):
@@ -90,12 +102,24 @@ class Supervisor(Generic[R]):
             executor.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, attempt: Attempt[R]) -> None:
-        """Have an attempt made."""
+        """Have an attempt made.
+
+        Parameters
+        ----------
+        attempt : Attempt
+        """
         task, arguments = attempt.call
         self._running[self._executors[attempt.place].submit(task, *arguments)] = attempt
 
     def capacity(self, place: str, crew: Crew, usual: int) -> int:
-        """Return how many calls of a crew run at once; an executor that says nothing of it has the usual number."""
+        """Return how many calls of a crew run at once; an executor that says nothing of it has the usual number.
+
+        Parameters
+        ----------
+        place : str
+        crew : Crew
+        usual : int > 0
+        """
         asked = getattr(self._executors[place], "capacity", None)
         return usual if asked is None else int(asked(crew))
 
@@ -138,6 +162,10 @@ class Supervisor(Generic[R]):
 
 def refuse_scripts(components: Iterable[Component]) -> None:
     """Refuse components that a worker process cannot import.
+
+    Parameters
+    ----------
+    components : iterable of Component
 
     Raises
     ------

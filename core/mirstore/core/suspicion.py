@@ -38,7 +38,12 @@ class Repeat:
 
     @classmethod
     def of_job(cls, job: Job) -> Repeat:
-        """Repeat all of a job whose worker died."""
+        """Repeat all of a job whose worker died.
+
+        Parameters
+        ----------
+        job : Job
+        """
         return cls(job, job.features, Done(job, None, []))
 
     @property
@@ -52,7 +57,12 @@ class Repeat:
         return None if self._todo else Done(self._whole, self._facts, self._outcomes, self._error)
 
     def add(self, done: Done) -> None:
-        """Take what the last try gave."""
+        """Take what the last try gave.
+
+        Parameters
+        ----------
+        done : Done
+        """
         self._todo.pop(0)
         self._outcomes += [replace(outcome, doubtful=False) for outcome in done.outcomes]
         self._given |= _rows(done.outcomes)
@@ -60,7 +70,15 @@ class Repeat:
         self._error = None if self._facts else self._error or done.error
 
     def fail(self, error: str, message: str, seconds: float) -> None:
-        """Take that the last try gave nothing."""
+        """Take that the last try gave nothing.
+
+        Parameters
+        ----------
+        error, message : str
+            Name and text of what went wrong.
+        seconds : float >= 0 [s]
+            What it took.
+        """
         features = self._todo.pop(0)
         self._outcomes += [Outcome(feature, "failed", [], error, message, seconds) for feature in features]
         if not features:
@@ -84,7 +102,14 @@ class Suspicions:
         return frozenset(key for key, n in self._repeated.items() if n >= enough and key[0] not in self._refuted)
 
     def check(self, done: Done, plan: Mapping[str, FeatureSet]) -> Done | Repeat:
-        """Return the job as it is, or what of it must be repeated, with all that reads it."""
+        """Return the job as it is, or what of it must be repeated, with all that reads it.
+
+        Parameters
+        ----------
+        done : Done
+        plan : Mapping of str to FeatureSet
+            By id, each after its inputs.
+        """
         doubts = {o.feature for o in done.outcomes if o.doubtful and (o.feature, o.error) not in self.believed}
         again = set(doubts)
         for outcome in done.outcomes:  # each after its inputs
@@ -95,7 +120,14 @@ class Suspicions:
         return Repeat(done.job, [feature for feature in done.job.features if feature in again], done, doubts)
 
     def learn(self, repeat: Repeat, alone: Done) -> None:
-        """Take how a feature set went alone."""
+        """Take how a feature set went alone.
+
+        Parameters
+        ----------
+        repeat : Repeat
+        alone : Done
+            What its last try gave.
+        """
         for outcome in alone.outcomes:
             if outcome.doubtful:
                 self._repeated[outcome.feature, outcome.error or ""] += 1

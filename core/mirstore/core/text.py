@@ -9,33 +9,98 @@ longest_message = 4_000  # characters: the gist is at the beginning, and a trace
 
 
 def storable(text: str) -> str:
-    r"""Return text with what UTF-8 cannot hold written as ``\udce9``: one byte of a file name that is no text."""
+    r"""Return text with what UTF-8 cannot hold written as ``\udce9``: one byte of a file name that is no text.
+
+    Parameters
+    ----------
+    text : str
+    """
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str, most: int = longest_message) -> str:
-    """Return at most so many characters, and say how many there were."""
+    """Return at most so many characters, and say how many there were.
+
+    Parameters
+    ----------
+    text : str
+    most : int > 0
+        Characters that are kept.
+
+    Examples
+    --------
+    >>> shortened("a long message", most=6)
+    'a long… (14 characters)'
+    """
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def is_name(text: str) -> bool:
-    """Whether this may be a component's, a plugin's or a weight set's name: it is typed and gets into file names."""
+    """Whether this may be a component's, a plugin's or a weight set's name: it is typed and gets into file names.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> is_name("mfcc-stats"), is_name("MFCC"), is_name("mfcc--stats")
+    (True, False, False)
+    """
     return re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", text) is not None
 
 
 def counted(count: int, noun: str) -> str:
-    """Return ``1 packet``, ``2 packets`` or ``2 classes``."""
+    """Return ``1 packet``, ``2 packets`` or ``2 classes``.
+
+    Parameters
+    ----------
+    count : int
+    noun : str
+        In the singular.
+
+    Examples
+    --------
+    >>> counted(1, "track"), counted(0, "track"), counted(2, "class")
+    ('1 track', '0 tracks', '2 classes')
+    """
     return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
 
 
 def some(items: Sequence[str], most: int = 3, between: str = ", ") -> str:
-    """Return the first items of a list, and how many more there are: ``a, b, c and 4 more``."""
+    """Return the first items of a list, and how many more there are: ``a, b, c and 4 more``.
+
+    Parameters
+    ----------
+    items : sequence of str
+    most : int > 0
+        How many are named.
+    between : str
+        What stands between them.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c", "d", "e"], most=2)
+    'a, b and 3 more'
+    """
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return between.join(items[:most]) + more
 
 
 def shown(value: object, most: int = 80) -> str:
-    """Return a value as Python writes it, short, whatever its own ``__repr__`` does."""
+    """Return a value as Python writes it, short, whatever its own ``__repr__`` does.
+
+    Parameters
+    ----------
+    value : object
+    most : int > 0
+        Characters that are kept.
+
+    Examples
+    --------
+    >>> shown([0.5, None])
+    '[0.5, None]'
+    """
     try:
         return shortened(repr(value), most)
     except Exception:  # 10**5000 has no text either
@@ -43,7 +108,17 @@ def shown(value: object, most: int = 80) -> str:
 
 
 def explained(error: BaseException) -> tuple[str, str]:
-    """Return the name and the message of an exception as one short line that can be stored."""
+    """Return the name and the message of an exception as one short line that can be stored.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Examples
+    --------
+    >>> explained(ValueError("no   beat"))
+    ('ValueError', 'no beat')
+    """
     try:
         message = str(error)
     except Exception:

@@ -78,6 +78,13 @@ class Track:
         ------
         AudioError
             If the file is not usable audio.
+
+        Examples
+        --------
+        >>> stereo = Audio(np.zeros((2, 44100), np.float32), 44100, "pcm", "none", ("FL", "FR"))
+        >>> track = Track("0" * 64, Path("a.wav"), recording=stereo)
+        >>> track.audio(offset=0.5).shape, track.audio(mono=False, duration=0.1).shape
+        ((22050,), (2, 4410))
         """
         sr = sr or self.decoded.sr
         first = round(offset * sr)
@@ -85,7 +92,23 @@ class Track:
         return self.decoded.resampled(sr, mono=mono)[..., first:last]
 
     def features(self, name: str) -> pl.DataFrame:
-        """Return this track's rows of the input feature set ``name``, without the ``track`` column."""
+        """Return this track's rows of the input feature set ``name``, without the ``track`` column.
+
+        Parameters
+        ----------
+        name : str
+            One of the extractor's ``inputs``; ``name in track.inputs`` tells whether this track has an optional one.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row, or several in their order; none where the answer is that there is nothing, or it is lacking.
+
+        Raises
+        ------
+        KeyError
+            If the extractor did not declare it.
+        """
         return self.inputs[name]
 
 

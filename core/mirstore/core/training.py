@@ -49,6 +49,16 @@ class Training:
         ------
         ValueError
             If a value is not finite, or there is none.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     training = Training(Path(folder))
+        ...     training.report(0, loss=0.9)
+        ...     training.report(1, loss=0.6, validation_loss=0.7)
+        ...     training.curve()
+        {0: {'loss': 0.9}, 1: {'loss': 0.6, 'validation_loss': 0.7}}
         """
         plain = {name: float(value) for name, value in values.items()}
         if epoch < 0 or not plain or not all(map(isfinite, plain.values())):
@@ -68,14 +78,30 @@ class Training:
 
 
 def takes_context(model: Model) -> bool:
-    """Return whether a model's ``fit`` has a parameter ``context``: the only place that asks."""
+    """Return whether a model's ``fit`` has a parameter ``context``: the only place that asks.
+
+    Parameters
+    ----------
+    model : Model
+    """
     return "context" in signature(model.fit).parameters
 
 
 def fit(
     model: Model, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int, context: Training | None
 ) -> Model:
-    """Fit a model, with the context if it takes one."""
+    """Fit a model, with the context if it takes one.
+
+    Parameters
+    ----------
+    model : Model
+    examples : Examples
+        With labels.
+    groups : Mapping of str to sequence of str
+    seed : int
+    context : Training or None
+        Left out for a model whose ``fit`` has no such parameter.
+    """
     if takes_context(model):
         return model.fit(examples, groups, seed, context=context)  # type: ignore[call-arg]
     return model.fit(examples, groups, seed)

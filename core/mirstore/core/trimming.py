@@ -14,6 +14,10 @@ _most_of_an_ape_tag = 1 << 28
 def between_tags(file: Stored) -> range:
     """Return where a recording stands between the tags of its file.
 
+    Parameters
+    ----------
+    file : Stored
+
     Raises
     ------
     OddFileError
@@ -34,7 +38,14 @@ def between_tags(file: Stored) -> range:
 
 
 def tags_at_end(file: Stored, recording: range) -> list[range]:
-    """Return where the tags behind a recording stand, the last one first."""
+    """Return where the tags behind a recording stand, the last one first.
+
+    Parameters
+    ----------
+    file : Stored
+    recording : range
+        As `between_tags` returns it.
+    """
     found, stop = [], file.stop
     while stop > recording.stop:
         length = _at_end(file, recording.start, stop)
@@ -76,6 +87,12 @@ def ape_tag(file: Stored, start: int, stop: int) -> range | None:
     """Return where an APE tag stands at the end of these bytes, its header included.
 
     One whose items do not add up is no tag: audio must not be taken for one.
+
+    Parameters
+    ----------
+    file : Stored
+    start, stop : int
+        Where the bytes begin and end.
     """
     if stop - start < _ape_footer:
         return None
@@ -96,6 +113,12 @@ def ape_tag(file: Stored, start: int, stop: int) -> range | None:
 
 def ape_items(file: Stored, tag: range) -> Iterator[tuple[str, range, int]]:
     """Yield key, where the value stands, and flags of each item of an APE tag with its footer at the end.
+
+    Parameters
+    ----------
+    file : Stored
+    tag : range
+        Where the tag stands.
 
     Raises
     ------

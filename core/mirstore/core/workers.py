@@ -163,7 +163,19 @@ class _TrackRun:
 
 
 def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
-    """Return what to compute: what the job asks for, and what that reads but nobody keeps."""
+    """Return what to compute: what the job asks for, and what that reads but nobody keeps.
+
+    Parameters
+    ----------
+    plan : Mapping of str to FeatureSet
+        By id, each after its inputs.
+    job : Job
+
+    Returns
+    -------
+    list of str
+        Ids, in the order of the plan.
+    """
     wanted = set(job.features)
     for id_, feature in reversed(list(plan.items())):
         if id_ in wanted:
@@ -241,7 +253,18 @@ class TimeUp(BaseException):
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Stop what runs inside: by an exception, or, if native code does not let go, by ending the process."""
+    """Stop what runs inside: by an exception, or, if native code does not let go, by ending the process.
+
+    Parameters
+    ----------
+    seconds : float > 0 [s] or None
+        None, or 0, sets no limit.
+
+    Raises
+    ------
+    TimeUp
+        When the time is up.
+    """
     if not seconds:
         yield
         return

@@ -19,7 +19,17 @@ _copies = {"audio": ("same samples",), "near": ("near",)}
 
 
 def listing(store: Store) -> pl.DataFrame:
-    """Return the datasets with their numbers of tracks, artists and labels, and their label sets."""
+    """Return the datasets with their numbers of tracks, artists and labels, and their label sets.
+
+    Parameters
+    ----------
+    store : Store
+
+    Returns
+    -------
+    pl.DataFrame
+        ``dataset``, ``tracks``, ``artists``, ``labels`` (how many), ``label_sets`` (their names in one text).
+    """
     return store.sql("""
         SELECT d.dataset, count(DISTINCT i.track) AS tracks, count(DISTINCT i.artist) AS artists,
                (SELECT count(DISTINCT label) FROM labels l WHERE l.dataset = d.dataset) AS labels,
@@ -29,6 +39,16 @@ def listing(store: Store) -> pl.DataFrame:
 
 def splits(store: Store, dataset: str) -> pl.DataFrame:
     """Return tracks and artists per split, fold and part.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+
+    Returns
+    -------
+    pl.DataFrame
+        ``split``, ``fold``, ``part``, ``tracks``, ``artists``.
 
     Raises
     ------
@@ -47,12 +67,22 @@ def splits(store: Store, dataset: str) -> pl.DataFrame:
 def together(store: Store, dataset: str) -> pl.DataFrame:
     """Return what folds drawn by track would put on both sides: what needs no published split to know.
 
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+
     Returns
     -------
     pl.DataFrame
         ``kind`` (``artist``, ``album``: of several tracks; ``audio``: identical files and equal samples; ``near``:
         copies by their fingerprints), ``known`` (tracks of which it is known), ``groups`` (that should stay together),
         ``tracks`` (in them), ``largest`` (group), ``examples``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such dataset.
     """
     _check(store, dataset)
     members = store.sql(
@@ -71,13 +101,37 @@ def together(store: Store, dataset: str) -> pl.DataFrame:
 
 
 def spellings(store: Store, dataset: str) -> list[list[str]]:
-    """Return artists of a dataset that may be one: they differ by case, spaces, an article or "feat." only."""
+    """Return artists of a dataset that may be one: they differ by case, spaces, an article or "feat." only.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+
+    Returns
+    -------
+    list of list of str
+        Groups of at least two spellings.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such dataset.
+    """
     _check(store, dataset)
     return similar_names(store.sql(f"SELECT DISTINCT artist FROM items WHERE dataset = {literal(dataset)}")["artist"])
 
 
 def spelling_remarks(store: Store, dataset: str, most: int = 5) -> list[str]:
-    """Return a sentence per artist of a dataset that may be one with another, see `spellings`."""
+    """Return a sentence per artist of a dataset that may be one with another, see `spellings`.
+
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+    most : int > 0
+        How many artists are named.
+    """
     found = spellings(store, dataset)
     remarks = [
         f"one artist or several? {', '.join(map(repr, names))}: folds by artist do not keep them together"
@@ -102,12 +156,22 @@ def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, An
 def leakage(store: Store, dataset: str) -> pl.DataFrame:
     """Return what stands in more than one part of a fold: artists, albums, the same audio.
 
+    Parameters
+    ----------
+    store : Store
+    dataset : str
+
     Returns
     -------
     pl.DataFrame
         ``split``, ``fold``, ``kind`` (``artist``, ``album``, ``audio``: identical files and equal samples, ``near``:
         copies by their fingerprints), ``shared`` (how many; null where nothing is known of any track), ``examples``. No
         rows without a published split.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such dataset.
     """
     _check(store, dataset)
     members = _members(store, dataset)

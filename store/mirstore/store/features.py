@@ -13,12 +13,23 @@ from mirstore.store.store import Store
 
 
 def listing(store: Store) -> pl.DataFrame:
-    """Return a row per feature set: what each name means now, and its earlier versions."""
+    """Return a row per feature set: what each name means now, and its earlier versions.
+
+    Parameters
+    ----------
+    store : Store
+    """
     return store.sql("SELECT * FROM features ORDER BY feature, added")
 
 
 def stats(store: Store, name: str) -> pl.DataFrame:
     """Return one row per numeric column: missing values, range, mean, spread, outliers, whether it is constant.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Feature set.
 
     Returns
     -------

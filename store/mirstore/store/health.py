@@ -38,7 +38,19 @@ class ColumnHealth:
 
     @classmethod
     def of(cls, values: pl.Series) -> ColumnHealth:
-        """Look at a column."""
+        """Look at a column.
+
+        Parameters
+        ----------
+        values : pl.Series
+            Of numbers; what is not finite counts as missing.
+
+        Examples
+        --------
+        >>> health = ColumnHealth.of(pl.Series("bpm", [118.0, 120.0, 121.0, 122.0, 900.0, None]))
+        >>> health.missing, health.outliers
+        (1, 1)
+        """
         X = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
         known = X[np.isfinite(X)]
         missing = len(X) - len(known)

@@ -17,6 +17,12 @@ from mirstore.store.store import Store
 def log(store: Store, most: int | None = None) -> list[dict[str, Any]]:
     """Return what was done to a store, the latest first.
 
+    Parameters
+    ----------
+    store : Store
+    most : int > 0, optional
+        How many commands; all by default.
+
     Returns
     -------
     list of dict
@@ -53,6 +59,14 @@ def log(store: Store, most: int | None = None) -> list[dict[str, Any]]:
 def pin(store: Store, name: str, snapshot: int | None = None, note: str = "") -> int:
     """Give a snapshot a name; a later pin of that name moves it. Return its number.
 
+    Parameters
+    ----------
+    store : Store
+    name : str
+    snapshot : int > 0, optional
+        The store's own by default, which is the latest.
+    note : str
+
     Raises
     ------
     UsageError
@@ -70,6 +84,11 @@ def pin(store: Store, name: str, snapshot: int | None = None, note: str = "") ->
 
 def unpin(store: Store, name: str) -> None:
     """Take a name away from its snapshot.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
 
     Raises
     ------

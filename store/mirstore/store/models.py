@@ -60,6 +60,12 @@ class KeptModel:
 def find(store: Store, name: str) -> KeptModel:
     """Return the model that was kept last under a name, or whose hash begins so.
 
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Or at least four letters of its hash.
+
     Raises
     ------
     UnknownNameError
@@ -83,6 +89,15 @@ def find(store: Store, name: str) -> KeptModel:
 
 def keep(store: Store, artifact: Artifact, name: str, run: str | None = None) -> KeptModel:
     """Copy a model into the store and give it a name; one that is there already gets this name.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    artifact : Artifact
+    name : str
+    run : str, optional
+        The run that has its scores.
 
     Raises
     ------
@@ -109,6 +124,10 @@ def keep(store: Store, artifact: Artifact, name: str, run: str | None = None) ->
 
 def check_name(name: str) -> None:
     """Refuse a name that could not be typed in a registry.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------
@@ -161,6 +180,14 @@ def _unpacked(source: Path) -> Iterator[Path]:
 def export(store: Store, name: str, target: Path) -> KeptModel:
     """Write a model with its card and a page for people to a new folder, or to a file if it ends with ``.zip``.
 
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Or at least four letters of its hash.
+    target : path
+        Nothing may be there.
+
     Raises
     ------
     UsageError
@@ -196,6 +223,12 @@ def _parent(target: Path) -> Path:
 def removal(store: Store, names: Sequence[str]) -> Removal:
     """Return what `remove` would take, for the one who has to agree.
 
+    Parameters
+    ----------
+    store : Store
+    names : sequence of str
+        Or at least four letters of their hashes.
+
     Raises
     ------
     UnknownNameError
@@ -214,7 +247,15 @@ def removal(store: Store, names: Sequence[str]) -> Removal:
 
 
 def remove(store: Store, going: Removal) -> None:
-    """Make models disappear; `gc` with ``purge`` erases them."""
+    """Make models disappear; `gc` with ``purge`` erases them.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    going : Removal
+        As `removal` returns it.
+    """
     stamp = {"state": "removed", "added": datetime.now(UTC).replace(tzinfo=None)}
     with store.write(f"remove models {', '.join(row['name'] for row in going.rows)}") as tx:
         tx.append(table, [{**row, **stamp} for row in going.rows])

@@ -11,13 +11,23 @@ from mirstore.store.lake.schema import order
 
 
 def current(lake: Lake) -> dict[str, str]:
-    """Return what each name means now: its feature set's id."""
+    """Return what each name means now: its feature set's id.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     rows = latest(lake.scan("core.names"), "name").collect()
     return dict(zip(rows["name"], rows["feature_set"], strict=True))
 
 
 def resolve(lake: Lake, name: str) -> str:
     """Return the id that a name, ``name@version`` or id stands for.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
 
     Raises
     ------
@@ -40,7 +50,13 @@ def resolve(lake: Lake, name: str) -> str:
 
 
 def meant(lake: Lake, name: str) -> list[str]:
-    """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too."""
+    """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+    """
     sets = lake.recorded("core.feature_sets").collect().sort(order)
     if name in sets["feature_set"]:
         return [name]
@@ -54,6 +70,13 @@ def meant(lake: Lake, name: str) -> list[str]:
 
 
 def table(lake: Lake, feature_set: str) -> str:
-    """Return the table of a feature set's id."""
+    """Return the table of a feature set's id.
+
+    Parameters
+    ----------
+    lake : Lake
+    feature_set : str
+        Id of one that is stored.
+    """
     rows = lake.scan("core.feature_sets").filter(pl.col("feature_set") == feature_set).collect()
     return f"feat.{rows['table_name'][0]}"

@@ -54,6 +54,13 @@ class Project:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import soundfile
+    >>> soundfile.write("noise.wav", np.random.default_rng(0).normal(0, 0.1, 22050), 22050)
+    >>> with Project("store") as project:
+    ...     summary = project.ingest("noise.wav").result()
+    ...     project.sql("SELECT count(*) AS n FROM tracks").rows()
+    [(1,)]
     >>> with Project("store", "registry.toml") as project:          # doctest: +SKIP
     ...     project.ingest("~/Music", features=["essentia"]).result()
     ...     project.run("clips").result()
@@ -332,17 +339,53 @@ class Project:
     # Questions: see the methods of `Store` for what they may be asked
 
     def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
-        """Answer one SELECT statement; see `Store.sql`."""
+        """Answer one SELECT statement; see `Store.sql`.
+
+        Parameters
+        ----------
+        query : str
+        timeout : float > 0 [s]
+        memory : str
+            As ``"500MB"`` or ``"4GB"``.
+        """
         return self.store.sql(query, timeout=timeout, memory=memory)
 
     def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
-        """Return features as a wide table; see `Store.features`."""
+        """Return features as a wide table; see `Store.features`.
+
+        Parameters
+        ----------
+        names : str or sequence of str
+            Feature sets by name, ``name@version`` or id.
+        tracks : str or sequence of str, optional
+            Only these.
+        """
         return self.store.features(names, tracks)
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
-        """Return the tensors of a feature set, to be read one by one; see `Store.tensors`."""
+        """Return the tensors of a feature set, to be read one by one; see `Store.tensors`.
+
+        Parameters
+        ----------
+        name : str
+            Feature set.
+        tracks : str or sequence of str, optional
+            These, in this order; all by default.
+        column : str, optional
+            Needed if the feature set has several tensor columns.
+        """
         return self.store.tensors(name, tracks, column)
 
     def sounds(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> SoundReader:
-        """Return the sounds of a feature set, to be read one by one; see `Store.sounds`."""
+        """Return the sounds of a feature set, to be read one by one; see `Store.sounds`.
+
+        Parameters
+        ----------
+        name : str
+            Feature set.
+        tracks : str or sequence of str, optional
+            These, in this order; all by default.
+        column : str, optional
+            Needed if the feature set has several sounds.
+        """
         return self.store.sounds(name, tracks, column)

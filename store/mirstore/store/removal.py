@@ -47,7 +47,16 @@ class Removal:
 
 
 def remove(store: Store, removal: Removal, message: str) -> None:
-    """Commit a removal."""
+    """Commit a removal.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    removal : Removal
+    message : str
+        What the history says.
+    """
     stamp = {"added": datetime.now(UTC).replace(tzinfo=None)}
     with store.write(message) as tx:
         tx.append(removals, [{"undone": False, **row, **stamp} for row in removal.rows])
@@ -126,6 +135,13 @@ def _matching(name: str, paths: pl.DataFrame, known: Iterable[str], undo: bool) 
 def dataset(store: Store, name: str, labels: str | None = None) -> Removal:
     """Return the removal of a dataset, or of one of its label sets.
 
+    Parameters
+    ----------
+    store : Store
+    name : str
+    labels : str, optional
+        A label set: only this one.
+
     Raises
     ------
     UnknownNameError
@@ -158,6 +174,11 @@ def dataset(store: Store, name: str, labels: str | None = None) -> Removal:
 
 def features(store: Store, names: Sequence[str]) -> Removal:
     """Return the removal of feature sets: all that a name means and has meant, or one ``name@version`` or id.
+
+    Parameters
+    ----------
+    store : Store
+    names : sequence of str
 
     Raises
     ------

@@ -57,24 +57,72 @@ class Store(Lake):
         return set(self.scan("core.feature_sets").select("feature_set").collect()["feature_set"]) - self.hidden.features
 
     def resolve(self, name: str) -> str:
-        """Return the id that a name, ``name@version`` or id stands for; see `mirstore.store.names.resolve`."""
+        """Return the id that a name, ``name@version`` or id stands for; see `mirstore.store.names.resolve`.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing stored is called so.
+        UsageError
+            If it was removed.
+        """
         return names.resolve(self, name)
 
     def meant(self, name: str) -> list[str]:
-        """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too."""
+        """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too.
+
+        Parameters
+        ----------
+        name : str
+        """
         return names.meant(self, name)
 
     def table(self, feature_set: str) -> str:
-        """Return the table of a feature set's id."""
+        """Return the table of a feature set's id.
+
+        Parameters
+        ----------
+        feature_set : str
+            Id of one that is stored.
+        """
         return names.table(self, feature_set)
 
     def unknown_feature_sets(self, features: Mapping[str, FeatureSet]) -> list[str]:
-        """Return the names that do not mean these feature sets, or not any more."""
+        """Return the names that do not mean these feature sets, or not any more.
+
+        Parameters
+        ----------
+        features : Mapping of str to FeatureSet
+            By name.
+        """
         known = self.names()
         return [name for name, feature in features.items() if known.get(name) != feature.id]
 
     def about(self, name: str) -> dict[str, Any]:
-        """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed."""
+        """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed.
+
+        Parameters
+        ----------
+        name : str
+            Name, ``name@version`` or id.
+
+        Returns
+        -------
+        dict
+            ``name``, ``feature_set`` (id), ``extractor`` (``name@version``), ``params``, ``weights`` (SHA-256 or None),
+            ``source``, ``inputs`` (name to id), ``distributions`` (name to version), ``columns`` (a dict each).
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing stored is called so.
+        UsageError
+            If it was removed, and is not asked for by its id.
+        """
         return values.about(self, name)
 
     def features(self, names: str | Sequence[str], tracks: str | Sequence[str] | None = None) -> pl.DataFrame:
@@ -99,7 +147,19 @@ class Store(Lake):
         return values.wide(self, names, tracks)
 
     def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-        """Return the stored rows of those tracks that have any, as a worker returned them: tensors by reference."""
+        """Return the stored rows of those tracks that have any, as a worker returned them: tensors by reference.
+
+        Parameters
+        ----------
+        table : str
+            Of a feature set: `FeatureSet.table`.
+        tracks : sequence of str
+
+        Returns
+        -------
+        dict of str to list of dict
+            Track to its rows, without ``track`` in them.
+        """
         return values.rows(self, table, tracks)
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
@@ -124,6 +184,15 @@ class Store(Lake):
     def sounds(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> SoundReader:
         """Return the sounds of a feature set, as `tensors` does; each is an `Audio`, and ``.wav()`` a file to play.
 
+        Parameters
+        ----------
+        name : str
+            Feature set.
+        tracks : str or sequence of str, optional
+            These, in this order; all by default, ordered by track.
+        column : str, optional
+            Needed if the feature set has several such columns.
+
         Raises
         ------
         UnknownNameError
@@ -136,12 +205,26 @@ class Store(Lake):
     def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
         """Answer one SELECT statement over the views, locked down: it can read nothing else and write nothing.
 
+        Parameters
+        ----------
+        query : str
+            `schema` names the views; features have one each, called as they are.
+        timeout : float > 0 [s]
+        memory : str
+            What the query and its result may take, as ``"500MB"`` or ``"4GB"``.
+
         Raises
         ------
         UsageError
             If it is not one SELECT statement, or names something that is not there.
         MirstoreError
             If it was stopped for its time or memory.
+
+        Examples
+        --------
+        >>> with Store("store", create=True) as store:
+        ...     store.sql("SELECT count(*) AS n FROM tracks").rows()
+        [(0,)]
         """
         return session.run(self, query, timeout=timeout, memory=memory)
 
@@ -155,9 +238,22 @@ class Store(Lake):
         """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them.
 
         Nothing behind a link is removed.
+
+        Parameters
+        ----------
+        grace : float >= 0 [s]
+            A day by default: whoever began to read a file has it for so long.
+        dry_run : bool
+            Return them, and remove nothing.
         """
         return collect(self, grace, dry_run=dry_run)
 
     def purge(self, *, dry_run: bool = False) -> Purged:
-        """Erase what was removed, in all snapshots; see `mirstore.store.lake.purge`."""
+        """Erase what was removed, in all snapshots; see `mirstore.store.lake.purge`.
+
+        Parameters
+        ----------
+        dry_run : bool
+            Say what would be erased, and erase nothing.
+        """
         return purge(self, dry_run=dry_run)

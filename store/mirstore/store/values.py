@@ -17,7 +17,14 @@ from mirstore.store.names import meant, resolve, table
 
 
 def about(lake: Lake, name: str) -> dict[str, Any]:
-    """Return what is recorded about a feature set."""
+    """Return what is recorded about a feature set.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+        Name, ``name@version`` or id.
+    """
     id_ = name if meant(lake, name) == [name] else resolve(lake, name)
     (row,) = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
     inputs = lake.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
@@ -36,7 +43,15 @@ def about(lake: Lake, name: str) -> dict[str, Any]:
 
 
 def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | None) -> pl.DataFrame:
-    """Return features as a wide table."""
+    """Return features as a wide table.
+
+    Parameters
+    ----------
+    lake : Lake
+    names : str or sequence of str
+    tracks : str, sequence of str or None
+        As for `Store.features`.
+    """
     names = [names] if isinstance(names, str) else list(names)
     frames = {name: one(lake, name) for name in names}
     if len(names) > 1:
@@ -49,6 +64,12 @@ def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | N
 
 def one(lake: Lake, name: str) -> pl.LazyFrame:
     """Return one feature set's rows; those of a track in their order.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+        Name, ``name@version`` or id.
 
     Raises
     ------
@@ -129,7 +150,15 @@ def _refuse_other_times(lake: Lake, names: Sequence[str]) -> None:
 
 
 def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the stored rows of those tracks that have any, as a worker returned them."""
+    """Return the stored rows of those tracks that have any, as a worker returned them.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+        Of the table.
+    tracks : sequence of str
+    """
     frame = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks)))).collect()
     packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
     folder = pack_folder(lake.path.absolute(), name.rpartition("_")[2])
@@ -141,7 +170,16 @@ def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[st
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
-    """Return the tensors or sounds of a feature set as an indexed reader."""
+    """Return the tensors or sounds of a feature set as an indexed reader.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+    tracks : str, sequence of str or None
+    column : str or None
+        As for `Store.tensors`.
+    """
     frame = one(lake, name).collect()
     known = [key for key, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
     column = column or (known[0] if len(known) == 1 else "")
@@ -162,13 +200,28 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
 
 
 def hops(lake: Lake, name: str) -> dict[str, float | None]:
-    """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say."""
+    """Return how long a step [s] of each tensor column of a feature set is; None where its declaration does not say.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+    """
     declared = {column["column"]: Tensor.parse(column["dtype"]) for column in about(lake, name)["columns"]}
     return {column: tensor.hop for column, tensor in declared.items() if tensor}
 
 
 def sounds(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> SoundReader:
-    """Return the sounds of a feature set as an indexed reader."""
+    """Return the sounds of a feature set as an indexed reader.
+
+    Parameters
+    ----------
+    lake : Lake
+    name : str
+    tracks : str, sequence of str or None
+    column : str or None
+        As for `Store.sounds`.
+    """
     reader = tensors(lake, name, tracks, column)
     if any("scale" not in reference for reference in reader.references):
         raise UsageError(f"features {name!r} have tensors, no sounds", hint="store.tensors reads them")

@@ -78,7 +78,19 @@ def write(fitted: Fitted, features: Mapping[str, str], folder: Path) -> Learned:
 
 
 def seal(folder: Path, card: Card) -> str:
-    """Write the card beside the files that it names, and return the artifact's SHA-256."""
+    """Write the card beside the files that it names, and return the artifact's SHA-256.
+
+    Parameters
+    ----------
+    folder : path
+        Of the files.
+    card : Card
+
+    Returns
+    -------
+    str
+        64 hex digits: of the card, which has the hashes of all other files.
+    """
     path = folder / card_name
     path.write_text(card.text(), encoding="utf-8")
     return digest(path)
@@ -159,6 +171,10 @@ class Artifact:
     def model(self, plugins: Plugins) -> Model:
         """Return the model's component with its parameters, and nothing learned yet.
 
+        Parameters
+        ----------
+        plugins : Plugins
+
         Raises
         ------
         UnknownNameError, PluginError
@@ -175,7 +191,17 @@ class Artifact:
         return build(kind, learned.params, f"{self.folder}: params")
 
     def fitted(self, plugins: Plugins) -> Fitted:
-        """Return the model, ready to predict."""
+        """Return the model, ready to predict.
+
+        Parameters
+        ----------
+        plugins : Plugins
+
+        Raises
+        ------
+        UnknownNameError, PluginError
+            As for `model`.
+        """
         learned, model = self.card.learned, self.model(plugins).load(self.folder / model_folder)
         scaling = from_bytes(np.fromfile(self.folder / scaling_name, np.uint8))
         return Fitted(
@@ -192,6 +218,10 @@ class Artifact:
 
 def check_is_data(path: Path) -> None:
     """Refuse a file that is neither safetensors nor JSON, by its name and by its content.
+
+    Parameters
+    ----------
+    path : path
 
     Raises
     ------

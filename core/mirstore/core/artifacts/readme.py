@@ -13,7 +13,14 @@ from mirstore.core.features import heard
 
 
 def readme(artifact: Artifact, name: str) -> str:
-    """Return a page in Markdown."""
+    """Return a page in Markdown.
+
+    Parameters
+    ----------
+    artifact : Artifact
+    name : str
+        What the model is called.
+    """
     card = artifact.card
     return f"""# {name}
 
@@ -42,12 +49,24 @@ with these lines in registry.toml:
 
 
 def entry(card: Card, name: str) -> str:
-    """Return the lines of registry.toml that make features of a kept model's scores."""
+    """Return the lines of registry.toml that make features of a kept model's scores.
+
+    Parameters
+    ----------
+    card : Card
+    name : str
+        What the model is called.
+    """
     return f'[features.my-{name}]\nextractor = "model@1"\nparams = {_toml({"artifact": name})}'
 
 
 def definitions(card: Card) -> str:
-    """Return the lines of registry.toml that mean the very features that the model learned from."""
+    """Return the lines of registry.toml that mean the very features that the model learned from.
+
+    Parameters
+    ----------
+    card : Card
+    """
     return "\n\n".join(_definitions(card))
 
 
@@ -82,7 +101,12 @@ def _key(name: str) -> str:
 
 
 def scores(card: Card) -> str:
-    """Return the scores on a card as a table in Markdown."""
+    """Return the scores on a card as a table in Markdown.
+
+    Parameters
+    ----------
+    card : Card
+    """
     if card.scores is None:
         return "Scores: none, the case had not been run when the model was kept."
     rows = [

@@ -32,6 +32,17 @@ def labelled_examples(*, numeric: bool = False) -> Examples:
     """Return 60 examples of three classes, with four columns in two groups and a small spectrogram each.
 
     With ``numeric`` they have two targets instead, sums of the columns.
+
+    Parameters
+    ----------
+    numeric : bool
+        Give numbers to be predicted instead of classes.
+
+    Examples
+    --------
+    >>> examples = labelled_examples()
+    >>> len(examples), examples.classes, examples.tensors["mel.spectrogram"][0].shape
+    (60, ('calm', 'happy', 'sad'), (128, 44))
     """
     X, Y = labelled_points()
     columns = [column for members in groups.values() for column in members]

@@ -15,7 +15,13 @@ _beat = 0.5  # [s], 120 BPM
 
 
 def music(seconds: float = 20.0, sr: int = 22050) -> np.ndarray:
-    """Return plucked chords and a bass, one chord per bar of 4/4, with a noise burst on each beat [shape=(n,)]."""
+    """Return plucked chords and a bass, one chord per bar of 4/4, with a noise burst on each beat [shape=(n,)].
+
+    Parameters
+    ----------
+    seconds : float > 0 [s]
+    sr : int > 0 [Hz]
+    """
     t = np.arange(round(seconds * sr)) / sr
     since_beat = t % _beat
     bars = (t // (4 * _beat)).astype(int) % len(_chords)
@@ -32,30 +38,66 @@ def music(seconds: float = 20.0, sr: int = 22050) -> np.ndarray:
 
 
 def noise(seconds: float = 3.0, sr: int = 22050) -> np.ndarray:
-    """Return uniform white noise up to full scale [shape=(n,)]."""
+    """Return uniform white noise up to full scale [shape=(n,)].
+
+    Parameters
+    ----------
+    seconds : float > 0 [s]
+    sr : int > 0 [Hz]
+    """
     return np.random.default_rng(0).uniform(-1, 1, round(seconds * sr))
 
 
 def click(seconds: float = 3.0, sr: int = 22050) -> np.ndarray:
-    """Return one sample at full scale in the middle of digital silence [shape=(n,)]."""
+    """Return one sample at full scale in the middle of digital silence [shape=(n,)].
+
+    Parameters
+    ----------
+    seconds : float > 0 [s]
+    sr : int > 0 [Hz]
+
+    Examples
+    --------
+    >>> len(click(1.0, 8000)), np.flatnonzero(click(1.0, 8000)).tolist()
+    (8000, [4000])
+    """
     samples = np.zeros(round(seconds * sr))
     samples[len(samples) // 2] = 1.0
     return samples
 
 
 def near_silence(seconds: float = 3.0, sr: int = 22050) -> np.ndarray:
-    """Return the last bit of a 16-bit recording, flickering [shape=(n,)]."""
+    """Return the last bit of a 16-bit recording, flickering [shape=(n,)].
+
+    Parameters
+    ----------
+    seconds : float > 0 [s]
+    sr : int > 0 [Hz]
+    """
     return np.random.default_rng(0).integers(-1, 2, round(seconds * sr)) / 32768
 
 
 def clipped(seconds: float = 3.0, sr: int = 22050) -> np.ndarray:
-    """Return a 100 Hz square wave at full scale [shape=(n,)]."""
+    """Return a 100 Hz square wave at full scale [shape=(n,)].
+
+    Parameters
+    ----------
+    seconds : float > 0 [s]
+    sr : int > 0 [Hz]
+    """
     return np.where(np.arange(round(seconds * sr)) * 200 // sr % 2, -1.0, 1.0)
 
 
 @contextmanager
 def recording(samples: np.ndarray, sr: int = 22050) -> Iterator[Path]:
-    """Write samples [shape=(n,) or (n, channels)] as a 16-bit wav that lives inside the with block."""
+    """Write samples [shape=(n,) or (n, channels)] as a 16-bit wav that lives inside the with block.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,) or (n, channels)]
+        Full scale is ±1; what exceeds it is clipped.
+    sr : int > 0 [Hz]
+    """
     with TemporaryDirectory(prefix="mirstore-check-") as folder:
         path = Path(folder) / "signal.wav"
         soundfile.write(path, samples, sr, subtype="PCM_16")

@@ -13,18 +13,35 @@ Subject: TypeAlias = Component | FeatureSet
 
 
 def require(holds: object, message: str) -> None:
-    """Fail the check with ``message`` unless ``holds``; an assert statement would vanish under ``python -O``."""
+    """Fail the check with ``message`` unless ``holds``; an assert statement would vanish under ``python -O``.
+
+    Parameters
+    ----------
+    holds : object
+        Taken for true or false.
+    message : str
+        What the author of the component reads.
+    """
     if not holds:
         raise AssertionError(message)
 
 
 def component_of(subject: Subject) -> Component:
-    """Return the component itself."""
+    """Return the component itself.
+
+    Parameters
+    ----------
+    subject : Component or FeatureSet
+    """
     return subject.extractor if isinstance(subject, FeatureSet) else subject
 
 
 def feature_of(subject: Subject) -> FeatureSet:
     """Return the extractor with its inputs.
+
+    Parameters
+    ----------
+    subject : Component or FeatureSet
 
     Raises
     ------

@@ -53,7 +53,13 @@ class Assembly:
     bootstraps: int = 0
 
     def rows_of(self, tracks: np.ndarray) -> np.ndarray:
-        """Return the positions of the rows of some tracks."""
+        """Return the positions of the rows of some tracks.
+
+        Parameters
+        ----------
+        tracks : np.ndarray of int
+            Numbers of tracks, as in ``owners``.
+        """
         return np.flatnonzero(np.isin(self.owners, tracks))
 
 
@@ -101,7 +107,14 @@ class Result:
 
 
 def take(examples: Examples, positions: np.ndarray) -> Examples:
-    """Return the examples at these positions; tensors stay where they are until they are read."""
+    """Return the examples at these positions; tensors stay where they are until they are read.
+
+    Parameters
+    ----------
+    examples : Examples
+    positions : np.ndarray of int [shape=(m,)]
+        In any order; one may stand there twice.
+    """
     return replace(
         examples,
         table=_rows(examples.table, positions),
@@ -116,5 +129,15 @@ def _rows(table: pl.DataFrame, positions: np.ndarray) -> pl.DataFrame:
 
 
 def without_columns(rows: int) -> pl.DataFrame:
-    """Return a table without columns: how many examples there are is all that it says."""
+    """Return a table without columns: how many examples there are is all that it says.
+
+    Parameters
+    ----------
+    rows : int >= 0
+
+    Examples
+    --------
+    >>> without_columns(3).shape
+    (3, 0)
+    """
     return pl.DataFrame({"row": np.arange(rows)}).drop("row")

@@ -45,7 +45,19 @@ class Case:
         return " ".join(f"{key}={self.text(key)}" for key in keys if key not in optional or self.text(key) != "none")
 
     def text(self, key: str) -> str:
-        """Return one of the names as ``--only`` takes it."""
+        """Return one of the names as ``--only`` takes it.
+
+        Parameters
+        ----------
+        key : str
+            ``task``, ``features``, ``chunk``, ``grouping``, ``smoothing`` or ``model``.
+
+        Examples
+        --------
+        >>> case = Case("moods", "mood", ("essentia", "mel"), None, "samat", "none", "ridge")
+        >>> case.text("features"), case.text("chunk")
+        ('essentia+mel', 'none')
+        """
         if key == "features":
             return "+".join(self.features)
         value = getattr(self, key)
@@ -100,7 +112,14 @@ def _conditions(only: Sequence[str]) -> dict[str, list[str]]:
 
 
 def expand(name: str, entry: ExperimentEntry) -> list[Case]:
-    """Return the product of an experiment's alternatives, the last key varying fastest."""
+    """Return the product of an experiment's alternatives, the last key varying fastest.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    entry : ExperimentEntry
+    """
     alternatives = [_alternatives(entry, key) for key in keys]
     blank = Case(name, "", (), None, "", "none", "")
     cases = (replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives))

@@ -45,6 +45,14 @@ def cut(tensors: Mapping[str, Tensors], chunk: ChunkEntry) -> Chunks:
     ------
     UsageError
         If there are no tensors, or they are to be cut by seconds and one has no ``hop``, or a longer one.
+
+    Examples
+    --------
+    >>> from mirstore.core.tensors import Arrays
+    >>> mel = Arrays([np.zeros((128, 25)), np.zeros((128, 9))], hop=0.1)
+    >>> chunks = cut({"mel.spectrogram": mel}, ChunkEntry(seconds=1.0))
+    >>> chunks.rows.tolist(), chunks.tensors["mel.spectrogram"][1].shape
+    ([0, 0], (128, 10))
     """
     if not tensors:
         raise UsageError("chunk cuts tensors, and the chosen features have none", hint="leave chunk out")

@@ -45,10 +45,20 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 def similar_names(names: Iterable[str | None]) -> list[list[str]]:
     """Return names that are one but for case, spaces, accents, punctuation, an article or a guest ("feat.").
 
+    Parameters
+    ----------
+    names : iterable of (str or None)
+        None is left out.
+
     Returns
     -------
     list of list of str
         Groups of at least two spellings, each sorted.
+
+    Examples
+    --------
+    >>> similar_names(["The Beatles", "Beatles", "Queen", None])
+    [['Beatles', 'The Beatles']]
     """
     groups: dict[str, set[str]] = {}
     for name in names:

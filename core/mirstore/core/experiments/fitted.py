@@ -120,6 +120,17 @@ class Fitted:
 def checked_scores(model: Model, examples: Examples) -> np.ndarray:
     """Return a model's scores, or the numbers that it predicts, if they are what it promised.
 
+    Parameters
+    ----------
+    model : Model
+        Fitted.
+    examples : Examples
+        To predict.
+
+    Returns
+    -------
+    np.ndarray [shape=(n, k), dtype=float64]
+
     Raises
     ------
     ValueError

@@ -30,7 +30,21 @@ class Groups:
 
 
 def apply_grouper(grouper: Grouper, columns: Sequence[str], where: str) -> Groups:
-    """Return a grouper's groups, checked."""
+    """Return a grouper's groups, checked.
+
+    Parameters
+    ----------
+    grouper : Grouper
+    columns : sequence of str
+        Qualified as ``featureset.column``.
+    where : str
+        The place in the registry, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If it invents a column, or its groups cannot be used.
+    """
     found = {name: list(members) for name, members in grouper.group(columns).items() if members}
     unknown = {column for members in found.values() for column in members} - set(columns)
     if unknown:

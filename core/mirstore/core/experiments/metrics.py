@@ -22,7 +22,18 @@ of_chunks = "chunk_"
 
 
 def ends(name: str) -> tuple[float, float]:
-    """Return the smallest and the largest possible value of a metric."""
+    """Return the smallest and the largest possible value of a metric.
+
+    Parameters
+    ----------
+    name : str
+        Also of chunks, as ``chunk_roc_auc``.
+
+    Examples
+    --------
+    >>> ends("accuracy"), ends("chunk_pearson_r")
+    ((0.0, 1.0), (-1.0, 1.0))
+    """
     return ranges.get(name.removeprefix(of_chunks), (0.0, 1.0))
 
 
@@ -64,6 +75,13 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, classes: Sequence[str], excl
     list of Value
         ROC-AUC and average precision of labels that have both positives and negatives here, and their means
         (macro average); accuracy, recall per class, and their mean over the classes present (balanced accuracy).
+
+    Examples
+    --------
+    >>> truth = np.array([[1, 0], [1, 0], [0, 1]])
+    >>> scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> {v.name: round(v.value, 2) for v in evaluate(truth, scores, ("calm", "lively"), True) if v.label is None}
+    {'roc_auc': 1.0, 'pr_auc': 1.0, 'accuracy': 0.67, 'balanced_accuracy': 0.75}
     """
     positive = truth > 0
     found = []
@@ -98,6 +116,12 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(k,)]
         In [0, 1]; NaN for a label that has only positives or only negatives here.
+
+    Examples
+    --------
+    >>> positive = np.array([[True], [False], [True]])
+    >>> roc_auc(positive, np.array([[0.9], [0.5], [0.1]])).tolist()
+    [0.5]
     """
     yes = positive.sum(axis=0)
     no = len(positive) - yes
@@ -115,7 +139,22 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
 def average_precision(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return the average precision per label (area under the precision-recall curve, without interpolation).
 
-    Parameters and result as for `roc_auc`.
+    Parameters
+    ----------
+    positive : np.ndarray of bool [shape=(n, k)]
+    scores : np.ndarray [shape=(n, k)]
+        Larger means more likely; equal ones are one threshold.
+
+    Returns
+    -------
+    np.ndarray [shape=(k,)]
+        In [0, 1]; NaN for a label that has only positives or only negatives here.
+
+    Examples
+    --------
+    >>> positive = np.array([[True], [False], [True]])
+    >>> average_precision(positive, np.array([[0.9], [0.5], [0.1]])).round(3).tolist()
+    [0.833]
     """
     found = np.full(positive.shape[1], np.nan)
     for i in range(positive.shape[1]):
@@ -140,11 +179,21 @@ def vote(scores: np.ndarray, owners: np.ndarray, exclusive: bool) -> np.ndarray:
         In [0, 1] if exclusive.
     owners : np.ndarray [shape=(chunks,)] of int
         Number of the track of each chunk, 0 to n - 1, none left out.
+    exclusive : bool
+        Whether each track has exactly one class.
 
     Returns
     -------
     np.ndarray [shape=(n, k)]
         In [0, 1].
+
+    Examples
+    --------
+    >>> scores = np.array([[0.6, 0.4], [0.6, 0.4], [0.0, 1.0], [0.3, 0.7]])
+    >>> vote(scores, np.array([0, 0, 0, 1]), exclusive=True).argmax(axis=1).tolist()
+    [0, 1]
+    >>> vote(scores, np.array([0, 0, 0, 1]), exclusive=False).round(2).tolist()
+    [[0.4, 0.6], [0.3, 0.7]]
     """
     counts = np.bincount(owners)
     if (counts == 1).all():
@@ -183,6 +232,14 @@ def interval(values: Sequence[float], test_share: float, level: float = 0.95) ->
     ``1/folds + test_share`` instead of ``1/folds`` [#]_.
 
     .. [#] Nadeau, Bengio: Inference for the generalization error. Machine Learning 52, 2003.
+
+    Examples
+    --------
+    >>> low, high = interval([0.70, 0.72, 0.74, 0.71, 0.73], test_share=0.25)
+    >>> round(low, 3), round(high, 3)
+    (0.691, 0.749)
+    >>> interval([0.7], test_share=0.25) is None
+    True
     """
     if len(values) < 2:
         return None

@@ -23,6 +23,12 @@ def evaluate_numbers(truth: np.ndarray, values: np.ndarray, targets: Sequence[st
     -------
     list of Value
         ``pearson_r`` and ``r2`` of targets that vary here, ``mae`` of all, and their means.
+
+    Examples
+    --------
+    >>> truth, values = np.array([[1.0], [2.0], [3.0]]), np.array([[1.5], [2.0], [2.5]])
+    >>> {v.name: round(v.value, 2) for v in evaluate_numbers(truth, values, ["arousal"]) if v.label is None}
+    {'pearson_r': 1.0, 'r2': 0.75, 'mae': 0.33}
     """
     found = []
     for name, metric in (("pearson_r", pearson_r), ("r2", r2), ("mae", mae)):
@@ -59,7 +65,20 @@ def pearson_r(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
 def r2(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the share of the variance that is explained, per target: 0 for the mean of ``truth``, 1 at best.
 
-    Parameters and result as for `pearson_r`; it has no lower end.
+    Parameters
+    ----------
+    truth, values : np.ndarray [shape=(n, k)]
+
+    Returns
+    -------
+    np.ndarray [shape=(k,)]
+        At most 1, with no lower end; NaN for a target that does not vary here.
+
+    Examples
+    --------
+    >>> truth = np.array([[1.0], [2.0], [3.0]])
+    >>> r2(truth, truth).tolist(), r2(truth, np.full((3, 1), 2.0)).tolist()
+    ([1.0], [0.0])
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         explained = 1 - ((truth - values) ** 2).sum(axis=0) / ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
@@ -67,7 +86,17 @@ def r2(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def mae(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the mean absolute error per target, in its units; smaller is better."""
+    """Return the mean absolute error per target, in its units; smaller is better.
+
+    Parameters
+    ----------
+    truth, values : np.ndarray [shape=(n, k)]
+
+    Returns
+    -------
+    np.ndarray [shape=(k,)]
+        From 0.
+    """
     return np.abs(truth - values).mean(axis=0)
 
 

@@ -339,7 +339,26 @@ def _means(values: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
 
 def random_groupings(groups: Mapping[str, Any], draws: int, seed: int) -> Iterator[dict[str, list[str]]]:
-    """Yield groupings with the same names and sizes, and columns dealt out at random."""
+    """Yield groupings with the same names and sizes, and columns dealt out at random.
+
+    Parameters
+    ----------
+    groups : Mapping of str to sequence of str
+    draws : int >= 0
+        How many groupings.
+    seed : int
+
+    Yields
+    ------
+    dict of str to list of str
+
+    Examples
+    --------
+    >>> groups = {"rhythm": ["bpm", "onset_rate"], "timbre": ["centroid"]}
+    >>> (drawn,) = random_groupings(groups, draws=1, seed=0)
+    >>> {name: len(members) for name, members in drawn.items()}
+    {'rhythm': 2, 'timbre': 1}
+    """
     rng = np.random.default_rng(seed)
     columns = [column for members in groups.values() for column in members]
     ends = np.cumsum([len(members) for members in groups.values()])[:-1]

@@ -21,7 +21,19 @@ class Scaling:
 
     @classmethod
     def fit(cls, table: pl.DataFrame) -> Scaling:
-        """Learn from training examples."""
+        """Learn from training examples.
+
+        Parameters
+        ----------
+        table : pl.DataFrame [shape=(n, d)]
+            Of numbers. What is not finite counts as missing; a column without any spread becomes 0 throughout.
+
+        Examples
+        --------
+        >>> scaling = Scaling.fit(pl.DataFrame({"bpm": [100.0, 140.0, None]}))
+        >>> scaling.apply(pl.DataFrame({"bpm": [120.0, 160.0, None]}))["bpm"].to_list()
+        [0.0, 2.0, 0.0]
+        """
         X = _finite(table)
         known = ~np.isnan(X)
         counts = known.sum(axis=0)
@@ -33,7 +45,13 @@ class Scaling:
         return cls(mean, np.where(deviation > 10 * np.finfo(float).eps * np.abs(mean), deviation, np.inf))
 
     def apply(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the table with mean 0 and deviation 1, as measured in training, and nothing missing."""
+        """Return the table with mean 0 and deviation 1, as measured in training, and nothing missing.
+
+        Parameters
+        ----------
+        table : pl.DataFrame [shape=(n, d)]
+            The columns of training, in their order. What is missing becomes 0, the mean.
+        """
         X = np.nan_to_num((_finite(table) - self.mean) / self.deviation, nan=0.0)
         # Told, because polars takes the rows of a square matrix for columns.
         return pl.DataFrame(X, schema=table.columns, orient="row") if table.width else table

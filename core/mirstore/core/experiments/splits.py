@@ -28,7 +28,23 @@ used_parts = frozenset(_parts)
 
 
 def part_name(word: str) -> str | None:
-    """Return ``train``, ``validation`` or ``test`` for a word that published splits use for it, in any case."""
+    """Return ``train``, ``validation`` or ``test`` for a word that published splits use for it, in any case.
+
+    Parameters
+    ----------
+    word : str
+        As it stands in a table.
+
+    Returns
+    -------
+    str or None
+        None for a word that no experiment uses.
+
+    Examples
+    --------
+    >>> part_name("Dev"), part_name("evaluation"), part_name("unused")
+    ('validation', 'test', None)
+    """
     lower = word.strip().lower()
     return next((part for part, words in _parts.items() if lower in words), None)
 
@@ -90,6 +106,16 @@ def make_folds(
     UsageError
         If there is one class only, a class or the number of units is smaller than the number of folds, or a fold
         would be empty.
+
+    Examples
+    --------
+    >>> from mirstore.core.registry import TaskEntry
+    >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", folds=2)
+    >>> labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
+    >>> artists = ["a", "a", "b", "c", "d", "d"]
+    >>> folds = make_folds(task, labels, ("calm", "lively"), True, artists, repeats=1)
+    >>> len(folds), shared_between(folds, artists)
+    (2, [])
     """
     _check(task, labels, classes, exclusive, units)
     folds = [
@@ -172,11 +198,20 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
         ``train`` is learned from, ``validation`` is for models that stop or choose by it, ``test`` is predicted.
         With test parts only, every fold is learned from all the others. What stands in two parts of a fold, as copies
         of a file do, is tested only, or else validated by only.
+    repeats : int > 0
+        How often each fold stands in the result: for models that draw something by their seed.
 
     Raises
     ------
     UsageError
         If there is no test part, or nothing to learn from.
+
+    Examples
+    --------
+    >>> parts = [(0, 0, "train"), (1, 0, "train"), (2, 0, "validation"), (3, 0, "test")]
+    >>> (fold,) = published_folds(parts, repeats=1)
+    >>> fold.train.tolist(), fold.validation.tolist(), fold.test.tolist()
+    ([0, 1], [2], [3])
     """
     only_tests = {part for _, _, part in parts} == {"test"}
     folds = []
@@ -206,7 +241,24 @@ def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) 
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:
-    """Return the values (artists, albums) that stand in the test part of a fold and in what is seen before it."""
+    """Return the values (artists, albums) that stand in the test part of a fold and in what is seen before it.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    values : sequence of (str or None)
+        One per track; None is shared with nothing.
+
+    Returns
+    -------
+    list of str
+        Sorted.
+
+    Examples
+    --------
+    >>> shared_between([Fold(0, 0, np.array([0, 1]), np.array([2]))], ["Bach", "Ligeti", "Bach"])
+    ['Bach']
+    """
     leaked: set[str] = set()
     for fold in folds:
         seen = {values[position] for position in fold.seen}

@@ -35,11 +35,30 @@ def _unpacked(frame: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def references(frame: pl.DataFrame) -> list[str]:
-    """Return the columns that stand for tensors."""
+    """Return the columns that stand for tensors.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Of features, as the store has them.
+    """
     return [column for column, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
 
 
 def beside(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of tracks that are in both, matched by ``start`` if both have it."""
+    """Return the rows of tracks that are in both, matched by ``start`` if both have it.
+
+    Parameters
+    ----------
+    left, right : pl.DataFrame
+        With a column ``track``.
+
+    Examples
+    --------
+    >>> bpm = pl.DataFrame({"track": ["a", "b"], "bpm": [120.0, 90.0]})
+    >>> words = pl.DataFrame({"track": ["b", "b"], "start": [0.0, 1.0], "word": ["la", "li"]})
+    >>> beside(bpm, words)["bpm"].to_list()
+    [90.0, 90.0]
+    """
     both = "start" in left.columns and "start" in right.columns
     return left.join(right, on=["track", "start"] if both else ["track"], how="inner")

@@ -22,10 +22,20 @@ _most_header = 100 << 20  # [bytes], as safetensors has it
 def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return arrays [any shape; bool, int, uint or float] as a safetensors file, the widest types first.
 
+    Parameters
+    ----------
+    arrays : Mapping of str to np.ndarray
+
     Raises
     ------
     TypeError
         If a value is no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from_bytes(np.frombuffer(to_bytes({"bias": np.array([0.5, 1.0])}), np.uint8))["bias"].tolist()
+    [0.5, 1.0]
     """
     whole = {name: _whole(name, array) for name, array in arrays.items()}
     names = sorted(whole, key=lambda name: (-whole[name].itemsize, name))  # so that all are aligned

@@ -48,12 +48,22 @@ def cache() -> Path:
 
 
 def folder(weights: Weights) -> Path:
-    """Return where weights are kept; other files or another conversion have another folder."""
+    """Return where weights are kept; other files or another conversion have another folder.
+
+    Parameters
+    ----------
+    weights : Weights
+    """
     return cache() / "weights" / f"{weights.name}-{weights.key}"
 
 
 def state(weights: Weights) -> State:
-    """Look whether weights are there, and at every byte of them."""
+    """Look whether weights are there, and at every byte of them.
+
+    Parameters
+    ----------
+    weights : Weights
+    """
     place = folder(weights)
     kept = _kept(weights)
     if kept is None and (place / card_name).exists():
@@ -77,6 +87,10 @@ def identity(sets: Sequence[Weights]) -> str | None:
 
     That of the only file kept; of several, that of a list of their names and hashes.
 
+    Parameters
+    ----------
+    sets : sequence of Weights
+
     Raises
     ------
     WeightsError
@@ -95,7 +109,17 @@ def identity(sets: Sequence[Weights]) -> str | None:
 
 
 def path(weights: Weights) -> Path:
-    """Return the kept file, or the folder of several; see `Weights.path`."""
+    """Return the kept file, or the folder of several; see `Weights.path`.
+
+    Parameters
+    ----------
+    weights : Weights
+
+    Raises
+    ------
+    WeightsError
+        If they are missing or damaged.
+    """
     found = state(weights)
     if found.word != "present":
         raise _refusal(weights, found)
@@ -104,7 +128,20 @@ def path(weights: Weights) -> Path:
 
 
 def load(weights: Weights) -> dict[str, np.ndarray]:
-    """Return the arrays; see `Weights.load`."""
+    """Return the arrays; see `Weights.load`.
+
+    Parameters
+    ----------
+    weights : Weights
+        That are kept as one safetensors file.
+
+    Raises
+    ------
+    WeightsError
+        If they are missing or damaged.
+    TypeError
+        If they are kept as anything else.
+    """
     import numpy as np
 
     from mirstore.core.weights.arrays import from_bytes
@@ -131,6 +168,10 @@ def load(weights: Weights) -> dict[str, np.ndarray]:
 def require(components: Iterable[Component]) -> None:
     """Refuse to begin with components whose weights cannot be used.
 
+    Parameters
+    ----------
+    components : iterable of Component
+
     Raises
     ------
     WeightsError
@@ -147,7 +188,14 @@ def require(components: Iterable[Component]) -> None:
 
 
 def write_card(weights: Weights, place: Path) -> None:
-    """Write what is known of the files in a folder beside them."""
+    """Write what is known of the files in a folder beside them.
+
+    Parameters
+    ----------
+    weights : Weights
+    place : path
+        The folder, with all of its files.
+    """
     from datetime import UTC, datetime
     from importlib.metadata import version
 
@@ -166,7 +214,12 @@ def write_card(weights: Weights, place: Path) -> None:
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a file as hex."""
+    """Return the SHA-256 of a file as hex.
+
+    Parameters
+    ----------
+    file : path
+    """
     with open(file, "rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
 

@@ -20,6 +20,15 @@ _look = 0.2  # [s] between looks whether it is done
 def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]:
     """Convert files in a worker process; yield while it works.
 
+    Parameters
+    ----------
+    weights : Weights
+        That have a ``convert``.
+    files : sequence of path
+        As they were fetched.
+    to : path
+        Where the safetensors file is written.
+
     Raises
     ------
     WeightsError

@@ -27,6 +27,13 @@ def is_offline() -> bool:
 def refuse_offline(what: str, instead: str) -> None:
     """Stop before the network is used.
 
+    Parameters
+    ----------
+    what : str
+        Is wanted; the message's subject.
+    instead : str
+        The other thing to do.
+
     Raises
     ------
     WeightsError

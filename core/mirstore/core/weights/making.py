@@ -20,13 +20,26 @@ from mirstore.core.weights.convert import convert
 
 
 def part(weights: Weights, name: str) -> Path:
-    """Return a folder beside the place of the weights, where they are made."""
+    """Return a folder beside the place of the weights, where they are made.
+
+    Parameters
+    ----------
+    weights : Weights
+    name : str
+        Of the folder.
+    """
     place = folder(weights)
     return place.with_name(f".{place.name}.part") / name
 
 
 def gathered(weights: Weights, file: File) -> Path:
-    """Return where a file is put when it comes: all in one folder, as some formats want it."""
+    """Return where a file is put when it comes: all in one folder, as some formats want it.
+
+    Parameters
+    ----------
+    weights : Weights
+    file : WebFile, WheelFile or UserFile
+    """
     fetched = part(weights, "fetched")
     fetched.mkdir(parents=True, exist_ok=True)
     return fetched / file.name

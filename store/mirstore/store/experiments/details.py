@@ -204,6 +204,11 @@ class Details:
     def read(cls, text: str) -> Self:
         """Read what is kept with a run, also with one of an older mirstore.
 
+        Parameters
+        ----------
+        text : str
+            JSON.
+
         Raises
         ------
         StoreError

@@ -104,6 +104,10 @@ class TaskExamples:
 
         Tracks that are too short for a chunk are left out, and counted.
 
+        Parameters
+        ----------
+        chunk : ChunkEntry
+
         Raises
         ------
         UsageError
@@ -129,7 +133,17 @@ class TaskExamples:
         )
 
     def folds(self, repeats: int) -> list[Fold]:
-        """Return the folds that the task asks for."""
+        """Return the folds that the task asks for.
+
+        Parameters
+        ----------
+        repeats : int > 0
+
+        Raises
+        ------
+        UsageError
+            If the examples cannot be split so.
+        """
         if self.task.evaluate_on:
             here = (self.tracks["dataset"] == self.task.dataset).to_numpy()
             parts = [(i, 0, "train" if learned else "test") for i, learned in enumerate(here)]
@@ -146,6 +160,10 @@ class TaskExamples:
 
         Of ``audio``, identical files and equal samples: files of one id are one track, which only a published split
         can name on both sides. Of ``near``, recordings that are one by their fingerprints.
+
+        Parameters
+        ----------
+        folds : sequence of Fold
         """
         found = []
         for kind in ("artist", "album"):

@@ -82,7 +82,13 @@ def _scores(predictions: pl.DataFrame, track: str) -> dict[str, Any]:
 
 
 def clip(path: str | None) -> str | None:
-    """Return ten seconds from the middle as an Ogg Vorbis data URL, None if the file is gone."""
+    """Return ten seconds from the middle as an Ogg Vorbis data URL, None if the file is gone.
+
+    Parameters
+    ----------
+    path : str or None
+        Of the audio file.
+    """
     import soundfile
 
     if path is None or not Path(path).is_file():

@@ -56,6 +56,15 @@ def plan(
 ) -> list[Planned]:
     """Assemble the cases, from the store as it was at a snapshot if one is given, and find those that are finished.
 
+    Parameters
+    ----------
+    store : Store
+    cases : sequence of Case
+    registry : Registry
+    plugins : Plugins
+    snapshot : int, optional
+        The latest by default.
+
     Raises
     ------
     ConfigError
@@ -235,7 +244,12 @@ class _Planner:
 
 
 def by_chance(groups: Groups) -> bool:
-    """Return whether groups were drawn at random."""
+    """Return whether groups were drawn at random.
+
+    Parameters
+    ----------
+    groups : Groups
+    """
     return groups.grouper is not None and groups.grouper.by_chance
 
 

@@ -11,7 +11,13 @@ from mirstore.store.store import Store
 
 
 def remarks(store: Store, planned: Sequence[Planned]) -> Iterator[Warned]:
-    """Yield each remark once: misspelt names, tracks and features that are not used, artists with several spellings."""
+    """Yield each remark once: misspelt names, tracks and features that are not used, artists with several spellings.
+
+    Parameters
+    ----------
+    store : Store
+    planned : sequence of Planned
+    """
     of_each = (text for item in planned for text in (*_unmatched(item), *_unused(item), *_unread(item)))
     yield from map(Warned, dict.fromkeys(of_each))
     for dataset in dict.fromkeys(_by_artist(planned)):

@@ -111,7 +111,14 @@ class Results:
 
 
 def summaries(store: Store, runs: Sequence[str]) -> list[RunSummary]:
-    """Return what runs gave, in their order."""
+    """Return what runs gave, in their order.
+
+    Parameters
+    ----------
+    store : Store
+    runs : sequence of str
+        That are in the store.
+    """
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
     configs = {run: (json.loads(config), Details.read(details)) for run, config, details in raw.iter_rows()}
@@ -142,7 +149,20 @@ def summaries(store: Store, runs: Sequence[str]) -> list[RunSummary]:
 
 
 def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str, Statistics]:
-    """Return the metrics of one run."""
+    """Return the metrics of one run.
+
+    Parameters
+    ----------
+    metrics : pl.DataFrame
+        ``name``, ``repeat``, ``fold``, ``value``: the means over labels.
+    folds : sequence of FoldDetails
+        Of the same run.
+
+    Returns
+    -------
+    dict of str to Statistics
+        By metric: mean, spread and interval over different folds.
+    """
     which = pl.DataFrame(
         [(fold.run, fold.fold, fold.sha256) for fold in folds],
         schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
@@ -177,6 +197,12 @@ def _inside(found: tuple[float, float] | None, metric: str) -> tuple[float | Non
 def everything(store: Store, name: str) -> dict[str, Any]:
     """Return one run's summary with its configuration and circumstances.
 
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Of the run; its first letters do.
+
     Raises
     ------
     UnknownNameError
@@ -193,6 +219,12 @@ def everything(store: Store, name: str) -> dict[str, Any]:
 
 def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return one row per run and metric, with the paired difference to the first run where the folds are the same.
+
+    Parameters
+    ----------
+    store : Store
+    names : sequence of str
+        Runs (the first letters do), or experiments.
 
     Returns
     -------

@@ -40,7 +40,12 @@ case_keys = ("experiment", *keys)
 
 
 def finished(store: Store) -> dict[str, str]:
-    """Return the finished runs: checksum of what went in to run."""
+    """Return the finished runs: checksum of what went in to run.
+
+    Parameters
+    ----------
+    store : Store
+    """
     runs = store.scan("core.runs").select("run", "config_sha256").join(_states(store), on="run").collect()
     return dict(runs.filter(pl.col("state") == "finished").select("config_sha256", "run").iter_rows())
 
@@ -114,7 +119,13 @@ def _details(item: Planned, result: Result | str) -> Details:
 
 
 def prefer(store: Store, runs: Sequence[str]) -> None:
-    """Make runs that were found again the latest of their cases: they are what the registry means now."""
+    """Make runs that were found again the latest of their cases: they are what the registry means now.
+
+    Parameters
+    ----------
+    store : Store
+    runs : sequence of str
+    """
     if not runs:
         return
     events = store.scan("core.run_events").filter(pl.col("state") == "finished")
@@ -144,6 +155,12 @@ def _row(run: str, item: Planned, details: Details) -> dict[str, Any]:
 def removal(store: Store, runs: Sequence[str]) -> Removal:
     """Return what `remove` would take, for the one who has to agree.
 
+    Parameters
+    ----------
+    store : Store
+    runs : sequence of str
+        Their whole names.
+
     Raises
     ------
     UnknownNameError
@@ -163,6 +180,12 @@ def removal(store: Store, runs: Sequence[str]) -> Removal:
 
 def remove(store: Store, runs: Sequence[str]) -> None:
     """Make runs disappear from all views; the next `run-experiment` runs their cases again.
+
+    Parameters
+    ----------
+    store : Store
+    runs : sequence of str
+        Their whole names.
 
     Raises
     ------

@@ -31,6 +31,13 @@ needs_one_class = ("accuracy", "balanced_accuracy")  # metrics
 def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExamples:
     """Read the examples of a task.
 
+    Parameters
+    ----------
+    store : Store
+    task : TaskEntry
+    features : sequence of str
+        Feature sets by name.
+
     Raises
     ------
     UnknownNameError

@@ -69,6 +69,8 @@ def train(
         What to call it; by default as the experiment.
     licence : str, optional
         Of the model.
+    pool : callable
+        Makes the executor of one process in which the model is fitted.
 
     Raises
     ------

@@ -45,7 +45,17 @@ class Parsed:
 
 
 def kind_of(path: str) -> str:
-    """Return the suffix that says how a file is read, in lower case; ``""`` if it is none of ours."""
+    """Return the suffix that says how a file is read, in lower case; ``""`` if it is none of ours.
+
+    Parameters
+    ----------
+    path : str
+
+    Examples
+    --------
+    >>> kind_of("chords/01.LAB"), kind_of("cover.jpg")
+    ('.lab', '')
+    """
     suffix = Path(path).suffix.lower()
     return suffix if suffix in _readers else ""
 
@@ -214,7 +224,13 @@ def _type(values: Iterable[Any]) -> Any:
 
 
 def united(all_columns: Iterable[Mapping[str, Column]]) -> dict[str, Column]:
-    """Return the columns of files of one set: what one file has as text is text, and what one lacks may be null."""
+    """Return the columns of files of one set: what one file has as text is text, and what one lacks may be null.
+
+    Parameters
+    ----------
+    all_columns : iterable of Mapping of str to Column
+        Per file; ``pl.Null`` is the type of a column without any value.
+    """
     all_columns = list(all_columns)
     found: dict[str, Column] = {}
     for columns in all_columns:

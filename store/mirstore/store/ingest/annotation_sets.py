@@ -50,6 +50,11 @@ class Given:
     def parse(cls, text: str) -> Given:
         """Read what a user gave.
 
+        Parameters
+        ----------
+        text : str
+            ``NAME=PATTERN`` or ``NAME:NAMESPACE=PATTERN``.
+
         Raises
         ------
         UsageError
@@ -75,7 +80,12 @@ class Given:
         return cls(text, name, namespace, files, kinds[0])
 
     def called(self, namespace: str) -> str:
-        """Return the name of the set that a namespace of the files is."""
+        """Return the name of the set that a namespace of the files is.
+
+        Parameters
+        ----------
+        namespace : str
+        """
         return f"{self.name}.{namespace}" if namespace != self.namespace else self.name
 
 
@@ -88,7 +98,12 @@ class Source:
 
 
 def stored(lake: Lake) -> dict[str, FeatureSet]:
-    """Return the sets of annotations that a store has, by name."""
+    """Return the sets of annotations that a store has, by name.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     sets = lake.scan("core.feature_sets").filter(pl.col("extractor") == Annotation.name).select("feature_set").collect()
     ids = set(sets["feature_set"]) - lake.hidden.features
     names = {id_: name for name, id_ in current(lake).items() if id_ in ids}
@@ -125,7 +140,12 @@ def find(lake: Lake | None, given: Iterable[Given]) -> list[Source]:
 
 
 def all_sets(sources: Iterable[Source]) -> dict[str, FeatureSet]:
-    """Return all sets by name."""
+    """Return all sets by name.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+    """
     return {feature.name: feature for source in sources for feature in source.sets.values()}
 
 

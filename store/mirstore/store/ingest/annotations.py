@@ -95,6 +95,15 @@ class Annotated:
 def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, retry_failed: bool) -> Annotated:
     """Match files with tracks, and tell what is new; a file that is as it was costs a stat.
 
+    Parameters
+    ----------
+    lake : Lake
+    sources : sequence of Source
+    scanned : sequence of Scanned
+        The audio files.
+    retry_failed : bool
+        Read files again that could not be used.
+
     Raises
     ------
     UsageError
@@ -182,6 +191,12 @@ def _matched(source: Source, paths: Sequence[str]) -> tuple[list[tuple[str, str]
 
 def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
     """Read files, each once for all of its sets: one that cannot be used is a failure of its track and set.
+
+    Parameters
+    ----------
+    lake : Lake
+    files : sequence of File
+        Those of one path stand together.
 
     Yields
     ------

@@ -77,6 +77,12 @@ class Located:
 def locate(paths: Sequence[str | Path], asked: Asked) -> Located:
     """Return the sources that paths, tables and ``mirdata:NAME`` name.
 
+    Parameters
+    ----------
+    paths : sequence of (str or path)
+        Files, folders, globs, tables or ``mirdata:NAME``; ``~`` is the user's home.
+    asked : Asked
+
     Raises
     ------
     UsageError

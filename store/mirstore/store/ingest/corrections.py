@@ -31,6 +31,8 @@ def taken_away(store: Store, silent: Sequence[Mapping[str, Any]]) -> list[dict[s
 
     Parameters
     ----------
+    store : Store
+        Before they are written.
     silent : sequence of dict
         ``dataset``, ``track``, ``label_set`` of those cells.
     """

@@ -38,6 +38,11 @@ class Costs:
 
         It is what the same extractor took so far per track, or else what it declares per second of audio; None where
         there is neither.
+
+        Parameters
+        ----------
+        feature : FeatureSet
+        tracks : int >= 0
         """
         each = self._measured.get(feature.extractor.name)
         if each is None and feature.extractor.cost is not None:
@@ -73,7 +78,12 @@ class Costs:
 
 
 def declared_length(path: str) -> float | None:
-    """Return the length that a file's header declares [s]; good enough for an estimate, and for nothing else."""
+    """Return the length that a file's header declares [s]; good enough for an estimate, and for nothing else.
+
+    Parameters
+    ----------
+    path : str
+    """
     import soundfile
 
     try:

@@ -32,7 +32,14 @@ class Duplicates:
     near: str = ""
 
     def add(self, store: Store, pairs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Keep the pairs that the store does not say yet, and return them."""
+        """Keep the pairs that the store does not say yet, and return them.
+
+        Parameters
+        ----------
+        store : Store
+        pairs : sequence of dict
+            ``kind``, ``a``, ``b``, ``a_path``, ``b_path``, ``details``.
+        """
         key = ("kind", "a", "b", "a_path", "b_path", "details")
         rows = latest(store.scan("core.duplicates"), *key[:-1]).select(key).collect().iter_rows()
         known = {row[:-1]: row[-1] for row in rows}
@@ -41,7 +48,15 @@ class Duplicates:
         return new
 
     def look(self, store: Store, stamp: Mapping[str, Any]) -> None:
-        """Compare the tracks of the last ingest with all others, and commit what is new."""
+        """Compare the tracks of the last ingest with all others, and commit what is new.
+
+        Parameters
+        ----------
+        store : Store
+            Open for writing.
+        stamp : Mapping of str to value
+            What each row gets: ``ingest`` and ``added``.
+        """
         paths = _paths(store)
         pairs = list(_same_samples(store, paths))
         equal = {(pair["a"], pair["b"]) for pair in pairs}

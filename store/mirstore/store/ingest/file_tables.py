@@ -72,6 +72,13 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     separated by ``|`` or ``;``, or lists. A column ``label:NAME`` with 0 and 1 says who has the label NAME, with other
     cells it is the label set NAME.
 
+    Parameters
+    ----------
+    file : path
+        Of a table; see `mirstore.store.tables.reading.is_table`.
+    options : Options
+        What the user says of its columns.
+
     Raises
     ------
     UsageError

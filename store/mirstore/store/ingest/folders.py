@@ -47,6 +47,17 @@ def audio_files(folder: str, passed_over: Counter[str]) -> Iterator[str]:
 
 
 def passed_over_text(passed_over: Counter[str]) -> str:
-    """Return ``passed over: 3 .mid, 13 other``, the most frequent first and pictures and the like last; "" for none."""
+    """Return ``passed over: 3 .mid, 13 other``, the most frequent first and pictures and the like last; "" for none.
+
+    Parameters
+    ----------
+    passed_over : Counter of str
+        Suffix, or ``other``, to how many files.
+
+    Examples
+    --------
+    >>> passed_over_text(Counter({"other": 13, ".mid": 3}))
+    'passed over: 3 .mid, 13 other'
+    """
     counts = sorted(passed_over.items(), key=lambda item: (item[0] == "other", -item[1], item[0]))
     return f"passed over: {', '.join(f'{count} {what}' for what, count in counts)}" if counts else ""

@@ -214,7 +214,18 @@ def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl
 
 
 def with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets: Sequence[str]) -> pl.DataFrame:
-    """Return the rows and, for tracks that had a label and have an empty cell now, rows that end it."""
+    """Return the rows and, for tracks that had a label and have an empty cell now, rows that end it.
+
+    Parameters
+    ----------
+    store : Store
+    rows : pl.DataFrame
+        Labels, as the table has them.
+    items : pl.DataFrame
+        ``dataset`` and ``track`` of the table's rows, of one dataset.
+    label_sets : sequence of str
+        Those that the table has a column for.
+    """
     key = _keys["labels"]
     had = current_rows(store, "labels", items["dataset"][0]).filter(pl.col("label_set").is_in(label_sets)).select(key)
     ended = had.unique().join(items, on="track", how="semi").join(rows, on=key, how="anti")
@@ -222,13 +233,29 @@ def with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets:
 
 
 def current_rows(store: Store, view: str, dataset: str) -> pl.DataFrame:
-    """Return what a view says of a dataset now."""
+    """Return what a view says of a dataset now.
+
+    Parameters
+    ----------
+    store : Store
+    view : str
+        One that has a column ``dataset``: ``items``, ``labels``, ``splits``.
+    dataset : str
+    """
     attrs = "* REPLACE (CASE WHEN cardinality(attrs) > 0 THEN to_json(attrs) END AS attrs)" if view == "items" else "*"
     return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = {literal(dataset)}")
 
 
 def read_ids(column: pl.Series, file: Path, report: Report) -> list[str]:
     """Return ids as text.
+
+    Parameters
+    ----------
+    column : pl.Series
+    file : path
+        Of the table, for messages.
+    report : Report
+        Gets a remark on how they were read.
 
     Raises
     ------

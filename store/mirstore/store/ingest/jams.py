@@ -17,6 +17,11 @@ def read_jams(text: str) -> dict[str, list[dict[str, Any]]]:
     A row has ``start`` and ``end`` [s], ``value`` (where it has parts, ``value_`` and the name of each), ``confidence``
     and ``annotation``: of several annotations of one namespace, by several people perhaps, the number, from 0.
 
+    Parameters
+    ----------
+    text : str
+        Content of the file.
+
     Raises
     ------
     TrackError

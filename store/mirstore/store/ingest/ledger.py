@@ -51,11 +51,24 @@ class Ledger:
         self._entries |= {key: (status, inf) for key, status in (coming or {}).items()}
 
     def status(self, track: str, id_: str | None) -> str | None:
-        """Return ``"ok"``, ``"none"``, ``"failed"``, ``"not kept"``, or None if there is no entry."""
+        """Return ``"ok"``, ``"none"``, ``"failed"``, ``"not kept"``, or None if there is no entry.
+
+        Parameters
+        ----------
+        track : str
+        id_ : str or None
+            Of a feature set; None asks about the file itself.
+        """
         return self._entries.get((track, id_), (None, 0))[0]
 
     def having(self, status: str) -> Iterator[tuple[str, str]]:
-        """Yield tracks and ids of feature sets."""
+        """Yield tracks and ids of feature sets.
+
+        Parameters
+        ----------
+        status : str
+            One that `status` returns.
+        """
         return ((track, id_) for (track, id_), entry in self._entries.items() if entry[0] == status and id_ is not None)
 
     def outdated(self, track: str, features: Iterable[FeatureSet]) -> Outdated:

@@ -44,6 +44,13 @@ class News:
 def compare(store: Store, scanned: Sequence[Scanned], *, tags: bool = True) -> News:
     """Compare what was found with what the store says; nothing is written.
 
+    Parameters
+    ----------
+    store : Store
+    scanned : sequence of Scanned
+    tags : bool
+        Take titles, artists and labels from tags.
+
     Raises
     ------
     UsageError

@@ -101,7 +101,14 @@ class Plan:
         return sum(known) if known else None
 
     def jobs(self, store: Store, folder: Path) -> Iterator[Job]:
-        """Yield the jobs, with the stored rows that they read; each has a place of its own in a folder."""
+        """Yield the jobs, with the stored rows that they read; each has a place of its own in a folder.
+
+        Parameters
+        ----------
+        store : Store
+        folder : path
+            Of this ingest.
+        """
         paths = {item.track: item.source.path for item in self.scanned if item.track}
         by_id = {feature.id: feature for feature in self.named.values()}
         tracks = iter(self.missing)
@@ -207,7 +214,13 @@ def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[s
 
 
 def change(store: Store, feature: FeatureSet) -> str:
-    """Say how this feature set differs from the one that its name meant before."""
+    """Say how this feature set differs from the one that its name meant before.
+
+    Parameters
+    ----------
+    store : Store
+    feature : FeatureSet
+    """
     names = store.scan("core.names").filter(pl.col("name") == feature.name).collect().sort(order)
     earlier = [id_ for id_ in names["feature_set"] if id_ != feature.id]
     if feature.id in names["feature_set"].to_list() or not earlier:

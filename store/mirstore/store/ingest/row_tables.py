@@ -18,7 +18,19 @@ from mirstore.store.tables.report import Meaning, Report
 
 
 def times(frame: pl.DataFrame, key: str) -> dict[str, str]:
-    """Return the columns of ``start`` and ``end``, if there are several rows per id; else nothing."""
+    """Return the columns of ``start`` and ``end``, if there are several rows per id; else nothing.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    key : str
+        The column of ids.
+
+    Returns
+    -------
+    dict of str to str
+        ``start``, and perhaps ``end``, to the names that they have in the table.
+    """
     start, end = column_roles.find_start(frame.columns), column_roles.find_end(frame.columns)
     if start is None or not frame[key].is_duplicated().any():
         return {}

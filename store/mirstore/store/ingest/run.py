@@ -145,6 +145,16 @@ def preview(
 ) -> Generator[Event, None, Preview]:
     """Say what `ingest` with these parameters would do; it begins with the same.
 
+    Parameters
+    ----------
+    store : Store
+    sources : sequence of Source
+    features : Mapping of str to FeatureSet
+    annotations : sequence of Annotations
+    dataset : str, optional
+    retry_failed, prune, tags : bool
+        As for `ingest`.
+
     Raises
     ------
     UsageError

@@ -171,7 +171,18 @@ def _merged(members: Sequence[Scanned], item: Scanned) -> Scanned:
 
 
 def short(a: str, b: str) -> tuple[str, str]:
-    """Return two paths without the folders that they share."""
+    """Return two paths without the folders that they share.
+
+    Parameters
+    ----------
+    a, b : str
+        Absolute.
+
+    Examples
+    --------
+    >>> short("/music/rock/a.mp3", "/music/rock/best/a.flac")
+    ('a.mp3', 'best/a.flac')
+    """
     try:
         common = os.path.commonpath([os.path.dirname(a), os.path.dirname(b)])
     except ValueError:
@@ -180,7 +191,15 @@ def short(a: str, b: str) -> tuple[str, str]:
 
 
 def told(pairs: Sequence[Mapping[str, Any]], most: int = 5) -> list[str]:
-    """Return a sentence per pair, those that say different things first, and how many more there are."""
+    """Return a sentence per pair, those that say different things first, and how many more there are.
+
+    Parameters
+    ----------
+    pairs : sequence of Mapping
+        ``kind``, ``a_path``, ``b_path``, ``details`` (None where both say the same).
+    most : int > 0
+        How many are named.
+    """
     lines = []
     ranked = sorted(pairs, key=lambda pair: pair["details"] is None)
     for pair in ranked[:most]:

@@ -114,7 +114,13 @@ def _labelled_by_folder(source: Source, given: str) -> Source:
 
 
 def glob_files(pattern: str) -> Iterator[Path]:
-    """Yield matches, no hidden ones; unlike ``glob.glob``, pathlib follows no links to folders below ``**``."""
+    """Yield matches, no hidden ones; unlike ``glob.glob``, pathlib follows no links to folders below ``**``.
+
+    Parameters
+    ----------
+    pattern : str
+        With at least one of ``*``, ``?`` and ``[``.
+    """
     parts = Path(pattern).absolute().parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     base = Path(*parts[:fixed])

@@ -26,6 +26,12 @@ from mirstore.store.store import Store
 def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
     """Return one row per feature name.
 
+    Parameters
+    ----------
+    store : Store
+    registry : Registry
+    plugins : Plugins
+
     Returns
     -------
     list of dict

@@ -43,7 +43,12 @@ class Tagging:
 
 
 def latest_tags(store: Store) -> dict[str, tuple[str, str | None]]:
-    """Return track and tags (JSON, or None where they are not to be used) that each path had last."""
+    """Return track and tags (JSON, or None where they are not to be used) that each path had last.
+
+    Parameters
+    ----------
+    store : Store
+    """
     rows = latest(store.scan("core.tags"), "path").select("path", "track", "tags").collect()
     return {path: (track, tags) for path, track, tags in rows.iter_rows()}
 

@@ -105,7 +105,14 @@ def find(
 
 
 def prune(store: Store, vanished: Sequence[Vanished]) -> None:
-    """Take these tracks out of their datasets; of those that are in no other, the paths hold nothing any more."""
+    """Take these tracks out of their datasets; of those that are in no other, the paths hold nothing any more.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    vanished : sequence of Vanished
+    """
     leaving = pl.DataFrame(
         [(item.dataset, track) for item in vanished for track in item.tracks],
         schema={"dataset": pl.String, "track": pl.String},
@@ -130,6 +137,16 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
     A folder or table that was ingested as a dataset before goes on as that one. So does one whose tracks are nearly all
     members of exactly one dataset, whose files are gone: it was renamed. Of several such datasets it is the one whose
     folder or table is gone, too.
+
+    Parameters
+    ----------
+    store : Store
+    scanned : sequence of Scanned
+
+    Returns
+    -------
+    dict of str to str
+        New name to the one that the dataset goes on with.
     """
     known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
     new = {item.source.dataset for item in scanned} - known
@@ -157,7 +174,14 @@ def renamed(store: Store, scanned: Sequence[Scanned]) -> dict[str, str]:
 
 
 def continued(scanned: Sequence[Scanned], names: Mapping[str, str]) -> list[Scanned]:
-    """Return what was found, under the names that its datasets have."""
+    """Return what was found, under the names that its datasets have.
+
+    Parameters
+    ----------
+    scanned : sequence of Scanned
+    names : Mapping of str to str
+        As `renamed` returns them.
+    """
     return [
         replace(item, source=replace(item.source, dataset=names[item.source.dataset]))
         if item.source.dataset in names
@@ -167,7 +191,18 @@ def continued(scanned: Sequence[Scanned], names: Mapping[str, str]) -> list[Scan
 
 
 def origins(store: Store, scanned: Iterable[Scanned]) -> list[dict[str, Any]]:
-    """Return rows for datasets whose folder or table is new: it is known as long as a dataset has one only."""
+    """Return rows for datasets whose folder or table is new: it is known as long as a dataset has one only.
+
+    Parameters
+    ----------
+    store : Store
+    scanned : iterable of Scanned
+
+    Returns
+    -------
+    list of dict
+        ``dataset`` and ``source``, which is None where several folders or tables are in one.
+    """
     known = _origins(store)
     rows = []
     for dataset, origin in sorted(_listed(item for item in scanned if item.track).items()):
@@ -204,7 +239,13 @@ def _all_gone(store: Store, tracks: set[str]) -> bool:
 
 
 def exists(path: str) -> bool:
-    r"""Tell whether there is such a file; a byte of its name that is no UTF-8 is stored as ``\xff``."""
+    r"""Tell whether there is such a file; a byte of its name that is no UTF-8 is stored as ``\xff``.
+
+    Parameters
+    ----------
+    path : str
+        As the store has it.
+    """
     raw = os.fsencode(path)
     if os.path.lexists(raw):
         return True

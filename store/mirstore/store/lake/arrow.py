@@ -43,7 +43,12 @@ _sql = {
 
 
 def arrow_type(column: Column) -> pa.DataType:
-    """Return the Arrow type of a column's values in its table."""
+    """Return the Arrow type of a column's values in its table.
+
+    Parameters
+    ----------
+    column : Column
+    """
     if column.is_packed:
         return _sound if column.is_sound else _reference
     if isinstance(column.dtype, pl.Array):
@@ -52,24 +57,56 @@ def arrow_type(column: Column) -> pa.DataType:
 
 
 def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
-    """Return the Arrow schema of a feature table: track, start and end first."""
+    """Return the Arrow schema of a feature table: track, start and end first.
+
+    Parameters
+    ----------
+    columns : Mapping of str to Column
+
+    Examples
+    --------
+    >>> columns = {"bpm": Column(pl.Float32, "BPM", "tempo"), "start": Column(pl.Float64, "s", "where it begins")}
+    >>> arrow_schema(columns).names
+    ['track', 'start', 'bpm']
+    """
     ordered = sorted(columns, key=lambda name: {"start": 0, "end": 1}.get(name, 2))
     return pa.schema([("track", pa.string()), *((name, arrow_type(columns[name])) for name in ordered)])
 
 
 def table_schema(feature: FeatureSet) -> pa.Schema:
-    """Return the Arrow schema of a feature set's table."""
+    """Return the Arrow schema of a feature set's table.
+
+    Parameters
+    ----------
+    feature : FeatureSet
+    """
     schema = arrow_schema(feature.columns)
     return schema.append(pa.field(revision, pa.int64())) if feature.is_revisable else schema
 
 
 def sql_columns(schema: pa.Schema) -> str:
-    """Return the column list of CREATE TABLE."""
+    """Return the column list of CREATE TABLE.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+
+    Examples
+    --------
+    >>> sql_columns(pa.schema([("track", pa.string()), ("bpm", pa.float32())]))
+    '"track" VARCHAR, "bpm" FLOAT'
+    """
     return ", ".join(f"{identifier(field.name)} {_sql[field.type]}" for field in schema)
 
 
 def to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return rows as a table of exactly this schema; keys that a row lacks are null, text that is none is escaped."""
+    """Return rows as a table of exactly this schema; keys that a row lacks are null, text that is none is escaped.
+
+    Parameters
+    ----------
+    rows : sequence of Mapping of str to value
+    schema : pa.Schema
+    """
     columns = {field.name: [_plain(row.get(field.name)) for row in rows] for field in schema}
     try:
         return pa.Table.from_pydict(columns, schema=schema)

@@ -10,7 +10,15 @@ from mirstore.store.lake.connect import fsync, keep
 
 
 def artifact_folder(store: Path, sha256: str) -> Path:
-    """Return where a kept model lies in a store's folder."""
+    """Return where a kept model lies in a store's folder.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    sha256 : str
+        Of the model.
+    """
     return store / "artifacts" / sha256
 
 
@@ -18,6 +26,12 @@ def put(store: Path, artifact: Artifact) -> None:
     """Copy a kept model into a store, on disk for good before this returns; the caller holds the lock.
 
     It appears whole or not at all.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    artifact : Artifact
 
     Raises
     ------

@@ -13,7 +13,15 @@ name = "checksums.sha256"
 
 
 def record(store: Path, files: Iterable[Path]) -> None:
-    """Add new files before the commit that names them, under the lock; files of a commit that fails do no harm."""
+    """Add new files before the commit that names them, under the lock; files of a commit that fails do no harm.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    files : iterable of path
+        In that folder.
+    """
     lines = [f"{digest(path)}  {path.relative_to(store)}\n" for path in sorted(files)]
     if not lines:
         return
@@ -24,7 +32,13 @@ def record(store: Path, files: Iterable[Path]) -> None:
 
 
 def forget_missing(store: Path) -> None:
-    """Drop the lines of files that are no more."""
+    """Drop the lines of files that are no more.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
     if not (store / name).exists():
         return
     kept = [line for line in (store / name).read_text().splitlines() if (store / line.partition("  ")[2]).exists()]
@@ -36,7 +50,13 @@ def forget_missing(store: Path) -> None:
 
 
 def read(store: Path) -> dict[Path, str]:
-    """Return the recorded SHA-256 per file; what was stored before there were checksums has none."""
+    """Return the recorded SHA-256 per file; what was stored before there were checksums has none.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
     if not (store / name).exists():
         return {}
     lines = [line.partition("  ") for line in (store / name).read_text().splitlines()]
@@ -44,7 +64,12 @@ def read(store: Path) -> dict[Path, str]:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file as hex."""
+    """Return the SHA-256 of a file as hex.
+
+    Parameters
+    ----------
+    path : path
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

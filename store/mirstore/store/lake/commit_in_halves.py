@@ -49,7 +49,13 @@ def commit_in_halves(
 
 
 def concerns_rows(error: Exception) -> bool:
-    """Whether a commit failed for what was in it: other rows, or the same ones later, would not fail for that."""
+    """Whether a commit failed for what was in it: other rows, or the same ones later, would not fail for that.
+
+    Parameters
+    ----------
+    error : Exception
+        Of the commit.
+    """
     cause = error.__cause__ if isinstance(error, StoreError) else error
     elsewhere = any(words in str(error) for words in ("disk is full", "is locked", "nterrupted"))  # whatever it is
     return cause is not None and not elsewhere and not isinstance(cause, _others)

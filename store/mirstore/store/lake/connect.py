@@ -121,6 +121,13 @@ def _refuse_network_file_system(folder: Path) -> None:
 def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
     """Hold the lock that lets one process commit at a time.
 
+    Parameters
+    ----------
+    folder : path
+        The store's.
+    timeout : float >= 0 [s]
+        How long to wait for others.
+
     Raises
     ------
     StoreError
@@ -146,7 +153,13 @@ def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
 
 
 def keep(files: Iterable[Path], root: Path) -> None:
-    """Make new files below ``root`` read-only, and durable with the names of all folders that lead to them."""
+    """Make new files below ``root`` read-only, and durable with the names of all folders that lead to them.
+
+    Parameters
+    ----------
+    files : iterable of path
+    root : path
+    """
     folders = {root}
     for path in files:
         path.chmod(0o444)  # no SQL, and no slip, overwrites them
@@ -157,7 +170,12 @@ def keep(files: Iterable[Path], root: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make a file's, or a folder's, content survive a power cut."""
+    """Make a file's, or a folder's, content survive a power cut.
+
+    Parameters
+    ----------
+    path : path
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

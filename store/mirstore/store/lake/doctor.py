@@ -19,6 +19,10 @@ from mirstore.store.lake.latest import latest
 def doctor(lake: Lake) -> list[dict[str, str]]:
     """Return what is wrong with the store's files.
 
+    Parameters
+    ----------
+    lake : Lake
+
     Returns
     -------
     list of dict

@@ -52,6 +52,12 @@ class Written:
 def data_files(catalogue: sqlite3.Connection, store: Path) -> list[DataFile]:
     """Return all files of all tables, of all snapshots.
 
+    Parameters
+    ----------
+    catalogue : sqlite3.Connection
+    store : path
+        The store's folder.
+
     Raises
     ------
     StoreError
@@ -76,6 +82,12 @@ def data_files(catalogue: sqlite3.Connection, store: Path) -> list[DataFile]:
 def scheduled(catalogue: sqlite3.Connection, store: Path) -> dict[Path, float]:
     """Return the files that were merged into others, and since when [s] nothing names them.
 
+    Parameters
+    ----------
+    catalogue : sqlite3.Connection
+    store : path
+        The store's folder.
+
     Raises
     ------
     StoreError
@@ -92,6 +104,12 @@ def scheduled(catalogue: sqlite3.Connection, store: Path) -> dict[Path, float]:
 
 def inside(store: Path, path: Path) -> Path:
     """Return a path as it is if it lies in the store's data.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    path : path
 
     Raises
     ------
@@ -110,7 +128,16 @@ def _outside(store: Path, path: str) -> StoreError:
 
 
 def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
-    """Write rows beside the file that they replace, on disk for good."""
+    """Write rows beside the file that they replace, on disk for good.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    old : DataFile
+    rows : pa.Table
+        Of the same columns.
+    """
     path = old.path.with_name(f"ducklake-{uuid.uuid4()}.parquet")
     pq.write_table(rows, path, compression="zstd", store_schema=False)
     keep([path], store)
@@ -121,18 +148,38 @@ def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
 
 
 def links(store: Path) -> list[Path]:
-    """Return the folders of a store that are links: nothing behind them is deleted."""
+    """Return the folders of a store that are links: nothing behind them is deleted.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
     return [path for path in (store / name for name in ("data", "tensors", "artifacts", "jobs")) if path.is_symlink()]
 
 
 def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the Parquet files that no snapshot names."""
+    """Return the Parquet files that no snapshot names.
+
+    Parameters
+    ----------
+    catalogue : sqlite3.Connection
+    store : path
+        The store's folder.
+    """
     named = {file.path.absolute() for file in data_files(catalogue, store)}
     return [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
 
 
 def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the tensor packs that no snapshot names, and what a killed process left of one."""
+    """Return the tensor packs that no snapshot names, and what a killed process left of one.
+
+    Parameters
+    ----------
+    catalogue : sqlite3.Connection
+    store : path
+        The store's folder.
+    """
     tables = [file.path for file in data_files(catalogue, store) if file.table == "core.packs"]
     named = {pack for path in tables for pack in pq.read_table(path, columns=["pack"])["pack"].to_pylist()}
     found = []
@@ -145,7 +192,14 @@ def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
 
 
 def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the files of kept models that no snapshot names, and what a killed process left of one."""
+    """Return the files of kept models that no snapshot names, and what a killed process left of one.
+
+    Parameters
+    ----------
+    catalogue : sqlite3.Connection
+    store : path
+        The store's folder.
+    """
     tables = [file.path for file in data_files(catalogue, store) if file.table == "core.artifacts"]
     named = {name for path in tables for name in pq.read_table(path, columns=["artifact"])["artifact"].to_pylist()}
     return [
@@ -157,13 +211,27 @@ def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
 
 
 def checkpoints(store: Path) -> list[Path]:
-    """Return what models have saved of cases that are not finished."""
+    """Return what models have saved of cases that are not finished.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
     cases = _folders(store / "checkpoints", _case_name)
     return [path for case in cases for path in _own(case, re.compile(".*"))]
 
 
 def delete(paths: Sequence[Path], store: Path) -> None:
-    """Delete files, and with them the folders of kept models and of checkpoints that are empty then."""
+    """Delete files, and with them the folders of kept models and of checkpoints that are empty then.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        In the store.
+    store : path
+        The store's folder.
+    """
     for path in paths:
         path.unlink()
     tops = (store / "artifacts", store / "checkpoints")

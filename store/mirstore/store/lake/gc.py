@@ -26,6 +26,13 @@ def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
 
     What ingests that were killed left of their jobs goes at once: nobody can read it.
 
+    Parameters
+    ----------
+    lake : Lake
+    grace : float >= 0 [s]
+    dry_run : bool
+        Return what would go, and remove nothing.
+
     Raises
     ------
     StoreError
@@ -60,6 +67,12 @@ def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_ru
 
 def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:
     """Copy the catalogue to the store's backups.
+
+    Parameters
+    ----------
+    folder : path
+        The store's.
+    catalogue : sqlite3.Connection
 
     Raises
     ------

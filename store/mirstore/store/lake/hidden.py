@@ -52,19 +52,41 @@ class Rule:
         return "until" in self.rows.columns
 
     def applies(self, table: str, columns: Iterable[str]) -> bool:
-        """Tell whether a table has such rows."""
+        """Tell whether a table has such rows.
+
+        Parameters
+        ----------
+        table : str
+            ``core.items``, ``feat.essentia_0123456789``.
+        columns : iterable of str
+            Of the table.
+        """
         there = set(self.keys) <= set(columns) and table != removals
         return there and (self.tables is None or table in self.tables)
 
     def drop(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the frame without these rows, in its order."""
+        """Return the frame without these rows, in its order.
+
+        Parameters
+        ----------
+        frame : pl.LazyFrame
+            With the rule's key columns, and with that of commits where the rule has ``until``.
+        """
         if not self.for_good:
             return frame.join(self.rows.lazy(), on=self.keys, how="anti", maintain_order="left")
         joined = frame.join(self.rows.lazy(), on=self.keys, how="left", maintain_order="left")
         return joined.filter((pl.col(order) > pl.col("until")).fill_null(True)).drop("until")
 
     def condition(self, of: str, table: str) -> str:
-        """Return a condition in SQL that rows of ``of`` are not among these, which stand in ``table``."""
+        """Return a condition in SQL that rows of ``of`` are not among these, which stand in ``table``.
+
+        Parameters
+        ----------
+        of : str
+            Name that the query has for the table whose rows are asked about.
+        table : str
+            Of the hidden rows.
+        """
         same = " AND ".join(f'h."{key}" = {of}."{key}"' for key in self.keys)
         until = f' AND {of}."{order}" <= h."until"' if self.for_good else ""
         return f"NOT EXISTS (SELECT 1 FROM {table} h WHERE {same}{until})"
@@ -89,7 +111,15 @@ class Hidden:
     features: frozenset[str]
 
     def apply(self, table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return a table's rows without those that are hidden."""
+        """Return a table's rows without those that are hidden.
+
+        Parameters
+        ----------
+        table : str
+            ``core.items``, ``feat.essentia_0123456789``.
+        frame : pl.LazyFrame
+            All rows of it.
+        """
         if self.whole(table):
             return frame.clear()
         if not self.rules:
@@ -101,11 +131,25 @@ class Hidden:
         return frame
 
     def whole(self, table: str) -> bool:
-        """Tell whether nothing of a table is shown: it holds the values of removed features."""
+        """Tell whether nothing of a table is shown: it holds the values of removed features.
+
+        Parameters
+        ----------
+        table : str
+        """
         return table.startswith("feat.") and table.rpartition("_")[2] in self.features
 
     def conditions(self, table: str, columns: Sequence[str], of: str) -> Iterator[str]:
-        """Yield the same as conditions in SQL."""
+        """Yield conditions in SQL for the rows that are not hidden.
+
+        Parameters
+        ----------
+        table : str
+        columns : sequence of str
+            Of the table.
+        of : str
+            Name that the query has for it.
+        """
         if self.whole(table):
             yield "false"
         for rule in self.rules:
@@ -113,7 +157,12 @@ class Hidden:
                 yield rule.condition(of, f"core.hidden_{rule.name}")
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the tables that the conditions name."""
+        """Make the tables that the conditions name.
+
+        Parameters
+        ----------
+        connection : duckdb.DuckDBPyConnection
+        """
         for rule in self.rules:
             connection.register("hidden_rows", rule.rows.to_arrow())
             connection.execute(f"CREATE TABLE core.hidden_{rule.name} AS FROM hidden_rows")
@@ -125,6 +174,12 @@ def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidde
 
     What a person removed is hidden in all snapshots; that a track left a dataset because its file is gone, and that
     another file took its place, is seen from then on.
+
+    Parameters
+    ----------
+    recorded : callable
+        Returns all rows of a table by its name.
+    snapshot : int or None
     """
     now = _now(recorded(removals).collect())
     if snapshot is not None:
@@ -150,7 +205,13 @@ def _now(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def dead(now: pl.DataFrame) -> tuple[Rule, ...]:
-    """Return the rules for datasets, label sets and memberships that were removed."""
+    """Return the rules for datasets, label sets and memberships that were removed.
+
+    Parameters
+    ----------
+    now : pl.DataFrame
+        Removals that hold.
+    """
     return tuple(
         Rule(name, now.filter(pl.col("kind") == kind).select(*keys, pl.col(order).alias("until")))
         for name, kind, keys in (
@@ -162,7 +223,15 @@ def dead(now: pl.DataFrame) -> tuple[Rule, ...]:
 
 
 def homeless(items: pl.LazyFrame, rules: Iterable[Rule]) -> pl.DataFrame:
-    """Return the tracks that were in a dataset and, with these rows hidden, are in none."""
+    """Return the tracks that were in a dataset and, with these rows hidden, are in none.
+
+    Parameters
+    ----------
+    items : pl.LazyFrame
+        All rows of ``core.items``.
+    rules : iterable of Rule
+        What hides some of them.
+    """
     items = items.select("dataset", "track", order)
     left = items
     for rule in rules:

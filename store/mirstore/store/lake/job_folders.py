@@ -39,7 +39,13 @@ def job_folder(store: Path, ingest: str) -> Iterator[Path]:
 
 
 def orphans(store: Path) -> list[Path]:
-    """Return the folders of ingests that no process is at any more; nothing behind a link."""
+    """Return the folders of ingests that no process is at any more; nothing behind a link.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
     jobs = store / "jobs"
     if jobs.is_symlink() or not jobs.is_dir():
         return []
@@ -60,5 +66,10 @@ def _is_orphan(folder: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it; a worker that is being ended may still write there."""
+    """Remove a folder with all that is in it; a worker that is being ended may still write there.
+
+    Parameters
+    ----------
+    folder : path
+    """
     shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,12 @@ from mirstore.store.lake.lake import Lake
 
 
 def not_kept(name: str) -> UsageError:
-    """Return what to say to whoever asks for values that nobody keeps."""
+    """Return what to say to whoever asks for values that nobody keeps.
+
+    Parameters
+    ----------
+    name : str
+    """
     return UsageError(
         f"features {name!r} are not kept",
         hint="ask for what reads them, or take out keep = false in the registry and ingest again",
@@ -17,6 +22,11 @@ def not_kept(name: str) -> UsageError:
 
 
 def unkept(lake: Lake) -> set[str]:
-    """Return the ids of feature sets that were computed and not kept."""
+    """Return the ids of feature sets that were computed and not kept.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     rows = lake.recorded("core.extractions").filter(pl.col("status") == "not kept")
     return set(rows.select("feature_set").unique().collect()["feature_set"])

@@ -145,7 +145,13 @@ class Lake:
         return int(self.ask(f"SELECT max(snapshot_id) FROM {catalogue}.ducklake_snapshot")[0][0])
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Return what the catalogue answers: for the modules beside this one, which know its tables."""
+        """Return what the catalogue answers: for the modules beside this one, which know its tables.
+
+        Parameters
+        ----------
+        query : str
+            In SQL.
+        """
         return self._connection.execute(query).fetchall()
 
     @property
@@ -161,7 +167,13 @@ class Lake:
         return self._hidden[1]
 
     def seen(self, table: str) -> int | None:
-        """Return the snapshot at which a table is read, None for the latest: removals are never out of date."""
+        """Return the snapshot at which a table is read, None for the latest: removals are never out of date.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
+        """
         return None if table == removals else self.snapshot
 
     def tables(self) -> list[str]:
@@ -175,11 +187,26 @@ class Lake:
         return [name for (name,) in rows]
 
     def files(self, table: str) -> list[Path]:
-        """Return the Parquet files of a table (``core.tracks``, ``feat.essentia_0123456789``) at the snapshot."""
+        """Return the Parquet files of a table (``core.tracks``, ``feat.essentia_0123456789``) at the snapshot.
+
+        Parameters
+        ----------
+        table : str
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
         return list(self.file_sizes(table))
 
     def file_sizes(self, table: str) -> dict[Path, int]:
         """Return the files of a table with their sizes [bytes] as the catalogue has them.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
 
         Raises
         ------
@@ -201,7 +228,20 @@ class Lake:
         return {Path(path): size for path, size in rows}
 
     def scan(self, table: str) -> pl.LazyFrame:
-        """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL."""
+        """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
+
+        Examples
+        --------
+        >>> from mirstore.store import Store
+        >>> with Store("store", create=True) as store:
+        ...     store.scan("core.tracks").select("track", "duration").collect().shape
+        (0, 2)
+        """
         return self.hidden.apply(table, self._holding(table, self.recorded(table)))
 
     def _holding(self, table: str, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -213,7 +253,13 @@ class Lake:
         return rows.join(last, on=["track", schema.revision], how="semi", maintain_order="left").drop(schema.revision)
 
     def recorded(self, table: str) -> pl.LazyFrame:
-        """Return all rows of a table, also those of what was removed and is not purged yet."""
+        """Return all rows of a table, also those of what was removed and is not purged yet.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
+        """
         paths = self.files(table)
         if not paths:
             there = table in self.tables()

@@ -25,20 +25,48 @@ def latest(rows: Frame, *key: str) -> Frame:
 
 
 def latest_commit(rows: Frame, *key: str) -> Frame:
-    """Return all rows of each key that its last commit brought: labels come together, and go together."""
+    """Return all rows of each key that its last commit brought: labels come together, and go together.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame or pl.LazyFrame
+        With the number of the commit that brought each.
+    *key : str
+        Columns that tell apart what is asked about.
+    """
     return rows.filter(pl.col(order) == pl.col(order).max().over(key))
 
 
 def located(locations: pl.LazyFrame) -> pl.DataFrame:
-    """Return what each path holds: ``path``, ``track`` (null where it holds nothing any more)."""
+    """Return what each path holds: ``path``, ``track`` (null where it holds nothing any more).
+
+    Parameters
+    ----------
+    locations : pl.LazyFrame
+        Rows of ``core.locations``.
+    """
     return latest(locations.select("path", "track", order), "path").drop(order).collect()
 
 
 def latest_sql(table: str, key: str) -> str:
-    """Return a SELECT of the last row of each key, for SQL."""
+    """Return a SELECT of the last row of each key, for SQL.
+
+    Parameters
+    ----------
+    table : str
+    key : str
+        Columns, separated by commas.
+    """
     return f"SELECT * FROM {table} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order} DESC) = 1"
 
 
 def latest_commit_sql(table: str, key: str) -> str:
-    """Return a SELECT of all rows of each key that its last commit brought, for SQL."""
+    """Return a SELECT of all rows of each key that its last commit brought, for SQL.
+
+    Parameters
+    ----------
+    table : str
+    key : str
+        Columns, separated by commas.
+    """
     return f"SELECT * FROM {table} QUALIFY {order} = max({order}) OVER (PARTITION BY {key})"

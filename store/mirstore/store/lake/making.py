@@ -13,6 +13,10 @@ from mirstore.store.lake.connect import committer, connect, fsync, keep
 def make(path: Path) -> None:
     """Make an empty store in a folder, unless another process was faster.
 
+    Parameters
+    ----------
+    path : path
+
     Raises
     ------
     StoreError

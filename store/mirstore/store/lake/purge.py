@@ -92,6 +92,12 @@ class Erased:
 def purge(lake: Lake, *, dry_run: bool = False) -> Purged:
     """Erase what was removed, and record that.
 
+    Parameters
+    ----------
+    lake : Lake
+    dry_run : bool
+        Say what would be erased, and erase nothing.
+
     Raises
     ------
     StoreError

@@ -44,7 +44,14 @@ class Packs:
                 self.renamed[pack] = write_pack(folder, {key: there[key] for key in left})
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:
-        """Return rows that name the new packs."""
+        """Return rows that name the new packs.
+
+        Parameters
+        ----------
+        table : str
+        rows : pa.Table
+            Of that table.
+        """
         if not self.renamed:
             return rows
         if table == "core.packs":

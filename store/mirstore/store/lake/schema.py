@@ -68,7 +68,12 @@ hold are those of the latest entry in the ledger about their track; it may have 
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make all tables in one transaction, unless they are there."""
+    """Make all tables in one transaction, unless they are there.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    """
     connection.execute("BEGIN")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
@@ -77,7 +82,12 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def complete(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables that are not there yet, within a transaction, and note the version."""
+    """Make the tables that are not there yet, within a transaction, and note the version.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    """
     for name, columns in tables.items():
         connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
     (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
@@ -86,13 +96,25 @@ def complete(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def without_rows(table: str) -> str:
-    """Return a query for the columns of a table that a store of an older version, or snapshot, does not have."""
+    """Return a query for the columns of a table that a store of an older version, or snapshot, does not have.
+
+    Parameters
+    ----------
+    table : str
+        Its name in ``core``.
+    """
     columns = [column.rpartition(" ") for column in f"{tables[table]}, {order} BIGINT".split(", ")]
     return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, _, kind in columns)} LIMIT 0"
 
 
 def check(connection: duckdb.DuckDBPyConnection, where: str) -> int:
     """Return the schema version of a store, if this mirstore reads it.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    where : str
+        The store, for messages.
 
     Raises
     ------

@@ -41,7 +41,14 @@ class Scrubber:
 
     @classmethod
     def of(cls, lake: Lake, tracks: pl.Series) -> Scrubber:
-        """Return what is known of some tracks."""
+        """Return what is known of some tracks.
+
+        Parameters
+        ----------
+        lake : Lake
+        tracks : pl.Series
+            Their ids.
+        """
         located = lake.recorded("core.locations").select("path", "track").drop_nulls().unique().collect()
         erased = pl.col("track").is_in(tracks.to_list())
         theirs = set(located.filter(erased)["path"])
@@ -50,7 +57,13 @@ class Scrubber:
         return cls(frozenset(tracks), frozenset(theirs - others), frozenset(theirs & others), runs)
 
     def locations(self, rows: pa.Table) -> pa.Table:
-        """Return locations in which paths that other tracks had before hold nothing, as opposed to those again."""
+        """Return locations in which paths that other tracks had before hold nothing, as opposed to those again.
+
+        Parameters
+        ----------
+        rows : pa.Table
+            Of ``core.locations``.
+        """
         frame = pl.from_arrow(rows.select(["path", "track"]))
         assert isinstance(frame, pl.DataFrame)
         free = pl.col("path").is_in(list(self.reused)) & pl.col("track").is_in(list(self.tracks))
@@ -65,7 +78,14 @@ class Scrubber:
         return pl.col("track").is_null() & pl.col("path").is_in(list(self.paths))
 
     def texts(self, table: str, rows: pa.Table) -> pa.Table:
-        """Return rows whose texts do not name the tracks."""
+        """Return rows whose texts do not name the tracks.
+
+        Parameters
+        ----------
+        table : str
+        rows : pa.Table
+            Of that table.
+        """
         for name in _texts.get(table, []):
             at = rows.schema.get_field_index(name)
             field = rows.schema.field(at)
@@ -78,7 +98,12 @@ class Scrubber:
         return rows
 
     def command(self, text: str | None) -> str | None:
-        """Return a command or message with ``(withdrawn)`` where it names a track by id, path or file name."""
+        """Return a command or message with ``(withdrawn)`` where it names a track by id, path or file name.
+
+        Parameters
+        ----------
+        text : str or None
+        """
         if text is None or not self._pattern:
             return text
         return self._pattern.sub(instead, text)

@@ -18,6 +18,10 @@ def snapshots(lake: Lake) -> pl.DataFrame:
     """Return the snapshots up to the store's: ``snapshot``, ``added`` (UTC), ``message``, ``command``, ``session``.
 
     What one command committed in several steps has the same session. Maintenance, which changes no value, is left out.
+
+    Parameters
+    ----------
+    lake : Lake
     """
     rows = lake.ask(
         f"""SELECT s.snapshot_id, s.snapshot_time::VARCHAR, commit_message, commit_extra_info

@@ -21,12 +21,27 @@ from mirstore.store.lake.connect import fsync
 
 
 def pack_folder(store: Path, feature_set: str) -> Path:
-    """Return where the packs of a feature set lie in a store's folder."""
+    """Return where the packs of a feature set lie in a store's folder.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    feature_set : str
+        Its id.
+    """
     return store / "tensors" / feature_set
 
 
 def pack_path(folder: Path, pack: str) -> Path:
-    """Return the file of a pack."""
+    """Return the file of a pack.
+
+    Parameters
+    ----------
+    folder : path
+        Of the feature set.
+    pack : str
+    """
     return folder / f"{pack}.safetensors"
 
 
@@ -66,7 +81,14 @@ def write_pack(folder: Path, arrays: Mapping[str, np.ndarray | Reference]) -> tu
 
 
 def stored(reference: Reference, pack: str) -> dict[str, Any]:
-    """Return what a table has of a tensor or sound."""
+    """Return what a table has of a tensor or sound.
+
+    Parameters
+    ----------
+    reference : Reference
+    pack : str
+        That it is in.
+    """
     where = {"pack": pack, "key": reference.key}
     if reference.sr is None:
         return {**where, "dtype": reference.dtype, "shape": list(reference.shape)}
@@ -75,7 +97,14 @@ def stored(reference: Reference, pack: str) -> dict[str, Any]:
 
 
 def located(value: Mapping[str, Any], folder: Path) -> Reference:
-    """Return where a tensor or sound lies, after what a table has of it; `folder` is the feature set's."""
+    """Return where a tensor or sound lies, after what a table has of it; `folder` is the feature set's.
+
+    Parameters
+    ----------
+    value : Mapping of str to value
+        As `stored` returns it.
+    folder : path
+    """
     path, key = pack_path(folder, value["pack"]), value["key"]
     if "scale" in value:
         return Reference(path, key, "int16", (value["channels"], value["samples"]), value["sr"], value["scale"])
@@ -110,15 +139,32 @@ class TensorReader(Tensors):
         return len(self.references)
 
     def length(self, index: int) -> int:
-        """Return how many frames, or samples, tensor ``index`` has."""
+        """Return how many frames, or samples, tensor ``index`` has.
+
+        Parameters
+        ----------
+        index : int >= 0
+        """
         return self.where(index).shape[-1]
 
     def where(self, index: int) -> Reference:
-        """Return where tensor ``index`` lies."""
+        """Return where tensor ``index`` lies.
+
+        Parameters
+        ----------
+        index : int >= 0
+        """
         return located(self.references[index], self.folder)
 
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
-        """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest."""
+        """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest.
+
+        Parameters
+        ----------
+        index : int >= 0
+        first, last : int
+            As for `Tensors.crop`.
+        """
         value = read(self.where(index))
         if isinstance(value, PCM):
             return np.array(replace(value, samples=value.samples[:, first:last]))

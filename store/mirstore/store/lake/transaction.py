@@ -43,7 +43,15 @@ class Transaction:
         self.number = int(last) + 1  # under the lock nobody else takes it
 
     def commit(self, message: str, about: Mapping[str, str]) -> None:
-        """Flush the new files to disk, then commit: DuckLake does not flush them."""
+        """Flush the new files to disk, then commit: DuckLake does not flush them.
+
+        Parameters
+        ----------
+        message : str
+            What was done.
+        about : Mapping of str to str
+            What is kept with it: the command and the session.
+        """
         new = self._data_files() - self._before
         keep(new, self._folder)
         record(self._folder, new)
@@ -65,6 +73,8 @@ class Transaction:
     def append(self, table: str, rows: Sequence[Mapping[str, Any]] | pa.Table, key: Sequence[str] = ()) -> int:
         """Add rows to a table; those whose key is there already are left out. Return how many were added.
 
+        Tracks that were withdrawn do not come in again.
+
         Parameters
         ----------
         table : str
@@ -74,8 +84,6 @@ class Transaction:
         key : sequence of str
             Columns that tell rows apart, null like any other value; DuckLake has no primary keys. Rows of one call are
             not compared with each other: a track may have several rows of features.
-
-        Tracks that were withdrawn do not come in again.
         """
         target = in_lake(table)
         if not isinstance(rows, pa.Table):
@@ -110,6 +118,17 @@ class Transaction:
         self, name: str, feature: FeatureSet, *, ingest: str, added: datetime, source: str = "extractor"
     ) -> None:
         """Record a feature set under a name, with its table, if it is new.
+
+        Parameters
+        ----------
+        name : str
+        feature : FeatureSet
+        ingest : str
+            That brings it.
+        added : datetime
+            Now, in UTC without a zone.
+        source : str
+            What its values come from.
 
         Raises
         ------
@@ -154,6 +173,22 @@ class Transaction:
         """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out.
 
         Where values may be revised, none are left out: the entry in the ledger that comes with them says which hold.
+
+        Parameters
+        ----------
+        feature : FeatureSet
+            That was added.
+        rows : sequence of dict
+            As `check_rows` returns them.
+        ingest : str
+            That brings them.
+        added : datetime
+            Now, in UTC without a zone.
+
+        Returns
+        -------
+        int
+            How many rows were added.
         """
         if not rows:
             return 0

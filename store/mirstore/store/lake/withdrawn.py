@@ -15,12 +15,23 @@ from mirstore.store.lake.latest import latest
 
 
 def withdrawn_from(lake: Lake) -> Counter[str]:
-    """Return how many of the tracks that a run used were withdrawn since, per run."""
+    """Return how many of the tracks that a run used were withdrawn since, per run.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     return Counter(run for runs in _withdrawn(lake) for run in runs)
 
 
 def withdrawn_among(lake: Lake, runs: Iterable[str]) -> int:
-    """Return how many tracks were withdrawn that any of these runs used."""
+    """Return how many tracks were withdrawn that any of these runs used.
+
+    Parameters
+    ----------
+    lake : Lake
+    runs : iterable of str
+    """
     some = set(runs)
     return sum(not some.isdisjoint(used) for used in _withdrawn(lake))
 
@@ -33,5 +44,11 @@ def _withdrawn(lake: Lake) -> list[list[str]]:
 
 
 def without_examples(details: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's details without the examples of what leaks: artists, albums and paths of tracks that it used."""
+    """Return a run's details without the examples of what leaks: artists, albums and paths of tracks that it used.
+
+    Parameters
+    ----------
+    details : dict
+        As JSON.
+    """
     return {**details, "leakage": [{**leak, "examples": None} for leak in details.get("leakage", [])]}

@@ -15,7 +15,12 @@ _types = {"float32": "FLOAT", "float64": "DOUBLE", "int32": "INTEGER", "int64": 
 
 
 def declared(lake: Lake) -> dict[str, str]:
-    """Return the columns of each table, with their types, as CREATE TABLE takes them."""
+    """Return the columns of each table, with their types, as CREATE TABLE takes them.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     now = lake.snapshot_id
     rows = lake.ask(
         f"SELECT schema_name || '.' || table_name, parent_column, column_id, column_name, column_type "
@@ -32,7 +37,12 @@ def declared(lake: Lake) -> dict[str, str]:
 
 
 def revisable(lake: Lake) -> set[str]:
-    """Return the tables of features whose rows hold only as long as the ledger says so."""
+    """Return the tables of features whose rows hold only as long as the ledger says so.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     rows = lake.ask(
         f"SELECT DISTINCT 'feat.' || table_name FROM {catalogue}.ducklake_column "
         f"JOIN {catalogue}.ducklake_table USING (table_id) WHERE column_name = {literal(revision)}"

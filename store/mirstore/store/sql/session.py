@@ -36,7 +36,16 @@ _rows = 100_000  # per batch of an answer; between two batches its size is check
 
 
 def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
-    """Answer ``query``; see `Store.sql`."""
+    """Answer ``query``; see `Store.sql`.
+
+    Parameters
+    ----------
+    lake : Lake
+    query : str
+    timeout : float > 0 [s]
+    memory : str
+        As ``"2GB"``.
+    """
     limit = _bytes(memory)
     statement = allowed(query)
     known = all_views(lake)
@@ -281,7 +290,12 @@ def _column_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def describe(lake: Lake) -> str:
-    """Return every view with its columns and types, and for features their units and meanings."""
+    """Return every view with its columns and types, and for features their units and meanings.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     with session(lake, ["columns"], lists=True) as connection:
         rows = connection.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns "

@@ -70,6 +70,10 @@ def allowed(query: str) -> Statement:
     EXPLAIN can hide a COPY, and its ANALYZE runs what it explains: so the text behind it passes alone, and what is run
     is put together from that text.
 
+    Parameters
+    ----------
+    query : str
+
     Raises
     ------
     UsageError
@@ -117,14 +121,27 @@ _listings = ("SHOW_UNQUALIFIED", "SHOW_FROM")  # SHOW TABLES, SHOW ALL TABLES, S
 
 
 def parsed(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
-    """Return a SELECT as the tree that DuckDB makes of it."""
+    """Return a SELECT as the tree that DuckDB makes of it.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    query : str
+        One SELECT.
+    """
     ((text,),) = connection.execute(f"SELECT json_serialize_sql({literal(query)})").fetchall()
     tree: dict[str, Any] = json.loads(text)
     return tree
 
 
 def tables(tree: dict[str, Any]) -> frozenset[str]:
-    """Return what a parsed query reads from, see `Statement.tables`."""
+    """Return what a parsed query reads from, see `Statement.tables`.
+
+    Parameters
+    ----------
+    tree : dict
+        As `parsed` returns it.
+    """
     bases = (node for node in _nodes(tree) if node.get("type") == "BASE_TABLE")
     return frozenset(_qualified(node["catalog_name"], node["schema_name"], node["table_name"]) for node in bases)
 
@@ -167,7 +184,12 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def first_lines(text: str) -> str:
-    """Return the beginning of one of DuckDB's messages."""
+    """Return the beginning of one of DuckDB's messages.
+
+    Parameters
+    ----------
+    text : str
+    """
     return "\n".join(text.strip().splitlines()[:4])
 
 

@@ -172,7 +172,12 @@ class View:
 
 
 def all_views(lake: Lake) -> dict[str, View]:
-    """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case."""
+    """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
     option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
     fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
     features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
@@ -189,6 +194,10 @@ def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
     """Yield a view per feature name, and per ``name@version`` for all that a name meant, with its table.
 
     What is not kept has no view: an empty one would look like an answer.
+
+    Parameters
+    ----------
+    lake : Lake
     """
     sets = lake.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}

@@ -21,7 +21,18 @@ exact = 2**53
 
 
 def text(column: pl.Series) -> pl.Series:
-    """Return a column as text without spaces around it; null where nothing is, in whatever word."""
+    """Return a column as text without spaces around it; null where nothing is, in whatever word.
+
+    Parameters
+    ----------
+    column : pl.Series
+        Of any type.
+
+    Examples
+    --------
+    >>> text(pl.Series(["rock ", "N/A", ""])).to_list(), text(pl.Series([1.0, None, 3.0])).to_list()
+    (['rock', None, None], ['1', None, '3'])
+    """
     if column.dtype.is_float():
         whole = column.fill_nan(None)
         fits = whole.is_not_null() & (whole.abs() < exact) & (whole.floor() == whole)
@@ -37,7 +48,12 @@ def text(column: pl.Series) -> pl.Series:
 
 
 def words(column: pl.Series) -> list[str]:
-    """Return the words in a column that were taken for missing values."""
+    """Return the words in a column that were taken for missing values.
+
+    Parameters
+    ----------
+    column : pl.Series
+    """
     if column.dtype != pl.String:
         return []
     cells = column.str.strip_chars()
@@ -67,7 +83,13 @@ class Numbers:
 
 
 def numbers(column: pl.Series) -> Numbers:
-    """Read a column as numbers; NaN and missing words are null."""
+    """Read a column as numbers; NaN and missing words are null.
+
+    Parameters
+    ----------
+    column : pl.Series
+        Of any type.
+    """
     kind = column.dtype
     if kind.is_integer() and column.count() and int(column.abs().max() or 0) > exact:  # type: ignore[arg-type]
         return Numbers(beyond=True)
@@ -96,14 +118,29 @@ def numbers(column: pl.Series) -> Numbers:
 
 
 def values(column: pl.Series) -> pl.Series:
-    """Return a column as numbers of which it is known that it is one."""
+    """Return a column as numbers of which it is known that it is one.
+
+    Parameters
+    ----------
+    column : pl.Series
+    """
     found = numbers(column).values
     assert found is not None
     return found
 
 
 def labels(cell: str) -> Iterator[tuple[str, str]]:
-    """Yield label set (or ``""``) and label: ``genre---rock|mood---dark``, ``rock; pop``, ``['rock', 'pop']``."""
+    """Yield label set (or ``""``) and label: ``genre---rock|mood---dark``, ``rock; pop``, ``['rock', 'pop']``.
+
+    Parameters
+    ----------
+    cell : str
+
+    Examples
+    --------
+    >>> list(labels("genre---rock|mood---dark")), list(labels("rock; pop"))
+    ([('genre', 'rock'), ('mood', 'dark')], [('', 'rock'), ('', 'pop')])
+    """
     parts = _listed(cell) if cell[:1] == "[" and cell[-1:] == "]" else None
     for part in cell.replace(";", "|").split("|") if parts is None else parts:
         label_set, _, label = part.strip().rpartition("---")
@@ -120,12 +157,29 @@ def _listed(cell: str) -> list[str] | None:
 
 
 def is_flag(column: pl.Series) -> bool:
-    """Return whether a column says 0 or 1, or how much in between, and not the names of labels."""
+    """Return whether a column says 0 or 1, or how much in between, and not the names of labels.
+
+    Parameters
+    ----------
+    column : pl.Series
+    """
     return flagged(column, column.name) is not None
 
 
 def flagged(column: pl.Series, label: str) -> str | None:
-    """Return the label if the column says 0 or 1, or how much in between; None if its cells are labels themselves."""
+    """Return the label if the column says 0 or 1, or how much in between; None if its cells are labels themselves.
+
+    Parameters
+    ----------
+    column : pl.Series
+    label : str
+        What it is called after; ``label:`` at its beginning is left out.
+
+    Raises
+    ------
+    UsageError
+        If it has 0 or 1 in some rows, and words in others.
+    """
     found = numbers(column)
     if found.stray is not None and text(column).is_in(["0", "1"]).any():
         raise UsageError(

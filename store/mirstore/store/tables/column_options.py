@@ -32,16 +32,37 @@ class Options:
     targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def sets(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
-        """Return label sets with those of their columns that a table has."""
+        """Return label sets with those of their columns that a table has.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Of the table.
+        file : path
+            Of the table, for messages.
+        """
         found = {column_roles.normal(name): [name] for name in _here(self.labels, columns)}
         return found | _expanded(self.label_sets, columns, file)
 
     def numbers(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
-        """Return the label sets of numbers with those of their columns that a table has."""
+        """Return the label sets of numbers with those of their columns that a table has.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Of the table.
+        file : path
+            Of the table, for messages.
+        """
         return _expanded(self.targets, columns, file)
 
     def check(self, tables: Iterable[Collection[str]]) -> None:
         """Refuse columns that no table has.
+
+        Parameters
+        ----------
+        tables : iterable of collection of str
+            The columns of each table.
 
         Raises
         ------

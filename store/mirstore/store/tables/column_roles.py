@@ -36,29 +36,59 @@ _starts = "start start_time start_s start_sec onset begin segment_start start_se
 
 
 def normal(name: str) -> str:
-    """Return ``artist_name`` for ``Artist Name``, ``ArtistName`` and ``artist-name``."""
+    """Return ``artist_name`` for ``Artist Name``, ``ArtistName`` and ``artist-name``.
+
+    Parameters
+    ----------
+    name : str
+
+    Examples
+    --------
+    >>> normal("Artist Name"), normal("ArtistName"), normal("artist-name")
+    ('artist_name', 'artist_name', 'artist_name')
+    """
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[\W_]+", "_", name).strip("_").lower()
 
 
 def find_path(columns: Sequence[str]) -> str | None:
-    """Return the column of paths."""
+    """Return the column of paths.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    """
     return _first(columns, _paths)
 
 
 def find_id(columns: Sequence[str]) -> str | None:
-    """Return the column of ids: one that is called so, or of paths, or what nothing else is called: an index."""
+    """Return the column of ids: one that is called so, or of paths, or what nothing else is called: an index.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    """
     found = _first(columns, _ids) or find_path(columns) or _first(columns, _weak_ids)
     return found if found is not None else next((name for name in columns if is_index(name)), None)
 
 
 def is_index(name: str) -> bool:
-    """Return whether pandas wrote this column unasked."""
+    """Return whether pandas wrote this column unasked.
+
+    Parameters
+    ----------
+    name : str
+    """
     return bool(_index.fullmatch(name.strip().lower()))
 
 
 def is_row_number(column: pl.Series) -> bool:
-    """Return whether a column is an index that pandas wrote, or was told to keep: it says nothing about a track."""
+    """Return whether a column is an index that pandas wrote, or was told to keep: it says nothing about a track.
+
+    Parameters
+    ----------
+    column : pl.Series
+    """
     if not is_index(column.name):
         return False
     if column.name.strip().lower() not in ("index", "level_0"):
@@ -70,6 +100,12 @@ def is_row_number(column: pl.Series) -> bool:
 def refuse_nested(column: pl.Series, file: Path) -> None:
     """Refuse lists as paths or ids.
 
+    Parameters
+    ----------
+    column : pl.Series
+    file : path
+        Of the table, for messages.
+
     Raises
     ------
     UsageError
@@ -80,12 +116,22 @@ def refuse_nested(column: pl.Series, file: Path) -> None:
 
 
 def find_start(columns: Sequence[str]) -> str | None:
-    """Return the column that says where a segment begins."""
+    """Return the column that says where a segment begins.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    """
     return _first(columns, _starts)
 
 
 def find_end(columns: Sequence[str]) -> str | None:
-    """Return the column that says where a segment ends."""
+    """Return the column that says where a segment ends.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    """
     return _first(columns, _ends)
 
 
@@ -97,10 +143,23 @@ def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:
 def expand(names: Sequence[str], known: Sequence[str], file: Path) -> list[str]:
     """Return the columns that are named, ``first..last`` as a range.
 
+    Parameters
+    ----------
+    names : sequence of str
+    known : sequence of str
+        The columns of the table, in their order.
+    file : path
+        Of the table, for messages.
+
     Raises
     ------
     UnknownNameError
         If there is no such column.
+
+    Examples
+    --------
+    >>> expand(["bpm", "mfcc_1..mfcc_3"], ["bpm", "mfcc_1", "mfcc_2", "mfcc_3"], Path("features.csv"))
+    ['bpm', 'mfcc_1', 'mfcc_2', 'mfcc_3']
     """
     found: list[str] = []
     for name in names:

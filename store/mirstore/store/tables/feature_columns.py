@@ -119,6 +119,20 @@ def safe_names(originals: Sequence[str]) -> dict[str, str]:
     """Return names that SQL takes without quotes: ``1-ZCRm`` is zcrm, ``0`` is c_0, ``select`` is c_select.
 
     Of columns that would have one name, the later ones get a number: ``lag-1`` and ``lag+1`` are lag_1 and lag_1_2.
+
+    Parameters
+    ----------
+    originals : sequence of str
+
+    Returns
+    -------
+    dict of str to str
+        Safe name to the original one, in their order.
+
+    Examples
+    --------
+    >>> safe_names(["1-ZCRm", "0", "select", "lag-1", "lag+1"])
+    {'zcrm': '1-ZCRm', 'c_0': '0', 'c_select': 'select', 'lag_1': 'lag-1', 'lag_1_2': 'lag+1'}
     """
     names: dict[str, str] = {}
     for original in originals:

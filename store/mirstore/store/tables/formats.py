@@ -14,7 +14,17 @@ from mirstore.store.tables.headed import Table, header, named, refuse_equal
 
 
 def read_parquet(file: Path) -> Table:
-    """Read Parquet: categories become text, structs one column per field; bytes are left out."""
+    """Read Parquet: categories become text, structs one column per field; bytes are left out.
+
+    Parameters
+    ----------
+    file : path
+
+    Raises
+    ------
+    UsageError
+        If it is damaged, or two columns have one name.
+    """
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -56,6 +66,10 @@ def read_parquet(file: Path) -> Table:
 def read_excel(file: Path) -> Table:
     """Read the first sheet of a workbook, every cell as text.
 
+    Parameters
+    ----------
+    file : path
+
     Raises
     ------
     PluginError
@@ -88,7 +102,20 @@ _attribute = re.compile(r"""@attribute\s+(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)
 
 
 def read_arff(file: Path, text: TextIOWrapper) -> Table:
-    """Read ARFF: a header of attributes, then rows of cells in order; ``?`` is a missing one."""
+    """Read ARFF: a header of attributes, then rows of cells in order; ``?`` is a missing one.
+
+    Parameters
+    ----------
+    file : path
+        For messages.
+    text : TextIOWrapper
+        The open file.
+
+    Raises
+    ------
+    UsageError
+        If a line cannot be understood.
+    """
     names: list[str] = []
     rows: list[list[str]] = []
     data = False

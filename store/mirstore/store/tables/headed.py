@@ -34,6 +34,18 @@ def header(head: Sequence[Sequence[str]], file: Path) -> tuple[list[str], int]:
     """Return the columns' names and how many of the first rows hold them.
 
     Several rows, as pandas writes columns of several levels: the last one names the index and nothing else.
+
+    Parameters
+    ----------
+    head : sequence of sequence of str
+        The first rows, at least one.
+    file : path
+        Of the table, for messages.
+
+    Raises
+    ------
+    UsageError
+        If two columns have one name.
     """
     first = [cell.strip() for cell in head[0]]
     twice = [name for name, count in Counter(first[1:]).items() if name and count > 1]
@@ -57,6 +69,12 @@ def _is_level(part: str) -> bool:
 def refuse_equal(names: Sequence[str], file: Path) -> None:
     """Refuse columns of one name.
 
+    Parameters
+    ----------
+    names : sequence of str
+    file : path
+        Of the table, for messages.
+
     Raises
     ------
     UsageError
@@ -68,6 +86,11 @@ def refuse_equal(names: Sequence[str], file: Path) -> None:
 
 def named(table: Table) -> Table:
     """Return the table without columns that have neither a name nor cells, as commas at the ends of lines make.
+
+    Parameters
+    ----------
+    table : Table
+        Its frame has names that begin with a zero byte where there was none.
 
     Raises
     ------

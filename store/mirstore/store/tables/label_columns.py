@@ -17,6 +17,12 @@ from_tags = "tag:"
 def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Return one row per label of a row.
 
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    roles : Roles
+        Of its columns.
+
     Returns
     -------
     pl.DataFrame
@@ -51,7 +57,19 @@ def label_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 
 
 def numbers(column: pl.Series, target_set: str) -> pl.DataFrame:
-    """Return rows as `label_rows` does of a column of numbers; where nothing is, there is no row."""
+    """Return rows as `label_rows` does of a column of numbers; where nothing is, there is no row.
+
+    Parameters
+    ----------
+    column : pl.Series
+    target_set : str
+        Label set of the rows.
+
+    Raises
+    ------
+    UsageError
+        If a cell is no finite number.
+    """
     found = cells.numbers(column)
     if found.values is None or found.commas == "unclear":
         where = f": {found.stray[1]!r} in row {found.stray[0]}" if found.stray else ""
@@ -66,7 +84,14 @@ def numbers(column: pl.Series, target_set: str) -> pl.DataFrame:
 
 
 def without_label(frame: pl.DataFrame, members: Sequence[tuple[str, str | None]]) -> list[bool]:
-    """Return per row whether its cells of a label set are empty; 0 is an answer of its own, and counts as empty too."""
+    """Return per row whether its cells of a label set are empty; 0 is an answer of its own, and counts as empty too.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    members : sequence of (column, label)
+        The label set's columns; label None where cells are labels.
+    """
     empty = pl.Series([True] * frame.height, dtype=pl.Boolean)
     for column, label in members:
         if label is None:
@@ -78,7 +103,19 @@ def without_label(frame: pl.DataFrame, members: Sequence[tuple[str, str | None]]
 
 
 def classes(column: pl.Series, label_set: str) -> pl.DataFrame:
-    """Return rows as `label_rows` does of a column whose cells are labels."""
+    """Return rows as `label_rows` does of a column whose cells are labels.
+
+    Parameters
+    ----------
+    column : pl.Series
+    label_set : str
+        Of cells that name none themselves.
+
+    Examples
+    --------
+    >>> classes(pl.Series("genre", ["rock; pop", None, "jazz"]), "genre").select("row", "label").rows()
+    [(0, 'rock'), (0, 'pop'), (2, 'jazz')]
+    """
     if isinstance(column.dtype, pl.List | pl.Array):
         rows = pl.DataFrame({"cell": column}).with_row_index("row").explode("cell")
         names = cells.text(rows["cell"])

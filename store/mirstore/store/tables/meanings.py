@@ -17,6 +17,9 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
 
     Parameters
     ----------
+    frame : pl.DataFrame
+    roles : Roles
+        Of the columns of the same table.
     found : pl.DataFrame
         As `label_rows` returns.
     kind : str
@@ -55,7 +58,12 @@ def meanings(frame: pl.DataFrame, roles: Roles, found: pl.DataFrame, kind: str) 
 
 
 def missing(frame: pl.DataFrame) -> list[str]:
-    """Return a remark on the words that were taken for missing values."""
+    """Return a remark on the words that were taken for missing values.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    """
     found = {name: cells.words(frame[name]) for name in frame.columns}
     told = [f"{', '.join(map(repr, words))} in {name!r}" for name, words in found.items() if words]
     more = f" and {len(told) - 3} more columns" if len(told) > 3 else ""

@@ -23,7 +23,17 @@ _chunk = 500_000  # cells that stand in memory as Python text at one time
 
 
 def is_table(path: str | Path) -> bool:
-    """Return whether a file is a table by its name."""
+    """Return whether a file is a table by its name.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Examples
+    --------
+    >>> is_table("genres.csv.gz"), is_table("song.flac")
+    (True, False)
+    """
     path = Path(path)
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower() in suffixes
 

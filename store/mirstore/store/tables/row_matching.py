@@ -42,8 +42,12 @@ def match(keys: Sequence[str], paths: Sequence[str], where: str, exact: Sequence
 
     Parameters
     ----------
+    keys, paths : sequence of str
+        As for `matches`.
     where : str
         The table, for errors.
+    exact : sequence of str
+        As for `matches`.
 
     Raises
     ------

@@ -16,18 +16,45 @@ from mirstore.store.tables.report import Report
 
 
 def holds_folds(column: pl.Series) -> bool:
-    """Return whether a column of a split numbers folds: it has whole numbers only, and no words like train and test."""
+    """Return whether a column of a split numbers folds: it has whole numbers only, and no words like train and test.
+
+    Parameters
+    ----------
+    column : pl.Series
+
+    Examples
+    --------
+    >>> holds_folds(pl.Series(["1", "2", None])), holds_folds(pl.Series(["train", "test"]))
+    (True, False)
+    """
     words = cells.text(column).drop_nulls()
     return bool(words.len() and words.str.contains(r"^\d{1,9}$").all())
 
 
 def fold_text(split: str, column: pl.Series) -> str:
-    """Say how many folds a column numbers."""
+    """Say how many folds a column numbers.
+
+    Parameters
+    ----------
+    split : str
+    column : pl.Series
+    """
     return f"{split!r}: {counted(cells.text(column).n_unique() - bool(cells.text(column).null_count()), 'fold')}"
 
 
 def part_text(split: str, column: pl.Series) -> str:
-    """Say which parts a column has, and in which words."""
+    """Say which parts a column has, and in which words.
+
+    Parameters
+    ----------
+    split : str
+    column : pl.Series
+
+    Examples
+    --------
+    >>> part_text("official", pl.Series(["train", "train", "dev"]))
+    "'official': train 2, validation 1 called 'dev'"
+    """
     found = Counter(cells.text(column).drop_nulls())
     told = [
         f"{part_name(word)} {count}" + (f" called {word!r}" if word != part_name(word) else "")
@@ -42,6 +69,19 @@ def split_parts(frame: pl.DataFrame, found: Roles, report: Report) -> list[dict[
     """Return per row what its splits say: split to fold and part. Words that no protocol knows are told.
 
     Each fold of a column ``fold`` alone, or of a split that holds only numbers, is tested once.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    found : Roles
+        Of its columns.
+    report : Report
+        Gets the remarks.
+
+    Returns
+    -------
+    list of dict of str to (int, str)
+        Per row: split to fold and part.
 
     Raises
     ------
