@@ -16,5 +16,5 @@ def test_tracks_of_unknown_parts_and_of_none_are_counted(tmp_path):
         import_table(store, tmp_path / "t.csv", dataset="d")
         data = load_task(store, TaskEntry(dataset="d", labels="genre", metric="accuracy", split="split"), ["d"])
     (fold,) = data.folds(1)
-    assert (fold.train.tolist(), fold.test.tolist()) == ([0, 1, 2], [3, 4])
+    assert [part.tolist() for part in (fold.train, fold.validation, fold.test)] == [[0, 1], [2], [3, 4]]
     assert data.left_out == {"part 'extra'": 2, "in no part of the split": 1}
