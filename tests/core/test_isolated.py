@@ -25,6 +25,7 @@ from mirstore.core.isolated import everywhere, kinds
 from mirstore.core.jobs import AudioFacts, Job
 from mirstore.core.packed import read
 from mirstore.core.plugins import distributions
+from mirstore.core.registry import WorkerEntry
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits
@@ -189,6 +190,13 @@ def test_an_interpreter_that_is_gone_is_one_line_for_who_needs_it(elsewhere):
     assert row.status == f"broken: its interpreter {elsewhere.python} is gone"
     with pytest.raises(PluginError, match=r"'elsewhere-samples' cannot be used.*is gone") as error:
         plugins.get(Extractor, "elsewhere-samples")
+    assert error.value.hint == "mirstore plugins install 'mirstore-test-elsewhere' --isolated --name elsewhere"
+
+
+def test_a_worker_of_the_registry_whose_interpreter_is_gone_says_what_makes_it_again(elsewhere):
+    elsewhere.python.parents[1].unlink()
+    with pytest.raises(PluginError, match=r"workers.w: environment 'elsewhere' cannot be used.*is gone") as error:
+        WorkerEntry(isolated="elsewhere").environment("w")
     assert error.value.hint == "mirstore plugins install 'mirstore-test-elsewhere' --isolated --name elsewhere"
 
 

@@ -92,6 +92,15 @@ def test_the_processes_of_all_places_together_stay_under_the_memory_of_the_machi
     assert given == {3: (6 << 30) // 4, 1: (6 << 30) // 4, 50: None}
 
 
+def test_a_model_that_wants_all_memory_leaves_others_enough_to_run(monkeypatch):
+    monkeypatch.setattr("mirstore.core.places.memory_for_workers", lambda: 8 << 30)
+    given = []
+    found = {"cpu": Place(lambda workers, limits: given.append(limits.memory) or Inline(), 2)}
+    for memory in (8 << 30, (8 << 30) - 1, 16 << 30):
+        opened(found, [("cpu", Crew()), ("cpu", Crew("huge", 1, memory))], Limits())
+    assert given == [2 << 30] * 3
+
+
 def test_a_worker_loads_a_model_once(sets, files, tmp_path):
     list(extract(jobs(files, [sets["net"]]), [sets["net"]], workers=2))
     loads = (tmp_path / "loads").read_text().split()

@@ -461,3 +461,19 @@ def test_real_chords_are_read_as_they_are(store, shared, tmp_path):
     ingest(store, find_audio([tmp_path / "music/m0003_swing.ogg"]), {}, annotations=given, pool=here)
     expected = [(float(row["start_s"]), float(row["end_s"]), row["chord"]) for row in said]
     assert rows(store, "chords", "m0003_swing.ogg") == expected
+
+
+def test_what_reads_an_annotation_through_a_set_that_is_not_kept_is_computed_once(store, folder):
+    best = {"extractor": "coalesce", "inputs": {"a": "chords", "b": "chords"}, "keep": False}
+    entries = {"harmony": shares | {"inputs": {"rows": "best"}}, "best": best}
+    given = find(store, [Given.parse(f"chords={folder / 'labs/*.lab'}")])
+    chosen = resolve(["harmony"], registered(**entries), Plugins.installed(), {**stored(store), **all_sets(given)})
+
+    def again():
+        summary = ingest(store, find_audio([folder / "music"]), chosen, annotations=given, pool=here)
+        return {name: summary.features[name]["ok"] for name in ("best", "harmony")}
+
+    assert again() == {"best": 2, "harmony": 2}
+    assert again() == {"best": 0, "harmony": 0}
+    write(folder / "labs/two.lab", "0.0\t4.0\tC:maj\n")
+    assert again() == {"best": 1, "harmony": 1}

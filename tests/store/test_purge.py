@@ -164,6 +164,22 @@ def test_removed_features_leave_only_their_definition_and_come_back_by_computing
     assert doctor(store) == []
 
 
+def test_features_with_the_same_tensors_as_removed_ones_keep_theirs(store):
+    twin = FeatureSet("twin", Patches(), {"read": loudness})
+    tensors = [{"track": names[0], "start": s, "mel": np.full((4, 3), ord("a") + s, np.float16)} for s in (0.0, 1.0)]
+    with store.write("ingest") as tx:
+        tx.add_feature_set("twin", twin, **stamp)
+        tx.append_features(twin, tensors, **stamp)
+    packs = {path.name for path in (store.path / "tensors" / twin.id).iterdir()}
+    assert packs <= {path.name for path in (store.path / "tensors" / patches.id).iterdir()}
+    removal.remove(store, removal.features(store, ["patches"]), "rm")
+    store.purge()
+    assert not list((store.path / "tensors" / patches.id).iterdir())
+    np.testing.assert_array_equal(store.tensors("twin")[0], tensors[0]["mel"])
+    store.gc(0)
+    assert len(store.tensors("twin")[1]) == 4
+
+
 def test_a_removed_run_goes_with_all_its_rows(store):
     with store.write("runs rm") as tx:
         tx.append("core.run_events", [{"run": "r1", "state": "removed"}])

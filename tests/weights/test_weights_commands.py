@@ -115,6 +115,8 @@ def test_values_that_are_stored_are_read_without_the_weights(project, plugin, pu
     plugin.wheel.path().unlink()
     run("ingest", "music", "--features", "wheel")  # nothing to compute
     assert "level" in run("export", "--features", "wheel").stdout
+    told = json.loads(run("ingest", "music", "--features", "wheel,mfcc", "--json").stdout)["features"]
+    assert (told["wheel"]["fresh"], told["mfcc"]["ok"]) == (1, 1)
 
 
 def test_the_doctor_says_which_weights_are_there(project, plugin):

@@ -17,7 +17,6 @@ from mirstore.core.line import Line, Passed
 from mirstore.core.places import Place, Pool, opened, places
 from mirstore.core.pool import local_pool
 from mirstore.core.supervise import Supervisor, refuse_scripts
-from mirstore.core.weights.cache import require
 from mirstore.core.workers import Limits
 
 
@@ -60,7 +59,6 @@ def extract(
         If the place where extractors run is gone.
     """
     refuse_scripts(feature.extractor for feature in features)
-    require(feature.extractor for feature in features)
     limits = limits or Limits()
     usual = where or places(workers, pool, {feature.place for feature in features})
     found = {**usual, **places_of(features, workers)}

@@ -107,8 +107,9 @@ def opened(found: Mapping[str, Place], crews: Iterable[tuple[str, Crew]], limits
 
 
 def _share(found: Mapping[str, Place], crews: Sequence[tuple[str, Crew]]) -> int:
-    """Return an equal share [bytes] of what processes that declare their memory leave."""
+    """Return an equal share [bytes] of what processes that declare their memory leave, at least of half of it all."""
     here = [(found[name].workers, crew) for name, crew in {*crews} if found[name].here]
     declared = sum(min(workers, crew.workers or workers) * crew.memory for workers, crew in here if crew.memory)
     others = sum(workers for workers, crew in here if not crew.memory)
-    return max(memory_for_workers() - declared, 0) // max(others, 1)
+    whole = memory_for_workers()
+    return max(whole - declared, whole // 2) // max(others, 1)

@@ -221,11 +221,16 @@ class WorkerEntry(_Entry):
         Raises
         ------
         PluginError
-            If it is not there.
+            If it is not there, or its interpreter is gone.
         """
         memory = int(self.memory * 1e9) if self.memory else None
         if self.isolated is not None:
-            return replace(having(self.isolated), name=name, jobs=self.jobs, memory=memory)
+            found = having(self.isolated)
+            if found.problem:
+                raise PluginError(
+                    f"workers.{name}: environment {found.name!r} cannot be used: {found.problem}", hint=found.remedy
+                )
+            return replace(found, name=name, jobs=self.jobs, memory=memory)
         return Environment(name, Path(self.python or "").expanduser().absolute(), jobs=self.jobs, memory=memory)
 
 

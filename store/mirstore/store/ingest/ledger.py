@@ -97,7 +97,7 @@ class Ledger:
         """Return what was read and is newer; what nobody keeps is made anew each time, and says nothing."""
         if feature.id not in self._below:
             self._below[feature.id] = in_order({"": feature})[:-1]
-        own = self._number(track, feature.id)
+        own = self._number(track, feature.id) or inf  # what nobody keeps is itself never behind
         newer = {source.id: source for source in self._below[feature.id] if self._number(track, source.id) > own}
         if changed := [source.name for source in newer.values() if source.is_annotation]:
             return f"annotation {', '.join(changed)}"

@@ -180,15 +180,29 @@ def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
     store : path
         The store's folder.
     """
-    tables = [file.path for file in data_files(catalogue, store) if file.table == "core.packs"]
-    named = {pack for path in tables for pack in pq.read_table(path, columns=["pack"])["pack"].to_pylist()}
+    files = data_files(catalogue, store)
+    named = {path for file in files if file.table == "core.packs" for path in _listed_packs(store, file.path)}
+    named |= {path for file in files if file.table.startswith("feat.") for path in _used_packs(store, file)}
     found = []
     for path in _own(store / "tensors", _pack_name):
         match = _pack_name.fullmatch(path.name)
         assert match is not None
-        if match[1] not in named:
+        if match[1] is None or path not in named:
             found.append(path)
     return found
+
+
+def _listed_packs(store: Path, table: Path) -> Iterator[Path]:
+    return (store / path for path in pq.read_table(table, columns=["path"])["path"].to_pylist())
+
+
+def _used_packs(store: Path, file: DataFile) -> Iterator[Path]:
+    """Yield the packs that a table of features names: a set with the same tensors as another may be listed nowhere."""
+    for column in pq.read_schema(file.path):
+        if pa.types.is_struct(column.type):
+            values = pq.ParquetFile(file.path).read([f"{column.name}.pack"])[column.name].to_pylist()
+            packs = {value["pack"] for value in values if value}
+            yield from (store / "tensors" / file.table.rpartition("_")[2] / f"{pack}.safetensors" for pack in packs)
 
 
 def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:

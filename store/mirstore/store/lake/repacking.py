@@ -19,7 +19,7 @@ class Packs:
     def __init__(
         self, store: Path, files: Iterable[DataFile], tracks: Set[str], features: Set[str], *, dry_run: bool
     ) -> None:
-        self.renamed: dict[str, tuple[str, int] | None] = {}
+        self.renamed: dict[tuple[str, str], tuple[str, int] | None] = {}  # by feature set and pack
         for table, group in _by_table(files).items():
             feature = table.rpartition("_")[2]
             if not table.startswith("feat.") or feature in features:
@@ -38,10 +38,10 @@ class Packs:
                 left = sorted({key for track, key in keys if track not in tracks})
                 folder = pack_folder(store, feature)
                 if dry_run or not left:
-                    self.renamed[pack] = ("", 0) if left else None
+                    self.renamed[feature, pack] = ("", 0) if left else None
                     continue
                 there = {reference.key: reference for reference in references(pack_path(folder, pack))}
-                self.renamed[pack] = write_pack(folder, {key: there[key] for key in left})
+                self.renamed[feature, pack] = write_pack(folder, {key: there[key] for key in left})
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:
         """Return rows that name the new packs.
@@ -58,10 +58,9 @@ class Packs:
             return self._listed(rows)
         for name in _tensor_columns(rows) if table.startswith("feat.") else []:
             old = rows[name].to_pylist()
-            new = [
-                {**value, "pack": (self.renamed.get(value["pack"]) or (value["pack"],))[0]} if value else None
-                for value in old
-            ]
+            feature = table.rpartition("_")[2]
+            renamed = {pack: new[0] for (where, pack), new in self.renamed.items() if where == feature and new}
+            new = [value and {**value, "pack": renamed.get(value["pack"], value["pack"])} for value in old]
             at = rows.schema.get_field_index(name)
             rows = rows.set_column(
                 at, rows.schema.field(at), pa.chunked_array([pa.array(new, rows.schema.field(at).type)])
@@ -71,7 +70,7 @@ class Packs:
     def _listed(self, rows: pa.Table) -> pa.Table:
         new = []
         for row in rows.to_pylist():
-            there = self.renamed.get(row["pack"], (row["pack"], row["bytes"]))
+            there = self.renamed.get((row["feature_set"], row["pack"]), (row["pack"], row["bytes"]))
             if there is not None:
                 path = row["path"].replace(row["pack"], there[0])
                 new.append({**row, "pack": there[0], "bytes": there[1], "path": path})

@@ -210,7 +210,7 @@ class Transaction:
         pack, size = write_pack(folder, arrays)
         path = pack_path(folder, pack).relative_to(self._folder).as_posix()
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
-        self.append("core.packs", [record], key=["pack"])
+        self.append("core.packs", [record], key=["pack", "feature_set"])  # two sets may hold the same tensors
         return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
