@@ -64,7 +64,8 @@ def values(rows: pl.DataFrame, name: str) -> np.ndarray:
 def lengths(rows: pl.DataFrame) -> np.ndarray:
     """Return how much each row counts [shape=(n,)]: its length [s], or 1 where rows have no ``end``.
 
-    A row without an end counts as of no length. Where none has a length, each counts as 1.
+    A row without an end, or that ends before it starts, counts as of no length. Where none has a length, each counts
+    as 1.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def lengths(rows: pl.DataFrame) -> np.ndarray:
     """
     if "start" not in rows.columns or "end" not in rows.columns:
         return np.ones(rows.height)
-    weights = np.nan_to_num(values(rows, "end") - values(rows, "start"))
+    weights = np.maximum(np.nan_to_num(values(rows, "end") - values(rows, "start")), 0.0)
     return weights if weights.sum() > 0 else np.ones(rows.height)
 
 

@@ -86,6 +86,13 @@ def test_rows_of_no_length_count_alike():
     assert run(Mean(), [note(1, 1, 1.0), note(2, 2, 3.0)]) == [{"pitch": 2.0, "rows": 2}]
 
 
+def test_a_row_that_ends_before_it_starts_has_no_length():
+    rows = [note(0, 3, 100.0, "C"), note(5, 3, 300.0, "G")]
+    assert run(Mean(), rows) == [{"pitch": 100.0, "rows": 2}]
+    assert run(Std(), rows) == [{"pitch": 0.0, "rows": 2}]
+    assert run(Histogram("label", ["C"]), rows) == [{"label_c": 1.0, "label_other": 0.0, "rows": 2}]
+
+
 lengths = st.floats(0.125, 8, width=32)
 values = st.one_of(st.none(), st.floats(0, 1000, width=32))
 

@@ -13,12 +13,14 @@ from done import ingest, preview
 from inline import here
 
 from mirstore.core.errors import ConfigError, TrackError, UsageError
+from mirstore.core.events import Failed
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import FeatureEntry, Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest import annotation_files
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
+from mirstore.store.ingest.run import ingest as ingesting
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore.store.ingest.status import status
 from mirstore.store.lake.purge import purge
@@ -74,7 +76,7 @@ def take(store, folder, *texts: str, of=ingest, retry_failed=False, **entries: d
     """Ingest the music with annotations given as on the command line, below the folder."""
     named = [text.partition("=") for text in texts]
     given = find(store, [Given.parse(f"{name}={folder / pattern}") for name, _, pattern in named])
-    options = {"pool": here} if of is ingest else {}
+    options = {"pool": here} if of in (ingest, ingesting) else {}
     chosen = wanted(store, given, **entries)
     return of(store, find_audio([folder / "music"]), chosen, annotations=given, retry_failed=retry_failed, **options)
 
@@ -105,6 +107,14 @@ def test_segments_are_rows_of_their_track(store, folder):
     assert store.about("chords")["source"] == "annotation"
     (report,) = summary.annotations
     assert report.remarks == ["1 track of 3 has no annotation: three.wav"]
+
+
+def test_a_bad_file_is_told_like_any_other_failure(store, folder):
+    write(folder / "labs/two.lab", "0 1 A\n0.5 2 B\n")
+    events = list(take(store, folder, "chords=labs/*.lab", of=ingesting))
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert (os.path.basename(failed.item), failed.part, failed.error) == ("two.wav", "chords", "overlapping")
+    assert "two.lab" in failed.message
 
 
 def test_unchanged_files_are_not_read_again(store, folder, monkeypatch):

@@ -106,10 +106,13 @@ class FeatureSet:
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:
-        """What its extractor writes, given what it reads."""
+        """What its extractor writes, given what it reads; a ConfigError if it can make nothing of that."""
         if not asks_for_columns(type(self.extractor)):
             return self.extractor.columns()
-        return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
+        try:
+            return self.extractor.columns({name: source.columns for name, source in self.tables.items()})
+        except ConfigError as error:
+            raise ConfigError(f"features.{self.name}: {error.message}", hint=error.hint) from None
 
     @property
     def tables(self) -> dict[str, FeatureSet]:

@@ -148,6 +148,8 @@ def make_plan(
     ------
     UsageError
         If nothing of what is asked for is kept.
+    ConfigError
+        If an extractor can make nothing of what it reads.
     WeightsError
         If something is to be computed with weights that are missing or damaged.
     """
@@ -158,6 +160,8 @@ def make_plan(
         )
     named = {feature.name: feature for feature in in_order(features)}
     computable = [feature for feature in named.values() if not feature.is_annotation]
+    for feature in computable:
+        _ = feature.columns  # whose extractor can make nothing of what it reads is told now, not when it is computed
     annotated = annotated or Annotated()
     ledger = Ledger(store, annotated.states)
     costs = Costs(store, scanned)

@@ -255,7 +255,7 @@ def ingest(
     committer.register()
     if prune:
         take_out(store, summary.vanished)
-    committer.annotate()
+    yield from committer.annotate()
     if plan.total:
         yield Started("extract", plan.total)  # the workers take a while to start
         with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
@@ -314,9 +314,9 @@ class _Committer:
             for table, rows in self.news.rows.items():
                 tx.append(table, [{**row, **self.stamp} for row in rows])
 
-    def annotate(self) -> None:
-        """Read annotations, and commit what they say: before anything is computed that reads them."""
-        as_before = []
+    def annotate(self) -> Iterator[Event]:
+        """Read annotations, and commit what they say: before anything that reads them is computed. Yield failures."""
+        as_before, told = [], list[Event]()
         for each in read(self.store, self.plan.annotated.files):
             row = each.row | self.stamp
             if each.outcome is None:
@@ -324,10 +324,12 @@ class _Committer:
                 continue
             self.files[each.file.track, each.file.feature.id] = row
             self.add(each.done)
+            told += self.told(each.done)
         self.flush()
         if as_before:
             with self.store.write(self.message) as tx:
                 tx.append("core.annotations", as_before)
+        yield from told  # committed: whoever stops listening loses nothing
 
     def add(self, done: Done) -> None:
         for outcome in done.outcomes:
