@@ -106,16 +106,16 @@ def test_a_file_at_which_the_decoder_itself_fails_costs_that_file(store, music, 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), RuntimeError("soxr"), MemoryError(), SystemExit()])
 def test_whatever_decoding_raises_costs_that_file(store, music, test_plugins, monkeypatch, error):
-    from mirstore.core import tracks
+    from mirstore.core import audio
 
-    decode = tracks.decode
+    decode = audio.decode
 
     def failing(path, **more):
         if path.name == "bad.wav":
             raise error
         return decode(path, **more)
 
-    monkeypatch.setattr(tracks, "decode", failing)
+    monkeypatch.setattr(audio, "decode", failing)
     ingest(store, find([music]), features("rms-segments"), pool=here)
     ((name, feature),) = failures(store)
     assert (name, feature) == ("bad.wav", "rms-segments")
