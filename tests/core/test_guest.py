@@ -27,6 +27,7 @@ def ask(monkeypatch):
     yield asked
     for session, _ in list(guest._lodgings):
         end(session)
+    guest._over.clear()
 
 
 def test_a_call_is_answered_by_a_process_that_stays_for_its_session(ask):
@@ -36,7 +37,11 @@ def test_a_call_is_answered_by_a_process_that_stays_for_its_session(ask):
     assert ask(os.getpid) == (True, process)
     assert ask(os.getpid, session="another's")[1] != process
     end("s")
-    assert ask(os.getpid)[1] != process
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    good, error = ask(os.getpid)  # one that was on its way
+    assert not good
+    assert str(error) == "is asked by a session that has ended"
 
 
 def test_what_was_raised_and_who_died_come_back(ask):

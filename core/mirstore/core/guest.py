@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ class _Lodging:
 
 
 _lodgings: dict[tuple[str, bool], _Lodging] = {}
+_over: deque[str] = deque(maxlen=1000)  # sessions that have ended; a call of theirs may still be on its way
 _lock = threading.Lock()
 
 
@@ -138,6 +140,8 @@ _lock = threading.Lock()
 def _lodging(call: Call) -> Iterator[LocalPool]:
     key = call.session, call.gpu
     with _lock:
+        if call.session in _over:
+            raise ClusterError("is asked by a session that has ended")
         if key not in _lodgings:
             if lacking := call.needs.lacking():  # it has joined since the others were asked
                 raise ClusterError(lacking)
@@ -183,6 +187,7 @@ def end(session: str) -> None:
     session : str
     """
     with _lock:
+        _over.append(session)
         ours = [_lodgings.pop(key) for key in list(_lodgings) if key[0] == session]
     for lodging in ours:
         lodging.pool.shutdown()
