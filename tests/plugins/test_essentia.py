@@ -11,6 +11,7 @@ import pytest
 from mirstore.core import Extractor, MirstoreError, Track, TrackError
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows
+from mirstore.core.recording import Audio
 
 pytest.importorskip("essentia", reason="the extra 'essentia' is not installed")
 
@@ -48,9 +49,8 @@ same = {
 
 def track(samples: np.ndarray) -> Track:
     """A track that is in memory already."""
-    found = Track("0" * 64, Path("in memory"))
-    found._resampled[(sr, True)] = samples.astype(np.float32)
-    return found
+    audio = Audio(samples.astype(np.float32)[np.newaxis], sr, "pcm", "none", ("FC",))
+    return Track("0" * 64, Path("in memory"), recording=audio)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
