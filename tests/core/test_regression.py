@@ -118,5 +118,5 @@ def test_each_says_what_it_predicts():
     assert EMBanded.predicts(numeric=True)
     assert EMBanded.predicts(numeric=False)
     assert not Mean.predicts(numeric=False)
-    with pytest.raises(NotImplementedError, match="mean does not predict classes"):
+    with pytest.raises(NotImplementedError, match="mean-value does not predict classes"):
         Mean().predict_proba(assembly(Mean()).examples)
