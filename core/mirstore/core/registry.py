@@ -169,8 +169,12 @@ class ExperimentEntry(_Entry):
         How tensors are cut, here or in ``matrix``; each is one example if it is not given.
     runs : int
         Repetitions, each with its own seed for split and model.
-    random_groupings, bootstraps : int
-        Draws for the null distribution and the interval of the group importances.
+    explain : dict of str to str
+        Which case the report explains, said before any has run: names by ``task``, ``features``, ``chunk``,
+        ``grouping``, ``smoothing`` or ``model``. By default the first case whose model says which way its features
+        work, in a grouping of the project before one that comes with mirstore.
+    permutations, halves, random_groupings : int
+        How often the case that is explained is fitted to permuted labels, to half of the tracks, and to random groups.
     cite : list of str
         BibTeX.
     """
@@ -184,8 +188,10 @@ class ExperimentEntry(_Entry):
     model: str | None = None
     runs: int = Field(1, ge=1)
     seed: int = Field(0, ge=0)
-    random_groupings: int = Field(100, ge=0)
-    bootstraps: int = Field(100, ge=0)
+    explain: dict[str, str] = {}
+    permutations: int = Field(199, ge=0)
+    halves: int = Field(100, ge=0)
+    random_groupings: int = Field(200, ge=0)
     cite: list[str] = []
     matrix: MatrixEntry = MatrixEntry()
 
@@ -247,6 +253,7 @@ class Registry(_Entry):
     experiments: dict[str, ExperimentEntry] = {}
     workers: dict[str, WorkerEntry] = {}
     project_features: list[str] = Field([], exclude=True)
+    project_groupings: list[str] = Field([], exclude=True)
 
     @classmethod
     def load(cls, project: Path | None = None) -> Self:
@@ -276,7 +283,8 @@ class Registry(_Entry):
             for name in tables
             if isinstance(getattr(shipped, name), dict)
         }
-        registry = shipped.model_copy(update={**merged, "project_features": list(own.features)})
+        mine = {"project_features": list(own.features), "project_groupings": list(own.groupings)}
+        registry = shipped.model_copy(update={**merged, **mine})
         problems = [f"{project.name}: {problem}" for problem in registry._dangling()]
         if problems:
             raise ConfigError("\n".join(problems), hint=f"mend {project}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,11 @@ class Assembly:
         Columns in which the smoother looks for neighbours.
     seed : int
         Repetition ``r`` uses ``seed + r``.
-    random_groupings, bootstraps : int
-        Draws for the null distribution and the intervals of the importances.
+    metric : str
+        The task's.
+    permutations, halves, random_groupings : int
+        How often it is fitted to permuted labels, to half of the units, and to random groups: for the case that a
+        report explains.
     """
 
     examples: Examples
@@ -49,8 +53,18 @@ class Assembly:
     smoother: Smoother | None = None
     smoothing_columns: tuple[str, ...] = ()
     seed: int = 0
+    metric: str = "accuracy"
+    permutations: int = 0
+    halves: int = 0
     random_groupings: int = 0
-    bootstraps: int = 0
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """What each track must stay together with, itself if nothing is known [shape=(tracks,)]."""
+        if self.examples.units is None:
+            return np.arange(len(self.tracks))
+        _, first = np.unique(self.owners, return_index=True)
+        return np.asarray(self.examples.units[first])
 
     def rows_of(self, tracks: np.ndarray) -> np.ndarray:
         """Return the positions of the rows of some tracks.
@@ -72,8 +86,12 @@ class Result:
     metrics : list of dict
         ``repeat``, ``fold``, ``name``, ``label`` (None for the mean), ``value``.
     importances : list of dict
-        ``kind`` (``fold``, ``random grouping`` or ``bootstrap``), ``number``, ``measure``, ``label``, ``group``,
+        ``kind`` (``fold``, ``whole``, ``half`` or ``random grouping``), ``number``, ``measure``, ``label``, ``group``,
         ``value``.
+    chance : list of dict
+        ``kind``, ``name``, ``value``: what a model reaches that knows only how often labels are (``guessing``, with
+        ``repeat`` and ``fold``), and by how much the mean over folds exceeds that with permuted labels (``permuted
+        labels``, with ``number``).
     predictions : pl.DataFrame
         ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``score`` (of a target: the predicted value).
     learning_curves : list of dict
@@ -95,6 +113,7 @@ class Result:
 
     metrics: list[dict[str, Any]] = field(default_factory=list)
     importances: list[dict[str, Any]] = field(default_factory=list)
+    chance: list[dict[str, Any]] = field(default_factory=list)
     predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
     learning_curves: list[dict[str, Any]] = field(default_factory=list)
     contributions: pl.DataFrame = field(default_factory=pl.DataFrame)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import ConfigError, UnknownNameError, UsageError
 from mirstore.core.registry import ChunkEntry, ExperimentEntry, Registry
 
 keys = ("task", "features", "chunk", "grouping", "smoothing", "model")
@@ -124,6 +124,42 @@ def expand(name: str, entry: ExperimentEntry) -> list[Case]:
     blank = Case(name, "", (), None, "", "none", "")
     cases = (replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives))
     return list(dict.fromkeys(cases))
+
+
+def explained(
+    registry: Registry, name: str, roles: Mapping[str, str], by_chance: Container[str] = ()
+) -> dict[str, Case]:
+    """Return the case of each task that a report explains, which is named before any has run.
+
+    Parameters
+    ----------
+    registry : Registry
+    name : str
+        Of the experiment. Its ``explain`` says which; else it is the first whose model is ``signed``, or the first
+        that is no floor, in a grouping of the project before one that comes with mirstore.
+    roles : Mapping of str to str
+        Model to ``signed``, ``opaque`` or ``floor``.
+    by_chance : container of str
+        Groupings that draw their groups at random.
+
+    Raises
+    ------
+    ConfigError
+        If ``explain`` names what is not in the experiment.
+    """
+    entry = registry.experiments[name]
+    every = expand(name, entry)
+    for key, value in entry.explain.items():
+        if key not in keys:
+            raise ConfigError(f"experiments.{name}: explain: unknown key {key!r}", hint=f"keys: {', '.join(keys)}")
+        every = [case for case in every if case.text(key) == value]
+        if not every:
+            raise ConfigError(f"experiments.{name}: explain: no case of it has {key} = {value!r}")
+    rank = {"signed": 0, "opaque": 1}
+    able = [case for case in every if roles.get(case.model) in rank and case.grouping not in by_chance]
+    # Sorting keeps the order of equals: that of the registry, whose last key varies fastest.
+    able.sort(key=lambda case: (rank[roles[case.model]], case.grouping not in registry.project_groupings))
+    return {case.task: case for case in reversed(able)}
 
 
 def _alternatives(entry: ExperimentEntry, key: str) -> list[Any]:

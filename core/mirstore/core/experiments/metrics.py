@@ -91,15 +91,92 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, classes: Sequence[str], excl
         if not np.isnan(per_label).all():
             found.append(Value(name, None, float(np.nanmean(per_label))))
     if exclusive:
-        right = truth.argmax(axis=1) == scores.argmax(axis=1)
-        recalls = [
-            Value("recall", label, float(right[truth[:, i] > 0].mean()))
-            for i, label in enumerate(classes)
-            if (truth[:, i] > 0).any()
-        ]
-        found += [*recalls, Value("accuracy", None, float(right.mean()))]
-        found.append(Value("balanced_accuracy", None, float(np.mean([value.value for value in recalls]))))
+        recalls = recall(truth, scores)
+        found += [Value("recall", label, float(v)) for label, v in zip(classes, recalls, strict=True) if v == v]
+        found.append(Value("accuracy", None, float(hits(truth, scores).mean())))
+        found.append(Value("balanced_accuracy", None, float(np.nanmean(recalls))))
     return found
+
+
+def mean_of(metric: str, truth: np.ndarray, scores: np.ndarray) -> float:
+    """Return one metric alone, as `evaluate` gives it; NaN if it is not defined here.
+
+    Parameters
+    ----------
+    metric : str
+        ``accuracy``, ``balanced_accuracy``, ``roc_auc`` or ``pr_auc``.
+    truth, scores : np.ndarray [shape=(n, k)]
+    """
+    if metric == "accuracy":
+        return float(hits(truth, scores).mean())
+    per_label = {"balanced_accuracy": recall, "roc_auc": roc_auc, "pr_auc": average_precision}[metric](truth, scores)
+    known = per_label[~np.isnan(per_label)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def hits(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return whether the highest score is that of the right class.
+
+    Parameters
+    ----------
+    truth : np.ndarray [shape=(n, k)]
+        0/1, one 1 per row.
+    scores : np.ndarray [shape=(n, k)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        1 or 0; where m classes share the highest score, and the right one is among them, 1/m.
+
+    Examples
+    --------
+    >>> hits(np.array([[1, 0], [0, 1]]), np.array([[0.9, 0.1], [0.5, 0.5]])).tolist()
+    [1.0, 0.5]
+    """
+    highest = scores == scores.max(axis=1, keepdims=True)
+    return np.asarray((highest & (truth > 0)).sum(axis=1) / highest.sum(axis=1))
+
+
+def recall(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the share of each class's examples that are `hits`.
+
+    Parameters
+    ----------
+    truth, scores : np.ndarray [shape=(n, k)]
+        As of `hits`.
+
+    Returns
+    -------
+    np.ndarray [shape=(k,)]
+        NaN for a class without examples here.
+    """
+    right, positive = hits(truth, scores), truth > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(positive.any(axis=0), right @ positive / positive.sum(axis=0), np.nan)
+
+
+def kept(scores: np.ndarray) -> np.ndarray:
+    """Return scores as a store keeps them: metrics are measured on these, so that they can be computed again.
+
+    What only another order of summation would tell apart is a tie.
+
+    Parameters
+    ----------
+    scores : np.ndarray of float
+
+    Returns
+    -------
+    np.ndarray of float64
+        Of 20 significant bits, which single precision holds.
+
+    Examples
+    --------
+    >>> a, b = kept(np.array([0.1 + 0.2, 0.3]))
+    >>> bool(a == b)
+    True
+    """
+    mantissa, exponent = np.frexp(scores)
+    return np.asarray(np.ldexp(np.round(mantissa * 2**20) / 2**20, exponent).astype(np.float32).astype(np.float64))
 
 
 def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -109,7 +186,8 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    positive : np.ndarray of bool [shape=(n, k)]
+    positive : np.ndarray [shape=(n, k)]
+        What is above 0 is positive.
     scores : np.ndarray [shape=(n, k)]
 
     Returns
@@ -123,6 +201,7 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     >>> roc_auc(positive, np.array([[0.9], [0.5], [0.1]])).tolist()
     [0.5]
     """
+    positive = positive > 0
     yes = positive.sum(axis=0)
     no = len(positive) - yes
     ranks = np.where(positive, _ranks(scores), 0).sum(axis=0)
@@ -141,7 +220,8 @@ def average_precision(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    positive : np.ndarray of bool [shape=(n, k)]
+    positive : np.ndarray [shape=(n, k)]
+        What is above 0 is positive.
     scores : np.ndarray [shape=(n, k)]
         Larger means more likely; equal ones are one threshold.
 
@@ -156,7 +236,7 @@ def average_precision(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     >>> average_precision(positive, np.array([[0.9], [0.5], [0.1]])).round(3).tolist()
     [0.833]
     """
-    found = np.full(positive.shape[1], np.nan)
+    found, positive = np.full(positive.shape[1], np.nan), positive > 0
     for i in range(positive.shape[1]):
         order = np.argsort(-scores[:, i], kind="stable")
         hits, ranked = positive[order, i].cumsum(), scores[order, i]
@@ -208,43 +288,3 @@ def vote(scores: np.ndarray, owners: np.ndarray, exclusive: bool) -> np.ndarray:
     votes /= counts[:, None]
     smallest = 1 / (2 * counts.max())  # less than half the smallest difference between two counts
     return (votes + smallest * mean) / (1 + smallest)
-
-
-def interval(values: Sequence[float], test_share: float, level: float = 0.95) -> tuple[float, float] | None:
-    """Return the t interval of a mean over folds, corrected for their shared training examples.
-
-    Parameters
-    ----------
-    values : sequence of float
-        One per fold and repetition.
-    test_share : float > 0
-        Test examples over training examples of a fold.
-    level : float in (0, 1)
-
-    Returns
-    -------
-    (float, float) or None
-        None with fewer than two values: one fold says nothing about the spread.
-
-    Notes
-    -----
-    Folds share training examples, so that the plain t interval is too short. The variance is taken times
-    ``1/folds + test_share`` instead of ``1/folds`` [#]_.
-
-    .. [#] Nadeau, Bengio: Inference for the generalization error. Machine Learning 52, 2003.
-
-    Examples
-    --------
-    >>> low, high = interval([0.70, 0.72, 0.74, 0.71, 0.73], test_share=0.25)
-    >>> round(low, 3), round(high, 3)
-    (0.691, 0.749)
-    >>> interval([0.7], test_share=0.25) is None
-    True
-    """
-    if len(values) < 2:
-        return None
-    from scipy.stats import t
-
-    mean, variance = float(np.mean(values)), float(np.var(values, ddof=1))
-    half = float(t.ppf(0.5 + level / 2, len(values) - 1) * np.sqrt(variance * (1 / len(values) + test_share)))
-    return mean - half, mean + half

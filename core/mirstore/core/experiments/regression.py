@@ -31,13 +31,26 @@ def evaluate_numbers(truth: np.ndarray, values: np.ndarray, targets: Sequence[st
     {'pearson_r': 1.0, 'r2': 0.75, 'mae': 0.33}
     """
     found = []
-    for name, metric in (("pearson_r", pearson_r), ("r2", r2), ("mae", mae)):
+    for name, metric in metrics.items():
         per_target = metric(truth, values)
         known = ~np.isnan(per_target)
         found += [Value(name, target, float(v)) for target, v in zip(targets, per_target, strict=True) if v == v]
         if known.any():
             found.append(Value(name, None, float(per_target[known].mean())))
     return found
+
+
+def mean_of_numbers(metric: str, truth: np.ndarray, values: np.ndarray) -> float:
+    """Return one metric's mean over targets; NaN if none varies.
+
+    Parameters
+    ----------
+    metric : str
+    truth, values : np.ndarray [shape=(n, k)]
+    """
+    per_target = metrics[metric](truth, values)
+    known = per_target[~np.isnan(per_target)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def pearson_r(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -102,3 +115,6 @@ def mae(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _varies(truth: np.ndarray) -> np.ndarray:
     return np.ptp(truth, axis=0) > 0
+
+
+metrics = {"pearson_r": pearson_r, "r2": r2, "mae": mae}

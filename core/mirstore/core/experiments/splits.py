@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,6 +73,12 @@ class Fold:
     train: np.ndarray
     test: np.ndarray
     validation: np.ndarray = field(default_factory=lambda: np.arange(0))
+
+    @property
+    def key(self) -> str:
+        """Checksum of who stands where: another seed on a published split makes the same fold."""
+        parts = (part.astype(np.int64).tobytes() + b"|" for part in (self.train, self.test, self.validation))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     @property
     def seen(self) -> np.ndarray:

@@ -172,6 +172,8 @@ class Details:
         Group to its columns, and to what it asks for and no feature is called.
     remarks : sequence of str
         What of the features is not used.
+    explained : bool
+        Whether this is the case that its experiment's report explains, named before any had run.
     ran : Circumstances
         Its attributes stand beside the others in `as_dict`.
     """
@@ -188,6 +190,7 @@ class Details:
     groups: Mapping[str, Sequence[str]]
     lacking: Mapping[str, Sequence[str]]
     remarks: Sequence[str] = ()
+    explained: bool = False
     ran: Circumstances = field(default_factory=Circumstances)
 
     def as_dict(self) -> dict[str, Any]:
@@ -248,6 +251,7 @@ class Details:
             groups=data["groups"],
             lacking=data.get("lacking", {}),
             remarks=data.get("remarks", []),
+            explained=data.get("explained", False),
             ran=_one(Circumstances, data),
         )
 

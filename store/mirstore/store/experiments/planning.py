@@ -14,7 +14,7 @@ import numpy as np
 from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
 from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Assembly
-from mirstore.core.experiments.cases import Case
+from mirstore.core.experiments.cases import Case, expand, explained
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
 from mirstore.core.experiments.splits import Fold
 from mirstore.core.features import normalise
@@ -47,7 +47,7 @@ from mirstore.store.experiments.tasks import load_task
 from mirstore.store.health import ColumnHealth
 from mirstore.store.store import Store
 
-engine = 2
+engine = 3
 """Counts up whenever the same case would give another result; part of what identifies a finished case."""
 
 
@@ -97,6 +97,7 @@ class _Planner:
         self._examples: dict[tuple[str, tuple[str, ...], ChunkEntry | None], TaskExamples | MirstoreError] = {}
         self._features: dict[str, tuple[str, list[type[Extractor]]]] = {}
         self._health: dict[str, list[ColumnHealth]] = {}
+        self._named: dict[str, dict[str, Case]] = {}
         self._folds: dict[tuple[str, int], tuple[list[Fold], list[Leak], list[FoldDetails]]] = {}
 
     def plan(self, case: Case) -> Planned:
@@ -129,8 +130,8 @@ class _Planner:
             smoother=smoother,
             smoothing_columns=_near(case, neighbours, data) if smoother else (),
             seed=entry.seed,
-            random_groupings=0 if by_chance(found) else entry.random_groupings,
-            bootstraps=entry.bootstraps,
+            metric=task.metric,
+            **(tests(entry) if self._explained(case) else {}),
         )
         planned.config = self._config(planned, entry, task, data)
         parts = [part for part in (found.grouper, smoother, model) if part is not None]
@@ -150,7 +151,25 @@ class _Planner:
             groups={name: list(members) for name, members in groups.items()},
             lacking={name: list(names) for name, names in found.lacking.items()},
             remarks=remarks,
+            explained=self._explained(case),
         )
+
+    def _explained(self, case: Case) -> bool:
+        """Return whether a report explains this case: named before any has run."""
+        if case.experiment not in self._named:
+            entry = self.registry.experiments[case.experiment]
+            every = expand(case.experiment, entry)
+            roles = {name: self._model(name).role for name in dict.fromkeys(each.model for each in every)}
+            chance = {name for name in dict.fromkeys(each.grouping for each in every) if self._drawn(name)}
+            self._named[case.experiment] = explained(self.registry, case.experiment, roles, chance)
+        return self._named[case.experiment].get(case.task) == case
+
+    def _drawn(self, grouping: str) -> bool:
+        """Return whether a grouping draws its groups at random."""
+        entry = self.registry.groupings.get(grouping, GroupingEntry(grouper=grouping))
+        if entry.groups is not None:
+            return False
+        return component(Grouper, "groupings", grouping, entry.grouper, entry.params, self.plugins).by_chance
 
     def _health_of(self, data: TaskExamples) -> list[ColumnHealth]:
         if data.sha256 not in self._health:
@@ -238,9 +257,18 @@ class _Planner:
             "model": _identity(assembly.model),
             "runs": entry.runs,
             "seed": entry.seed,
-            "random_groupings": assembly.random_groupings,
-            "bootstraps": assembly.bootstraps,
+            "tests": tests(entry) if self._explained(case) else None,
         }
+
+
+def tests(entry: ExperimentEntry) -> dict[str, int]:
+    """Return how often the case that is explained is fitted beside its folds.
+
+    Parameters
+    ----------
+    entry : ExperimentEntry
+    """
+    return {name: getattr(entry, name) for name in ("permutations", "halves", "random_groupings")}
 
 
 def by_chance(groups: Groups) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from mirstore.core.experiments.verdict import Verdict
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
 from mirstore.store.experiments.results import Statistics
 from mirstore.store.health import ColumnHealth
@@ -24,14 +25,18 @@ class Findings:
         ``measure``, ``label`` (None for all), ``group``, ``mean``, ``sd``, ``values``.
     measures : Mapping of str to str
         What each measure means.
-    null, bootstrap : Mapping or None
-        Group to its shares in groupings made by chance, and in resampled data.
+    whole : Mapping of str to float
+        Group to its share in a fit to everything.
+    null, halves : Mapping or None
+        Group to its shares in groupings made by chance, and in fits to half of the tracks.
+    floor : Mapping of str to float
+        Metric to what a model reaches that knows only how often labels are, mean over folds.
     groups : sequence of Mapping
         ``group``, what it is ``lacking``, and its ``columns`` as declared, with ``weights`` per label.
     tracks : sequence of Mapping
         The tracks that are explained.
     confusion : Mapping or None
-        ``labels`` and ``counts``: a row per true label.
+        ``labels`` and ``counts``: a row per true label, of tracks, as a mean over repetitions.
     ambiguity : Mapping or None
         What smoothing did: a histogram of how much of a label stays on its own class.
     """
@@ -40,8 +45,10 @@ class Findings:
     labels: Sequence[Mapping[str, Any]]
     importances: Sequence[Mapping[str, Any]]
     measures: Mapping[str, str]
+    whole: Mapping[str, float]
     null: Mapping[str, Sequence[float]] | None
-    bootstrap: Mapping[str, Sequence[float]] | None
+    halves: Mapping[str, Sequence[float]] | None
+    floor: Mapping[str, float]
     groups: Sequence[Mapping[str, Any]]
     tracks: Sequence[Mapping[str, Any]]
     confusion: Mapping[str, Any] | None
@@ -132,6 +139,8 @@ class Report:
         One or several, separated by commas.
     made : str
         When, in ISO 8601.
+    verdict : Verdict
+        What the cases say together.
     clips : Mapping of str to str
         Track to some seconds of its audio, as a data URL.
     """
@@ -143,6 +152,7 @@ class Report:
     command: str
     task: TaskDetails
     data: ReportData
+    verdict: Verdict
     cases: Sequence[CaseReport]
     clips: Mapping[str, str]
     features: Sequence[FeatureReport]

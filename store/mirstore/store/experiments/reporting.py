@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mirstore.core.experiments.metrics import smaller_is_better
+from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.store.experiments.details import Details
 from mirstore.store.experiments.explanations import clip, explain
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
-from mirstore.store.experiments.results import statistics
+from mirstore.store.experiments.results import statistics, test_share
 from mirstore.store.experiments.runs import find
 from mirstore.store.experiments.runs import tables as result_tables
 from mirstore.store.lake.withdrawn import withdrawn_among
@@ -93,6 +95,9 @@ def _report(
     sizes = {"+".join(case.config["case"]["features"]): case.details.data.tracks for case in cases}
     health = {column.column: column for case in cases for column in case.details.health}
     shown = [_case(store, case, credits) for case in cases]
+    finished = [case for case in cases if case.shown["state"] == "finished"]
+    explained = next((case.run for case in finished if case.details.explained), None)
+    sign = -1 if details.task.metric in smaller_is_better else 1
     return Report(
         experiment=", ".join(experiments),
         question=details.question,
@@ -106,6 +111,9 @@ def _report(
             leakage=details.leakage,
             withdrawn=withdrawn_among(store, [case.run for case in cases]),
             tracks_per_features=sizes if len(set(sizes.values())) > 1 else {},
+        ),
+        verdict=judge(
+            [evidence for case in finished if (evidence := _evidence(case))], explained, details.data.tracks, sign
         ),
         cases=shown,
         clips=_clips(shown, clips),
@@ -148,18 +156,54 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame) -> CaseReport:
 
 def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
     details, task = case.details, case.details.task
+    guessing = case.table("chance").filter(pl.col("kind") == "guessing")
     metrics, predictions, importances = case.table("metrics"), case.table("predictions"), case.table("importances")
     return Findings(
         metrics=statistics(metrics.filter(pl.col("label").is_null()), details.folds),
         labels=_labels(metrics),
         importances=_importances(importances),
         measures=details.ran.measures,
+        whole={group: values[0] for group, values in (_draws(importances, "whole") or {}).items()},
         null=_draws(importances, "random grouping"),
-        bootstrap=_draws(importances, "bootstrap"),
+        halves=_draws(importances, "half"),
+        floor=dict(guessing.group_by("name").agg(pl.col("value").mean()).sort("name").rows()),
         groups=_groups(store, case),
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits, task.exclusive),
         confusion=_confusion(predictions) if task.exclusive else None,
         ambiguity=_ambiguity(case.table("label_distributions")),
+    )
+
+
+def _evidence(case: _Case) -> Evidence | None:
+    """Return what a finished case gives to decide about, None if it ran under a mirstore that did not record it."""
+    details, name = case.details, case.details.task.metric
+    which = pl.DataFrame(
+        [(fold.run, fold.fold, fold.sha256) for fold in details.folds],
+        schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
+        orient="row",
+    )
+    chance = case.table("chance").filter(pl.col("name") == name)
+    guessing = chance.filter(pl.col("kind") == "guessing").select("repeat", "fold", pl.col("value").alias("floor"))
+    reached = case.table("metrics").filter((pl.col("name") == name) & pl.col("label").is_null())
+    pairs = reached.join(guessing, on=["repeat", "fold"]).join(which, on=["repeat", "fold"]).sort("repeat", "fold")
+    if pairs.is_empty():
+        return None
+    # Another seed on the same fold is no other fold: it says nothing about other tracks.
+    folds = pairs.group_by("sha256", maintain_order=True).agg(pl.col("value", "floor").mean())
+    importances = case.table("importances")
+    role = details.components.role or "opaque"
+    return Evidence(
+        run=case.run,
+        kind="control" if details.components.by_chance else role,
+        folds=folds["sha256"].to_list(),
+        values=folds["value"].to_list(),
+        floors=folds["floor"].to_list(),
+        test_share=test_share(details.folds),
+        permuted=chance.filter(pl.col("kind") == "permuted labels").sort("number")["value"].to_list(),
+        shares={group: values[0] for group, values in (_draws(importances, "whole") or {}).items()},
+        halves=_draws(importances, "half") or {},
+        groupings=_draws(importances, "random grouping") or {},
+        sizes={group: len(members) for group, members in details.groups.items()},
     )
 
 
@@ -189,7 +233,8 @@ def _importances(importances: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _draws(importances: pl.DataFrame, kind: str) -> dict[str, list[float]] | None:
     rows = importances.filter((pl.col("kind") == kind) & (pl.col("measure") == "share"))
-    found = {str(group): values["value"].to_list() for (group,), values in rows.group_by("group", maintain_order=True)}
+    ordered = rows.sort("number", maintain_order=True).group_by("group", maintain_order=True)
+    found = {str(group): values["value"].to_list() for (group,), values in ordered}
     return found or None
 
 
@@ -233,12 +278,18 @@ def _meaning(column: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _confusion(predictions: pl.DataFrame) -> dict[str, Any]:
     labels = sorted(predictions["label"].unique())
-    best = predictions.sort("score", descending=True).group_by("repeat", "track", maintain_order=True)
-    guessed = best.agg(pl.col("label").first().alias("guess"))
-    true = predictions.filter(pl.col("truth") > 0).select("repeat", "track", "label")
-    counts = true.join(guessed, on=["repeat", "track"]).group_by("label", "guess").len()
+    here = ["repeat", "fold", "track"]
+    guessed = predictions.filter(pl.col("score") == pl.col("score").max().over(here)).with_columns(
+        (1 / pl.len().over(here)).alias("part")  # equal scores are a guess each, in parts
+    )
+    true = predictions.filter(pl.col("truth") > 0).select(*here, "label")
+    counts = (
+        true.join(guessed.select(*here, "part", pl.col("label").alias("guess")), on=here)
+        .group_by("label", "guess")
+        .agg(pl.col("part").sum() / predictions["repeat"].n_unique())
+    )
     table = {(label, guess): count for label, guess, count in counts.iter_rows()}
-    return {"labels": labels, "counts": [[table.get((row, column), 0) for column in labels] for row in labels]}
+    return {"labels": labels, "counts": [[table.get((row, column), 0.0) for column in labels] for row in labels]}
 
 
 def _ambiguity(smooth: pl.DataFrame) -> dict[str, Any] | None:

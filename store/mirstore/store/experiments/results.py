@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.experiments.metrics import ends, interval
+from mirstore.core.experiments.inference import interval
+from mirstore.core.experiments.metrics import ends
 from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.runs import find
@@ -178,13 +179,19 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str,
     found = {}
     for (name,), rows in per_fold.group_by("name", maintain_order=True):
         values = rows["value"].to_list()
-        low, high = _inside(interval(values, _test_share(folds)), str(name))
+        low, high = _inside(interval(values, test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values)
     return found
 
 
-def _test_share(folds: Sequence[FoldDetails]) -> float:
+def test_share(folds: Sequence[FoldDetails]) -> float:
+    """Return test tracks over training tracks of a fold.
+
+    Parameters
+    ----------
+    folds : sequence of FoldDetails
+    """
     return float(sum(fold.test for fold in folds) / max(1, sum(fold.train for fold in folds)))
 
 
@@ -259,5 +266,5 @@ def _difference(value: Statistics, base: Statistics | None, folds: Sequence[Fold
     if base is None or len(base.values) != len(value.values):
         return {"difference": None, "low": None, "high": None}
     differences = [a - b for a, b in zip(value.values, base.values, strict=True)]
-    low, high = interval(differences, _test_share(folds)) or (None, None)
+    low, high = interval(differences, test_share(folds)) or (None, None)
     return {"difference": sum(differences) / len(differences), "low": low, "high": high}

@@ -25,6 +25,7 @@ from mirstore.store.store import Store
 
 tables = (
     "metrics",
+    "chance",
     "importances",
     "predictions",
     "learning_curves",

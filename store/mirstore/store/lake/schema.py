@@ -6,7 +6,7 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 4
+version = 5
 oldest = 3
 """What a store may be of: tables that came since are made when it is opened for writing, and are empty till then."""
 
@@ -41,6 +41,7 @@ tables = {
     "model VARCHAR, config VARCHAR, config_sha256 VARCHAR, details VARCHAR, snapshot BIGINT, added TIMESTAMP",
     "run_events": "run VARCHAR, state VARCHAR, detail VARCHAR, added TIMESTAMP",
     "metrics": "run VARCHAR, repeat INTEGER, fold INTEGER, name VARCHAR, label VARCHAR, value DOUBLE",
+    "chance": "run VARCHAR, kind VARCHAR, repeat INTEGER, fold INTEGER, number INTEGER, name VARCHAR, value DOUBLE",
     "importances": "run VARCHAR, kind VARCHAR, number INTEGER, measure VARCHAR, label VARCHAR, "
     '"group" VARCHAR, value DOUBLE',
     "predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score FLOAT",

@@ -124,6 +124,7 @@ views = {
                config_sha256, r.added, run_states.added AS updated, run_states.committed
         FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
     "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN runs USING (run)",
+    "chance": "SELECT * EXCLUDE (committed) FROM core.chance SEMI JOIN runs USING (run)",
     "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
     "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
     "learning_curves": "SELECT * EXCLUDE (committed) FROM core.learning_curves SEMI JOIN runs USING (run)",
