@@ -16,52 +16,51 @@ from mirstore_embanded.statistics import Gram
 if TYPE_CHECKING:
     from mirstore_embanded.regression import Fit, Settings
 
-fitted = ("coef", "intercept", "lambdas", "dof", "nu", "scores", "iterations", "scale")
-about = {"labels_", "groups_", "temperature_", "slope_", "offset_"}  # not all of them for every kind of task
+fitted = ("coef", "intercept", "lambdas", "dof", "prior_share", "nu", "scores", "iterations", "scale")
+about = {"labels_", "groups_", "slope_", "offset_"}  # not all of them for every kind of task
 parts = 5  # of the units, for scores of examples that were left out
+rough = 1e-3  # of all variances, for draws: what it leaves out is far less than their spread
 
 
 @dataclass
 class EMBanded(Model):
     """EM-banded regression of each label on 0 and 1, or of each target on its values.
 
-    The defaults find the optimum, under weak priors that mean the same for rare and common labels. SAMAT's settings are
-    registered as ``em-banded-samat``.
+    A group's variance is found from the labels of the whole task first, and then for each label around that one: a
+    label's fit depends on which other labels there are. Groups are never switched off. The published settings are
+    registered as ``em-banded-paper`` and ``em-banded-samat``.
 
     Parameters
     ----------
-    solver : str
-        ``"auto"`` or ``"em"``, the published iteration.
+    prior : str
+        ``"log"``: variances are found in logarithms, above a floor of 0.1 % of a label's variance per group.
+        ``"inverse-gamma"``: the published prior and iteration, on labels as they are.
+    pooling : str
+        ``"labels"``: a label's variances are near those that all labels share; under the published prior they are the
+        same. ``"none"``: each label is fitted for itself, as if it were the only one.
     max_iter : int > 0
         Evaluations.
     eta, tau, phi, kappa : float > 0
-        Inverse gamma priors.
-    scale_y : bool
-        Divide labels by their deviation.
-    shared : bool
-        One set of variances for all labels: rare tags, which say little themselves, borrow from common ones.
-    rank : int > 0, optional
-        Predict all labels from so many directions only; see `mirstore_embanded.regression.truncated`.
+        Of the published prior, with the published values.
     output : str
         How scores become numbers in [0, 1]. ``"calibrated"``: on scores of left-out examples, by Platt's sigmoid for
-        tags, by a softmax with one temperature for classes that exclude each other. ``"softmax"``: over the labels of
-        a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed curve of slope 1 at 1/2, which
-        keeps it. Numbers are predicted as they are.
+        tags, by a softmax with one slope and an offset per class for classes that exclude each other. ``"softmax"``:
+        over the labels of a track, as SAMAT does; changes the order of tracks. ``"logistic"``: a fixed curve of slope
+        1 at 1/2, which keeps it. Numbers are predicted as they are.
     """
 
     name = "em-banded"
+    version = 2
     role = "signed"
     tabular = True
     cite = (fuglsang,)
-    solver: Literal["auto", "em"] = "auto"
-    max_iter: int = 1000
-    eta: float = 1e-6
-    tau: float = 1e-6
-    phi: float = 1e-6
-    kappa: float = 1e-6
-    scale_y: bool = True
-    shared: bool = False
-    rank: int | None = None
+    prior: Literal["log", "inverse-gamma"] = "log"
+    pooling: Literal["labels", "none"] = "labels"
+    max_iter: int = 200
+    eta: float = 1e-4
+    tau: float = 1e-4
+    phi: float = 1e-4
+    kappa: float = 1e-4
     output: Literal["calibrated", "softmax", "logistic"] = "calibrated"
 
     def _settings(self) -> Settings:
@@ -71,11 +70,7 @@ class EMBanded(Model):
         if self.output not in ("calibrated", "softmax", "logistic"):
             raise ValueError(f"output must be 'calibrated', 'softmax' or 'logistic', got {self.output!r}")
         priors = Priors(self.eta, self.tau, self.phi, self.kappa)
-        return Settings(self.solver, self.max_iter, 1e-8, priors, None, self.scale_y, self.shared)
-
-    def _roughly(self) -> Settings:
-        """Return settings for draws, whose spread is far larger than what this leaves out: 0.1 % of all variances."""
-        return replace(self._settings(), solver="auto", tol=1e-3)
+        return Settings(self.prior, self.pooling, self.max_iter, priors=priors)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
         from mirstore_embanded.regression import fit
@@ -83,16 +78,10 @@ class EMBanded(Model):
         self.labels_, self.columns_ = examples.classes, examples.table.columns
         self.groups_ = {name: list(members) for name, members in groups.items()}
         X, Y = self._matrices(examples)
-        rows = (X, Y, np.ones(len(X)))
-        self.fit_ = self._limited(fit(Gram.of(X, Y), self._positions(groups), self._settings(), rows))
+        self.fit_ = fit(Gram.of(X, Y), self._positions(groups), self._settings(), (X, Y, np.ones(len(X))))
         if self.output == "calibrated" and not examples.numeric:
             self._calibrate(X, Y, examples, seed)
         return self
-
-    def _limited(self, found: Fit) -> Fit:
-        from mirstore_embanded.regression import truncated
-
-        return found if self.rank is None else truncated(found, self.rank)
 
     def _features(self, examples: Examples) -> np.ndarray:
         return examples.table.select(self.columns_).to_numpy().astype(np.float64, copy=False)
@@ -108,20 +97,14 @@ class EMBanded(Model):
         return resolve(groups, len(self.columns_), self.columns_, complete=False)
 
     def _calibrate(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> None:
-        from mirstore_embanded.calibration import leave_one_out, sigmoid, temperature
+        from mirstore_embanded.calibration import leave_one_out, sigmoid, softmax
 
-        everyone = np.ones(len(X))
-        units = examples.units
-        if units is None or len(set(units.tolist())) == 1:
-            units = np.arange(len(X))
-        if self.rank is None and len(set(units.tolist())) == len(X):
+        everyone, units = np.ones(len(X)), examples.units
+        if units is None or len(set(units.tolist())) in (1, len(X)):
             scores = leave_one_out(self.fit_, X, Y, everyone)
-        else:  # an artist's other tracks would tell too much about the one left out; a low rank has no closed form
+        else:  # an artist's other tracks would tell too much about the one left out
             scores = self._scores_without_own_part(X, Y, units, seed)
-        if examples.exclusive:
-            self.temperature_ = temperature(scores, Y)
-        else:
-            self.slope_, self.offset_ = sigmoid(scores, Y, everyone)
+        self.slope_, self.offset_ = (softmax if examples.exclusive else sigmoid)(scores, Y, everyone)
 
     def _scores_without_own_part(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
         from mirstore_embanded.regression import fit
@@ -132,7 +115,7 @@ class EMBanded(Model):
         for number in np.unique(part):
             inside = part == number
             rest = self.fit_.gram - Gram.of(X[inside], Y[inside], shift=self.fit_.gram.shift)
-            without = self._limited(fit(rest, self.fit_.groups, self.fit_.settings))
+            without = fit(rest, self.fit_.groups, self.fit_.settings)
             scores[inside] = X[inside] @ without.coef.T + without.intercept
         return scores
 
@@ -157,7 +140,7 @@ class EMBanded(Model):
         if self.output == "logistic":
             return expit(4 * (scores - 0.5))
         if examples.exclusive:
-            return softmax(self.temperature_ * scores, axis=1)
+            return softmax(self.slope_ * scores + self.offset_, axis=1)
         return probabilities(scores, self.slope_, self.offset_)
 
     def predict(self, examples: Examples) -> np.ndarray:
@@ -181,36 +164,38 @@ class EMBanded(Model):
             setattr(self, name, state[name])
         self.columns_ = state["columns"]
         gram = Gram(*(state[f"gram_{field.name}"] for field in fields(Gram)))
-        parts = {name: state[name] for name in fitted}
-        self.fit_ = Fit(**parts, gram=gram, groups=self._positions(self.groups_), settings=self._settings())
+        found = {name: state[name] for name in fitted}
+        self.fit_ = Fit(**found, gram=gram, groups=self._positions(self.groups_), settings=self._settings())
         return self
 
     def group_importances(self) -> dict[str, float]:
-        """Return the published importance: mean lambda over labels, scaled to sum to 1."""
+        """Return the share of each group's part in the variance of the predictions, mean over labels."""
         return _shares(self.fit_)
 
     def importances(self) -> list[Importance]:
         from mirstore_embanded import measures
 
         found = self.fit_
-        # Shared variances are the same for all labels; what they explain is not.
-        measure, values = ("variance", measures.variance(found)) if self.shared else ("lambda", found.lambdas)
-        shares = values / np.maximum(values.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-        per_label = [
-            Importance(measure, label, group, float(value), measures.texts[measure])
-            for label, row in zip(self.labels_, shares, strict=True)
-            for group, value in zip(self.groups_, row, strict=True)
-        ]
-        means = {
-            "mean of label shares": measures.share_mean(found.lambdas),
-            "prior share": measures.mean_prior_share(found),
-            "degrees of freedom": found.dof.mean(axis=0),
-            "variance": measures.share_mean(measures.variance(found)),
-            "product": measures.product(found).mean(axis=0),
+        per_label = {
+            "variance": measures.shares(measures.variance(found)),
+            "lambda": measures.shares(found.lambdas),
+            "degrees of freedom": found.dof,
         }
-        return per_label + [
+        for_all = {
+            "degrees of freedom": found.dof.mean(axis=0),
+            "prior share": found.prior_share.mean(axis=0),
+            "product": measures.product(found).mean(axis=0),
+            "lambda": measures.mean_share(found.lambdas),
+            "mean of lambda shares": measures.shares(found.lambdas).mean(axis=0),
+        }
+        return [
+            Importance(measure, label, group, float(value), measures.texts[measure])
+            for measure, values in per_label.items()
+            for label, row in zip(self.labels_, values, strict=True)
+            for group, value in zip(self.groups_, row, strict=True)
+        ] + [
             Importance(measure, None, group, float(value), measures.texts[measure])
-            for measure, values in means.items()
+            for measure, values in for_all.items()
             for group, value in zip(self.groups_, values, strict=True)
         ]
 
@@ -227,24 +212,32 @@ class EMBanded(Model):
         """Return the importances under other groupings, all from the X'X of this fit."""
         from mirstore_embanded.regression import fit
 
-        settings = self._roughly()
+        settings = replace(self._settings(), tol=rough)
         return [_shares(fit(self.fit_.gram, self._positions(groups), settings)) for groups in groupings]
 
-    def bootstrap_importances(
-        self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
+    def importances_of_parts(
+        self, examples: Examples, groups: Mapping[str, Sequence[str]], parts: Sequence[np.ndarray]
     ) -> list[dict[str, float]]:
-        """Return importances of fits to resampled units."""
-        from mirstore_embanded.regression import begun, fit
-        from mirstore_embanded.statistics import resampled
+        """Return the importances of fits to some of the examples, each with columns of deviation 1 there."""
+        from mirstore_embanded.regression import fit
 
         X, Y = self._matrices(examples)
-        units = np.arange(len(X)) if examples.units is None else np.unique(examples.units, return_inverse=True)[1]
-        members, settings = self._positions(groups), self._roughly()
-        start = begun(Gram.of(X, Y), members, settings)
-        return [_shares(fit(gram, members, settings, start=start)) for gram in resampled(X, Y, units, draws, seed)]
+        members, settings = self._positions(groups), replace(self._settings(), tol=rough)
+        found = []
+        for part in parts:
+            A, B = _standardised(X[part]), Y[part]
+            found.append(_shares(fit(Gram.of(A, B), members, settings, (A, B, np.ones(len(A))))))
+        return found
+
+
+def _standardised(X: np.ndarray) -> np.ndarray:
+    centred = X - X.mean(axis=0)
+    deviation = centred.std(axis=0)
+    # Sums of equal numbers leave a deviation of some rounding errors.
+    return centred / np.where(deviation > 10 * np.finfo(float).eps * np.abs(X).max(axis=0), deviation, np.inf)
 
 
 def _shares(found: Fit) -> dict[str, float]:
-    from mirstore_embanded.measures import mean_share
+    from mirstore_embanded.measures import shares, variance
 
-    return dict(zip(found.groups, mean_share(found.lambdas).tolist(), strict=True))
+    return dict(zip(found.groups, shares(variance(found)).mean(axis=0).tolist(), strict=True))
