@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -30,17 +31,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy comes: a core per 
 
 import numpy as np
 
-from mirstore.core.experiments.assembly import Assembly, take
+from mirstore.core.experiments.assembly import Assembly, Result, take
 from mirstore.core.experiments.chance import evidence_in
-from mirstore.core.experiments.fitting import Fitting
-from mirstore.core.experiments.assembly import Result
 from mirstore.core.experiments.fitted import checked_scores
+from mirstore.core.experiments.fitting import Fitting
 from mirstore.core.experiments.metrics import kept, mean_of
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import make_folds
 from mirstore.core.experiments.verdict import Verdict, judge
 from mirstore.core.registry import TaskEntry
-from mirstore.store import Project
+from mirstore.store import Project, Store
+from mirstore.store.ingest.published_tables import import_table
 
 clips = Path(__file__).parents[1] / "examples" / "clips" / "tracks.csv"
 genres = "blues classical country disco hiphop jazz metal pop reggae rock".split()
@@ -171,7 +172,7 @@ def corpus(name: str, store: Path) -> Corpus:
     """Return the cases of a corpus, read from the store once per process."""
     (store.parent / "registry.toml").write_text(registry)
     with Project(store, store.parent / "registry.toml") as project:
-        planned = project.plan(f"{name}-in-bench")
+        planned = project.cases(f"{name}-in-bench")
         if lacking := [item.why for item in planned if item.assembly is None]:
             raise SystemExit(f"{name}: {lacking[0]}")
         assemblies = [item.assembly for item in planned if item.assembly]
@@ -212,8 +213,10 @@ def _truth(of: Corpus, cases: Sequence[Assembly], labels: np.ndarray, chosen: np
     rest = np.setdiff1d(np.arange(len(labels)), chosen)
     above = {}
     for number, case in enumerate(cases):
-        every = replace(of.cases[number], examples=replace(of.cases[number].examples, labels=labels,
-                        classes=case.examples.classes, units=None))
+        every = replace(
+            of.cases[number],
+            examples=replace(of.cases[number].examples, labels=labels, classes=case.examples.classes, units=None),
+        )
         fitting, found = Fitting(every, Result(), Path()), []
         for fold in case.folds:
             _, (train, test) = fitting.scaled(chosen[fold.train], rest)
@@ -225,8 +228,10 @@ def _truth(of: Corpus, cases: Sequence[Assembly], labels: np.ndarray, chosen: np
     if not verdict.shares:
         return {"above": above}
     rng, drawn = np.random.default_rng(1), []
-    whole = replace(of.cases[0], examples=replace(of.cases[0].examples, labels=labels,
-                    classes=cases[0].examples.classes, units=None))
+    whole = replace(
+        of.cases[0],
+        examples=replace(of.cases[0].examples, labels=labels, classes=cases[0].examples.classes, units=None),
+    )
     fitting = Fitting(whole, Result(), Path())
     for _ in range(20):
         _, (train,) = fitting.scaled(np.sort(rng.permutation(len(labels))[: len(chosen)]))
@@ -239,7 +244,17 @@ def summary(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     of_kind: dict[Kind, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         of_kind[Kind(**line["kind"])].append(line)
-    heads = "experiments", "sets", "any claim", "above guessing", "best of all", "order", "size", "wrong group", "planted first"
+    heads = (
+        "experiments",
+        "sets",
+        "any claim",
+        "above guessing",
+        "best of all",
+        "order",
+        "size",
+        "wrong group",
+        "planted first",
+    )
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for kind, found in of_kind.items():
@@ -254,8 +269,15 @@ def summary(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         wrong = share(lambda line: any(c["group"] not in (None, line["planted"]) for c in line["claims"]))
         planted = share(lambda line: line["top"] == line["planted"]) if kind.effect else "–"
         cells = [
-            str(kind), str(n), share(lambda line: line["claims"]), share(claimed("above guessing")),
-            share(claimed("best above guessing")), share(claimed("more")), share(claimed("more than size")), wrong, planted,
+            str(kind),
+            str(n),
+            share(lambda line: line["claims"]),
+            share(claimed("above guessing")),
+            share(claimed("best above guessing")),
+            share(claimed("more")),
+            share(claimed("more than size")),
+            wrong,
+            planted,
         ]
         yield "| " + " | ".join(cells) + " |"
     yield ""
@@ -289,14 +311,16 @@ def main() -> None:
     asked.folder.mkdir(exist_ok=True)
     store, results = asked.folder / "store", asked.folder / "calibration.jsonl"
     corpora = ["clips", *(["gtzan"] if asked.gtzan else [])]
+    if asked.gtzan:
+        with Store(store, create=True) as written:
+            import_table(written, asked.gtzan, dataset="gtzan", labels=genres, label_set="genre")
     with Project(store) as project:
         project.ingest(str(clips), dataset="clips", features=["essentia", "essentia-key", "mfcc-stats"]).result()
-        if asked.gtzan:
-            project.import_table(asked.gtzan, name="gtzan", labels=genres, label_set="genre")
     lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     there = {(Kind(**line["kind"]), line["number"]) for line in lines}
     wanted = [todo for todo in experiments(corpora, asked.sets) if todo not in there]
-    with ProcessPoolExecutor(asked.jobs) as pool, results.open("a") as file:
+    # A forked process would wait for threads of polars that it does not have.
+    with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool, results.open("a") as file:
         for done, future in enumerate(as_completed([pool.submit(one, *todo, store) for todo in wanted]), 1):
             lines.append(future.result())
             file.write(json.dumps(lines[-1]) + "\n")
