@@ -12,10 +12,11 @@ import pytest
 from done import ingest, preview
 from inline import here
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ConfigError, TrackError, UsageError
 from mirstore.core.events import Failed
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest import annotation_files

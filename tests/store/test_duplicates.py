@@ -13,9 +13,10 @@ import soundfile
 from done import ingest
 
 from mirstore.core.chromaprints import decode, find_copies
+from mirstore.core.entries import TaskEntry
 from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import Registry, TaskEntry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together

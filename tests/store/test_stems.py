@@ -15,9 +15,10 @@ import pytest
 from done import ingest, prepare
 from inline import here
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError, TrackError, UsageError
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.export import wide_table
@@ -327,7 +328,8 @@ def test_nothing_behind_a_link_is_removed(store, tmp_path):
 peak = """
 import sys
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest.run import ingest

@@ -12,7 +12,8 @@ from mirstore.cli.context import ExecutorOption, LogOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
-    from mirstore.store.ingest.run import Preview, Summary
+    from mirstore.store.ingest.preview import Preview
+    from mirstore.store.ingest.summary import Summary
     from mirstore.store.tables.column_options import Options
 
 

@@ -10,11 +10,12 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mirstore.core.components import Component, Extractor
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
 from mirstore.core.features import FeatureSet, heard, normalise
 from mirstore.core.isolated import Isolated, kinds
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 
 C = TypeVar("C", bound=Component)
 Kept = Callable[[str], Path]

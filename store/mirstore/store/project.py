@@ -31,7 +31,8 @@ from mirstore.store.ingest import run as ingesting
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.asked import Asked, Located, locate
-from mirstore.store.ingest.run import Preview, Summary
+from mirstore.store.ingest.preview import Preview, preview
+from mirstore.store.ingest.summary import Summary
 from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.store import Store
 
@@ -192,7 +193,7 @@ class Project:
         """
         located, annotations, features = yield from self._wanted(paths, asked)
         with self._or_empty() as store:
-            found = yield from ingesting.preview(
+            found = yield from preview(
                 store,
                 located.sources,
                 features,

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples, Model
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import Assembly, Result, take, without_columns
 from mirstore.core.experiments.fitted import Fitted, checked_scores
@@ -21,6 +20,7 @@ from mirstore.core.experiments.metrics import Value, evaluate, of_chunks, vote
 from mirstore.core.experiments.regression import evaluate_numbers
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import Fold
+from mirstore.core.models import Examples, Model
 from mirstore.core.training import Training, fit, takes_context
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import numpy as np
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from mirstore.core.registry import TaskEntry
+    from mirstore.core.entries import TaskEntry
 
 protocols = ("grouped", "stratified", "modulo", "holdout")
 """How folds can be made; any other ``split`` is the name of a published one."""
@@ -109,7 +109,7 @@ def make_folds(
 
     Examples
     --------
-    >>> from mirstore.core.registry import TaskEntry
+    >>> from mirstore.core.entries import TaskEntry
     >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", folds=2)
     >>> labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
     >>> artists = ["a", "a", "b", "c", "d", "d"]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples
+from mirstore.core.entries import ChunkEntry, TaskEntry
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.copies import recordings
 from mirstore.core.experiments.splits import Fold, make_folds, protocols, published_folds, shared_between
-from mirstore.core.registry import ChunkEntry, TaskEntry
+from mirstore.core.models import Examples
 from mirstore.core.tensors import Tensors
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mirstore.core.artifacts.card import Card, Data, Definition, Learned, Score
 from mirstore.core.artifacts.files import Artifact, seal, write
+from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import MirstoreError, PluginError, UsageError
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case, keys
@@ -21,7 +22,7 @@ from mirstore.core.places import Pool
 from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.pool import local_pool
 from mirstore.core.process import leave
-from mirstore.core.registry import ChunkEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.supervise import refuse_scripts
 from mirstore.core.text import explained, some
 from mirstore.core.training import takes_context
