@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import polars as pl
-
 from mirstore.core.errors import MirstoreError
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.plugins import Plugins
@@ -43,30 +41,27 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
     ledger = latest(store.scan("core.extractions").drop_nulls("feature_set"), "feature_set", "track")
     states = ledger.select("feature_set", "track", "status").collect()
     annotations, entries = stored(store), Ledger(store)
+    sources = dict(store.scan("core.feature_sets").select("feature_set", "extractor").collect().iter_rows())
     rows = []
     for name, id_ in store.names().items():
         done = {track: state for feature, track, state in states.iter_rows() if feature == id_}
+        ok = sum(state in ("ok", "none") for state in done.values())
         resolved = partial(resolve, [name], registry, plugins, annotations, lambda model: find(store, model).folder)
+        state = _not_computed.get(sources[id_]) or _state(store, id_, resolved, entries, done.keys() & tracks)
+        if state == "current":  # what nobody kept is missing where the registry keeps it now
+            done = {track: state for track, state in done.items() if state != "not kept"}
+        elif state == _unkept and ok:
+            state = "current"  # as the values are that were kept before, or under another name
+        expected = tracks & done.keys() if sources[id_] in _not_computed else state != _unkept
         failed = sum(state == "failed" for state in done.values())
-        rows.append(
-            {
-                "feature": name,
-                "id": id_,
-                "ok": sum(state in ("ok", "none") for state in done.values()),
-                "failed": failed,
-                "missing": len(tracks - done.keys()) if tracks & done.keys() else 0,
-                "state": _state(store, id_, resolved, entries, done.keys() & tracks),
-            }
-        )
+        missing = len(tracks - done.keys()) if expected else 0
+        rows.append({"feature": name, "id": id_, "ok": ok, "failed": failed, "missing": missing, "state": state})
     return rows
 
 
 def _state(
     store: Store, id_: str, resolved: Callable[[], dict[str, FeatureSet]], ledger: Ledger, tracks: Iterable[str]
 ) -> str:
-    extractor = store.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect()["extractor"][0]
-    if extractor in _not_computed:
-        return _not_computed[extractor]
     try:
         (now,) = resolved().values()
     except MirstoreError as error:
@@ -77,7 +72,8 @@ def _state(
     reasons = Counter(why for track in tracks if (why := ledger.outdated(track, order).why.get(id_)))
     if reasons:
         return "stale: " + "; ".join(f"{why}, {counted(count, 'track')}" for why, count in sorted(reasons.items()))
-    return "current" if now.keep else "not kept: computed for what reads it"
+    return "current" if now.keep else _unkept
 
 
 _not_computed = {"table": "imported", "annotation": "annotation"}
+_unkept = "not kept: computed for what reads it"
