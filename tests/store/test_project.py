@@ -137,6 +137,25 @@ def test_an_experiment_tells_each_case_and_keeps_those_that_are_finished(project
     assert not [event for event in project.run("first") if isinstance(event, Started)]  # nothing is done twice
 
 
+def test_an_experiment_says_that_the_registry_asks_for_other_values_than_it_reads(project, folder):
+    before = registry.replace('extractor = "level"', 'extractor = "rms-segments"\nparams = { seconds = 1.0 }')
+    (folder / "registry.toml").write_text(before)
+    ingest(project, folder).result()
+    assert [event.text for event in project.run("first") if isinstance(event, Warned)] == []
+    changed = before.replace("seconds = 1", "seconds = 2")
+    (folder / "registry.toml").write_text(changed)
+    with Project(project.store, folder / "registry.toml") as later:
+        (told,) = [event.text for event in later.run("first") if isinstance(event, Warned)]
+        assert told == (
+            "features 'loud' are read as they are stored, and are stale: parameter seconds: 1 → 2 "
+            "(mirstore ingest … --features loud computes them anew)"
+        )
+        ingest(later, folder).result()
+        assert [event.text for event in later.run("first") if isinstance(event, Warned)] == []
+    (told,) = project.remarks(project.cases("first"))
+    assert "parameter seconds: 2 → 1" in told.text  # also on the way back to what was once computed
+
+
 def test_statistics_and_reports_say_the_same_of_a_column(project, folder):
     from mirstore.store.features import stats
 

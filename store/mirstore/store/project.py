@@ -32,6 +32,7 @@ from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.asked import Asked, Located, locate
 from mirstore.store.ingest.preview import Preview, preview
+from mirstore.store.ingest.status import stale
 from mirstore.store.ingest.summary import Summary
 from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.store import Store
@@ -261,6 +262,21 @@ class Project:
         chosen = cases(self.registry, experiments, only)
         return planning.plan(self.store, chosen, self.registry, self.plugins, snapshot)
 
+    def remarks(self, planned: Sequence[Planned]) -> Iterator[Warned]:
+        """Yield what a person should know of cases before they run.
+
+        Parameters
+        ----------
+        planned : sequence of Planned
+            From `cases`.
+        """
+        yield from remarks(self.store, planned)
+        now = [item.case for item in planned if item.snapshot == self.store.snapshot_id]
+        smoothings = (self.registry.smoothings.get(case.smoothing) for case in now)
+        read = [*(case.features for case in now), *(entry.features for entry in smoothings if entry)]
+        names = dict.fromkeys(name for features in read for name in features)
+        yield from map(Warned, stale(self.store, self.registry, self.plugins, names))
+
     @job
     def run(
         self,
@@ -290,7 +306,7 @@ class Project:
             Stopped, it keeps the cases that are finished.
         """
         planned = self.cases(*experiments, only=only, snapshot=snapshot)
-        yield from remarks(self.store, planned)
+        yield from self.remarks(planned)
         ran = yield from running.run(
             self.store, planned, workers=jobs or cores(), seconds=timeout, executor=executor
         ).within()

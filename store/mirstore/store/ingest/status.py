@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,9 @@ from mirstore.store.models import find
 from mirstore.store.store import Store
 
 
-def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
+def status(
+    store: Store, registry: Registry, plugins: Plugins, names: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
     """Return one row per feature name.
 
     Parameters
@@ -29,6 +31,8 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
     store : Store
     registry : Registry
     plugins : Plugins
+    names : iterable of str, optional
+        Only these, as far as the store has them; all by default.
 
     Returns
     -------
@@ -43,7 +47,8 @@ def status(store: Store, registry: Registry, plugins: Plugins) -> list[dict[str,
     annotations, entries = stored(store), Ledger(store)
     sources = dict(store.scan("core.feature_sets").select("feature_set", "extractor").collect().iter_rows())
     rows = []
-    for name, id_ in store.names().items():
+    known = store.names()
+    for name, id_ in known.items() if names is None else [(name, known[name]) for name in names if name in known]:
         done = {track: state for feature, track, state in states.iter_rows() if feature == id_}
         ok = sum(state in ("ok", "none") for state in done.values())
         resolved = partial(resolve, [name], registry, plugins, annotations, lambda model: find(store, model).folder)
@@ -73,6 +78,26 @@ def _state(
     if reasons:
         return "stale: " + "; ".join(f"{why}, {counted(count, 'track')}" for why, count in sorted(reasons.items()))
     return "current" if now.keep else _unkept
+
+
+def stale(store: Store, registry: Registry, plugins: Plugins, names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence per feature whose stored values an ingest would compute anew.
+
+    Parameters
+    ----------
+    store : Store
+    registry : Registry
+    plugins : Plugins
+    names : iterable of str
+        What is to be read; pinned versions are meant as they are.
+    """
+    unpinned = [name for name in names if "@" not in name]
+    for row in status(store, registry, plugins, unpinned):
+        if row["state"].startswith("stale: "):
+            yield (
+                f"features {row['feature']!r} are read as they are stored, and are {row['state']} "
+                f"(mirstore ingest … --features {row['feature']} computes them anew)"
+            )
 
 
 _not_computed = {"table": "imported", "annotation": "annotation"}
