@@ -51,7 +51,7 @@ def project(folder, monkeypatch):
     from mirstore.store.experiments import running, training
     from mirstore.store.ingest import run
 
-    for function in (run.ingest.__wrapped__, running.run.__wrapped__, training.train):
+    for function in (run.ingest.__wrapped__, running.run.__wrapped__, training.train.__wrapped__):
         monkeypatch.setitem(function.__kwdefaults__, "pool", here)
     with Project(folder / "store", folder / "registry.toml") as found:
         yield found
@@ -172,7 +172,7 @@ def test_statistics_and_reports_say_the_same_of_a_column(project, folder):
 def test_a_trained_model_has_the_scores_of_the_run_of_its_case(project, folder):
     ingest(project, folder).result()
     (summary,) = project.run("first").result().runs
-    kept = project.train("first", name="guess").model
+    kept = project.train("first", name="guess").result().model
     assert kept.name == "guess"
     accuracy = kept.card.scores["accuracy"]
     assert (accuracy.mean, accuracy.low, accuracy.high) == (

@@ -313,9 +313,16 @@ class Project:
         runs = {one.planned.case: one.run for one in ran} | {item.case: item.run for item in planned if item.run}
         return Results(planned, summaries(self.store, [runs[item.case] for item in planned if item.case in runs]))
 
+    @job
     def train(
-        self, experiment: str, *, only: Sequence[str] = (), name: str | None = None, licence: str | None = None
-    ) -> Trained:
+        self,
+        experiment: str,
+        *,
+        only: Sequence[str] = (),
+        name: str | None = None,
+        licence: str | None = None,
+        timeout: float | None = None,
+    ) -> Generator[Event, None, Trained]:
         """Fit one case of an experiment to its whole training part, and keep the model.
 
         Parameters
@@ -327,14 +334,23 @@ class Project:
             What to call the model; by default as the experiment.
         licence : str, optional
             Of the model, as its card will say.
+        timeout : float > 0 [s], optional
+            What the fit may take.
+
+        Returns
+        -------
+        Events of Trained
+            Stopped, it keeps the checkpoints of a model that saves them.
 
         Raises
         ------
         UsageError
             If there are several cases, the case lacks something, or its model cannot be kept.
         """
-        chosen = cases(self.registry, [experiment], only)
-        return training.train(self.store, chosen, self.registry, self.plugins, name=name, licence=licence)
+        planned = self.cases(experiment, only=only)
+        yield from self.remarks(planned)
+        fit = training.train(self.store, planned, self.registry, name=name, licence=licence, seconds=timeout)
+        return (yield from fit.within())
 
     def report(self, *names: str, clips: int = 0) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
