@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from inline import here
 
-from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.events import Events, Failed, Finished, Progress, Started, Warned
 from mirstore.store import Project, Store
 from mirstore.store.experiments.report import Report
@@ -154,6 +154,19 @@ def test_an_experiment_says_that_the_registry_asks_for_other_values_than_it_read
         assert [event.text for event in later.run("first") if isinstance(event, Warned)] == []
     (told,) = project.remarks(project.cases("first"))
     assert "parameter seconds: 2 → 1" in told.text  # also on the way back to what was once computed
+
+
+def test_a_table_that_was_imported_is_refused_where_it_is_asked_for_by_name(project, folder):
+    from mirstore.store.ingest.published_tables import import_table
+
+    ingest(project, folder).result()
+    (folder / "lines.csv").write_text("id,start,loudness\na,0,0.5\na,1,0.25\n")
+    import_table(project.store, folder / "lines.csv", dataset="lines")
+    (folder / "registry.toml").write_text(registry + '[features.m]\nextractor = "mean"\ninputs = { rows = "lines" }\n')
+    with Project(project.store, folder / "registry.toml") as later:
+        for asked in ("lines", "m"):
+            with pytest.raises(UsageError, match="features 'lines' were imported from a table: nothing computes them"):
+                ingest(later, folder, features=asked).result()
 
 
 def test_statistics_and_reports_say_the_same_of_a_column(project, folder):

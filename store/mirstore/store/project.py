@@ -31,6 +31,7 @@ from mirstore.store.ingest import run as ingesting
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.asked import Asked, Located, locate
+from mirstore.store.ingest.imported import imported
 from mirstore.store.ingest.preview import Preview, preview
 from mirstore.store.ingest.status import stale
 from mirstore.store.ingest.summary import Summary
@@ -227,7 +228,12 @@ class Project:
         if not wanted:
             return {}
         there = {**(stored(self._there) if self._there else {}), **all_sets(given)}
-        return resolve(wanted, self.registry, self.plugins, there, lambda name: models.find(self.store, name).folder)
+        tables = imported(self._there) if self._there else ()
+
+        def kept(name: str) -> Path:
+            return models.find(self.store, name).folder
+
+        return resolve(wanted, self.registry, self.plugins, there, kept, tables)
 
     @contextmanager
     def _or_empty(self) -> Iterator[Store]:
