@@ -202,8 +202,8 @@ def make_plan(
         for (name, why), count in reasons.items()
     ]
     needs.sort(key=lambda need: list(named).index(need.feature))
-    for id_, count in annotated.fresh.items():
-        fresh[id_] += count
+    fresh += annotated.fresh
+    failed += annotated.failed
     none = set(ledger.having("none"))
     return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
 
