@@ -69,11 +69,11 @@ def _state(
 ) -> str:
     try:
         (now,) = resolved().values()
+        order = in_order({now.name: now})  # asks for the weights of each
     except MirstoreError as error:
         return f"cannot be computed here: {error}"
     if now.id != id_:
         return f"stale: {change(store, now)}"
-    order = in_order({now.name: now})
     reasons = Counter(why for track in tracks if (why := ledger.outdated(track, order).why.get(id_)))
     if reasons:
         return "stale: " + "; ".join(f"{why}, {counted(count, 'track')}" for why, count in sorted(reasons.items()))
