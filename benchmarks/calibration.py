@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy comes: a core per 
 
 import numpy as np
 
+from mirstore.core.entries import TaskEntry
 from mirstore.core.experiments.assembly import Assembly, Result, take
 from mirstore.core.experiments.chance import evidence_in
 from mirstore.core.experiments.fitted import checked_scores
@@ -39,7 +40,6 @@ from mirstore.core.experiments.metrics import kept, mean_of
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import make_folds
 from mirstore.core.experiments.verdict import Verdict, judge
-from mirstore.core.registry import TaskEntry
 from mirstore.store import Project, Store
 from mirstore.store.ingest.published_tables import import_table
 
