@@ -442,26 +442,24 @@ class Model(Component):
         """
         return None
 
-    def bootstrap_importances(
-        self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
+    def importances_of_parts(
+        self, examples: Examples, groups: Mapping[str, Sequence[str]], parts: Sequence[np.ndarray]
     ) -> Sequence[Mapping[str, float]] | None:
-        """Return the group importances of fits to resampled ``units`` (drawn with replacement), where cheap.
+        """Return the group importances of fits to some of the examples each, where that is cheap.
 
         Parameters
         ----------
         examples : Examples
-            With labels and ``units``.
+            With labels.
         groups : Mapping of str to sequence of str
             As for `fit`.
-        draws : int > 0
-            How many times ``units`` are drawn.
-        seed : int
-            The only source of randomness.
+        parts : sequence of np.ndarray of int
+            Rows of the examples, each at most once in a part; columns are scaled anew within it.
 
         Returns
         -------
         sequence of Mapping of str to float, or None
-            Per draw as `group_importances`; None if each would cost a fit of its own.
+            Per part as `group_importances`; None if each would cost a fit of its own.
         """
         return None
 

@@ -166,11 +166,6 @@ class _Run:
             groupings = list(random_groupings(case.groups, case.random_groupings, case.seed))
             draws = self._timed(lambda: model.importances_of_groupings(everything, groupings, case.seed))
             self._shares("random grouping", draws or ())
-        if case.bootstraps:
-            resampled = self._timed(
-                lambda: model.bootstrap_importances(everything, case.groups, case.bootstraps, case.seed)
-            )
-            self._shares("bootstrap", resampled or ())
 
     def fitted_to_all(self) -> tuple[Examples, Scaling, Model]:
         """Return what some fold learns from, how it is scaled, and a model that has learned from all of it."""
