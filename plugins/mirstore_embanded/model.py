@@ -42,6 +42,9 @@ class EMBanded(Model):
         Evaluations.
     eta, tau, phi, kappa : float > 0
         Of the published prior, with the published values.
+    shrink : bool
+        Let related labels borrow from each other: all labels' predictions vary in some directions, and each direction
+        is kept as far as left-out examples confirm it. For tags of hundreds of tracks; it hurts with few.
     output : str
         How scores become numbers in [0, 1]. ``"calibrated"``: on scores of left-out examples, by Platt's sigmoid for
         tags, by a softmax with one slope and an offset per class for classes that exclude each other. ``"softmax"``:
@@ -61,6 +64,7 @@ class EMBanded(Model):
     tau: float = 1e-4
     phi: float = 1e-4
     kappa: float = 1e-4
+    shrink: bool = False
     output: Literal["calibrated", "softmax", "logistic"] = "calibrated"
 
     def _settings(self) -> Settings:
@@ -73,14 +77,21 @@ class EMBanded(Model):
         return Settings(self.prior, self.pooling, self.max_iter, priors=priors)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        from mirstore_embanded.regression import fit
+        from mirstore_embanded.calibration import sigmoid, softmax
+        from mirstore_embanded.regression import fit, shrunk
 
         self.labels_, self.columns_ = examples.classes, examples.table.columns
         self.groups_ = {name: list(members) for name, members in groups.items()}
         X, Y = self._matrices(examples)
         self.fit_ = fit(Gram.of(X, Y), self._positions(groups), self._settings(), (X, Y, np.ones(len(X))))
-        if self.output == "calibrated" and not examples.numeric:
-            self._calibrate(X, Y, examples, seed)
+        calibrated = self.output == "calibrated" and not examples.numeric
+        if calibrated or self.shrink:
+            scores = self._left_out(X, Y, examples, seed)
+        if self.shrink:
+            self.fit_, scores = shrunk(self.fit_, scores, Y)
+        if calibrated:
+            calibrate = softmax if examples.exclusive else sigmoid
+            self.slope_, self.offset_ = calibrate(scores, Y, np.ones(len(X)))
         return self
 
     def _features(self, examples: Examples) -> np.ndarray:
@@ -96,27 +107,26 @@ class EMBanded(Model):
 
         return resolve(groups, len(self.columns_), self.columns_, complete=False)
 
-    def _calibrate(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> None:
-        from mirstore_embanded.calibration import leave_one_out, sigmoid, softmax
+    def _left_out(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> np.ndarray:
+        """Return the scores that examples get from fits without them and the rest of their unit."""
+        from mirstore_embanded.calibration import leave_one_out
 
-        everyone, units = np.ones(len(X)), examples.units
+        units = examples.units
         if units is None or len(set(units.tolist())) in (1, len(X)):
-            scores = leave_one_out(self.fit_, X, Y, everyone)
-        else:  # an artist's other tracks would tell too much about the one left out
-            scores = self._scores_without_own_part(X, Y, units, seed)
-        self.slope_, self.offset_ = (softmax if examples.exclusive else sigmoid)(scores, Y, everyone)
+            return leave_one_out(self.fit_, X, Y, np.ones(len(X)))
+        return self._without_own_part(X, Y, units, seed)  # an artist's other tracks would tell too much of one track
 
-    def _scores_without_own_part(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
+    def _without_own_part(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
         from mirstore_embanded.regression import fit
 
         names, owner = np.unique(units, return_inverse=True)
         part = (np.random.default_rng(seed).permutation(len(names)) % min(parts, len(names)))[owner]
-        scores = np.empty(Y.shape)
+        scores, settings = np.empty(Y.shape), replace(self.fit_.settings, tol=rough)
         for number in np.unique(part):
-            inside = part == number
-            rest = self.fit_.gram - Gram.of(X[inside], Y[inside], shift=self.fit_.gram.shift)
-            without = fit(rest, self.fit_.groups, self.fit_.settings)
-            scores[inside] = X[inside] @ without.coef.T + without.intercept
+            out = part == number
+            rest = self.fit_.gram - Gram.of(X[out], Y[out], shift=self.fit_.gram.shift)
+            without = fit(rest, self.fit_.groups, settings)
+            scores[out] = X[out] @ without.coef.T + without.intercept
         return scores
 
     def decision_function(self, examples: Examples) -> np.ndarray:
@@ -205,29 +215,6 @@ class EMBanded(Model):
     def contributions(self, examples: Examples) -> np.ndarray:
         X = self._features(examples) - self.fit_.gram.mean[: self.fit_.gram.d]
         return np.stack([X[:, m] @ self.fit_.coef[:, m].T for m in self.fit_.groups.values()], axis=-1)
-
-    def importances_of_groupings(
-        self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
-    ) -> list[dict[str, float]]:
-        """Return the importances under other groupings, all from the X'X of this fit."""
-        from mirstore_embanded.regression import fit
-
-        settings = replace(self._settings(), tol=rough)
-        return [_shares(fit(self.fit_.gram, self._positions(groups), settings)) for groups in groupings]
-
-    def importances_of_parts(
-        self, examples: Examples, groups: Mapping[str, Sequence[str]], parts: Sequence[np.ndarray]
-    ) -> list[dict[str, float]]:
-        """Return the importances of fits to some of the examples, each with columns of deviation 1 there."""
-        from mirstore_embanded.regression import fit
-
-        X, Y = self._matrices(examples)
-        members, settings = self._positions(groups), replace(self._settings(), tol=rough)
-        found = []
-        for part in parts:
-            A, B = _standardised(X[part]), Y[part]
-            found.append(_shares(fit(Gram.of(A, B), members, settings, (A, B, np.ones(len(A))))))
-        return found
 
 
 def _standardised(X: np.ndarray) -> np.ndarray:

@@ -101,20 +101,21 @@ def _fields(point: Point) -> tuple[np.ndarray, ...]:
 
 def _evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point:
     lambdas, nu = np.exp(theta[:, :-1]), np.exp(theta[:, -1])
-    Y, t = labels.Y, labels.Y.shape[2]
+    (p, r, t), k = labels.Y.shape, theta.shape[1]
     inverse = space.inverse(lambdas, nu)
-    a, rest = inverse.times(Y), labels.rest / nu
-    F = np.concatenate([space.parts(lambdas, a), (nu[:, None, None] * a)[:, :, None]], axis=2)  # dV/dtheta a
-    energy = np.einsum("prkt,prt->pk", F, a)
+    a, rest = inverse.times(labels.Y), labels.rest / nu
+    F = np.empty((p, r, k, t))  # of V in log variances, the derivative times a
+    F[:, :, :-1], F[:, :, -1] = space.parts(lambdas, a), nu[:, None, None] * a
+    solved = inverse.times(F.reshape(p, r, k * t)).reshape(p, r, k, t)
+    across, solved = (each.swapaxes(1, 2).reshape(p, k, r * t) for each in (F, solved))
+    energy = (across @ a.reshape(p, r * t, 1))[..., 0]
+    information = across @ solved.swapaxes(1, 2) / 2
     energy[:, -1] += rest
-    volume = np.column_stack([inverse.dof, labels.n - 1 - inverse.dof.sum(axis=1)])
-    flat = F.reshape(*F.shape[:2], -1)
-    solved = inverse.times(flat).reshape(F.shape)
-    across = F.swapaxes(1, 2).reshape(*volume.shape, -1)
-    information = across @ solved.swapaxes(1, 2).reshape(*volume.shape, -1).swapaxes(1, 2) / 2
     information[:, -1, -1] += rest / 2
-    logdet = inverse.logdet + (labels.n - 1 - space.r) * theta[:, -1]
-    value = -(np.einsum("prt,prt->p", a, Y) + rest + t * logdet) / 2
+    volume = np.empty((p, k))
+    volume[:, :-1], volume[:, -1] = inverse.dof, labels.n - 1 - inverse.dof.sum(axis=1)
+    logdet = inverse.logdet + (labels.n - 1 - r) * theta[:, -1]
+    value = -((a * labels.Y).sum(axis=(1, 2)) + rest + t * logdet) / 2
     return Point(value, (energy - t * volume) / 2, information, lambdas * energy[:, :-1], inverse.dof, a)
 
 

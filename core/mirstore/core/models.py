@@ -209,50 +209,6 @@ class Model(Component):
         """
         return None
 
-    def importances_of_groupings(
-        self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
-    ) -> Sequence[Mapping[str, float]] | None:
-        """Return the group importances of a fit under each grouping, where that is cheap.
-
-        Parameters
-        ----------
-        examples : Examples
-            With labels.
-        groupings : sequence of Mapping of str to sequence of str
-            Each as the groups of `fit`: often random ones, which a grouping has to beat.
-        seed : int
-            The only source of randomness.
-
-        Returns
-        -------
-        sequence of Mapping of str to float, or None
-            Per grouping as `group_importances`; None if each would cost a fit of its own.
-        """
-        return None
-
-    def bootstrap_importances(
-        self, examples: Examples, groups: Mapping[str, Sequence[str]], draws: int, seed: int
-    ) -> Sequence[Mapping[str, float]] | None:
-        """Return the group importances of fits to resampled ``units`` (drawn with replacement), where cheap.
-
-        Parameters
-        ----------
-        examples : Examples
-            With labels and ``units``.
-        groups : Mapping of str to sequence of str
-            As for `fit`.
-        draws : int > 0
-            How many times ``units`` are drawn.
-        seed : int
-            The only source of randomness.
-
-        Returns
-        -------
-        sequence of Mapping of str to float, or None
-            Per draw as `group_importances`; None if each would cost a fit of its own.
-        """
-        return None
-
 
 @dataclass(frozen=True)
 class Importance:
