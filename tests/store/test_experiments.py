@@ -55,11 +55,14 @@ registry_data = {
             "features": ["small"],
             "grouping": "halves",
             "model": "centroid",
+            "permutations": 20,
+            "halves": 4,
             "random_groupings": 5,
         },
         "many": {
             "features": ["small"],
             "grouping": "halves",
+            "permutations": 0,
             "matrix": {"task": ["genre", "leaky"], "model": ["centroid", "raises", "aborts", "nonsense"]},
         },
     },
@@ -403,6 +406,8 @@ def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_resul
             "task": "genre",
             "features": ["small"],
             "grouping": "halves",
+            "permutations": 0,
+            "halves": 0,
             "random_groupings": 2,
             "matrix": {"model": ["centroid", "slow"]},
         }
@@ -524,7 +529,8 @@ def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"experiments__one__bootstraps": 3},
+        {"experiments__one__permutations": 21},
+        {"experiments__one__halves": 3},
         {"experiments__one__random_groupings": 4},
         {"experiments__one__seed": 1},
         {"experiments__one__runs": 2},

@@ -359,7 +359,8 @@ def test_numbers_are_imported_split_predicted_and_reported(store, plugins, tmp_p
     data["experiments"]["net"] = {
         "task": "emotion",
         "features": ["small"],
-        "bootstraps": 3,
+        "permutations": 20,
+        "halves": 3,
         "random_groupings": 3,
         "matrix": {"model": ["em-banded", "ridge", "mean-value", "xgboost", "test-net"]},
     }
@@ -423,7 +424,7 @@ def test_a_report_on_third_parties_reads_as_one_on_ours(store, plugins):
     }
     registry = Registry.model_validate(data)
     items = plan(store, cases(registry, ["net"]), registry, plugins)
-    assert [item.assembly.random_groupings for item in items] == [100, 100, 0, 0]
+    assert [item.assembly.random_groupings for item in items] == [0, 200, 0, 0]  # the first that is signed
     assert all(outcome.error is None for outcome in outcomes(store, items))
     (report,) = collect(store, ["net"])
     roles = {(case.model, case.text("grouping")): case.role for case in ranking(report)}

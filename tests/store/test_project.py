@@ -29,7 +29,8 @@ task = "genre"
 features = ["loud"]
 model = "majority"
 random_groupings = 0
-bootstraps = 0
+permutations = 0
+halves = 0
 [experiments.unread]
 task = "genre"
 features = ["absent"]
