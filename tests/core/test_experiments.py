@@ -103,7 +103,7 @@ def test_modulo_takes_the_number_in_the_name():
     [
         ({}, np.ones((9, 1)), list("abcdefghi"), "only one class"),
         ({}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' are by one artist"),
-        ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 tracks, fewer"),
+        ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 track, fewer"),
         ({}, np.eye(2)[[0, 1] * 4], list("aabbccaa"), "3 artists are too few for 5 folds"),
         ({"split": "stratified"}, np.eye(2)[[0, 1]], list("ab"), "2 labelled tracks"),
         ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], list("abcdefgh"), "needs a number in every name"),

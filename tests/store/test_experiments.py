@@ -219,7 +219,7 @@ def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
         ({"tasks__genre__split": "split-0"}, "unknown split of 'small': 'split-0'"),
         ({"tasks__genre__folds": 30}, "12 artists are too few for 30 folds"),
         ({"tasks__genre__classes": ["jazz"]}, "only one class"),
-        ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, 17 tracks have several"),
+        ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, and 17 tracks of 'tags' have several"),
         ({"experiments__one__features": ["essentia"]}, "unknown features 'essentia'"),
         ({"experiments__one__features": ["small", "small@1"]}, "two versions of features 'small'"),
         ({"experiments__one__model": "xgbost"}, "unknown model 'xgbost'"),
