@@ -175,27 +175,14 @@ def _by_newton(
     T: np.ndarray | None,
     rows: Data | None,
 ) -> _Found:
-    """Fit under the default prior, in columns that have a mean square of 1 in each group: so is the prior's floor."""
-    G, C, squares = _prepared_products(gram, groups, scale, T)
-    counts = np.asarray(sizes(groups))
-    starts = np.cumsum(counts) - counts
-    power = np.add.reduceat(G.diagonal(), starts) / counts / gram.n
-    unit = np.sqrt(np.where(power > 0, power, 1.0))
-    each = np.repeat(unit, counts)
-    space: Columns | Rows
-    if rows is not None and len(rows[0]) < len(G) - counts.max() and len(counts) * len(rows[0]) ** 2 <= 8 * len(G) ** 2:
-        X, Y = _prepared_rows(gram, groups, scale, T, rows)
-        space, targets = Rows(X / each, counts), Y
-    else:
-        space = Columns(G / np.outer(each, each), counts)
-        targets = space.coordinates(C / each[:, None])
-    rest = np.maximum(squares - (targets**2).sum(axis=0), 0.0)
-    labels = variances.Labels(targets.T[..., None], rest, gram.n)
-    found = variances.solve(space, labels, pooled=settings.pooling == "labels", tol=settings.tol, max_iter=settings.max_iter)
+    space, labels, unit = reduced(gram, groups, scale, T, rows)
+    found = variances.solve(
+        space, labels, pooled=settings.pooling == "labels", tol=settings.tol, max_iter=settings.max_iter
+    )
     if not found.converged:
         _warn(settings.max_iter)
     return _Found(
-        found.weights / each[:, None],
+        found.weights / np.repeat(unit, sizes(groups))[:, None],
         found.lambdas / unit**2,
         found.dof,
         found.prior_share,
@@ -203,6 +190,29 @@ def _by_newton(
         found.scores,
         found.iterations,
     )
+
+
+def reduced(
+    gram: Gram, groups: Mapping[str, np.ndarray], scale: np.ndarray, T: np.ndarray | None, rows: Data | None
+) -> tuple[Columns | Rows, variances.Labels, np.ndarray]:
+    """Return columns and labels in few coordinates, and what each group was divided by [shape=(groups,)].
+
+    The mean square of the columns of a group becomes 1, so that the prior's floor means the same for all.
+    """
+    G, C, squares = _prepared_products(gram, groups, scale, T)
+    counts = np.asarray(sizes(groups))
+    power = np.add.reduceat(G.diagonal(), np.cumsum(counts) - counts) / counts / gram.n
+    unit = np.sqrt(np.where(power > 0, power, 1.0))
+    each = np.repeat(unit, counts)
+    space: Columns | Rows
+    if rows is not None and len(rows[0]) < len(G) - counts.max() and len(counts) * len(rows[0]) ** 2 <= 8 * len(G) ** 2:
+        X, targets = _prepared_rows(gram, groups, scale, T, rows)
+        space = Rows(X / each, counts)
+    else:
+        space = Columns(G / np.outer(each, each), counts)
+        targets = space.coordinates(C / each[:, None])
+    rest = np.maximum(squares - (targets**2).sum(axis=0), 0.0)
+    return space, variances.Labels(targets.T[..., None], rest, gram.n), unit
 
 
 def _as_published(

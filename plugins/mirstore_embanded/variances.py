@@ -143,7 +143,15 @@ class Solution:
     converged: bool
 
 
-def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, max_iter: int) -> Solution:
+def solve(
+    space: Columns | Rows,
+    labels: Labels,
+    start: np.ndarray | None = None,
+    *,
+    pooled: bool,
+    tol: float,
+    max_iter: int,
+) -> Solution:
     """Return the variances of all labels.
 
     A label that does not vary has no say in what all share, and keeps that.
@@ -154,6 +162,9 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
         Of columns whose mean square in a group is 1.
     labels : Labels
         A problem per label.
+    start : np.ndarray [shape=(groups + 1,)], optional
+        Log (lambda, nu); small variances of all groups, and much noise, by default. Another one is not known to lead
+        elsewhere.
     pooled : bool
         Whether labels share a first stage; else each has that stage alone.
     tol : float > 0
@@ -162,7 +173,7 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
         Evaluations of a stage.
     """
     vary = np.flatnonzero((labels.Y**2).sum(axis=(1, 2)) + labels.rest > 0)
-    theta = np.tile(beginning(space), (len(labels.Y), 1))
+    theta = np.tile(_beginning(space) if start is None else start, (len(labels.Y), 1))
     share, iterations = np.ones((len(theta), len(space.sizes))), np.zeros(len(theta), dtype=int)
     used, prior, converged = labels.some(vary), _floored(space), True
     if len(vary):
@@ -183,8 +194,7 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
     return Solution(lambdas, point.dof, share, np.exp(theta[:, -1]), scores, weights, iterations, converged)
 
 
-def beginning(space: Columns | Rows) -> np.ndarray:
-    """Return where stage one starts, log (lambda, nu) [shape=(groups + 1,)]."""
+def _beginning(space: Columns | Rows) -> np.ndarray:
     lambdas = np.full(len(space.sizes), begin_explained / space.sizes.sum())
     return np.log(np.append(lambdas, begin_noise))
 
