@@ -53,7 +53,8 @@ def columns(X: pl.DataFrame, grouper: str) -> tuple[np.ndarray, Groups]:
     groups = groupers[grouper]().group(X.columns)
     ends = np.cumsum([len(members) for members in groups.values()])
     places = np.split(np.arange(ends[-1]), ends[:-1])
-    return X.select(c for members in groups.values() for c in members).to_numpy(), dict(zip(groups, places, strict=True))
+    matrix = X.select(column for members in groups.values() for column in members).to_numpy()
+    return matrix, dict(zip(groups, places, strict=True))
 
 
 def learned(X: np.ndarray, Y: np.ndarray, groups: Groups, settings: Settings, test: np.ndarray) -> np.ndarray:

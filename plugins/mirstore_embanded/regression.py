@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from mirstore_embanded.groups import smoothness_root
 from mirstore_embanded.reduced import Columns, Rows
 from mirstore_embanded.statistics import Gram
 
-Prior = Literal["log", "inverse-gamma"]
-Pooling = Literal["labels", "none"]
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]  # X (n, d), Y (n, l), weight (n,)
 
 
@@ -29,7 +27,7 @@ class Settings:
     pooling: str = "labels"
     max_iter: int = 200
     tol: float = 1e-6
-    priors: Priors = Priors(1e-4, 1e-4, 1e-4, 1e-4)
+    priors: Priors = published.priors
     smoothness: Sequence[float | None] | None = None
 
     def __post_init__(self) -> None:
@@ -224,6 +222,7 @@ def _as_published(
     rows: Data | None,
 ) -> _Found:
     evidence: Primal | Dual
+    targets: list[Any]
     together = settings.pooling == "labels"
     if rows is not None and _rows_are_cheaper(len(rows[0]), groups):
         X, Y = _prepared_rows(gram, groups, scale, T, rows)
@@ -236,8 +235,8 @@ def _as_published(
         targets = [evidence.target(C[:, some], float(yy[some].sum())) for some in every]
     labels = len(scale) if together else 1
     solutions = [published.solve(evidence, target, labels, settings.priors, settings.max_iter) for target in targets]
-    ends = np.cumsum(sizes(groups))
-    squares = [np.add.reduceat((s.state.weights**2).sum(axis=1), ends - sizes(groups)) for s in solutions]
+    starts = np.cumsum([0, *sizes(groups)[:-1]])
+    squares = [np.add.reduceat((s.state.weights**2).sum(axis=1), starts) for s in solutions]
     tau = settings.priors.tau
     return _Found(
         np.column_stack([s.state.weights for s in solutions]),

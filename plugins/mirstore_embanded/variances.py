@@ -9,7 +9,7 @@ those tried found a higher optimum than the one used here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -92,11 +92,11 @@ def evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point:
     """
     many = max(1, room // (space.r * space.width + 1))
     parts = [_evidence(space, labels.some(slice(i, i + many)), theta[i : i + many]) for i in range(0, len(theta), many)]
-    return parts[0] if len(parts) == 1 else Point(*(np.concatenate(each) for each in zip(*map(_fields, parts))))
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _fields(point: Point) -> tuple[np.ndarray, ...]:
-    return point.value, point.gradient, point.information, point.squares, point.dof, point.a
+def _joined(parts: list[Point]) -> Point:
+    return Point(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Point)))
 
 
 def _evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point:
@@ -106,8 +106,8 @@ def _evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point
     a, rest = inverse.times(labels.Y), labels.rest / nu
     F = np.empty((p, r, k, t))  # of V in log variances, the derivative times a
     F[:, :, :-1], F[:, :, -1] = space.parts(lambdas, a), nu[:, None, None] * a
-    solved = inverse.times(F.reshape(p, r, k * t)).reshape(p, r, k, t)
-    across, solved = (each.swapaxes(1, 2).reshape(p, k, r * t) for each in (F, solved))
+    across = F.swapaxes(1, 2).reshape(p, k, r * t)
+    solved = inverse.times(F.reshape(p, r, k * t)).reshape(p, r, k, t).swapaxes(1, 2).reshape(p, k, r * t)
     energy = (across @ a.reshape(p, r * t, 1))[..., 0]
     information = across @ solved.swapaxes(1, 2) / 2
     energy[:, -1] += rest

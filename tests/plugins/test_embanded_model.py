@@ -124,7 +124,9 @@ def test_importances_of_halves_spread_around_the_importance(model, examples):
 
 def test_a_column_that_is_constant_in_a_part_counts_for_nothing_there(model, examples):
     rows = np.arange(60)
-    table = examples.table.with_columns(pl.when(pl.int_range(160) < 60).then(0.1).otherwise(pl.col("t.f0")).alias("t.f0"))
+    table = examples.table.with_columns(
+        pl.when(pl.int_range(160) < 60).then(0.1).otherwise(pl.col("t.f0")).alias("t.f0")
+    )
     (found,) = model.importances_of_parts(replace(examples, table=table), groups, [rows])
     (without,) = model.importances_of_parts(examples, groups | {"first": names[1:3]}, [rows])
     assert found == pytest.approx(without, abs=2e-3)

@@ -12,7 +12,6 @@ from scipy.stats import norm
 from mirstore_embanded import EMBandedRegressor, Gram
 from mirstore_embanded.evidence import Dual, Primal
 
-
 paper = {"prior": "inverse-gamma", "pooling": "none"}
 
 
