@@ -11,7 +11,7 @@ import numpy as np
 from .spectra import Levelled, block, levelled, refuse_short
 
 quiet_db = 60.0
-"""How far below the largest sample a sample is silence, and an offset none [dB]."""
+"""How far below the largest sample a change is none: silence does not leave its first value by so much [dB]."""
 
 
 def music(x: np.ndarray) -> Levelled | None:
@@ -33,9 +33,10 @@ def music(x: np.ndarray) -> Levelled | None:
 
 
 def heard(x: np.ndarray) -> np.ndarray:
-    """Return ``x`` from the first to the last sample that is no silence, without its offset; empty if there is none.
+    """Return ``x`` without silence at its ends and without its offset; empty if nothing else is there.
 
-    The mean of music is not quite 0. That is no offset, and stays: digital silence inside the music shall remain so.
+    Silence is what stays where it begins, seen from either end, and so need not be at 0. The mean of music is not
+    quite 0 either. So small a mean is no offset, and stays: digital silence inside the music shall remain so.
 
     Parameters
     ----------
@@ -46,12 +47,12 @@ def heard(x: np.ndarray) -> np.ndarray:
     >>> heard(np.float32([0.25, 0.25, 0.5, 0.25, 0.0, 0.25])).tolist()
     [0.25, 0.0, -0.25]
     """
-    level = np.abs(x - _mean(x))
-    quiet = level.max(initial=0) * 10 ** (-quiet_db / 20)
-    loud = np.flatnonzero(level > quiet)
-    if not len(loud):
+    quiet = np.abs(x - _mean(x)).max() * 10 ** (-quiet_db / 20)
+    first = int((np.abs(x - x[0]) > quiet).argmax())
+    last = len(x) - int((np.abs(x - x[-1]) > quiet)[::-1].argmax())
+    if quiet == 0 or last <= first:
         return x[:0]
-    inside = x[loud[0] : loud[-1] + 1]
+    inside = x[first:last]
     offset = _mean(inside)
     return inside - offset if abs(offset) > quiet else inside
 
