@@ -98,7 +98,8 @@ head = """\
 What moves a feature without any change of the music makes a classifier learn files and not music. The tables say how
 far each column moves: in standard deviations over the {count} bundled clips (15 s, mono, from Vorbis at 44.1 kHz), as
 the median over the clips. {seen:g} and less is left out. A value that a change makes null, or the other way round,
-moves infinitely far. Of text, the share of clips is given whose value changes.
+moves infinitely far, and so does one that is the same for all clips. Of text, the share of clips is given whose value
+changes.
 
 | change | of each clip |
 |---|---|
@@ -112,7 +113,17 @@ moves infinitely far. Of text, the share of clips is given whose value changes.
 | 11 ms later | without its first 11 ms |
 | first half | its first 7.5 s: what moves here depends on length, or on which music it hears |
 
-`python benchmarks/robustness.py {names}` made this page; it takes any extractor's name."""
+`python benchmarks/robustness.py {names}` made this page; it takes any extractor's name.
+
+Some columns of `essentia` depend on length or tempo by their published definition. They stay as they are published;
+`essentia-more` has what to use instead:
+
+| column | depends on | instead |
+|---|---|---|
+| `pulse_clarity` and its bands | length: a pulse of 60 BPM has .6 in 4 s, .9 in 60 s | `pulse_clarity_unbiased` |
+| `entropy_clarity` and its bands | tempo: a pulse has .9 at 40 BPM, .5 at 180 BPM | `beat_sharpness` |
+| `chords_number_rate` | length: it falls to a half in music twice as long | `chords_diversity` |
+| `bpm` | the octave, and in three the beats that are heard | see `bpm_confidence` beside it |"""
 
 
 def rows(audio: Audio, features: Sequence[FeatureSet]) -> dict[str, Row]:
@@ -149,7 +160,8 @@ def move(before: Sequence[object], after: Sequence[object]) -> float:
     a, b = (np.array([np.nan if value is None else value for value in values], float) for values in (before, after))
     distance = np.where(np.isnan(a) & np.isnan(b), 0, np.abs(b - a))
     middle = float(np.median(np.nan_to_num(distance, nan=np.inf)))
-    return middle / float(np.nanstd(a)) if middle else 0.0
+    spread = float(np.nanstd(a))
+    return 0.0 if middle == 0 else middle / spread if spread > 0 else np.inf
 
 
 def table(feature: FeatureSet, found: Mapping[str, Sequence[Mapping[str, Row]]]) -> Iterator[str]:

@@ -22,7 +22,7 @@ bands = {
 """Band name to its edges [Hz]."""
 
 floor_db = 60.0
-"""How far below a frame's largest power a bin counts as no lower, and below all frames' a frame as silent [dB]."""
+"""How far below a frame's largest power a bin counts as no lower, and below the track's a frame as no louder [dB]."""
 
 whole = (20.0, 20000.0)
 """The edges of the column without a band's name [Hz]; flux takes all bins, as MusicExtractor does."""

@@ -97,7 +97,7 @@ def meter(energies: np.ndarray, shares: np.ndarray) -> float | None:
     """Return the beats of a bar, by how the loudness of beats repeats (essentia's Beatogram and Meter).
 
     Meter may answer with several bars, and with half a bar. Multiples of three beats are 3 here and other even numbers
-    4: two and four beats cannot be told apart. Of rendered songs, 22 of 24 waltzes are 3 and 70 of 72 others 4.
+    4: two and four beats cannot be told apart. Of rendered songs, 22 of 24 waltzes are 3 and 69 of 72 others 4.
 
     Parameters
     ----------
