@@ -54,7 +54,7 @@ more_singles: dict[str, tuple[str, str, Range]] = {
     "attack_slope_low": ("1/s", "Mean rise of an onset per second, 20 to 150 Hz.", positive),
     "attack_slope_middle_low": ("1/s", "Mean rise of an onset per second, 150 to 800 Hz.", positive),
     "bpm_confidence": ("", "How much better onsets repeat at bpm than at thirds and quarters of it.", (-1.0, 1.0)),
-    "chords_diversity": ("", "Effective number of chords, whatever the length: exp of their entropy.", (1.0, 24.01)),
+    "chords_diversity": ("", "Effective number of chords: exp of the entropy of their shares.", (1.0, 24.01)),
 }
 
 more_families: dict[str, tuple[str, str, Range]] = {
