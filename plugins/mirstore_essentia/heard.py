@@ -1,7 +1,8 @@
 """What is heard of a track: from its first sound to its last, without a constant offset.
 
-Silence before and after, and an offset of the converter, belong to the file and not to the music. Left in, they move
-16 and 14 of the 85 features by more than a standard deviation of a corpus.
+Silence before and after, and an offset of the converter, belong to the file and not to the music. Left in, two
+seconds of silence at both ends move 14 of the 85 features by more than half a standard deviation over the bundled
+clips.
 """
 
 from __future__ import annotations
