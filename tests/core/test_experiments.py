@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from mirstore.core.entries import ExperimentEntry, TaskEntry
 from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases, expand
+from mirstore.core.experiments.explaining import random_groupings
 from mirstore.core.experiments.grouping import written_by_hand
 from mirstore.core.experiments.inference import interval
 from mirstore.core.experiments.metrics import average_precision, evaluate, roc_auc, vote
-from mirstore.core.experiments.explaining import random_groupings
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import make_folds, published_folds, shared_between
 from mirstore.core.registry import Registry

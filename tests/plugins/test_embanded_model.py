@@ -92,46 +92,6 @@ def test_the_group_that_matters_to_a_label_is_said_to(pooling, measure):
     assert shares["happy", "second"] > 0.6
 
 
-def test_other_groupings_are_fitted_from_the_same_statistics(model, examples):
-    other = {"odd": names[1:6:2], "even": names[:6:2]}
-    found = model.importances_of_groupings(examples, [other, groups], 0)
-    assert found[0] == pytest.approx(EMBanded().fit(examples, other, 0).group_importances(), abs=2e-3)
-    assert found[1] == pytest.approx(model.group_importances(), abs=2e-3)
-
-
-def test_importances_of_parts_are_those_of_fits_to_them(model, examples):
-    local = np.random.default_rng(4)
-    parts = [local.permutation(160)[:80] for _ in range(3)]
-    found = model.importances_of_parts(examples, groups, parts)
-    for rows, shares in zip(parts, found, strict=True):
-        X = examples.table.to_numpy()[rows]
-        scaled = pl.DataFrame((X - X.mean(axis=0)) / X.std(axis=0), schema=names)
-        units = examples.units[rows]
-        part = replace(examples, table=scaled, labels=examples.labels[rows], units=units)
-        assert shares == pytest.approx(EMBanded(output="softmax").fit(part, groups, 0).group_importances(), abs=2e-3)
-    other = {"odd": names[1:6:2], "even": names[:6:2]}
-    assert model.importances_of_parts(examples, other, parts[:1])[0].keys() == other.keys()
-
-
-def test_importances_of_halves_spread_around_the_importance(model, examples):
-    local = np.random.default_rng(5)
-    found = model.importances_of_parts(examples, groups, [local.permutation(160)[:80] for _ in range(40)])
-    first = np.array([shares["first"] for shares in found])
-    assert abs(first.mean() - model.group_importances()["first"]) < 2 * first.std()
-    assert 0 < first.std() < 0.2
-    assert all(sum(shares.values()) == pytest.approx(1) for shares in found)
-
-
-def test_a_column_that_is_constant_in_a_part_counts_for_nothing_there(model, examples):
-    rows = np.arange(60)
-    table = examples.table.with_columns(
-        pl.when(pl.int_range(160) < 60).then(0.1).otherwise(pl.col("t.f0")).alias("t.f0")
-    )
-    (found,) = model.importances_of_parts(replace(examples, table=table), groups, [rows])
-    (without,) = model.importances_of_parts(examples, groups | {"first": names[1:3]}, [rows])
-    assert found == pytest.approx(without, abs=2e-3)
-
-
 # Probabilities
 
 

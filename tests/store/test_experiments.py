@@ -515,7 +515,7 @@ def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
         "experiments__one__task": "chance",
         "experiments__one__features": ["chunks"],
         "experiments__one__smoothing": "knn",
-        "smoothings__knn": {"smoother": "knn-smoothing@1", "params": {"k": 5}},
+        "smoothings__knn": {"smoother": "knn-smoothing@2", "params": {"k": 5}},
     }
     (outcome,) = run(chunks, planned(chunks, plugins, **changes))
     assert outcome.error is None
@@ -548,7 +548,7 @@ def test_the_same_names_with_other_contents_are_another_case(store, plugins, tmp
     import_table(store, tmp_path / "more.csv", dataset="small", feature="more", labels=["genre"])
     base = {
         "models__mine": {"model": "centroid@1"},
-        "smoothings__sm": {"smoother": "knn-smoothing@1", "params": {"k": 3}},
+        "smoothings__sm": {"smoother": "knn-smoothing@2", "params": {"k": 3}},
         "experiments__one__features": ["small", "more"],
         "experiments__one__grouping": "mine",
         "experiments__one__model": "mine",
