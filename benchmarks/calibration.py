@@ -130,7 +130,12 @@ class Corpus:
         every = len(first.tracks)
         units = first.units if kind.by_artist else np.arange(every)
         labels, planted = self._labels(kind, units, rng)
-        chosen = np.sort(rng.permutation(every)[: kind.tracks])
+        while labels.sum(axis=0).min() < min(kind.tracks // kind.classes, 8):  # too few for five folds
+            labels, planted = self._labels(kind, units, rng)
+        chosen = np.arange(every)
+        if kind.tracks < every:  # as many of each class
+            each = [rng.permutation(np.flatnonzero(of_class))[: kind.tracks // kind.classes] for of_class in labels.T]
+            chosen = np.sort(np.concatenate(each))
         task = TaskEntry(dataset="", labels="", metric="accuracy", split="grouped" if kind.by_artist else "stratified")
         classes = tuple(f"class {number}" for number in range(kind.classes))
         names = [str(unit) for unit in units[chosen]]
@@ -330,13 +335,15 @@ def main() -> None:
     print("\n".join(summary(lines)))
 
 
-def experiments(corpora: Sequence[str], sets: int) -> Iterator[tuple[Kind, int]]:
-    """Yield which experiments to run: so many with random labels, and as many planted."""
+def experiments(corpora: Sequence[str], sets: int) -> list[tuple[Kind, int]]:
+    """Return which experiments to run: so many with random labels, and as many planted; all kinds side by side."""
+    found = []
     for planted in (False, True):
         parts = [(kind, part) for name in corpora for kind, part in kinds[name] if bool(kind.effect) is planted]
         for kind, part in parts:
-            for number in range(round(sets * part / sum(part for _, part in parts))):
-                yield kind, number
+            size = round(sets * part / sum(part for _, part in parts))
+            found += [(number / size, kind, number) for number in range(size)]
+    return [(kind, number) for _, kind, number in sorted(found, key=lambda item: item[0])]
 
 
 if __name__ == "__main__":

@@ -50,8 +50,13 @@ entries = {
         "emotion": {"dataset": "small", "labels": "emotion", "metric": "r2", "folds": 3},
     },
     "experiments": {
-        "nets": {"task": "genre", "features": ["spectra"], "matrix": {"model": ["test-net", "test-blind", "prior"]}},
-        "net": {"task": "genre", "features": ["spectra"], "model": "test-net"},
+        "nets": {
+            "task": "genre",
+            "features": ["spectra"],
+            "permutations": 0,
+            "matrix": {"model": ["test-net", "test-blind", "prior"]},
+        },
+        "net": {"task": "genre", "features": ["spectra"], "permutations": 0, "model": "test-net"},
     },
 }
 
