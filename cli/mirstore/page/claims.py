@@ -43,19 +43,24 @@ class Claims:
         """
         return [claim for claim in self.verdict.get("open") or [] if claim["kind"] == kind]
 
-    def case(self, run: Any) -> Scored | None:
-        """Return the case of a run, None if it is not among the finished ones.
+    def tested(self, kind: str) -> list[Mapping[str, Any]]:
+        """Return all claims of a kind, first those that may be made.
 
         Parameters
         ----------
-        run : str or None
+        kind : str
         """
-        return next((case for case in self.cases if run is not None and case.raw.get("run") == run), None)
+        return self.held(kind) + self.open(kind)
+
+    @property
+    def by_run(self) -> dict[str, Scored]:
+        """The finished cases by their runs, as claims name them."""
+        return {case.raw["run"]: case for case in self.cases}
 
     @property
     def named(self) -> Scored | None:
         """The case that was named before any had run, if it has finished."""
-        return self.case(self.verdict.get("explained"))
+        return self.by_run.get(self.verdict.get("explained") or "")
 
     @property
     def explained(self) -> Scored | None:

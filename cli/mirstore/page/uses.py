@@ -22,7 +22,7 @@ def in_short(claims: Claims) -> str:
         With an explained case.
     """
     case, held = claims.explained, claims.held("more")
-    if case is None or (not held and not claims.open("more")):
+    if case is None or not claims.tested("more"):
         return ""
     tell = f"{count(claims.tracks, 'track')} do not tell"
     if not held:
@@ -59,7 +59,7 @@ def _order(claims: Claims, case: Scored) -> list[tuple[str, str]]:
     if why := claims.untested.get("order"):
         return [("Groups", f"Which group of features it uses more was not tested: {why}.")]
     held, open_ = claims.held("more"), claims.open("more")
-    if not held and not open_:
+    if not claims.tested("more"):
         return []
     sentences = []
     if held:
@@ -120,12 +120,13 @@ def _size(claims: Claims, case: Scored) -> list[tuple[str, str]]:
         text = "Whether a group is used more than its number of features explains cannot be measured here"
         return [("Size", f"{text}: {why}.")]
     held, open_ = claims.held("more than size"), claims.open("more than size")
-    if not held and not open_:
+    if not claims.tested("more than size"):
         return []
     sentences = [_more_than_size(case, claim) for claim in held]
     if open_:
-        other, is_ = (" other", "") if held else ("", f", the smallest {probability(min(c['p'] for c in open_))}")
-        sentences.append(f"No{other} group is used more than its number of features explains{is_}.")
+        smallest = probability(min(claim["p"] for claim in open_))
+        other = "No other group" if held else "No group"
+        sentences.append(f"{other} is shown to be used more than its number of features explains ({smallest} or more).")
     draws = len(next(iter((case.raw.get("null") or {}).values()), []))
     of = count((held + open_)[0]["of"], "group")
     sentences.append(f"Tested against {count(draws, 'random grouping')} of the same sizes, corrected for {of}.")

@@ -26,6 +26,8 @@ from mirstore.page.words import (
     whole,
 )
 
+best_of_all = "best above guessing"
+
 
 def question(report: Mapping[str, Any]) -> str:
     """Return the experiment's question, or one made of what it compares.
@@ -60,7 +62,7 @@ def answer(report: Mapping[str, Any], claims: Claims) -> str:
     """
     if claims.explained:
         return f"These features {_tell(report['task'])} better than guessing{uses.in_short(claims)}."
-    if bests := claims.held("best above guessing"):
+    if bests := claims.held(best_of_all):
         return _only_the_best(report, claims, bests[0])
     if claims.named:
         return f"This data cannot tell: {_limits(claims, claims.named)}."
@@ -74,12 +76,12 @@ def _tell(task: Mapping[str, Any], s: str = "") -> str:
 
 
 def _only_the_best(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any]) -> str:
-    case = claims.case(claim["run"])
-    assert case is not None  # a claim is about a finished case
+    case = claims.by_run[claim["run"]]
     missing = f"{claims.named.prose}, is not shown to" if claims.named else f"{_named(report)}, has not finished"
+    does = f"{case.prose}, {_tell(report['task'], 's')} better than guessing"
     return (
-        f"The best of {count(claim['of'], 'case')}, {case.prose}, {_tell(report['task'], 's')} better than guessing; the "
-        f"case to explain, {missing}, so that nothing is said of groups of features."
+        f"The best of {count(claim['of'], 'case')}, {does}; the case to explain, {missing}, so that nothing is said of "
+        "groups of features."
     )
 
 
@@ -136,24 +138,18 @@ def evidence(report: Mapping[str, Any], claims: Claims) -> list[tuple[str, str]]
     claims : Claims
         Of this report.
     """
-    found = [("Against guessing", _guessing(report, claims, claim, True)) for claim in claims.held("above guessing")]
-    found += [("Against guessing", _guessing(report, claims, claim, False)) for claim in claims.open("above guessing")]
-    found += [(f"Best of {claim['of']} cases", _best(claims, claim, True)) for claim in claims.held(_best_kind)]
-    found += [(f"Best of {claim['of']} cases", _best(claims, claim, False)) for claim in claims.open(_best_kind)]
-    found += [("Between cases", text) for text in _between(claims)]
+    found = [("Against guessing", _guessing(report, claims, claim)) for claim in claims.tested("above guessing")]
+    found += [(f"Best of {claim['of']} cases", _best(claims, claim)) for claim in claims.tested(best_of_all)]
+    found += [("Between cases", _pair(claims, claim)) for claim in claims.tested("better")]
     if claims.explained:
         found += uses.evidence(claims, claims.explained)
-    if not claims.named and claims.held(_best_kind):
+    if not claims.named and claims.held(best_of_all):
         found.append(("Not explained", f"{capital(_unfinished(report, claims))}."))
     return found
 
 
-_best_kind = "best above guessing"
-
-
-def _guessing(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any], holds: bool) -> str:
-    case = claims.case(claim["run"])
-    assert case is not None
+def _guessing(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any]) -> str:
+    case, holds = claims.by_run[claim["run"]], claim["holds"]
     said = f"{_tell(report['task'], 's')} better than guessing" if holds else "cannot be told from guessing"
     text = f"{case.prose} {said}: {_numbers(case, claim)}, {count(claims.tracks, 'track')}; {_test(case, claim)}"
     wide = holds and has_interval(claim) and claim["low"] <= 0 <= claim["high"]
@@ -181,38 +177,23 @@ def _test(case: Scored, claim: Mapping[str, Any]) -> str:
     return f"{test}{folds}, {probability(claim['p'])}"
 
 
-def _best(claims: Claims, claim: Mapping[str, Any], holds: bool) -> str:
-    case = claims.case(claim["run"])
-    assert case is not None
-    is_ = "is above guessing" if holds else "is not shown to be above guessing"
-    strict = not holds and claim["p"] <= alpha
-    asked = (
-        f", and {percent(without_gate)} is asked where the case named before is not above guessing" if strict else ""
-    )
-    return (
-        f"{capital(case.prose)} {is_}, counting that it is the best of {claim['of']}: {_numbers(case, claim)}; "
-        f"{_test(case, claim)} by Holm’s correction{asked}."
-    )
+def _best(claims: Claims, claim: Mapping[str, Any]) -> str:
+    case = claims.by_run[claim["run"]]
+    is_ = "is above guessing" if claim["holds"] else "is not shown to be above guessing"
+    test = f"{_test(case, claim)} by Holm’s correction"
+    if not claim["holds"] and claim["p"] <= alpha:
+        test += f", and {percent(without_gate)} is asked where the case named before is not above guessing"
+    numbers = _numbers(case, claim)
+    return f"{capital(case.prose)} {is_}, counting that it is the best of {claim['of']}: {numbers}; {test}."
 
 
-def _between(claims: Claims) -> list[str]:
-    return [
-        text
-        for holds, found in ((True, claims.held("better")), (False, claims.open("better")))
-        for claim in found
-        if (text := _pair(claims, claim, holds))
-    ]
-
-
-def _pair(claims: Claims, claim: Mapping[str, Any], holds: bool) -> str | None:
-    case, other = claims.case(claim["run"]), claims.case(claim["than"])
-    if case is None or other is None:
-        return None
+def _pair(claims: Claims, claim: Mapping[str, Any]) -> str:
+    case, other = claims.by_run[claim["run"]], claims.by_run[claim["than"]]
     towards = _towards_better(claim, case.sign)
-    of = f" of {claim['of']}" if claim["of"] > 1 else ""
-    corrected = f", by Holm’s correction for {claim['of']} pairs" if of else ""
-    test = f"{_test(case, claim)}{corrected}"
-    if holds:
+    test = _test(case, claim)
+    if claim["of"] > 1:
+        test += f" by Holm’s correction for {claim['of']} pairs"
+    if claim["holds"]:
         return f"{capital(case.prose)} is better than {other.prose} by {_difference(towards)}; {test}."
     gap = interval(towards) if has_interval(towards) else number(towards["value"])
     return f"{capital(case.prose)} and {other.prose} cannot be told apart: difference {gap}; {test}."
