@@ -3,6 +3,7 @@
 import json
 
 from mirstore.store.experiments import reporting, results, running
+from mirstore.store.ingest import preview as previewing
 from mirstore.store.ingest import run as ingesting
 
 
@@ -13,7 +14,7 @@ def ingest(*args, **options):
 
 def preview(*args, **options):
     """Return what an ingest would do."""
-    return ingesting.preview(*args, **options).result()
+    return previewing.preview(*args, **options).result()
 
 
 def prepare(*args, **options):

@@ -18,8 +18,9 @@ from typer.main import get_command
 from mirstore.cli import app
 from mirstore.core import hookspecs
 from mirstore.core.checks import general, run_checks
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest.sources import find

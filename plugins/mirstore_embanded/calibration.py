@@ -6,6 +6,8 @@ import numpy as np
 
 from mirstore_embanded.regression import Fit
 
+usual_slope, spread_of_slope = float(np.log(4.0)), 0.5  # of log slope: scores of labels are about 0 to 1
+
 
 def leave_one_out(fit: Fit, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the score that each example gets from a fit without it, at the same variances [shape=(n, l)].
@@ -29,7 +31,7 @@ def leave_one_out(fit: Fit, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) ->
 
 
 def _residuals(fit: Fit, target: int, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    spread = np.einsum("nd,nd->n", X @ fit.covariance(target), X)
+    spread = ((X @ fit.root_of_covariance(target).T) ** 2).sum(axis=1)
     h = 1 / fit.gram.n + spread / (fit.nu[target] * fit.scale[target] ** 2)
     return (y - X @ fit.coef[target]) / np.maximum(1 - h, 1e-9)
 
@@ -91,23 +93,61 @@ def sigmoid(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.n
     return slope, offset - slope * centre
 
 
-def temperature(scores: np.ndarray, Y: np.ndarray) -> float:
-    """Return the factor at which the softmax of the scores tells classes that exclude each other most likely.
+def softmax(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the slope and the offsets of ``softmax(slope * score + offset)``, for classes that exclude each other.
 
-    One number for all classes keeps their order in every example: what is predicted does not change.
+    The most probable ones under priors, which hold where examples are few: the logarithm of the slope is normal around
+    log 4 with deviation 1/2, offsets are standard normal. Targets are mixed with the frequencies of the l classes,
+    by ``l / (n + l)``.
 
     Parameters
     ----------
     scores, Y : np.ndarray [shape=(n, l)]
         Scores of left-out examples; labels, or label distributions.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
+    weight : np.ndarray [shape=(n,)]
 
-    found = minimize_scalar(
-        lambda x: -float((Y * log_softmax(np.exp(x) * scores, axis=1)).sum()), bounds=(-4.0, 6.0), method="bounded"
-    )
-    return float(np.exp(found.x))
+    Returns
+    -------
+    tuple of (float, np.ndarray [shape=(l,)])
+    """
+    n, classes = float(weight.sum()), Y.shape[1]
+    mixed = classes / (n + classes)
+    target = weight[:, None] * ((1 - mixed) * Y + mixed * (weight @ Y) / n)
+    x = np.append(usual_slope, np.zeros(classes))
+    value, p = _loss(x, scores, target)
+    for _ in range(50):
+        step = _newton(x, scores, p, target)
+        trial, trial_p = _loss(x - step, scores, target)
+        while not trial <= value and np.abs(step).max() > 1e-9:
+            step = step / 4
+            trial, trial_p = _loss(x - step, scores, target)
+        x, value, p = x - step, trial, trial_p
+        if np.abs(step).max() <= 1e-9:
+            break
+    return float(np.exp(x[0])), x[1:]
+
+
+def _loss(x: np.ndarray, scores: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the negative log posterior at x = (log slope, offsets), and the probabilities."""
+    z = np.exp(x[0]) * scores + x[1:]
+    peak = z.max(axis=1, keepdims=True)
+    odds = np.exp(z - peak)
+    volume = odds.sum(axis=1, keepdims=True)
+    prior = (x[0] - usual_slope) ** 2 / (2 * spread_of_slope**2) + (x[1:] ** 2).sum() / 2
+    return float((target * (np.log(volume) + peak - z)).sum() + prior), odds / volume
+
+
+def _newton(x: np.ndarray, scores: np.ndarray, p: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the step of Newton's method down; the curvature leaves out what can be negative."""
+    grown, expected = np.exp(x[0]) * scores, target.sum(axis=1, keepdims=True) * p
+    error = expected - target
+    along, apart = (error * grown).sum(), grown - (p * grown).sum(axis=1, keepdims=True)
+    gradient = np.append(along + (x[0] - usual_slope) / spread_of_slope**2, error.sum(axis=0) + x[1:])
+    H = np.empty((len(x), len(x)))
+    H[0, 0] = (expected * apart**2).sum() + max(along, 0.0) + spread_of_slope**-2
+    H[0, 1:] = H[1:, 0] = (expected * apart).sum(axis=0)
+    H[1:, 1:] = np.diag(expected.sum(axis=0) + 1) - p.T @ expected
+    return np.linalg.solve(H, gradient)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

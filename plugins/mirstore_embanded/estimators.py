@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
@@ -27,20 +28,20 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         self,
         groups: Any = None,
         *,
-        solver: str = "auto",
-        max_iter: int = 1000,
-        tol: float = 1e-9,
+        prior: str = "log",
+        pooling: str = "labels",
+        max_iter: int = 200,
+        tol: float = 1e-6,
         eta: float = 1e-4,
         tau: float = 1e-4,
         phi: float = 1e-4,
         kappa: float = 1e-4,
         smoothness: Sequence[float | None] | None = None,
-        scale_y: bool = False,
         standardize: bool = False,
-        shared: bool = False,
     ) -> None:
         self.groups = groups
-        self.solver = solver
+        self.prior = prior
+        self.pooling = pooling
         self.max_iter = max_iter
         self.tol = tol
         self.eta = eta
@@ -48,13 +49,11 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         self.phi = phi
         self.kappa = kappa
         self.smoothness = smoothness
-        self.scale_y = scale_y
         self.standardize = standardize
-        self.shared = shared
 
     def _settings(self) -> Settings:
         priors = Priors(self.eta, self.tau, self.phi, self.kappa)
-        return Settings(self.solver, self.max_iter, self.tol, priors, self.smoothness, self.scale_y, self.shared)
+        return Settings(self.prior, self.pooling, self.max_iter, self.tol, priors, self.smoothness)
 
     def _fit(self, X: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> Fit:
         scale = self._column_scale(X, weight)
@@ -78,7 +77,7 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         self.lambdas_, self.gamma_, self.nu_ = found.lambdas, found.dof, found.nu
         self.score_, self.n_iter_by_target_ = found.scores, found.iterations
         self.n_iter_ = int(found.iterations.max())
-        self.group_importances_ = measures.mean_share(found.lambdas)
+        self.group_importances_ = measures.shares(measures.variance(found)).mean(axis=0)
         return found
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
@@ -102,25 +101,23 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
     def importance_table(self) -> list[dict[str, Any]]:
         """Return a row per target and group with its measures; see `mirstore_embanded.measures`.
 
-        Keys are ``target``, ``group``, ``lambda``, ``share``, ``prior_share``, ``dof``, ``variance``, ``product``.
-        Warns of groups whose mean lambda is the prior's own by more than a tenth.
+        Keys are ``target``, ``group``, ``share`` (of the variance of the target's predictions), ``dof``, ``product``,
+        ``lambda``, ``lambda_share`` and ``prior_share``. Warns of groups of whose lambdas more than a tenth is the
+        prior's own.
         """
         check_is_fitted(self, "fit_")
         found = self.fit_
-        prior, variance, product = measures.prior_share(found), measures.variance(found), measures.product(found)
-        self._warn_of_priors(measures.mean_prior_share(found))
-        shares = found.lambdas / found.lambdas.sum(axis=1, keepdims=True)
+        self._warn_of_priors(found.prior_share.mean(axis=0))
+        columns = {
+            "share": measures.shares(measures.variance(found)),
+            "dof": found.dof,
+            "product": measures.product(found),
+            "lambda": found.lambdas,
+            "lambda_share": measures.shares(found.lambdas),
+            "prior_share": found.prior_share,
+        }
         return [
-            {
-                "target": i,
-                "group": name,
-                "lambda": float(found.lambdas[i, j]),
-                "share": float(shares[i, j]),
-                "prior_share": float(prior[i, j]),
-                "dof": float(found.dof[i, j]),
-                "variance": float(variance[i, j]),
-                "product": float(product[i, j]),
-            }
+            {"target": i, "group": name, **{key: float(values[i, j]) for key, values in columns.items()}}
             for i in range(len(found.coef))
             for j, name in enumerate(found.groups)
         ]
@@ -130,50 +127,51 @@ class _EMBanded(BaseEstimator):  # type: ignore[misc]
         mostly = [f"{name} {part:.0%}" for name, part in parts if part > measures.much]
         if mostly:
             warnings.warn(
-                f"part of lambda is the prior's own ({', '.join(mostly)}): the data say little about these groups, or "
-                "targets are small: scale_y=True and a smaller tau tell",
+                f"part of lambda is the prior's own ({', '.join(mostly)}): the data say little about these groups",
                 UserWarning,
                 stacklevel=3,
             )
 
 
 class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: ignore[misc]
-    """Ridge regression with one variance per group of columns, found by maximising the evidence.
+    """Ridge regression with one weight variance per group of columns, learned from the data.
 
-    Several targets each get their own variances, all from one X'X.
+    By default the variances are those of the highest evidence above a floor, which never lets a group go: first those
+    that all targets share, then each target's own around them. A target's fit so depends on the others.
 
     Parameters
     ----------
     groups : None, sequence of int, sequence of sequences, or dict
         One number per column, or lists of positions or names of columns; None is one group.
-    solver : str
-        ``"auto"``: the optimum; ``"em"``: the published iteration, ``max_iter - 1`` updates from 1.
+    prior : str
+        ``"log"``, or ``"inverse-gamma"``: the published prior and iteration, ``max_iter - 1`` updates from 1, on
+        targets as they are.
+    pooling : str
+        ``"labels"``: a target's variances are near those that all targets share; under the published prior they are
+        the same. ``"none"``: each target is fitted for itself.
     max_iter : int > 0
         Evaluations; 200 in the paper.
     tol : float > 0
-        Of the log variances; ``"auto"`` only.
+        What the noise's log variance, and a group's variance relative to their sum, may still change; of ``"log"``.
     eta, tau, phi, kappa : float > 0
-        Inverse gamma priors of the groups' variances and of the noise's.
+        Of the published prior, with the published values.
     smoothness : sequence of float or None, optional
         Per group: over how many columns neighbouring weights are alike.
-    scale_y : bool
-        Divide targets by their deviation first, so that the priors mean the same for rare and common ones.
     standardize : bool
         Divide columns by their deviation first; lambdas mean little without it, unless X is scaled already.
-    shared : bool
-        One set of variances for all targets.
 
     Attributes
     ----------
     coef_, intercept_ : np.ndarray
         In the units of X and y.
     lambdas_, gamma_ : np.ndarray [shape=(targets, groups)]
-        Variances and effective degrees of freedom.
+        Variances of a weight, of standardised targets and in the units of X (of targets as they are under the
+        published prior); effective degrees of freedom.
     nu_, score_ : np.ndarray [shape=(targets,)]
-        Noise variance and log posterior.
+        Noise variance in the same units, and log posterior.
     group_names_ : list of str
     group_importances_ : np.ndarray [shape=(groups,)]
-        Mean lambda over targets, scaled to sum to 1.
+        Share of a group's part in the variance of the predictions, mean over targets.
 
     References
     ----------
@@ -271,7 +269,9 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return predictions [shape=(n,) or (n, l)], and their standard deviation if asked for.
 
-        The deviation is that of a new observation: noise, and uncertainty of mean and weights.
+        The deviation is that of a new observation: noise, and uncertainty of mean and weights, as of a t distribution
+        since the noise is learned. The groups' variances count as known: 1.96 deviations cover 95 % of many rows, and
+        about 93 % at 30 rows of 20 columns.
 
         Parameters
         ----------
@@ -289,20 +289,22 @@ class EMBandedRegressor(RegressorMixin, MultiOutputMixin, _EMBanded):  # type: i
     def _variance(self, X: np.ndarray) -> np.ndarray:
         found = self.fit_
         centred = X - found.gram.mean[: found.gram.d]
+        spread = [((centred @ found.root_of_covariance(i).T) ** 2).sum(axis=1) for i in range(len(found.coef))]
         noise = found.nu * found.scale**2
-        spread = [np.einsum("nd,nd->n", centred @ found.covariance(i), centred) for i in range(len(found.coef))]
-        return np.stack(spread, axis=1) + noise * (1 + 1 / found.gram.n)
+        left = np.maximum(found.gram.n - 1 - found.dof.sum(axis=1), 3.0)  # degrees of freedom that nu was learned from
+        return (np.stack(spread, axis=1) + noise * (1 + 1 / found.gram.n)) * left / (left - 2)
 
 
 class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
     """Classes, or several labels at once, by EM-banded regression of each on 0 and 1.
 
-    Of classes that exclude each other the most probable is predicted. Probabilities are Platt's sigmoid of the scores
-    that training examples would get from a fit without them.
+    Of classes that exclude each other the most probable is predicted. Probabilities are a softmax of the scores with
+    one slope and an offset per class, or for two classes and for several labels Platt's sigmoid of each, as calibrated
+    on the scores that training examples would get from a fit without them.
 
     Parameters
     ----------
-    groups, solver, max_iter, tol, eta, tau, phi, kappa, smoothness, scale_y, standardize, shared
+    groups, prior, pooling, max_iter, tol, eta, tau, phi, kappa, smoothness, standardize
         See `EMBandedRegressor`.
 
     Attributes
@@ -351,7 +353,8 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         found = self._fit(X, Y, weight)
         self.coef_, self.intercept_ = found.coef / self.scale_, found.intercept
         left_out = calibration.leave_one_out(found, X / self.scale_, Y, weight)
-        self.slope_, self.offset_ = calibration.sigmoid(left_out, Y, weight)
+        calibrate = calibration.sigmoid if self._labels or Y.shape[1] == 1 else calibration.softmax
+        self.slope_, self.offset_ = calibrate(left_out, Y, weight)
         return self
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
@@ -367,7 +370,10 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         return one_hot[:, 1:] if len(self.classes_) == 2 else one_hot
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return calibrated log odds: above 0 is more likely than not [shape=(n,) for two classes, else (n, l)].
+        """Return calibrated scores [shape=(n,) for two classes, else (n, l)].
+
+        Log odds of two classes and of labels: above 0 is more likely than not. Of several classes, the most probable
+        one has the highest.
 
         Parameters
         ----------
@@ -395,8 +401,7 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return calibrated probabilities, strictly inside (0, 1) [shape=(n, classes)].
 
-        Of classes that exclude each other they sum to 1: two share one sigmoid, of more each has its own, divided by
-        their sum.
+        Of classes that exclude each other they sum to 1.
 
         Parameters
         ----------
@@ -404,9 +409,8 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         """
         check_is_fitted(self, "fit_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        found = calibration.probabilities(self._scores(X), self.slope_, self.offset_)
-        if self._labels:
-            return found
-        if len(self.classes_) == 2:
-            return np.column_stack([1 - found[:, 0], found[:, 0]])
-        return found / found.sum(axis=1, keepdims=True)
+        scores = self._scores(X)
+        if not self._labels and len(self.classes_) > 2:
+            return softmax(self.slope_ * scores + self.offset_, axis=1)
+        found = calibration.probabilities(scores, self.slope_, self.offset_)
+        return found if self._labels else np.column_stack([1 - found[:, 0], found[:, 0]])

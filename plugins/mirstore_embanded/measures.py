@@ -9,44 +9,20 @@ from mirstore_embanded.regression import Fit
 much = 0.1  # of a lambda, to be its prior's own
 
 texts = {
-    "lambda": "variance that the model expects of the group's weights",
-    "mean of label shares": "mean over labels of each label's shares of lambda",
+    "variance": "share of the group's part in the variance of the predictions",
+    "lambda": "share of the group in the variance expected of a weight: the published importance",
+    "mean of lambda shares": "mean over labels of each label's shares of lambda",
     "prior share": "which part of lambda comes from the prior and not from the data",
     "degrees of freedom": "how many weights the data leave to the group, mean over labels",
-    "variance": "share of the group in the variance of the scores",
     "product": "part of R² that falls to the group; it can be negative",
 }
 """Measure to what it means, for the reader of a report."""
 
 
-def prior_share(fit: Fit) -> np.ndarray:
-    """Return which part of each lambda is the prior's own, ``2 tau / (D_j + 2 eta + 2)`` [shape=(l, groups)].
-
-    Large for small groups and rare tags: such a lambda says little about the data.
-
-    Parameters
-    ----------
-    fit : Fit
-    """
-    sizes = np.array([len(members) for members in fit.groups.values()])
-    priors = fit.settings.priors
-    return np.minimum(2 * priors.tau / (sizes + 2 * priors.eta + 2) / fit.lambdas, 1.0)
-
-
-def mean_prior_share(fit: Fit) -> np.ndarray:
-    """Return which part of each group's mean lambda is the prior's own [shape=(groups,)].
-
-    Parameters
-    ----------
-    fit : Fit
-    """
-    return (prior_share(fit) * fit.lambdas).mean(axis=0) / fit.lambdas.mean(axis=0)
-
-
 def mean_share(lambdas: np.ndarray) -> np.ndarray:
     """Return the published importance: lambda averaged over labels, then scaled to sum to 1 [shape=(groups,)].
 
-    A few labels with large lambdas decide it; see `share_mean`.
+    A few labels with large lambdas decide it.
 
     Parameters
     ----------
@@ -61,8 +37,8 @@ def mean_share(lambdas: np.ndarray) -> np.ndarray:
     return mean / mean.sum()
 
 
-def share_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over labels of each label's shares [shape=(groups,)]; labels without any count evenly.
+def shares(values: np.ndarray) -> np.ndarray:
+    """Return each label's values scaled to sum to 1 [shape=(l, groups)]; even ones for a label that has none.
 
     Parameters
     ----------
@@ -71,12 +47,11 @@ def share_mean(values: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> share_mean(np.array([[3.0, 1.0], [0.0, 0.0]])).tolist()
-    [0.625, 0.375]
+    >>> shares(np.array([[3.0, 1.0], [0.0, 0.0]])).tolist()
+    [[0.75, 0.25], [0.5, 0.5]]
     """
     totals = values.sum(axis=1, keepdims=True)
-    shares = np.divide(values, totals, out=np.full_like(values, 1 / values.shape[1]), where=totals > 0)
-    return shares.mean(axis=0)
+    return np.divide(values, totals, out=np.full_like(values, 1 / values.shape[1]), where=totals > 0)
 
 
 def variance(fit: Fit) -> np.ndarray:

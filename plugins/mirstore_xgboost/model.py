@@ -200,12 +200,6 @@ class XGBoost(Model):
         parts = [values[..., [at[c] for c in members]].sum(axis=-1) for members in self.groups_.values()]
         return np.stack(parts, axis=-1)
 
-    def importances_of_groupings(
-        self, examples: Examples, groupings: Sequence[Mapping[str, Sequence[str]]], seed: int
-    ) -> list[dict[str, float]]:
-        """Return shares of this fit: the trees do not depend on the grouping."""
-        return [gain.shares(self.gain_, self.columns_, groups) for groups in groupings]
-
 
 def _booster(file: Path) -> Any:
     import xgboost

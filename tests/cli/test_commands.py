@@ -232,6 +232,9 @@ def test_annotations_are_given_on_the_command_line(project):
     (project / "labs").mkdir()
     (project / "labs" / "one.lab").write_text("0 0.5 C:maj\n0.5 1 N\n")
     (project / "labs" / "two.lab").write_text("0 1 N\n")
+    would = run("ingest", "music", "--annotation", "chords=labs/*.lab", "-n")
+    assert "chords  1 to be read, 0 fresh\nnothing to compute" in would.stdout
+    assert "everything is fresh" not in would.stdout
     done = run("ingest", "music", "--annotation", "chords=labs/*.lab", "--json")
     told = json.loads(done.stdout)
     assert told["features"]["chords"] | {"id": ""} == {"id": "", "ok": 1, "failed": 0, "fresh": 0}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mirstore.core.entries import ExperimentEntry, TaskEntry
 from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases, expand
 from mirstore.core.experiments.grouping import written_by_hand
@@ -16,7 +17,7 @@ from mirstore.core.experiments.metrics import average_precision, evaluate, inter
 from mirstore.core.experiments.run import random_groupings
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import make_folds, published_folds, shared_between
-from mirstore.core.registry import ExperimentEntry, Registry, TaskEntry
+from mirstore.core.registry import Registry
 
 rng = np.random.default_rng(440)
 

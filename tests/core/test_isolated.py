@@ -17,6 +17,7 @@ import pytest
 from mirstore.core import interpreters
 from mirstore.core.components import Extractor
 from mirstore.core.descriptions import type_as_text, type_from_text
+from mirstore.core.entries import WorkerEntry
 from mirstore.core.environments import Environment, alone, environments, record, remove
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.extraction import extract
@@ -25,7 +26,6 @@ from mirstore.core.isolated import everywhere, kinds
 from mirstore.core.jobs import AudioFacts, Job
 from mirstore.core.packed import read
 from mirstore.core.plugins import distributions
-from mirstore.core.registry import WorkerEntry
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
 from mirstore.core.workers import Limits

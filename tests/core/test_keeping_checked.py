@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mirstore.core.checks.models import predicts_the_same_when_kept
-from mirstore.core.components import Model
+from mirstore.core.models import Model
 from mirstore.core.plugins import Plugins
 
 

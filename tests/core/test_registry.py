@@ -46,7 +46,7 @@ features = ["mfcc-pooled"]
 params = { n_components = 64, k = 10 }
 
 [models.em-banded]
-model = "em-banded@1"
+model = "em-banded@2"
 
 [tasks.jamendo-moodtheme]
 dataset = "mtg-jamendo"

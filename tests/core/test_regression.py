@@ -11,12 +11,13 @@ from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from mirstore.core import Examples, Model
+from mirstore.core.entries import TaskEntry
 from mirstore.core.errors import ConfigError
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.regression import evaluate_numbers, pearson_r
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import make_folds
-from mirstore.core.registry import Registry, TaskEntry
+from mirstore.core.registry import Registry
 from mirstore_baselines import Mean, RandomForest, Ridge
 from mirstore_embanded.model import EMBanded
 

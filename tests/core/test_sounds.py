@@ -13,6 +13,7 @@ import soundfile
 from mirstore.core import Column, Sound, TrackError
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import Row, check_rows
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ConfigError
 from mirstore.core.features import FeatureSet, in_order
 from mirstore.core.jobs import Done, Job
@@ -20,7 +21,7 @@ from mirstore.core.packed import read
 from mirstore.core.packs import Reference
 from mirstore.core.plugins import Plugins
 from mirstore.core.recording import Audio
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.sounds import PCM
 from mirstore.core.workers import Limits, Work, run_jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,8 @@ from mirstore.core import (
     Track,
     Training,
     hookimpl,
+    load_state,
+    save_state,
 )
 
 
@@ -88,6 +91,20 @@ class Net(Model):
 
     def predict_proba(self, examples: Examples) -> np.ndarray:
         return self._softmax(self._scaled(self._means(examples)) @ self.W)
+
+
+@dataclass
+class KeptNet(Net):
+    """A net that can be kept."""
+
+    name = "test-kept-net"
+
+    def save(self, folder: Path) -> None:
+        save_state(folder, **{key: getattr(self, key) for key in ("names", "mean", "deviation", "W")})
+
+    def load(self, folder: Path) -> KeptNet:
+        vars(self).update(load_state(folder))
+        return self
 
 
 def _loss(P: np.ndarray, Y: np.ndarray) -> float:
@@ -203,7 +220,7 @@ class Spectra(Extractor):
 
 @hookimpl
 def register_models() -> list[type[Model]]:
-    return [Net, Blind, Prior, Slopes]
+    return [Net, KeptNet, Blind, Prior, Slopes]
 
 
 @hookimpl

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from mirstore.core import Column, Extractor
 from mirstore.core.columns import check_rows
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ConfigError, TrackError
 from mirstore.core.features import FeatureSet
 from mirstore.core.inputs import Inputs
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.tracks import Track
 from mirstore_aggregates import Coalesce, Histogram, Mean, PerSecond, Std

@@ -21,15 +21,16 @@ from mirstore.core.checks import checks_for
 from mirstore.core.experiments.metrics import evaluate
 from mirstore.core.experiments.scaling import Scaling
 from mirstore_embanded import EMBanded, EMBandedClassifier, EMBandedRegressor, Gram
-from mirstore_embanded.calibration import leave_one_out, sigmoid, temperature
+from mirstore_embanded.calibration import leave_one_out, sigmoid, softmax
 from mirstore_embanded.evidence import Dual, Primal, Priors
 from mirstore_embanded.groups import smoothness_root
-from mirstore_embanded.regression import Settings, fit, truncated
-from mirstore_embanded.solver import solve
+from mirstore_embanded.published import solve
+from mirstore_embanded.regression import Settings, fit, shrunk
 from mirstore_groupings import AllFeatures, DomainExpert, UserFriendly
 
 rng = np.random.default_rng(440)
 priors = Priors(1e-4, 1e-4, 1e-4, 1e-4)
+paper = {"prior": "inverse-gamma", "pooling": "none"}
 
 
 def published_data(n, d, targets):
@@ -79,7 +80,7 @@ def test_published_trajectories(d, targets, lambdas, nu, score, dual):
     G, C, squares = gram.centred()
     evidence = Dual(X - X.mean(axis=0), [4, d - 4], 128) if dual else Primal(G, [4, d - 4], 128)
     target = Y - Y.mean(axis=0) if dual else evidence.target(C, squares.sum())
-    found = solve(evidence, target, targets, priors, solver="em", max_iter=200, tol=0)
+    found = solve(evidence, target, targets, priors, 200)
     np.testing.assert_allclose(found.lambdas, lambdas, rtol=1e-9)
     assert found.nu == pytest.approx(nu, rel=1e-12)
     assert found.score == pytest.approx(score, rel=1e-12)
@@ -87,7 +88,7 @@ def test_published_trajectories(d, targets, lambdas, nu, score, dual):
 
 def test_published_numbers_by_the_estimator():
     X, Y = published_data(128, 8, 1000)
-    model = EMBandedRegressor([0] * 4 + [1] * 4, solver="em", max_iter=200, shared=True).fit(X, Y)
+    model = EMBandedRegressor([0] * 4 + [1] * 4, prior="inverse-gamma").fit(X, Y)
     np.testing.assert_allclose(model.lambdas_[0], [0.250738415633565, 0.000385719557023], rtol=1e-9)
     assert (model.lambdas_ == model.lambdas_[0]).all()
 
@@ -100,7 +101,7 @@ def test_a_group_per_column(shared):
 
     golden = json.loads((shared / "golden" / "embanded.json").read_text())["sklearn_01/gamma=0.0001"]
     X, y = make_regression(n_samples=100, n_features=100, noise=8, random_state=42)
-    model = EMBandedRegressor(range(100), solver="em", max_iter=200).fit(X, y)
+    model = EMBandedRegressor(range(100), **paper).fit(X, y)
     np.testing.assert_allclose(model.lambdas_[0][:5], golden["lambdas"]["first5"], rtol=1e-9)
     assert model.lambdas_.sum() == pytest.approx(golden["lambdas"]["sum"], rel=1e-9)
     assert model.nu_[0] == pytest.approx(golden["nu"], rel=1e-9)
@@ -133,7 +134,7 @@ def test_the_trajectory_is_that_of_the_plain_formulas(n, d, sizes, smooth):
         roots = [smoothness_root(size, h) for size, h in zip(sizes, lengths, strict=True)]
         omega = block_diag(*(root @ root.T for root in roots))
     lambdas, nu, w = reference(X, y, groups, 60, omega=omega)
-    model = EMBandedRegressor([list(m) for m in groups], solver="em", max_iter=60, smoothness=lengths).fit(X, y)
+    model = EMBandedRegressor([list(m) for m in groups], max_iter=60, smoothness=lengths, **paper).fit(X, y)
     np.testing.assert_allclose(model.lambdas_[0], lambdas, rtol=1e-8)
     np.testing.assert_allclose(model.nu_[0], nu, rtol=1e-8)
     np.testing.assert_allclose(model.coef_, w, rtol=1e-6, atol=1e-9)
@@ -152,21 +153,10 @@ def test_primal_and_dual_agree(n, d, sizes):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("n", "d", "sizes"), shapes[:4])
-def test_the_default_solver_ends_where_em_would(n, d, sizes):
-    X, y, groups = problem(n, d, sizes)
-    lists = [list(m) for m in groups]
-    slow = EMBandedRegressor(lists, solver="em", max_iter=200_000).fit(X, y)
-    fast = EMBandedRegressor(lists).fit(X, y)
-    np.testing.assert_allclose(fast.lambdas_, slow.lambdas_, rtol=1e-6)
-    assert fast.score_[0] >= slow.score_[0] - 1e-9
-    assert fast.n_iter_ < slow.n_iter_
-
-
 def test_em_never_lowers_the_score():
     X, y, groups = problem(60, 12, (3, 4, 5))
     scores = [
-        EMBandedRegressor([list(m) for m in groups], solver="em", max_iter=k).fit(X, y).score_[0] for k in range(1, 40)
+        EMBandedRegressor([list(m) for m in groups], max_iter=k, **paper).fit(X, y).score_[0] for k in range(1, 40)
     ]
     assert (np.diff(scores) >= -1e-10).all()
 
@@ -178,9 +168,6 @@ def test_too_few_evaluations_are_warned_about():
 
 
 # The published tables, standardised on the training part, groups by extraction method
-
-paper = {"solver": "em", "max_iter": 200, "scale_y": False, "eta": 1e-4, "tau": 1e-4, "phi": 1e-4, "kappa": 1e-4}
-
 
 def table(shared, name, first, last):
     file = shared / "data" / "tables" / f"vaslyb_{name}.csv.gz"
@@ -203,6 +190,10 @@ def learned(data, train, test, grouper, exclusive, **settings):
     return model, {v.name: v.value for v in evaluate(Y[test], scores, labels, exclusive) if v.label is None}
 
 
+def overall(model, measure):
+    return [i.value for i in model.importances() if (i.measure, i.label) == (measure, None)]
+
+
 def test_gtzan_variances_and_shares(shared):
     from sklearn.model_selection import train_test_split
 
@@ -221,9 +212,8 @@ def test_gtzan_variances_and_shares(shared):
         np.testing.assert_allclose(model.fit_.lambdas[data[2].index(label)], lambdas, rtol=1e-8)
     assert values["accuracy"] == pytest.approx(0.650, abs=5e-4)
     assert values["roc_auc"] == pytest.approx(0.9256, abs=5e-5)
-    assert model.group_importances() == pytest.approx({"signal": 0.4266, "dnn": 0.5627, "harmonic": 0.0108}, abs=6e-5)
-    shares = {(i.measure, i.group): i.value for i in model.importances() if i.label is None}
-    assert [shares["mean of label shares", group] for group in model.groups_] == pytest.approx(
+    assert overall(model, "lambda") == pytest.approx((0.4266, 0.5627, 0.0108), abs=6e-5)
+    assert overall(model, "mean of lambda shares") == pytest.approx(
         (0.475, 0.490, 0.035), abs=6e-4
     )
     for grouper, numbers in (
@@ -231,7 +221,7 @@ def test_gtzan_variances_and_shares(shared):
         (DomainExpert(), (0.4190, 0.1740, 0.1314, 0.2756)),
     ):
         model, _ = learned(data, train, test, grouper, True, output="logistic")
-        assert list(model.group_importances().values()) == pytest.approx(numbers, abs=6e-5)
+        assert overall(model, "lambda") == pytest.approx(numbers, abs=6e-5)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +235,7 @@ def test_shares_of_the_variance_of_predictions(shared, name, labels, shares):
     data = table(shared, name, *labels)
     everything = np.arange(len(data[1]))
     model, _ = learned(data, everything, everything[:99], AllFeatures(), name.startswith("gtzan"), output="logistic")
-    found = {i.group: i.value for i in model.importances() if i.measure == "variance"}
-    assert found == pytest.approx(shares, abs=6e-4)
+    assert model.group_importances() == pytest.approx(shares, abs=6e-4)
 
 
 def test_gtzan_cross_validation(shared):
@@ -362,7 +351,7 @@ def fitted():
     X, y, groups = problem(80, 12, (3, 4, 5))
     Y = np.column_stack([y, X[:, 5] + rng.normal(size=80)])
     names = dict(zip("abc", (list(m) for m in groups), strict=True))
-    return EMBandedRegressor(names, tau=1e-8).fit(X, Y), X, Y
+    return EMBandedRegressor(names).fit(X, Y), X, Y
 
 
 def test_contributions_and_the_mean_are_the_prediction(fitted):
@@ -385,7 +374,7 @@ def test_the_product_measure_sums_to_the_explained_variance(fitted):
 
 def test_small_groups_of_unscaled_targets_are_warned_about():
     X, y, groups = problem(80, 12, (3, 4, 5))
-    model = EMBandedRegressor([list(m) for m in groups], tau=1e-2).fit(X, 0.01 * y)
+    model = EMBandedRegressor([list(m) for m in groups], tau=1e-2, **paper).fit(X, 0.01 * y)
     with pytest.warns(UserWarning, match="part of lambda is the prior's own .*1 100%"):
         model.importance_table()
 
@@ -408,7 +397,7 @@ def test_the_deviation_of_a_prediction_covers_new_observations(n, d):
 @pytest.mark.parametrize(("n", "d"), [(40, 6), (20, 30)])
 def test_leaving_one_out_in_closed_form_is_leaving_one_out(n, d):
     X, y, _ = problem(n, d, (d - 2, 2))
-    settings = Settings("auto", 1000, 1e-9, priors, None, scale_y=False, shared=False)
+    settings = Settings("inverse-gamma", "none")
     groups = {"a": np.arange(d - 2), "b": np.arange(d - 2, d)}
     found = fit(Gram.of(X, y[:, None]), groups, settings, (X, y[:, None], np.ones(n)))
     scores = leave_one_out(found, X, y[:, None], np.ones(n))
@@ -421,27 +410,62 @@ def test_leaving_one_out_in_closed_form_is_leaving_one_out(n, d):
         assert scores[i, 0] == pytest.approx((X[i] - centre) @ w + level, rel=1e-7, abs=1e-8)
 
 
-def test_a_full_rank_changes_nothing_and_a_low_one_predicts_in_few_directions():
-    X, y, _ = problem(80, 6, (6,))
-    Y = np.column_stack([y, X[:, 1] + y, X[:, 2] + rng.normal(size=80)])
-    settings = Settings("auto", 1000, 1e-9, priors, None, scale_y=True, shared=True)
-    found = fit(Gram.of(X, Y), {"all": np.arange(6)}, settings)
-    np.testing.assert_allclose(truncated(found, 3).coef, found.coef, atol=1e-10)
-    low = truncated(found, 2)
-    scaled = (X - X.mean(axis=0)) @ low.coef.T / low.scale
-    assert np.linalg.matrix_rank(scaled, tol=1e-8) == 2
-    np.testing.assert_allclose(X.mean(axis=0) @ low.coef.T + low.intercept, Y.mean(axis=0), atol=1e-10)
-    # No other projection of the predictions loses less of their (scaled) variance.
-    full = (X - X.mean(axis=0)) @ found.coef.T / found.scale
-    singular = np.linalg.svd(full, compute_uv=False)
-    assert np.linalg.norm(full - scaled) == pytest.approx(singular[2], rel=1e-8)
+def test_directions_that_left_out_examples_confirm_stay_and_others_vanish():
+    X, y, _ = problem(400, 6, (6,))
+    Y = np.column_stack([y, y + rng.normal(size=400), rng.normal(size=(400, 2))])  # one direction, and noise
+    found = fit(Gram.of(X, Y), {"all": np.arange(6)}, Settings())
+    left_out = leave_one_out(found, X, Y, np.ones(400))
+    less, scores = shrunk(found, left_out, Y)
+    values = np.linalg.svd((X - X.mean(axis=0)) @ less.coef.T / less.scale, compute_uv=False)
+    before = np.linalg.svd((X - X.mean(axis=0)) @ found.coef.T / found.scale, compute_uv=False)
+    assert values[0] > 0.95 * before[0]
+    assert (values <= before * (1 + 1e-9)).all()
+    assert values[3] < 0.1 * values[0]
+    np.testing.assert_allclose(X.mean(axis=0) @ less.coef.T + less.intercept, Y.mean(axis=0), atol=1e-10)
+    # Scores of left-out examples go the way of the weights.
+    keep = less.coef @ np.linalg.pinv(found.coef)
+    np.testing.assert_allclose(scores - Y.mean(axis=0), (left_out - Y.mean(axis=0)) @ keep.T, atol=1e-8)
 
 
-def test_the_temperature_makes_classes_most_likely_and_keeps_what_is_predicted():
-    scores = rng.normal(size=(400, 3))
-    odds = np.exp(2.5 * scores)
-    drawn = (rng.random((400, 1)) > np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)).sum(axis=1)
-    assert temperature(scores, np.eye(3)[drawn]) == pytest.approx(2.5, rel=0.25)
+def classes_drawn(scores, slope, offset):
+    odds = np.exp(slope * scores + offset)
+    below = np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
+    return np.eye(scores.shape[1])[(rng.random((len(scores), 1)) > below).sum(axis=1)]
+
+
+def test_slope_and_offsets_of_classes_are_those_they_were_drawn_with():
+    scores = rng.normal(size=(4000, 3))
+    truth = np.array([0.5, 0.0, -0.5])
+    slope, offset = softmax(scores, classes_drawn(scores, 2.5, truth), np.ones(4000))
+    assert slope == pytest.approx(2.5, rel=0.1)
+    np.testing.assert_allclose(offset - offset.mean(), truth, atol=0.2)
+
+
+def test_slope_and_offsets_are_the_most_probable_ones():
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    scores, weight = 0.3 * rng.normal(size=(30, 3)), rng.uniform(0.5, 2, 30)
+    Y = classes_drawn(scores, 4.0, np.zeros(3))
+    n, frequency = weight.sum(), weight @ Y / weight.sum()
+    target = (n * Y + 3 * frequency) / (n + 3)
+
+    def loss(x):
+        told = weight[:, None] * target * log_softmax(np.exp(x[0]) * scores + x[1:], axis=1)
+        return -told.sum() + (x[0] - np.log(4)) ** 2 / (2 * 0.25) + (x[1:] ** 2).sum() / 2
+
+    best = minimize(loss, np.zeros(4), tol=1e-10).x
+    slope, offset = softmax(scores, Y, weight)
+    np.testing.assert_allclose([np.log(slope), *offset], best, atol=1e-5)
+
+
+def test_few_scores_that_say_nothing_leave_probabilities_near_the_frequencies():
+    scores = 0.3 * rng.normal(size=(12, 3))
+    Y = np.eye(3)[[0] * 6 + [1] * 3 + [2] * 3]
+    slope, offset = softmax(scores * (1 - 2 * Y), Y, np.ones(12))
+    assert 0 < slope < 4
+    odds = np.exp(offset)
+    np.testing.assert_allclose(odds / odds.sum(), Y.mean(axis=0), atol=0.15)
 
 
 def test_the_sigmoid_is_platts():
@@ -501,9 +525,9 @@ def test_what_is_not_finite_is_refused(bad):
         EMBandedRegressor().fit(X, y)
 
 
-@pytest.mark.parametrize("settings", [{"solver": "newton"}, {"tau": 0.0}])
+@pytest.mark.parametrize("settings", [{"prior": "flat"}, {"pooling": "some"}, {"tau": 0.0}, {"tol": 0.0}])
 def test_settings_that_make_no_sense(settings):
-    with pytest.raises(ValueError, match=r"solver must be|must be positive"):
+    with pytest.raises(ValueError, match=r"(prior|pooling) must be|must be positive"):
         EMBandedRegressor(**settings).fit(np.eye(3), np.arange(3.0))
 
 
@@ -533,7 +557,7 @@ def test_scikit_learns_checks(estimator, check):
 
 
 @pytest.mark.parametrize("check", checks_for(EMBanded()), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("settings", [{}, {"output": "softmax"}, {"output": "logistic"}, {"shared": True, "rank": 2}])
+@pytest.mark.parametrize("settings", [{}, {"output": "softmax"}, {"output": "logistic"}, paper, {"shrink": True}])
 def test_keeps_the_contract_of_models(settings, check):
     check(EMBanded(**settings))
 
@@ -543,7 +567,7 @@ def test_estimators_pickle_and_clone():
     from sklearn.model_selection import GridSearchCV
 
     X, y, _ = problem(40, 4, (2, 2))
-    search = GridSearchCV(EMBandedRegressor([0, 0, 1, 1]), {"tau": [1e-6, 1e-2]}, cv=2).fit(X, y)
+    search = GridSearchCV(EMBandedRegressor([0, 0, 1, 1]), {"pooling": ["labels", "none"]}, cv=2).fit(X, y)
     copy = pickle.loads(pickle.dumps(search.best_estimator_))
     np.testing.assert_array_equal(copy.predict(X), search.predict(X))
     clone(copy).fit(X, y)

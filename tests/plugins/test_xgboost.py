@@ -180,7 +180,7 @@ def test_trees_do_not_depend_on_the_grouping():
     other = {"u": ["f.x"], "v": ["f.z", "f.y"]}
     (regrouped,) = fitted.importances_of_groupings(data, [other], 0)
     assert regrouped == pytest.approx(XGBoost(n_estimators=5).fit(data, other, 0).group_importances(), rel=1e-5)
-    assert fitted.bootstrap_importances(data, groups, 3, 0) is None
+    assert fitted.importances_of_parts(data, groups, [np.arange(9)]) is None
 
 
 def test_everything_learned_survives_pickling():

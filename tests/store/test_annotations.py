@@ -12,10 +12,11 @@ import pytest
 from done import ingest, preview
 from inline import here
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ConfigError, TrackError, UsageError
 from mirstore.core.events import Failed
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest import annotation_files
@@ -154,6 +155,17 @@ def test_a_changed_file_is_a_new_value_and_what_reads_it_follows(store, folder):
         assert old.features("chords").height == 3
 
 
+def test_a_track_whose_file_was_deleted_is_not_said_to_have_no_annotation(store, folder):
+    take(store, folder, "chords=labs/*.lab")
+    (folder / "labs/two.lab").unlink()
+    (report,) = take(store, folder, "chords=labs/*.lab").annotations
+    assert report.remarks == [
+        "1 track of 3 has no annotation: three.wav",
+        "1 track of 3 has no file any more, and what it said stays: two.wav",
+    ]
+    assert rows(store, "chords", "two.wav") == [(0.0, 4.0, "N")]
+
+
 def test_status_says_what_is_stale_and_why(store, folder):
     take(store, folder, "chords=labs/*.lab", shares=shares)
     write(folder / "labs/one.lab", "0 4 N\n")
@@ -238,7 +250,7 @@ def test_a_bad_file_is_told_and_costs_its_track_only(store, folder, content, rea
     assert message.startswith("one.lab: ")
     assert rows(store, "chords", "two.wav") == [(0.0, 4.0, "N")]
     again = take(store, folder, "chords=labs/*.lab")
-    assert counts(again, "chords") == {"ok": 0, "failed": 0, "fresh": 1}
+    assert counts(again, "chords") == {"ok": 0, "failed": 1, "fresh": 1}  # as an extractor's failures are told again
     assert counts(take(store, folder, "chords=labs/*.lab", retry_failed=True), "chords")["failed"] == 1
 
 

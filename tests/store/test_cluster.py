@@ -15,13 +15,14 @@ from polars.testing import assert_frame_equal
 
 from mirstore.core import cluster as core_cluster
 from mirstore.core.cluster import Cluster, ClusterPool
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ClusterError, UsageError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Job
 from mirstore.core.plugins import Plugins
 from mirstore.core.pool import Crew
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
@@ -174,7 +175,7 @@ def test_without_a_worker_that_offers_a_gpu_there_is_an_error_after_a_while(dask
 def test_a_scheduler_that_goes_away_is_one_error_and_what_is_committed_stays(
     make_dask_cluster, store, music, test_plugins, monkeypatch
 ):
-    monkeypatch.setattr("mirstore.store.ingest.run.batch_tracks", 1)
+    monkeypatch.setattr("mirstore.store.ingest.committer.batch_tracks", 1)
     with make_dask_cluster() as cluster:
         in_a_moment(7.0, cluster.scheduler.kill)
         with pytest.raises(ClusterError, match=r"lost the cluster at dask://.*the same command again"):
@@ -327,7 +328,7 @@ def test_local_processes_that_are_killed_all_the_time_lose_nothing_and_double_no
 def test_schedulers_that_are_killed_at_random_moments_cost_nothing_that_was_committed(
     make_dask_cluster, store, many, test_plugins, monkeypatch
 ):
-    monkeypatch.setattr("mirstore.store.ingest.run.batch_tracks", 1)
+    monkeypatch.setattr("mirstore.store.ingest.committer.batch_tracks", 1)
     chance, before = random.Random(440), 0
     for _ in range(3):
         with make_dask_cluster() as cluster:

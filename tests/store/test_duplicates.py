@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import soundfile
 from done import ingest
 
 from mirstore.core.chromaprints import decode, find_copies
+from mirstore.core.entries import TaskEntry
 from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import Registry, TaskEntry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together
@@ -116,6 +118,30 @@ def test_copies_on_both_sides_of_a_split_leak(store, music):
     rows = {row["kind"]: row for row in leakage(store, "d").iter_rows(named=True)}
     assert {kind: row["shared"] for kind, row in rows.items()} == {"artist": 1, "album": None, "audio": 1, "near": 1}
     assert spellings(store, "d") == [["Bob", "bob"], ["The Cats", "cats"]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "shared"),
+    [
+        (["0.wav,Ann,1,test", "0_lossless.flac,Ann,2,test", "1.wav,Bob,1,test", "2.wav,Cid,2,test"], [1, 1]),
+        (["0.wav,Ann,1,train", "2.wav,Ann,1,validation", "3.wav,Bob,1,test", "1.wav,Bob,1,unused"], [0]),
+        (["0.wav,Ann,1,train", "2.wav,Ann,1,validation", "3.wav,Bob,1,train", "1.wav,Bob,1,unused"], [1]),
+    ],
+    ids=["folds of test parts only", "test before validation", "no test part"],
+)
+def test_a_dataset_and_an_experiment_mean_the_same_by_leakage(store, music, test_plugins, rows, shared):
+    table = music.parent / "t.csv"
+    lines = [f"music/{row},{'rock' if number % 2 else 'pop'}" for number, row in enumerate(rows)]
+    table.write_text("\n".join(["path,artist,fold,split,genre", *lines]))
+    ingest(store, find([table]), resolve(["rms-segments"], Registry.load(), Plugins.installed()), dataset="d")
+    found = leakage(store, "d").filter(pl.col("kind") == "artist")
+    assert found["shared"].to_list() == shared
+    if "test" in str(rows):
+        data = load_task(
+            store, TaskEntry(dataset="d", labels="genre", metric="accuracy", split="split"), ["rms-segments"]
+        )
+        leaks = {row["kind"]: row["shared"] for row in data.leakage(data.folds(1))}
+        assert leaks["artist"] == max(shared)
 
 
 def test_what_is_not_known_of_any_track_is_not_said_to_share_nothing(store, music):

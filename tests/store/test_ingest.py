@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 from done import ingest, prepare
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store

@@ -19,13 +19,15 @@ rounds = int(os.environ.get("MIRSTORE_KILL_ROUNDS", "10"))
 tracks = 10
 script = """
 import sys
+import mirstore.store.ingest.committer as committer
 import mirstore.store.ingest.run as run
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest.sources import find
-run.batch_bytes = 3 << 20  # many commits
+committer.batch_bytes = 3 << 20  # many commits
 registry = Registry.load()
 registry.features["big"] = FeatureEntry(extractor="big", params={"megabytes": 1.0})
 registry.features["loud"] = FeatureEntry(extractor="level", inputs={"audio": "halves.loud"})

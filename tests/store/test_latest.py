@@ -1,5 +1,8 @@
 """The latest row wins, and polars and SQL agree on which that is."""
 
+import tempfile
+from pathlib import Path
+
 import duckdb
 import polars as pl
 import pytest
@@ -36,6 +39,19 @@ def test_the_last_row_of_each_key_is_what_a_dictionary_would_hold_and_sql_agrees
 def test_of_rows_of_one_commit_the_last_one_counts():
     table = pl.DataFrame({"name": ["a", "a", "b"], "value": [1, 2, 3], "committed": [7, 7, 6]})
     assert latest(table, "name")["value"].to_list() == [3, 2]
+    assert asked(latest_sql("events", "name"), table) == [("a", 2, 7), ("b", 3, 6)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), max_size=30))
+def test_sql_breaks_ties_as_polars_does_also_across_files(rows):
+    data = [(name, number, commit) for number, (name, commit) in enumerate(rows)]
+    table = pl.DataFrame(data, schema={"name": pl.String, "value": pl.Int64, "committed": pl.Int64}, orient="row")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{9 - number}.parquet") for number in range(4)]
+        for number, path in enumerate(paths):
+            table[number * 8 : number * 8 + 8].write_parquet(path)
+        query = f"(SELECT * FROM read_parquet({[str(path) for path in paths]}))"
+        assert sorted(latest(table, "name").rows(), key=str) == asked(latest_sql(query, "name"), table)
 
 
 @pytest.mark.parametrize("lazy", [False, True])

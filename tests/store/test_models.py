@@ -120,7 +120,11 @@ def compute(store, music, plugins, names, registered=None, where=None):
 
 def trained(store, plugins, name="genres", pool=in_threads, **experiment):
     registered = registry(**experiment)
-    return train(store, cases(registered, ["ridge"]), registered, plugins, name=name, pool=pool).model
+    return fitted(store, cases(registered, ["ridge"]), registered, plugins, name=name, pool=pool).model
+
+
+def fitted(store, chosen, registered, plugins, **options):
+    return train(store, plan(store, chosen, registered, plugins), registered, **options).result()
 
 
 def altered(folder, name, content):
@@ -193,7 +197,7 @@ def test_the_licence_is_the_models_and_not_what_decides_the_scores(store, plugin
     registered = registry()
     chosen = cases(registered, ["ridge"])
     plain, licensed = (
-        train(store, chosen, registered, plugins, licence=licence, pool=in_threads).model for licence in (None, "MIT")
+        fitted(store, chosen, registered, plugins, licence=licence, pool=in_threads).model for licence in (None, "MIT")
     )
     assert plain.artifact != licensed.artifact
     assert plain.card.learned == licensed.card.learned
@@ -203,7 +207,7 @@ def test_the_licence_is_the_models_and_not_what_decides_the_scores(store, plugin
 def test_several_cases_are_refused_with_what_tells_them_apart(store, plugins):
     registered = registry()
     with pytest.raises(UsageError) as caught:
-        train(store, cases(registered, ["genres"]), registered, plugins)
+        fitted(store, cases(registered, ["genres"]), registered, plugins)
     assert str(caught.value) == "2 cases, and a model is fitted to one (choose one: --only model=ridge|majority)"
 
 
@@ -267,14 +271,15 @@ def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_store(store, pl
             from mirstore.core.plugins import Plugins
             from mirstore.core.registry import Registry
             from mirstore.store import Store
+            from mirstore.store.experiments.planning import plan
             from mirstore.store.experiments.training import train
             from mirstore.store.lake import artifacts
 
             artifacts.keep = lambda *_: os.kill(os.getpid(), 9)
             registry = Registry.model_validate(json.loads({json.dumps(json.dumps(entries))}))
             with Store({str(store.path)!r}) as store:
-                one = cases(registry, ["ridge"])
-                train(store, one, registry, Plugins.installed(), pool=lambda workers, limits: ThreadPoolExecutor(1))
+                one = plan(store, cases(registry, ["ridge"]), registry, Plugins.installed())
+                train(store, one, registry, pool=lambda workers, limits: ThreadPoolExecutor(1)).result()
             """)
     )
     assert subprocess.run([sys.executable, script], timeout=300).returncode == -9

@@ -21,7 +21,8 @@ from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
 from mirstore.core import Column, Tensor
-from mirstore.core.errors import ConfigError, StoreError, UsageError
+from mirstore.core.errors import ConfigError, PluginError, StoreError, UsageError
+from mirstore.core.events import Started
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.run import run_case
 from mirstore.core.plugins import Plugins
@@ -31,6 +32,7 @@ from mirstore.store.experiments import running
 from mirstore.store.experiments.checkpoints import Epoch
 from mirstore.store.experiments.details import LeftOut
 from mirstore.store.experiments.planning import plan
+from mirstore.store.experiments.training import train
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake import schema
 from mirstore.store.sql.views import views
@@ -39,7 +41,10 @@ n = 24
 short = "small:t023"  # its spectrum has 30 steps, all others 100
 entries = {
     "schema": 1,
-    "models": {"patient": {"model": "test-net@1", "params": {"epochs": 30, "pause": 0.1}}},
+    "models": {
+        "patient": {"model": "test-net@1", "params": {"epochs": 30, "pause": 0.1}},
+        "patient-kept": {"model": "test-kept-net", "params": {"epochs": 30, "pause": 0.1}},
+    },
     "tasks": {
         "genre": {"dataset": "small", "labels": "genre", "metric": "accuracy", "folds": 3},
         "emotion": {"dataset": "small", "labels": "emotion", "metric": "r2", "folds": 3},
@@ -96,6 +101,27 @@ def outcomes(store, items):
 def metrics(store, outcome):
     assert outcome.error is None
     return {name: value["mean"] for name, value in summaries(store, [outcome.run])[0]["metrics"].items()}
+
+
+def trained(store, plugins, **options):
+    items = planned(store, plugins, model="patient-kept")
+    return train(store, items, Registry.model_validate(entries), **options)
+
+
+def test_a_fit_tells_its_epochs_and_goes_on_where_its_time_was_up(store, plugins):
+    with pytest.raises(PluginError, match="timeout: stopped after 2 s"):
+        trained(store, plugins, seconds=2.0).result()
+    (folder,) = (store.path / "checkpoints").iterdir()
+    (log,) = folder.rglob("epochs.log")
+    reached = len(log.read_text().split())
+    assert 0 < reached < 30
+    told = list(trained(store, plugins))
+    assert [(event.stage, event.total) for event in told if isinstance(event, Started)] == [("fit", 1)]
+    numbers = [event.number for event in told if isinstance(event, Epoch)]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] > reached
+    assert told[-1].result.model.name == "net"
+    assert not folder.exists()
 
 
 # Tensors

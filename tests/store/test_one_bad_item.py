@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inline import here
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError
 from mirstore.core.plugins import Plugins
 from mirstore.core.pool import capped, most_output
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store

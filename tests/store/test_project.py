@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from inline import here
 
-from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.events import Events, Failed, Finished, Progress, Started, Warned
 from mirstore.store import Project, Store
 from mirstore.store.experiments.report import Report
@@ -51,7 +51,7 @@ def project(folder, monkeypatch):
     from mirstore.store.experiments import running, training
     from mirstore.store.ingest import run
 
-    for function in (run.ingest.__wrapped__, running.run.__wrapped__, training.train):
+    for function in (run.ingest.__wrapped__, running.run.__wrapped__, training.train.__wrapped__):
         monkeypatch.setitem(function.__kwdefaults__, "pool", here)
     with Project(folder / "store", folder / "registry.toml") as found:
         yield found
@@ -137,6 +137,38 @@ def test_an_experiment_tells_each_case_and_keeps_those_that_are_finished(project
     assert not [event for event in project.run("first") if isinstance(event, Started)]  # nothing is done twice
 
 
+def test_an_experiment_says_that_the_registry_asks_for_other_values_than_it_reads(project, folder):
+    before = registry.replace('extractor = "level"', 'extractor = "rms-segments"\nparams = { seconds = 1.0 }')
+    (folder / "registry.toml").write_text(before)
+    ingest(project, folder).result()
+    assert [event.text for event in project.run("first") if isinstance(event, Warned)] == []
+    changed = before.replace("seconds = 1", "seconds = 2")
+    (folder / "registry.toml").write_text(changed)
+    with Project(project.store, folder / "registry.toml") as later:
+        (told,) = [event.text for event in later.run("first") if isinstance(event, Warned)]
+        assert told == (
+            "features 'loud' are read as they are stored, and are stale: parameter seconds: 1 → 2 "
+            "(mirstore ingest … --features loud computes them anew)"
+        )
+        ingest(later, folder).result()
+        assert [event.text for event in later.run("first") if isinstance(event, Warned)] == []
+    (told,) = project.remarks(project.cases("first"))
+    assert "parameter seconds: 2 → 1" in told.text  # also on the way back to what was once computed
+
+
+def test_a_table_that_was_imported_is_refused_where_it_is_asked_for_by_name(project, folder):
+    from mirstore.store.ingest.published_tables import import_table
+
+    ingest(project, folder).result()
+    (folder / "lines.csv").write_text("id,start,loudness\na,0,0.5\na,1,0.25\n")
+    import_table(project.store, folder / "lines.csv", dataset="lines")
+    (folder / "registry.toml").write_text(registry + '[features.m]\nextractor = "mean"\ninputs = { rows = "lines" }\n')
+    with Project(project.store, folder / "registry.toml") as later:
+        for asked in ("lines", "m"):
+            with pytest.raises(UsageError, match="features 'lines' were imported from a table: nothing computes them"):
+                ingest(later, folder, features=asked).result()
+
+
 def test_statistics_and_reports_say_the_same_of_a_column(project, folder):
     from mirstore.store.features import stats
 
@@ -153,7 +185,7 @@ def test_statistics_and_reports_say_the_same_of_a_column(project, folder):
 def test_a_trained_model_has_the_scores_of_the_run_of_its_case(project, folder):
     ingest(project, folder).result()
     (summary,) = project.run("first").result().runs
-    kept = project.train("first", name="guess").model
+    kept = project.train("first", name="guess").result().model
     assert kept.name == "guess"
     accuracy = kept.card.scores["accuracy"]
     assert (accuracy.mean, accuracy.low, accuracy.high) == (

@@ -15,12 +15,15 @@ import pytest
 from done import ingest, prepare
 from inline import here
 
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError, TrackError, UsageError
+from mirstore.core.events import Started
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.export import wide_table
+from mirstore.store.ingest import run as ingesting
 from mirstore.store.ingest.plan import Need
 from mirstore.store.ingest.sources import find
 from mirstore.store.ingest.status import status
@@ -228,6 +231,33 @@ def test_values_that_nobody_kept_cannot_be_asked_for(store, music, unkept):
     assert store.sql("SELECT ok, failed FROM features WHERE feature = 'halves'").row(0) == (0, 0)
 
 
+def states(store, **entries: dict) -> dict:
+    return {row["feature"]: row for row in status(store, registered(**entries), Plugins.installed())}
+
+
+def test_an_ingest_that_was_stopped_before_any_track_leaves_all_of_them_missing(store, music, unkept):
+    wanted = resolve(["stem-levels"], registered(**unkept), Plugins.installed())
+    with ingesting.ingest(store, find([music]), wanted, pool=here) as events:
+        next(event for event in events if event == Started("extract", 3))
+    missing = {name: row["missing"] for name, row in states(store, **unkept).items()}
+    assert missing == {"stem-levels": 3, "halves": 0}  # which is computed for others
+
+
+def test_values_that_are_kept_under_another_name_are_not_said_to_be_not_kept(store, music, unkept):
+    stored = {"extractor": "halves", "params": unkept["halves"]["params"]}
+    take(store, music, "stored", stored=stored, **unkept)
+    take(store, music, "stem-levels", **unkept)
+    found = states(store, stored=stored, **unkept)
+    assert found["stored"]["id"] == found["halves"]["id"]
+    assert [(found[name]["ok"], found[name]["state"]) for name in ("stored", "halves")] == [(3, "current")] * 2
+
+
+def test_what_nobody_kept_is_missing_where_the_registry_keeps_it_now(store, music, unkept):
+    take(store, music, "stem-levels", **unkept)
+    kept = {**unkept, "halves": {**unkept["halves"], "keep": True}}
+    assert states(store, **kept)["halves"]["missing"] == 3
+
+
 def test_an_ingest_that_would_keep_nothing_says_so(store, music, unkept):
     with pytest.raises(UsageError, match="features 'halves' are not kept, so there is nothing to compute"):
         take(store, music, "halves", **unkept)
@@ -327,7 +357,8 @@ def test_nothing_behind_a_link_is_removed(store, tmp_path):
 peak = """
 import sys
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
+from mirstore.core.entries import FeatureEntry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
 from mirstore.store.ingest.run import ingest

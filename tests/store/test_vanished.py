@@ -7,8 +7,8 @@ import pytest
 from done import ingest
 
 from mirstore.store import Store
-from mirstore.store.ingest.run import Summary
 from mirstore.store.ingest.sources import find
+from mirstore.store.ingest.summary import Summary
 from mirstore.store.ingest.vanished import find as vanished
 
 rng = np.random.default_rng(7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -75,6 +76,21 @@ def test_what_cannot_be_done_is_said_with_the_one_thing_to_do(project, plugin):
     assert missing[0].startswith(f"error: weights 'web-gain' are missing: {folder(plugin.web)}/weights.safetensors")
     assert missing[1].startswith("hint: mirstore weights fetch web-gain")
     assert "nowhere: no such file or directory" in run("weights", "add", "own-gain", "nowhere", code=2).stderr
+
+
+def test_weights_that_were_deleted_after_an_ingest_are_missed_by_what_needs_them_only(project, plugin):
+    (project / "mine.bin").write_bytes(save({"gain": np.float32([3])}))
+    run("weights", "add", "own-gain", "mine.bin")
+    run("ingest", "music", "--features", "own")
+    shutil.rmtree(folder(plugin.own))
+    (row,) = json.loads(run("status", "--json").stdout)["features"]
+    assert (row["ok"], row["missing"]) == (1, 0)
+    assert row["state"].startswith("cannot be computed here: features 'own': weights 'own-gain' are missing: ")
+    refused = run("ingest", "music", "--features", "own", code=5).stderr
+    assert "error: features 'own': weights 'own-gain' are missing: " in refused
+    assert "which of its stored values are fresh cannot be told without" in refused
+    assert "hint: mirstore weights add own-gain FILE" in refused
+    assert run("sql", "SELECT count(*) AS n FROM own", "-f", "csv").stdout == "n\n1\n"
 
 
 def test_an_ingest_without_its_weights_ends_before_anything_is_computed(project, plugin):

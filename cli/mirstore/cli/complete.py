@@ -138,7 +138,8 @@ def formats(app: Context) -> Sequence[str]:
 @_offer
 def parts(app: Context) -> list[str]:
     """Offer ``key=value`` for the parts of a case: tasks, features, groupings, smoothings, models."""
-    from mirstore.core.components import Grouper, Model, Smoother
+    from mirstore.core.components import Grouper, Smoother
+    from mirstore.core.models import Model
 
     registry, plugins = app.load_registry(), app.load_plugins()
     values = {

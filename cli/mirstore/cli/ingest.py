@@ -12,7 +12,8 @@ from mirstore.cli.context import ExecutorOption, LogOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
-    from mirstore.store.ingest.run import Preview, Summary
+    from mirstore.store.ingest.preview import Preview
+    from mirstore.store.ingest.summary import Summary
     from mirstore.store.tables.column_options import Options
 
 
@@ -149,23 +150,30 @@ def _named_columns(text: str, example: str) -> tuple[str, list[str]]:
 
 def _show_plan(app: Context, found: Preview, json_output: bool) -> None:
     """Print what would be computed, after what a real ingest would say of files, labels and tags."""
+    from collections import Counter
     from dataclasses import asdict
 
     import polars as pl
 
     from mirstore.cli.output import show
     from mirstore.core.durations import duration
+    from mirstore.core.text import counted
 
     plan, summary = found.plan, found.summary.as_dict()
     rows = [asdict(need) for need in plan.needs]
+    to_read = Counter(id_ for _, id_ in plan.annotated.states)
+    read = {name: to_read[plan.named[name].id] for name in summary["annotated"]}
     if json_output:
         import json
 
         later = ("ingest", "features", "snapshot")  # what only a real one has
         told = {key: value for key, value in summary.items() if key not in later}
-        typer.echo(json.dumps({**told, "needs": rows, "seconds": plan.seconds}))
+        typer.echo(json.dumps({**told, "read": read, "needs": rows, "seconds": plan.seconds}))
         return
-    _show_counts(summary, len("tracks"))
+    width = max(map(len, ["tracks", *read]))
+    _show_counts(summary, width)
+    for name, count in read.items():
+        typer.echo(f"{name:<{width}}  {count} to be read, {plan.fresh[plan.named[name].id]} fresh")
     if rows:
         times = [None if need.seconds is None else duration(need.seconds) for need in plan.needs]
         frame = pl.DataFrame(rows, infer_schema_length=None).drop("seconds")
@@ -176,11 +184,12 @@ def _show_plan(app: Context, found: Preview, json_output: bool) -> None:
     elif plan.total:
         typer.echo(f"nothing to compute; {plan.total} file{'' if plan.total == 1 else 's'} to decode once")
     else:
-        typer.echo("nothing to compute" + ("" if plan.failed else ": everything is fresh"))
+        typer.echo("nothing to compute" + ("" if plan.failed or any(read.values()) else ": everything is fresh"))
     _say_waiting(app, summary)
     for name, feature in plan.named.items():
         if plan.failed[feature.id]:
-            app.say(f"{name}: failed before for {plan.failed[feature.id]} tracks (--retry-failed tries them again)")
+            tracks = counted(plan.failed[feature.id], "track")
+            app.say(f"{name}: failed before for {tracks} (--retry-failed tries again)")
     for line in summary["duplicates"]["told"]:
         app.say(line)
 

@@ -61,7 +61,10 @@ def run_experiment(
             snapshot = store.snapshot_id
     with app.project() as project:
         if dry_run:
-            _show_plan(project.cases(*names, only=only or [], snapshot=snapshot), json_output)
+            planned = project.cases(*names, only=only or [], snapshot=snapshot)
+            for remark in project.remarks(planned):
+                app.say(remark.text)
+            _show_plan(planned, json_output)
             return
         job = project.run(*names, only=only or [], snapshot=snapshot, jobs=jobs, timeout=timeout, executor=executor)
         found = app.watch(job, log)

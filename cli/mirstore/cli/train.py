@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli import complete
-from mirstore.cli.context import JsonOption
+from mirstore.cli.context import JsonOption, LogOption
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -29,6 +29,10 @@ def train(
         str | None, typer.Option(help="What to call the model.  [default: as the experiment]", show_default=False)
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the model, as its card will say.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds that the fit may take.  [default: any]", show_default=False)
+    ] = None,
+    log: LogOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Fit one case of an experiment to its whole training part, and keep the model.
@@ -44,7 +48,7 @@ def train(
 
     app: Context = context.obj
     with app.project() as project:
-        found = project.train(experiment, only=only or [], name=name, licence=licence)
+        found = app.watch(project.train(experiment, only=only or [], name=name, licence=licence, timeout=timeout), log)
     for note in found.notes:
         app.say(note)
     if found.model.card.scores is None:

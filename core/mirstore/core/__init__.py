@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mirstore.core.columns import Column, Row, Sound, Tensor
-    from mirstore.core.components import Component, Examples, Extractor, Grouper, Importance, Model, Smoother
+    from mirstore.core.components import Component, Extractor, Grouper, Smoother
     from mirstore.core.errors import AudioError, MirstoreError, TrackError
     from mirstore.core.hookspecs import hookimpl
+    from mirstore.core.models import Examples, Importance, Model
     from mirstore.core.pretrained import UserFile, WebFile, Weights, WheelFile
     from mirstore.core.recording import Audio
     from mirstore.core.state import load_state, save_state
@@ -28,9 +29,10 @@ __all__ = [
 
 _home = {
     "columns": ("Column", "Row", "Sound", "Tensor"),
-    "components": ("Component", "Examples", "Extractor", "Grouper", "Importance", "Model", "Smoother"),
+    "components": ("Component", "Extractor", "Grouper", "Smoother"),
     "errors": ("AudioError", "MirstoreError", "TrackError"),
     "hookspecs": ("hookimpl",),
+    "models": ("Examples", "Importance", "Model"),
     "recording": ("Audio",),
     "state": ("load_state", "save_state"),
     "tensors": ("Arrays", "Tensors"),

@@ -15,7 +15,7 @@ from typing import Any
 from mirstore.core.annotations import Annotation
 from mirstore.core.columns import Column
 from mirstore.core.components import Extractor
-from mirstore.core.errors import ConfigError
+from mirstore.core.errors import ConfigError, WeightsError
 
 heard = "audio"  # the input that stands for the file
 
@@ -151,6 +151,11 @@ class FeatureSet:
             raise ConfigError(
                 f"features.{self.name}: weights of extractor {self.extractor.name!r} cannot be read: {where}: {what}",
                 hint=f"put the file at {where.absolute()}, or name another in its params",
+            ) from None
+        except WeightsError as error:
+            raise WeightsError(
+                f"features {self.name!r}: {error.message}; which of its stored values are fresh cannot be told without",
+                hint=error.hint,
             ) from None
 
     @property

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pluggy
 
-from mirstore.core.components import Extractor, Grouper, Model, Smoother
+from mirstore.core.components import Extractor, Grouper, Smoother
+from mirstore.core.models import Model
 
 hookspec = pluggy.HookspecMarker("mirstore")
 hookimpl = pluggy.HookimplMarker("mirstore")

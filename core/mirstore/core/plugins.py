@@ -23,9 +23,10 @@ import pluggy
 from packaging.requirements import Requirement
 
 from mirstore.core import hookspecs
-from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.components import Component, Extractor, Grouper, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError
 from mirstore.core.extras import missing
+from mirstore.core.models import Model
 from mirstore.core.pretrained import Weights
 from mirstore.core.text import explained, is_name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -10,11 +10,12 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mirstore.core.components import Component, Extractor
-from mirstore.core.errors import ConfigError, UnknownNameError, did_you_mean
+from mirstore.core.entries import FeatureEntry
+from mirstore.core.errors import ConfigError, UnknownNameError, UsageError, did_you_mean
 from mirstore.core.features import FeatureSet, heard, normalise
 from mirstore.core.isolated import Isolated, kinds
 from mirstore.core.plugins import Plugins
-from mirstore.core.registry import FeatureEntry, Registry
+from mirstore.core.registry import Registry
 
 C = TypeVar("C", bound=Component)
 Kept = Callable[[str], Path]
@@ -27,6 +28,7 @@ def resolve(
     plugins: Plugins,
     annotations: Mapping[str, FeatureSet] | None = None,
     kept: Kept | None = None,
+    imported: Collection[str] = (),
 ) -> dict[str, FeatureSet]:
     """Return the feature sets that names stand for, with all that they read.
 
@@ -40,11 +42,15 @@ def resolve(
         Those that a store has, or is about to have.
     kept : callable, optional
         Name or hash of a kept model to its folder; without a store, the registry's parameter is the folder.
+    imported : collection of str
+        Names of features that a store has from tables.
 
     Raises
     ------
     UnknownNameError
         If a name is neither registered nor an extractor's nor an annotation's.
+    UsageError
+        If a name is that of an imported table.
     ConfigError
         If an entry's parameters, version or inputs are wrong, or it has the name of an annotation.
     PluginError
@@ -54,17 +60,28 @@ def resolve(
     if both := sorted(made.keys() & registry.features.keys()):
         raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="rename the entry")
     for name in names:
-        _resolve(name, registry, plugins, kept or Path, made, ())
+        _resolve(name, registry, plugins, kept or Path, imported, made, ())
     return {name: made[name] for name in names}
 
 
 def _resolve(
-    name: str, registry: Registry, plugins: Plugins, kept: Kept, made: dict[str, FeatureSet], path: tuple[str, ...]
+    name: str,
+    registry: Registry,
+    plugins: Plugins,
+    kept: Kept,
+    imported: Collection[str],
+    made: dict[str, FeatureSet],
+    path: tuple[str, ...],
 ) -> FeatureSet:
     if name in path:
         raise ConfigError(f"features.{name}: reads itself: {' → '.join([*path, name])}")
     if name not in made:
         entry = registry.features.get(name) or FeatureEntry(extractor=name)
+        if name in imported and name not in {*registry.features, *plugins.names(Extractor)}:
+            raise UsageError(
+                f"features {name!r} were imported from a table: nothing computes them, and no extractor reads them",
+                hint="experiments, export and SQL do; for rows about audio files: --annotation NAME='*.csv'",
+            )
         kind = _extractor(name, entry, registry, plugins)
         extractor = build(kind, _located(kind, entry.params, kept), f"features.{name}.params")
         inputs, audio, reads = {}, None, extractor.reads()
@@ -80,7 +97,7 @@ def _resolve(
         for declared, source in named.items():
             where = f"features.{name}.inputs.{declared}"
             try:
-                inputs[declared] = _resolve(source, registry, plugins, kept, made, (*path, name))
+                inputs[declared] = _resolve(source, registry, plugins, kept, imported, made, (*path, name))
             except UnknownNameError as error:
                 raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
         if audio is not None:

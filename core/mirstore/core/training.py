@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mirstore.core.components import Examples, Model
+    from mirstore.core.models import Examples, Model
 
 curve_file = "learning-curve.jsonl"  # in the folder of each fit, a line per report
 

@@ -9,13 +9,11 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError
-from mirstore.core.experiments.copies import recordings, similar_names
+from mirstore.core.experiments.copies import identities, similar_names
+from mirstore.core.experiments.splits import as_published, shared_between
 from mirstore.store.known_copies import copies, fingerprinted
 from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
-
-_credits = ("artist", "album")
-_copies = {"audio": ("same samples",), "near": ("near",)}
 
 
 def listing(store: Store) -> pl.DataFrame:
@@ -89,14 +87,10 @@ def together(store: Store, dataset: str) -> pl.DataFrame:
         "SELECT track, path, i.artist, i.album FROM items i JOIN tracks USING (track) "
         f"WHERE dataset = {literal(dataset)}"
     )
-    pairs = copies(store)
-    tracks = members["track"].to_list()
-    paths = dict(members.select("track", "path").iter_rows())
-    rows = [_groups(kind, members[kind].to_list(), members.height - members[kind].null_count()) for kind in _credits]
-    for kind, kinds in _copies.items():
-        owners = recordings(tracks, [(a, b) for found, a, b in pairs if found in kinds])
-        known = fingerprinted(store, tracks) if kind == "near" else members.height
-        rows.append(_groups(kind, [owner and (paths[owner] or owner) for owner in owners], known))
+    rows = [
+        _groups(kind, values, fingerprinted(store, members["track"].to_list()) if kind == "near" else None)
+        for kind, values in identities(members, copies(store)).items()
+    ]
     return pl.DataFrame(rows, schema_overrides={"examples": pl.String})
 
 
@@ -140,12 +134,12 @@ def spelling_remarks(store: Store, dataset: str, most: int = 5) -> list[str]:
     return remarks + ([f"and {len(found) - most} more artists with several spellings"] if len(found) > most else [])
 
 
-def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, Any]:
+def _groups(kind: str, values: Sequence[str | None], fingerprinted: int | None) -> dict[str, Any]:
     counts = Counter(value for value in values if value)
     several = {value: count for value, count in counts.most_common() if count > 1}
     return {
         "kind": kind,
-        "known": known,
+        "known": counts.total() if fingerprinted is None else fingerprinted,
         "groups": len(several),
         "tracks": sum(several.values()),
         "largest": max(several.values(), default=0),
@@ -154,7 +148,9 @@ def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, An
 
 
 def leakage(store: Store, dataset: str) -> pl.DataFrame:
-    """Return what stands in more than one part of a fold: artists, albums, the same audio.
+    """Return what stands in the test part of a published fold and in what is learned from or chosen by before it.
+
+    Where a split has no test part, its validation part is the one that is asked about.
 
     Parameters
     ----------
@@ -175,39 +171,25 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
     """
     _check(store, dataset)
     members = _members(store, dataset)
-    tracks = members["track"].unique(maintain_order=True).to_list()
-    pairs = copies(store)
-    for kind, kinds in _copies.items():
-        owners = recordings(tracks, [(a, b) for found_kind, a, b in pairs if found_kind in kinds])
-        owner_of = dict(zip(tracks, owners, strict=True))
-        alone = [None] * len(tracks) if kind == "near" else tracks  # a track that is near to none is not looked at
-        values = [owner_of[track] or fallback for track, fallback in zip(tracks, alone, strict=True)]
-        members = members.with_columns(
-            pl.col("track").replace_strict(tracks, values, return_dtype=pl.String).alias(kind)
-        )
-    found = []
-    known = {kind: members.height - members[kind].null_count() for kind in _credits}
-    known |= {"audio": len(tracks), "near": fingerprinted(store, tracks)}
-    for kind in known:
-        shared = (
-            members.drop_nulls(kind)
-            .group_by("split", "fold", kind)
-            .agg(pl.col("part").n_unique().alias("parts"))
-            .filter(pl.col("parts") > 1)
-        )
-        found.append(
-            members.select("split", "fold")
-            .unique()
-            .join(
-                shared.group_by("split", "fold").agg(
-                    pl.len().alias("shared"), pl.col(kind).sort().head(3).str.join(", ").alias("examples")
-                ),
-                on=["split", "fold"],
-                how="left",
-            )
-            .with_columns(pl.lit(kind).alias("kind"), pl.col("shared").fill_null(pl.lit(0 if known[kind] else None)))
-        )
-    return pl.concat(found).select("split", "fold", "kind", "shared", "examples").sort("split", "fold", "kind")
+    tracks = members.unique("track", maintain_order=True)
+    number = {track: position for position, track in enumerate(tracks["track"])}
+    values = identities(tracks, copies(store))
+    known = {kind: any(some) for kind, some in values.items()}
+    known["near"] = bool(fingerprinted(store, list(number)))
+    rows = []
+    for (split,), found in members.sort("split").group_by("split", maintain_order=True):
+        held_out = "test" if "test" in found["part"] else "validation"
+        parts = [
+            (number[track], fold, "test" if part == held_out else part)
+            for track, fold, part in found.select("track", "fold", "part").iter_rows()
+        ]
+        for fold in as_published(parts):
+            for kind in sorted(values):
+                shared = shared_between([fold], values[kind])
+                count, examples = len(shared) if known[kind] else None, ", ".join(shared[:3]) or None
+                rows.append((split, fold.number, kind, count, examples))
+    schema = {"split": pl.String, "fold": pl.Int32, "kind": pl.String, "shared": pl.UInt32, "examples": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _check(store: Store, dataset: str) -> None:
@@ -218,6 +200,7 @@ def _check(store: Store, dataset: str) -> None:
 
 def _members(store: Store, dataset: str) -> pl.DataFrame:
     return store.sql(
-        f"SELECT s.split, s.fold, s.part, s.track, i.artist, i.album FROM splits s "
-        f"LEFT JOIN items i USING (dataset, track) WHERE s.dataset = {literal(dataset)}"
+        f"SELECT s.split, s.fold, s.part, s.track, t.path, i.artist, i.album FROM splits s "
+        f"LEFT JOIN items i USING (dataset, track) LEFT JOIN tracks t ON t.track = s.track "
+        f"WHERE s.dataset = {literal(dataset)} ORDER BY i.position, s.track"
     )

@@ -31,7 +31,10 @@ from mirstore.store.ingest import run as ingesting
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.asked import Asked, Located, locate
-from mirstore.store.ingest.run import Preview, Summary
+from mirstore.store.ingest.imported import imported
+from mirstore.store.ingest.preview import Preview, preview
+from mirstore.store.ingest.status import stale
+from mirstore.store.ingest.summary import Summary
 from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.store import Store
 
@@ -192,7 +195,7 @@ class Project:
         """
         located, annotations, features = yield from self._wanted(paths, asked)
         with self._or_empty() as store:
-            found = yield from ingesting.preview(
+            found = yield from preview(
                 store,
                 located.sources,
                 features,
@@ -225,7 +228,12 @@ class Project:
         if not wanted:
             return {}
         there = {**(stored(self._there) if self._there else {}), **all_sets(given)}
-        return resolve(wanted, self.registry, self.plugins, there, lambda name: models.find(self.store, name).folder)
+        tables = imported(self._there) if self._there else ()
+
+        def kept(name: str) -> Path:
+            return models.find(self.store, name).folder
+
+        return resolve(wanted, self.registry, self.plugins, there, kept, tables)
 
     @contextmanager
     def _or_empty(self) -> Iterator[Store]:
@@ -260,6 +268,21 @@ class Project:
         chosen = cases(self.registry, experiments, only)
         return planning.plan(self.store, chosen, self.registry, self.plugins, snapshot)
 
+    def remarks(self, planned: Sequence[Planned]) -> Iterator[Warned]:
+        """Yield what a person should know of cases before they run.
+
+        Parameters
+        ----------
+        planned : sequence of Planned
+            From `cases`.
+        """
+        yield from remarks(self.store, planned)
+        now = [item.case for item in planned if item.snapshot == self.store.snapshot_id]
+        smoothings = (self.registry.smoothings.get(case.smoothing) for case in now)
+        read = [*(case.features for case in now), *(entry.features for entry in smoothings if entry)]
+        names = dict.fromkeys(name for features in read for name in features)
+        yield from map(Warned, stale(self.store, self.registry, self.plugins, names))
+
     @job
     def run(
         self,
@@ -289,16 +312,23 @@ class Project:
             Stopped, it keeps the cases that are finished.
         """
         planned = self.cases(*experiments, only=only, snapshot=snapshot)
-        yield from remarks(self.store, planned)
+        yield from self.remarks(planned)
         ran = yield from running.run(
             self.store, planned, workers=jobs or cores(), seconds=timeout, executor=executor
         ).within()
         runs = {one.planned.case: one.run for one in ran} | {item.case: item.run for item in planned if item.run}
         return Results(planned, summaries(self.store, [runs[item.case] for item in planned if item.case in runs]))
 
+    @job
     def train(
-        self, experiment: str, *, only: Sequence[str] = (), name: str | None = None, licence: str | None = None
-    ) -> Trained:
+        self,
+        experiment: str,
+        *,
+        only: Sequence[str] = (),
+        name: str | None = None,
+        licence: str | None = None,
+        timeout: float | None = None,
+    ) -> Generator[Event, None, Trained]:
         """Fit one case of an experiment to its whole training part, and keep the model.
 
         Parameters
@@ -310,14 +340,23 @@ class Project:
             What to call the model; by default as the experiment.
         licence : str, optional
             Of the model, as its card will say.
+        timeout : float > 0 [s], optional
+            What the fit may take.
+
+        Returns
+        -------
+        Events of Trained
+            Stopped, it keeps the checkpoints of a model that saves them.
 
         Raises
         ------
         UsageError
             If there are several cases, the case lacks something, or its model cannot be kept.
         """
-        chosen = cases(self.registry, [experiment], only)
-        return training.train(self.store, chosen, self.registry, self.plugins, name=name, licence=licence)
+        planned = self.cases(experiment, only=only)
+        yield from self.remarks(planned)
+        fit = training.train(self.store, planned, self.registry, name=name, licence=licence, seconds=timeout)
+        return (yield from fit.within())
 
     def report(self, *names: str, clips: int = 0) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.

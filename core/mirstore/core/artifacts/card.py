@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mirstore.core.entries import ChunkEntry
 from mirstore.core.features import canonical_json
-from mirstore.core.registry import ChunkEntry
 
 
 class _Part(BaseModel):

@@ -18,11 +18,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from mirstore.core.artifacts.card import Card, Learned
-from mirstore.core.components import Model
 from mirstore.core.errors import PluginError, StoreError
 from mirstore.core.experiments.fitted import Fitted
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.features import normalise
+from mirstore.core.models import Model
 from mirstore.core.plugins import Plugins
 from mirstore.core.resolve import build
 from mirstore.core.weights.arrays import from_bytes, to_bytes

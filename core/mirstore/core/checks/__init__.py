@@ -22,8 +22,9 @@ from typing import Any
 
 from mirstore.core.checks import extractors, general, groupers, models, smoothers
 from mirstore.core.checks.subject import Subject, component_of, feature_of
-from mirstore.core.components import Extractor, Grouper, Model, Smoother
+from mirstore.core.components import Extractor, Grouper, Smoother
 from mirstore.core.errors import MirstoreError
+from mirstore.core.models import Model
 from mirstore.core.pool import local_pool
 from mirstore.core.workers import Limits
 

@@ -17,8 +17,8 @@ import polars as pl
 from mirstore.core.artifacts.files import check_is_data
 from mirstore.core.checks.smoothers import labelled_points
 from mirstore.core.checks.subject import Subject, component_of, require
-from mirstore.core.components import Examples, Model, Role
 from mirstore.core.experiments.assembly import take, without_columns
+from mirstore.core.models import Examples, Model, Role
 from mirstore.core.pool import local_pool
 from mirstore.core.tensors import Arrays
 from mirstore.core.training import Training, fit

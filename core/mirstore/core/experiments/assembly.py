@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples, Model, Smoother
+from mirstore.core.components import Smoother
 from mirstore.core.experiments.splits import Fold
+from mirstore.core.models import Examples, Model
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def recordings(tracks: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[str | None]:
@@ -40,6 +44,34 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
     for value in values:
         counts[value] = counts.get(value, 0) + 1
     return counts
+
+
+def identities(tracks: pl.DataFrame, copies: Iterable[tuple[str, str, str]]) -> dict[str, list[str | None]]:
+    """Return what each track has of what should not stand on both sides of a fold.
+
+    Parameters
+    ----------
+    tracks : pl.DataFrame
+        ``track``, ``path``, ``artist``, ``album``; each track once.
+    copies : iterable of (str, str, str)
+        Kind, ``same samples`` or ``near``, and ids of two tracks that are one recording.
+
+    Returns
+    -------
+    dict of str to list of (str or None)
+        ``artist`` and ``album``; ``audio``, the first path of identical files and equal samples; ``near``, that of
+        copies by their fingerprints, None if there are none.
+    """
+    ids, pairs = tracks["track"].to_list(), list(copies)
+    path = {track: path or track for track, path in tracks.select("track", "path").iter_rows()}
+    equal = recordings(ids, [(a, b) for kind, a, b in pairs if kind == "same samples"])
+    near = recordings(ids, [(a, b) for kind, a, b in pairs if kind == "near"])
+    return {
+        "artist": tracks["artist"].to_list(),
+        "album": tracks["album"].to_list(),
+        "audio": [path[owner or track] for owner, track in zip(equal, ids, strict=True)],
+        "near": [owner and path[owner] for owner in near],
+    }
 
 
 def similar_names(names: Iterable[str | None]) -> list[list[str]]:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples, Model
 from mirstore.core.durations import duration
 from mirstore.core.experiments.fitting import Fitting, checked_shares, finite, fresh
 from mirstore.core.experiments.permutations import halves
+from mirstore.core.models import Examples, Model
 from mirstore.core.training import fit
 
 patience = 600.0

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples, Model
+from mirstore.core.entries import ChunkEntry
 from mirstore.core.experiments.assembly import without_columns
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.metrics import vote
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.wide import beside, qualified
-from mirstore.core.registry import ChunkEntry
+from mirstore.core.models import Examples, Model
 from mirstore.core.tensors import Arrays, Tensors
 
 

@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from mirstore.core.components import Examples, Model
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import Assembly, Result, take, without_columns
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import Fold
+from mirstore.core.models import Examples, Model
 from mirstore.core.training import Training, fit, takes_context
 
 P = ParamSpec("P")

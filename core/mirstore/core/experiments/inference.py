@@ -148,7 +148,7 @@ def p_of_draws(value: float, draws: Sequence[float]) -> float:
     0.25
     """
     # What differs by rounding only is as good.
-    return (1 + sum(draw >= value - 1e-12 for draw in draws)) / (1 + len(draws))
+    return float((1 + sum(draw >= value - 1e-12 for draw in draws)) / (1 + len(draws)))
 
 
 def detectable(differences: Sequence[float], test_share: float, draws: Sequence[float], least: float) -> float | None:

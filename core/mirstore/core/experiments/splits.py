@@ -14,7 +14,7 @@ import numpy as np
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from mirstore.core.registry import TaskEntry
+    from mirstore.core.entries import TaskEntry
 
 protocols = ("grouped", "stratified", "modulo", "holdout")
 """How folds can be made; any other ``split`` is the name of a published one."""
@@ -116,7 +116,7 @@ def make_folds(
 
     Examples
     --------
-    >>> from mirstore.core.registry import TaskEntry
+    >>> from mirstore.core.entries import TaskEntry
     >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", folds=2)
     >>> labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
     >>> artists = ["a", "a", "b", "c", "d", "d"]
@@ -220,6 +220,29 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
     >>> fold.train.tolist(), fold.validation.tolist(), fold.test.tolist()
     ([0, 1], [2], [3])
     """
+    folds = []
+    for fold in as_published(parts):
+        validation = np.setdiff1d(fold.validation, fold.test)
+        train = np.setdiff1d(fold.train, [*fold.test, *validation])
+        folds.append(replace(fold, train=train, validation=validation))
+    _check_sizes(folds, Counter(part for _, _, part in parts))
+    return [replace(fold, repeat=repeat) for repeat in range(repeats) for fold in folds]
+
+
+def as_published(parts: Sequence[tuple[int, int, str]]) -> list[Fold]:
+    """Return the folds of a published split as they are: what stands in two parts of one leaks.
+
+    Parameters
+    ----------
+    parts : sequence of (position, fold, part)
+        As for `published_folds`.
+
+    Examples
+    --------
+    >>> (fold,) = as_published([(0, 0, "train"), (1, 0, "train"), (1, 0, "test")])
+    >>> shared_between([fold], ["a.wav", "b.wav"])
+    ['b.wav']
+    """
     only_tests = {part for _, _, part in parts} == {"test"}
     folds = []
     for number in sorted({fold for _, fold, _ in parts}):
@@ -227,13 +250,10 @@ def published_folds(parts: Sequence[tuple[int, int, str]], repeats: int) -> list
             name: np.unique([row for row, fold, part in parts if fold == number and part == name]).astype(np.int64)
             for name in used_parts
         }
-        test = here["test"]
         if only_tests:
             here["train"] = np.unique([row for row, fold, _ in parts if fold != number]).astype(np.int64)
-        validation = np.setdiff1d(here["validation"], test)
-        folds.append(Fold(0, number, np.setdiff1d(here["train"], [*test, *validation]), test, validation))
-    _check_sizes(folds, Counter(part for _, _, part in parts))
-    return [replace(fold, repeat=repeat) for repeat in range(repeats) for fold in folds]
+        folds.append(Fold(0, number, **here))
+    return folds
 
 
 def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) -> None:
@@ -248,7 +268,7 @@ def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) 
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:
-    """Return the values (artists, albums) that stand in the test part of a fold and in what is seen before it.
+    """Return the values (artists, recordings) that leak: in the test part of a fold and in what is seen before it.
 
     Parameters
     ----------

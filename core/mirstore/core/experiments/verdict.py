@@ -346,12 +346,12 @@ def _sizes(case: Evidence, untested: dict[str, str]) -> list[Claim]:
     largest = ((draws - mean[:, None]) / spread[:, None]).max(axis=0)
     claims = []
     for i, (group, share) in enumerate(case.shares.items()):
-        p = p_of_draws((share - mean[i]) / spread[i], largest.tolist())
+        p = p_of_draws(float((share - mean[i]) / spread[i]), largest.tolist())
         ends, excess = (share - float(high[i]), share - float(low[i])), share - float(mean[i])
         claims.append(
             Claim(
                 "more than size",
-                p <= alpha,
+                bool(p <= alpha),
                 case.run,
                 excess,
                 *ends,

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.components import Examples
+from mirstore.core.entries import ChunkEntry, TaskEntry
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
-from mirstore.core.experiments.copies import recordings
-from mirstore.core.experiments.splits import Fold, make_folds, protocols, published_folds, shared_between
-from mirstore.core.registry import ChunkEntry, TaskEntry
+from mirstore.core.experiments.copies import identities
+from mirstore.core.experiments.splits import Fold, as_published, make_folds, protocols, published_folds, shared_between
+from mirstore.core.models import Examples
 from mirstore.core.tensors import Tensors
 
 
@@ -156,33 +156,22 @@ class TaskExamples:
         return make_folds(task, self.labels, self.classes, self.exclusive, self.units, repeats)
 
     def leakage(self, folds: Sequence[Fold]) -> list[dict[str, Any]]:
-        """Return how many artists and albums stand on both sides of a fold, whether or not it was grouped.
+        """Return how much stands on both sides of a fold, whether or not it was grouped; see `identities`.
 
-        Of ``audio``, identical files and equal samples: files of one id are one track, which only a published split
-        can name on both sides. Of ``near``, recordings that are one by their fingerprints.
+        Files of one id are one track, which only a published split can name on both sides.
 
         Parameters
         ----------
         folds : sequence of Fold
         """
+        sides = [*folds, *as_published(self.published)]
         found = []
-        for kind in ("artist", "album"):
-            values = self.tracks[kind].to_list()
-            known = len(values) - self.tracks[kind].null_count()
-            found.append(_leak(kind, known, shared_between(folds, values)))
-        same = {*self._on_both_sides(), *self._copies_on_both_sides(folds, "same samples")}
-        found.append(_leak("audio", self.tracks.height, sorted(same)))
-        return [*found, _leak("near", self.fingerprinted, self._copies_on_both_sides(folds, "near"))]
-
-    def _copies_on_both_sides(self, folds: Sequence[Fold], kind: str) -> list[str]:
-        pairs = [(a, b) for found, a, b in self.copies if found == kind]
-        leaked = shared_between(folds, recordings(self.tracks["track"].to_list(), pairs)) if pairs else []
-        paths = dict(self.tracks.select("track", "path").iter_rows())
-        return sorted(paths[track] or track for track in leaked)
-
-    def _on_both_sides(self) -> list[str]:
-        sides = {part: {(i, fold) for i, fold, p in self.published if (p == "test") == part} for part in (True, False)}
-        return sorted({self.tracks["path"][i] or self.tracks["track"][i] for i, _ in sides[True] & sides[False]})
+        for kind, values in identities(self.tracks, self.copies).items():
+            known = self.fingerprinted if kind == "near" else len(values) - values.count(None)
+            shared = shared_between(sides, values)
+            examples = ", ".join(shared[:3]) or None
+            found.append({"kind": kind, "known": known, "shared": len(shared), "examples": examples})
+        return found
 
     @cached_property
     def sha256(self) -> str:
@@ -206,7 +195,3 @@ class TaskExamples:
         for name, items in sorted(self.tensors.items()):
             digest.update(repr((name, items.hop, getattr(items, "references", len(items)))).encode())
         return digest.hexdigest()
-
-
-def _leak(kind: str, known: int, shared: Sequence[str]) -> dict[str, Any]:
-    return {"kind": kind, "known": known, "shared": len(shared), "examples": ", ".join(shared[:3]) or None}

@@ -11,23 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from mirstore.core.components import Component, Extractor, Grouper, Model, Smoother
+from mirstore.core.components import Component, Extractor, Grouper, Smoother
+from mirstore.core.entries import ChunkEntry, ExperimentEntry, GroupingEntry, ModelEntry, SmoothingEntry, TaskEntry
 from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case, expand, explained
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand
 from mirstore.core.experiments.splits import Fold
 from mirstore.core.features import normalise
+from mirstore.core.models import Model
 from mirstore.core.plugins import Plugins, distributions
-from mirstore.core.registry import (
-    ChunkEntry,
-    ExperimentEntry,
-    GroupingEntry,
-    ModelEntry,
-    Registry,
-    SmoothingEntry,
-    TaskEntry,
-)
+from mirstore.core.registry import Registry
 from mirstore.core.resolve import component
 from mirstore.core.text import some
 from mirstore.store.experiments.details import (

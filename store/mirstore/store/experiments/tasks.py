@@ -10,10 +10,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from mirstore.core.entries import TaskEntry
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.experiments.wide import qualified, references
-from mirstore.core.registry import TaskEntry
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from mirstore.core.artifacts.card import Card, Data, Definition, Learned, Score
 from mirstore.core.artifacts.files import Artifact, seal, write
+from mirstore.core.durations import duration
+from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import MirstoreError, PluginError, UsageError
+from mirstore.core.events import Event, Progress, Started, job
 from mirstore.core.experiments.assembly import Assembly
-from mirstore.core.experiments.cases import Case, keys
+from mirstore.core.experiments.cases import keys
 from mirstore.core.experiments.run import fit_case
-from mirstore.core.places import Pool
-from mirstore.core.plugins import Plugins, distributions
-from mirstore.core.pool import local_pool
+from mirstore.core.places import Pool, opened, places
+from mirstore.core.plugins import distributions
+from mirstore.core.pool import Crew, Task, local_pool
 from mirstore.core.process import leave
-from mirstore.core.registry import ChunkEntry, Registry
-from mirstore.core.supervise import refuse_scripts
+from mirstore.core.registry import Registry
+from mirstore.core.supervise import Attempt, Loss, Supervisor, refuse_scripts
 from mirstore.core.text import explained, some
 from mirstore.core.training import takes_context
 from mirstore.core.weights.cache import require
-from mirstore.core.workers import Limits
-from mirstore.store.experiments.checkpoints import folder_of, held, remove
+from mirstore.core.workers import Limits, TimeUp, time_limit
+from mirstore.store.experiments.checkpoints import Watch, folder_of, held, remove
 from mirstore.store.experiments.planned import Planned
-from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.results import summaries
 from mirstore.store.models import KeptModel, check_name, keep
 from mirstore.store.store import Store
@@ -43,34 +45,45 @@ class Trained:
     notes: Sequence[str]
 
 
+_Answer = tuple[Learned, list[str]] | str
+
+
+@job
 def train(
     store: Store,
-    cases: Sequence[Case],
+    planned: Sequence[Planned],
     registry: Registry,
-    plugins: Plugins,
     *,
     name: str | None = None,
     licence: str | None = None,
+    seconds: float | None = None,
     pool: Pool = local_pool,
-) -> Trained:
+) -> Generator[Event, None, Trained]:
     """Fit the only case to everything that some fold learns from, and keep the model.
 
-    Its scores are those of the finished run of the same case, if there is one: none are made up for it here.
+    Its scores are those of the finished run of the same case, if there is one: none are made up for it here. A model
+    that saves checkpoints goes on from them when it was stopped, killed or ran out of time.
 
     Parameters
     ----------
     store : Store
         Open for writing.
-    cases : sequence of Case
-        From `mirstore.core.experiments.cases.cases`: one.
+    planned : sequence of Planned
+        From `mirstore.store.experiments.planning.plan`: one.
     registry : Registry
-    plugins : Plugins
     name : str, optional
         What to call it; by default as the experiment.
     licence : str, optional
         Of the model.
+    seconds : float > 0 [s], optional
+        What the fit may take.
     pool : callable
         Makes the executor of one process in which the model is fitted.
+
+    Returns
+    -------
+    Events of Trained
+        Also `Epoch` events, of what the model reports while it trains.
 
     Raises
     ------
@@ -79,9 +92,9 @@ def train(
     PluginError
         If the model fails.
     """
-    case = _only(cases)
+    item = _only(planned)
+    case = item.case
     check_name(name or case.experiment)
-    (item,) = plan(store, [case], registry, plugins)
     if item.state == "lacking":
         raise UsageError(f"{case}: {item.why}")
     assert item.assembly is not None  # only what lacks something has none
@@ -91,49 +104,83 @@ def train(
     parts = [part for part in (model, item.assembly.smoother) if part is not None]
     refuse_scripts(parts)
     require(parts)
+    yield Started("fit", 1)
     with TemporaryDirectory(prefix="mirstore-") as folder:
-        learned, notes = _learned(store, item, Path(folder), pool)
+        learned, notes = yield from _learned(store, item, Path(folder), seconds, pool)
         card = _card(store, item, learned, licence, registry.experiments[case.experiment].seed)
         artifact = Artifact.read(Path(folder), seal(Path(folder), card))
-        return Trained(keep(store, artifact, name or case.experiment, item.run), notes)
+        kept = Trained(keep(store, artifact, name or case.experiment, item.run), notes)
+    yield Progress("fit", 1, 1)
+    return kept
 
 
-def _only(cases: Sequence[Case]) -> Case:
-    if len(cases) == 1:
-        return cases[0]
+def _only(planned: Sequence[Planned]) -> Planned:
+    if len(planned) == 1:
+        return planned[0]
+    cases = [item.case for item in planned]
     values = {key: list(dict.fromkeys(case.text(key) for case in cases)) for key in keys}
     several = [f"--only {key}={some(found, between='|')}" for key, found in values.items() if len(found) > 1]
     raise UsageError(f"{len(cases)} cases, and a model is fitted to one", hint=f"choose one: {' '.join(several)}")
 
 
-def _learned(store: Store, item: Planned, folder: Path, pool: Pool) -> tuple[Learned, list[str]]:
-    """Fit in a process of its own, where a crash costs nothing else."""
+class _Fit(Attempt[_Answer]):
+    """The fit, in a process of its own, where a crash costs nothing else."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+
+    @property
+    def call(self) -> tuple[Task, tuple[Any, ...]]:
+        return Task(_fit, fresh=True), self._arguments
+
+    def answered(self, answer: _Answer) -> Iterator[_Answer]:
+        yield answer
+
+    def lost(self, loss: Loss) -> Iterator[_Answer]:
+        if loss.error == "timeout":
+            yield f"timeout: stopped after {duration(loss.seconds)}"
+        elif loss.died:
+            yield "crashed: its process died, by native code or lack of memory"
+        else:
+            yield f"{loss.error}: {loss.message}"
+
+
+def _learned(
+    store: Store, item: Planned, folder: Path, seconds: float | None, pool: Pool
+) -> Generator[Event, None, tuple[Learned, list[str]]]:
     assert item.assembly is not None
-    checkpoints = folder_of(store.path, item) if takes_context(item.assembly.model) else None
-    executor = pool(1, Limits())
-    try:
-        features, chunk = item.config["features"], item.case.chunk
-        plain = {name.partition("@")[0]: id_ for name, id_ in features.items()}
-        found = executor.submit(_fit, item.assembly, plain, chunk, folder, checkpoints).result()
-    except BrokenExecutor:
-        found = "crashed: its process died, by native code or lack of memory"
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-    if isinstance(found, str):
-        raise PluginError(f"{item.case}: {found}", hint=f"mirstore plugins check {item.assembly.model.name}")
+    model, watch = item.assembly.model, Watch(store.path)
+    checkpoints = folder_of(store.path.absolute(), item) if takes_context(model) else None
+    plain = {name.partition("@")[0]: id_ for name, id_ in item.config["features"].items()}
+    found: list[_Answer] = []
+    with Supervisor[_Answer](opened(places(1, pool, "cpu"), [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
+        supervisor.submit(_Fit(item.assembly, plain, item.case.chunk, folder, checkpoints, seconds))
+        while supervisor.running:
+            found += supervisor.finished()
+            yield from watch.news([item] if checkpoints else [])
+    (answer,) = found
+    if isinstance(answer, str):
+        raise PluginError(f"{item.case}: {answer}", hint=f"mirstore plugins check {model.name}")
     if checkpoints:
         remove(checkpoints)
-    return found
+    return answer
 
 
 def _fit(
-    assembly: Assembly, features: dict[str, str], chunk: ChunkEntry | None, folder: Path, checkpoints: Path | None
-) -> tuple[Learned, list[str]] | str:
+    assembly: Assembly,
+    features: dict[str, str],
+    chunk: ChunkEntry | None,
+    folder: Path,
+    checkpoints: Path | None,
+    seconds: float | None,
+) -> _Answer:
     """Fit and write in a worker: a failure comes back as text, because a plugin's exception may not travel."""
     try:
-        with held(checkpoints) if checkpoints else nullcontext(folder) as mine:
+        with time_limit(seconds), held(checkpoints) if checkpoints else nullcontext(folder) as mine:
             fitted, notes = fit_case(assembly, mine)
         return write(replace(fitted, chunk=chunk), features, folder), notes
+    except TimeUp:
+        return f"timeout: stopped after {duration(seconds or 0)}"
     except BaseException as error:  # sys.exit() in a plugin is its failure too
         leave()
         return error.message if isinstance(error, MirstoreError) else ": ".join(explained(error))

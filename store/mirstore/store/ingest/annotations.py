@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -82,6 +82,8 @@ class Annotated:
         Track and id of a set to the status of the answer that it will have, where that is a new one.
     fresh : Counter
         Id of a set to the number of tracks whose answer stays.
+    failed : Counter
+        Id of a set to the number of tracks whose file could not be used before, and is as it was.
     reports : list of Report
         What matched nothing, or several.
     """
@@ -89,7 +91,21 @@ class Annotated:
     files: list[File] = field(default_factory=list)
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     fresh: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
     reports: list[Report] = field(default_factory=list)
+
+    def stays(self, id_: str, answer: Mapping[str, Any] | None) -> None:
+        """Count a file that says nothing new.
+
+        Parameters
+        ----------
+        id_ : str
+            Of the set.
+        answer : Mapping or None
+            The ledger's entry about its track, if there is one.
+        """
+        if answer is not None:
+            (self.failed if answer["status"] == "failed" else self.fresh)[id_] += 1
 
 
 def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, retry_failed: bool) -> Annotated:
@@ -116,7 +132,9 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
     files, answers = _latest(lake, "core.annotations", ids), _latest(lake, "core.extractions", ids)
     tracks = {item.shown: item for item in scanned if item.track}
     for source in sources:
-        pairs, report = _matched(source, list(tracks))
+        sets = [feature.id for feature in source.sets.values()]
+        kept = {shown for shown, item in tracks.items() if any((id_, item.track) in answers for id_ in sets)}
+        pairs, report = _matched(source, list(tracks), kept)
         found.reports.append(report)
         for path, item in ((path, tracks[shown]) for path, shown in pairs):
             assert item.track is not None
@@ -125,7 +143,7 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
                 before, answer = files.get((feature.id, item.track)), answers.get((feature.id, item.track))
                 again = retry_failed and answer is not None and answer["status"] == "failed"
                 if not again and before and where.items() <= before.items():
-                    found.fresh[feature.id] += answer is not None and answer["status"] != "failed"
+                    found.stays(feature.id, answer)
                     continue
                 sha256 = before["sha256"] if before and not again else None
                 audio = Path(item.source.path)
@@ -134,8 +152,8 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
         key = each.file.track, each.file.feature.id
         if each.outcome:
             found.states[key] = each.outcome.status
-        elif (answer := answers.get((each.file.feature.id, each.file.track))) and answer["status"] != "failed":
-            found.fresh[each.file.feature.id] += 1
+        else:
+            found.stays(each.file.feature.id, answers.get((each.file.feature.id, each.file.track)))
     return found
 
 
@@ -153,8 +171,11 @@ def _where(path: str) -> dict[str, Any]:
     return {"path": shown, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def _matched(source: Source, paths: Sequence[str]) -> tuple[list[tuple[str, str]], Report]:
-    """Return pairs of an annotation file and an audio file, and what is to be said of the others."""
+def _matched(source: Source, paths: Sequence[str], kept: Set[str]) -> tuple[list[tuple[str, str]], Report]:
+    """Return pairs of an annotation file and an audio file, and what is to be said of the others.
+
+    Those that had an annotation, in ``kept``, keep it without the file.
+    """
     files, report = source.given.files, Report(source.given.text)
     found = matches(files, paths)
     if paths and not found.found and not found.unclear:
@@ -175,10 +196,14 @@ def _matched(source: Source, paths: Sequence[str]) -> tuple[list[tuple[str, str]
     if idle:
         belong = "belongs" if len(idle) == 1 else "belong"
         report.remarks.append(f"{counted(len(idle), 'file')} of {len(files)} {belong} to no track: {some(idle)}")
-    without = [os.path.basename(path) for number, path in enumerate(paths) if number not in found.found]
-    if without:
-        have = "has" if len(without) == 1 else "have"
-        report.remarks.append(f"{counted(len(without), 'track')} of {len(paths)} {have} no annotation: {some(without)}")
+    without = [path for number, path in enumerate(paths) if number not in found.found]
+    for those, lack in (
+        ([path for path in without if path not in kept], "no annotation"),
+        ([path for path in without if path in kept], "no file any more, and what it said stays"),
+    ):
+        if those:
+            have, names = "has" if len(those) == 1 else "have", some([os.path.basename(path) for path in those])
+            report.remarks.append(f"{counted(len(those), 'track')} of {len(paths)} {have} {lack}: {names}")
     report.match = {
         "files": len(files),
         "files_without_track": len(idle),

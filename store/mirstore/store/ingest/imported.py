@@ -197,6 +197,18 @@ def _write(
             tx.append("core.extractions", ledger.to_arrow(), key=["track", "feature_set", "status"])
 
 
+def imported(store: Store) -> set[str]:
+    """Return the names of features that came from tables.
+
+    Parameters
+    ----------
+    store : Store
+    """
+    sets = store.scan("core.feature_sets").filter(pl.col("extractor") == Table.name).select("feature_set").collect()
+    ids = set(sets["feature_set"])
+    return {name for name, id_ in store.names().items() if id_ in ids}
+
+
 _keys = {
     "items": ["dataset", "track"],
     "labels": ["dataset", "track", "label_set"],

@@ -20,7 +20,6 @@ from mirstore.store.ingest.annotations import Annotated
 from mirstore.store.ingest.costs import Costs
 from mirstore.store.ingest.ledger import Ledger
 from mirstore.store.ingest.scan import Scanned
-from mirstore.store.lake.schema import order
 from mirstore.store.store import Store
 
 _chunk = 64  # tracks whose stored inputs are read at once
@@ -203,8 +202,8 @@ def make_plan(
         for (name, why), count in reasons.items()
     ]
     needs.sort(key=lambda need: list(named).index(need.feature))
-    for id_, count in annotated.fresh.items():
-        fresh[id_] += count
+    fresh += annotated.fresh
+    failed += annotated.failed
     none = set(ledger.having("none"))
     return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
 
@@ -218,18 +217,17 @@ def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[s
 
 
 def change(store: Store, feature: FeatureSet) -> str:
-    """Say how this feature set differs from the one that its name meant before.
+    """Say how this feature set differs from the one that its name means in the store.
 
     Parameters
     ----------
     store : Store
     feature : FeatureSet
     """
-    names = store.scan("core.names").filter(pl.col("name") == feature.name).collect().sort(order)
-    earlier = [id_ for id_ in names["feature_set"] if id_ != feature.id]
-    if feature.id in names["feature_set"].to_list() or not earlier:
+    before_it = store.names().get(feature.name, feature.id)
+    if before_it == feature.id:
         return "new feature"
-    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == earlier[-1]).collect().to_dicts()
+    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == before_it).collect().to_dicts()
     if (row["extractor"], row["version"]) != (feature.extractor.name, feature.extractor.version):
         return f"extractor {row['extractor']}@{row['version']} → {feature.extractor.name}@{feature.extractor.version}"
     before, now = json.loads(row["params"]), normalise(feature.extractor.params())
@@ -238,7 +236,7 @@ def change(store: Store, feature: FeatureSet) -> str:
     ]
     if changed:
         return f"parameter {', '.join(changed)}"
-    inputs = store.scan("core.inputs").filter(pl.col("feature_set") == earlier[-1]).collect()
+    inputs = store.scan("core.inputs").filter(pl.col("feature_set") == before_it).collect()
     read = dict(zip(inputs["name"], inputs["input"], strict=True))
     upstream = [name for name, id_ in feature.reads.items() if read.get(name) != id_]
     return f"upstream {', '.join(upstream)}" if upstream else "weights"

@@ -49,15 +49,18 @@ def located(locations: pl.LazyFrame) -> pl.DataFrame:
 
 
 def latest_sql(table: str, key: str) -> str:
-    """Return a SELECT of the last row of each key, for SQL.
+    """Return a SELECT of the last row of each key, for SQL: the same rows as `latest`.
 
     Parameters
     ----------
     table : str
+        Whose rows have the order of its files.
     key : str
         Columns, separated by commas.
     """
-    return f"SELECT * FROM {table} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order} DESC) = 1"
+    placed = f"SELECT *, row_number() OVER () AS place FROM {table}"  # in the order of the files: one commit's, too
+    last = f"row_number() OVER (PARTITION BY {key} ORDER BY {order} DESC, place DESC) = 1"
+    return f"SELECT * EXCLUDE (place) FROM ({placed}) QUALIFY {last}"
 
 
 def latest_commit_sql(table: str, key: str) -> str:

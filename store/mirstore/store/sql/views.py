@@ -53,7 +53,9 @@ views = {
                added
         FROM (SELECT track FROM core.locations WHERE track IS NOT NULL UNION SELECT track FROM core.tracks)
         LEFT JOIN ({latest_sql("core.tracks", "track")}) USING (track)
-        LEFT JOIN (SELECT track, path FROM ({latest_sql("located", "track")})) USING (track)
+        LEFT JOIN (
+            SELECT track, path FROM located
+            QUALIFY row_number() OVER (PARTITION BY track ORDER BY committed DESC, path) = 1) USING (track)
         LEFT JOIN (
             SELECT track, arg_max(title, committed) AS title, arg_max(artist, committed) AS artist,
                    arg_max(album, committed) AS album, arg_max(attrs, committed) AS attrs

@@ -1,0 +1,234 @@
+"""The tables of registry.toml, one class each: which keys they have and what these may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mirstore.core.environments import Environment, having
+from mirstore.core.errors import PluginError
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FeatureEntry(_Entry):
+    """``[features.N]``: an extractor with parameters and inputs.
+
+    Attributes
+    ----------
+    extractor : str
+        ``name`` or ``name@version``.
+    params : dict
+    inputs : dict
+        Name that the extractor declares to feature set. ``audio`` is what it hears instead of the file: a feature set
+        with a sound, ``"vocals"``, or one of its several, ``"vocals.accompaniment"``.
+    keep : bool
+        False stores nothing: it is computed for what reads it, and again when that is.
+    place : str or None
+        Where it is computed; the extractor's own place by default.
+    """
+
+    extractor: str
+    params: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
+    keep: bool = True
+    place: str | None = None
+
+
+class GroupingEntry(_Entry):
+    """``[groupings.N]``: a grouper, or groups written by hand."""
+
+    grouper: str | None = None
+    params: dict[str, Any] = {}
+    groups: dict[str, list[str]] | None = None
+
+
+class SmoothingEntry(_Entry):
+    """``[smoothings.N]``: a smoother and the features whose neighbours it uses."""
+
+    smoother: str
+    features: list[str] = []
+    params: dict[str, Any] = {}
+
+
+class ModelEntry(_Entry):
+    """``[models.N]``: a model with parameters."""
+
+    model: str
+    params: dict[str, Any] = {}
+
+
+class TaskEntry(_Entry):
+    """``[tasks.N]``: a dataset's label set, how to split it and how to measure.
+
+    Attributes
+    ----------
+    dataset, labels : str
+        Dataset and label set.
+    classes : list of str
+        Only these labels, or targets; all by default.
+    split : str
+        ``grouped``, ``stratified``, ``modulo``, ``holdout``, or the name of a published split of the dataset.
+    metric : str
+        The one that decides; the others are computed too. ``pearson_r``, ``r2`` and ``mae`` are of numbers: the label
+        set's values are then predicted as they are.
+    folds, seed : int
+        Of the split.
+    group_by : ``artist``, ``album`` or ``track``
+        What must not be torn apart; by default the artist where artists are known.
+    evaluate_on : str
+        Another dataset: learn from all of ``dataset``, test on all of that.
+    label_map : dict
+        Label of the other dataset to label of this one; those not named must be called the same.
+    """
+
+    dataset: str
+    labels: str
+    classes: list[str] = []
+    split: str = "grouped"
+    metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
+    folds: int = Field(5, ge=2)
+    seed: int = Field(0, ge=0)
+    group_by: Literal["artist", "album", "track"] | None = None
+    evaluate_on: str | None = None
+    label_map: dict[str, str] = {}
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers are predicted."""
+        return self.metric in ("pearson_r", "r2", "mae")
+
+    @model_validator(mode="after")
+    def _no_strata_of_numbers(self) -> Self:
+        if self.numeric and self.split == "stratified":
+            raise ValueError(
+                f'split = "stratified" needs classes, and {self.metric} is of numbers; '
+                'for folds by track give split = "grouped" and group_by = "track"'
+            )
+        return self
+
+
+class ChunkEntry(_Entry):
+    """``chunk`` of an experiment: into which excerpts every tensor is cut; give one of the two.
+
+    Attributes
+    ----------
+    seconds : float > 0 [s]
+        Excerpts of this length, aligned in time across features by their ``hop``; what remains at the end is left
+        out.
+    count : int > 0
+        So many excerpts of each tensor, as long as they can be, paired by their number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    count: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.seconds is None) == (self.count is None):
+            raise ValueError("give either seconds or count")
+        return self
+
+    def __str__(self) -> str:
+        return str(self.count) if self.seconds is None else f"{self.seconds:g}s"
+
+
+class MatrixEntry(_Entry):
+    """``[experiments.N.matrix]``: alternatives per key; the product of all is the cases."""
+
+    task: list[str] | None = Field(None, min_length=1)
+    features: list[list[str] | str] | None = Field(None, min_length=1)
+    chunk: list[ChunkEntry] | None = Field(None, min_length=1)
+    grouping: list[str] | None = Field(None, min_length=1)
+    smoothing: list[str] | None = Field(None, min_length=1)
+    model: list[str] | None = Field(None, min_length=1)
+
+
+class ExperimentEntry(_Entry):
+    """``[experiments.N]``: one case, or a matrix of them.
+
+    Attributes
+    ----------
+    question : str
+        What it is to answer, for the report.
+    task, features, grouping, smoothing, model
+        Names; each once, here or in ``matrix``.
+    chunk : ChunkEntry
+        How tensors are cut, here or in ``matrix``; each is one example if it is not given.
+    runs : int
+        Repetitions, each with its own seed for split and model.
+    explain : dict of str to str
+        Which case the report explains, said before any has run: names by ``task``, ``features``, ``chunk``,
+        ``grouping``, ``smoothing`` or ``model``. By default the first case whose model says which way its features
+        work, in a grouping of the project before one that comes with mirstore.
+    permutations, halves, random_groupings : int
+        How often the case that is explained is fitted to permuted labels, to half of the tracks, and to random groups.
+    cite : list of str
+        BibTeX.
+    """
+
+    question: str = ""
+    task: str | None = None
+    features: list[str] | None = None
+    chunk: ChunkEntry | None = None
+    grouping: str | None = None
+    smoothing: str | None = None
+    model: str | None = None
+    runs: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+    explain: dict[str, str] = {}
+    permutations: int = Field(199, ge=0)
+    halves: int = Field(100, ge=0)
+    random_groupings: int = Field(200, ge=0)
+    cite: list[str] = []
+    matrix: MatrixEntry = MatrixEntry()
+
+
+class WorkerEntry(_Entry):
+    """``[workers.N]``: another interpreter, for features with ``place = "N"``.
+
+    Attributes
+    ----------
+    isolated : str
+        Distribution, or name, of an environment that ``mirstore plugins install --isolated`` made.
+    python : str
+        Or the path of an interpreter that somebody else looks after: it has the plugin, numpy, packaging, pluggy and
+        polars.
+    jobs : int
+        Processes that run there at once; by default as many as ``-j`` says.
+    memory : float [GB]
+        What each may take.
+    """
+
+    isolated: str | None = None
+    python: str | None = None
+    jobs: int | None = Field(None, ge=1)
+    memory: float | None = Field(None, gt=0)
+
+    def environment(self, name: str) -> Environment:
+        """Return the interpreter as a place of this name.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        PluginError
+            If it is not there, or its interpreter is gone.
+        """
+        memory = int(self.memory * 1e9) if self.memory else None
+        if self.isolated is not None:
+            found = having(self.isolated)
+            if found.problem:
+                raise PluginError(
+                    f"workers.{name}: environment {found.name!r} cannot be used: {found.problem}", hint=found.remedy
+                )
+            return replace(found, name=name, jobs=self.jobs, memory=memory)
+        return Environment(name, Path(self.python or "").expanduser().absolute(), jobs=self.jobs, memory=memory)
