@@ -10,6 +10,7 @@ import re
 import shutil
 from dataclasses import asdict
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -480,7 +481,7 @@ def test_headings_do_not_jump_and_tables_have_names(pages):
     for page in pages.values():
         levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
         assert levels[0] == 1
-        assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+        assert all(b - a <= 1 for a, b in pairwise(levels))
         assert page.count("<table") == page.count("<caption") == page.count('role="region" aria-label="')
         assert not re.findall(r"<th(?![^>]*scope=)[ >]", page)
 

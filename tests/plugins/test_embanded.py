@@ -169,6 +169,7 @@ def test_too_few_evaluations_are_warned_about():
 
 # The published tables, standardised on the training part, groups by extraction method
 
+
 def table(shared, name, first, last):
     file = shared / "data" / "tables" / f"vaslyb_{name}.csv.gz"
     frame = pl.read_csv(file, infer_schema_length=None)
@@ -213,9 +214,7 @@ def test_gtzan_variances_and_shares(shared):
     assert values["accuracy"] == pytest.approx(0.650, abs=5e-4)
     assert values["roc_auc"] == pytest.approx(0.9256, abs=5e-5)
     assert overall(model, "lambda") == pytest.approx((0.4266, 0.5627, 0.0108), abs=6e-5)
-    assert overall(model, "mean of lambda shares") == pytest.approx(
-        (0.475, 0.490, 0.035), abs=6e-4
-    )
+    assert overall(model, "mean of lambda shares") == pytest.approx((0.475, 0.490, 0.035), abs=6e-4)
     for grouper, numbers in (
         (UserFriendly(), (0.6176, 0.0777, 0.1702, 0.1345)),
         (DomainExpert(), (0.4190, 0.1740, 0.1314, 0.2756)),
