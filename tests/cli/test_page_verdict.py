@@ -266,6 +266,15 @@ def test_groups_that_were_not_told_apart_are_not_put_in_order():
     assert sentences["Groups"].startswith("100 tracks do not tell which group it uses more (shares: timbre 40 % [")
 
 
+def test_groups_stand_by_share_only_where_their_order_is_a_finding():
+    def order(spread: float) -> list[str]:
+        page = render(reported(evidence("ridge", above, **uses(0.2, 0.3, 0.5, spread=spread))))
+        return re.findall(r'<th scope="row">(timbre|rhythm|mode)</th>', page)[:3]
+
+    assert order(0.02) == ["mode", "rhythm", "timbre"]
+    assert order(0.3) == ["timbre", "rhythm", "mode"]
+
+
 def test_a_pair_that_was_told_apart_is_said_and_the_rest_is_open():
     answer, sentences = said(reported(evidence("ridge", above, **uses(0.48, 0.45, 0.07, spread=0.05))))
     assert "ridge uses timbre more than mode, and rhythm more than mode; which group it uses most, 100 tracks" in answer

@@ -71,7 +71,7 @@ def importance_figures(claims: Claims) -> list[dict[str, Any]]:
 
 
 def ordered(pair: Sequence[Scored], claims: Claims) -> list[str]:
-    """Return the groups of some cases: of the explained one by their shares, else as their grouping has them.
+    """Return the groups of some cases: as their grouping has them, by share only where the order is a finding.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def ordered(pair: Sequence[Scored], claims: Claims) -> list[str]:
     """
     groups = dict.fromkeys(group for case in pair for group in case.shares)
     main = claims.explained
-    if main is None or main not in pair:
+    if main is None or main not in pair or not claims.held("more"):
         return list(groups)
     return sorted(groups, key=lambda group: (-main.shares.get(group, 0.0), group))
 

@@ -29,7 +29,7 @@ def meanings(claims: Claims) -> list[dict[str, Any]]:
     for grouping, case in _one_each(claims).items():
         rows = case.raw["groups"]
         weighted = case is main
-        if weighted:
+        if weighted and claims.held("more"):
             rows = sorted(rows, key=lambda row: -case.shares.get(row["group"], 0.0))
         sources = {column["column"].rpartition(".")[0] for row in rows for column in row["columns"]}
         found.append(
