@@ -14,7 +14,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +53,8 @@ def columns(X: pl.DataFrame, grouper: str) -> tuple[np.ndarray, Groups]:
     groups = groupers[grouper]().group(X.columns)
     ends = np.cumsum([len(members) for members in groups.values()])
     places = np.split(np.arange(ends[-1]), ends[:-1])
-    return X.select(c for members in groups.values() for c in members).to_numpy(), dict(
-        zip(groups, places, strict=True)
-    )
+    matrix = X.select(column for members in groups.values() for column in members).to_numpy()
+    return matrix, dict(zip(groups, places, strict=True))
 
 
 def learned(X: np.ndarray, Y: np.ndarray, groups: Groups, settings: Settings, test: np.ndarray) -> np.ndarray:
@@ -101,71 +100,89 @@ def area(truth: np.ndarray, found: np.ndarray) -> float:
     return float(areas.mean())
 
 
-def gtzan_folds(Y: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield training rows, about n with even classes, and test rows."""
+def gtzan_folds(Y: np.ndarray, n: int) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+    """Yield per fold pairs of training rows, about n with even classes, and test rows."""
     from sklearn.model_selection import StratifiedKFold
 
     classes = Y.argmax(axis=1)
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(Y, classes):
+        draws = []
         for repeat in range(repeats if n < len(train) else 1):
             order = np.random.default_rng(repeat).permutation(train)
-            each = n // Y.shape[1]
-            some = [order[classes[order] == c][:each] for c in range(Y.shape[1])]
-            yield (np.concatenate(some) if n < len(train) else train), test
+            some = [order[classes[order] == c][: n // Y.shape[1]] for c in range(Y.shape[1])]
+            draws.append((np.concatenate(some) if n < len(train) else train, test))
+        yield draws
 
 
-def difference(a: np.ndarray, b: np.ndarray, ratio: float) -> str:
-    """Return the mean difference and the half width of its corrected 95 % interval; ratio is test to training rows."""
+def interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Return the mean difference of values per fold, and the half width of its corrected 95 % interval."""
     from scipy.stats import t
 
     d = a - b
-    half = t.ppf(0.975, len(d) - 1) * np.sqrt(d.var(ddof=1) * (1 / len(d) + ratio))
-    return f"{d.mean():+.4f} ± {half:.4f}"
+    # A test part is a fifth, so a quarter of the rows it may be learned from.
+    return float(d.mean()), float(t.ppf(0.975, len(d) - 1) * np.sqrt(d.var(ddof=1) * (1 / len(d) + 1 / 4)))
 
 
-def compared(
-    where: str,
+def measured(
     X: np.ndarray,
     Y: np.ndarray,
     groups: Groups,
-    folds: list[tuple[np.ndarray, np.ndarray]],
+    folds: list[list[tuple[np.ndarray, np.ndarray]]],
     measure: Callable[[np.ndarray, np.ndarray], float],
-) -> None:
-    """Print a line: the mean measure of each model, and of eb against the others."""
-    found = {name: np.empty(len(folds)) for name in models}
-    seconds = dict.fromkeys(models, 0.0)
-    for number, (train, test) in enumerate(folds):
-        A, B = scaled(X[train], X[test])
-        for name, model in models.items():
-            begun = time.process_time()
-            found[name][number] = measure(Y[test], learned(A, Y[train], *model(groups), B))
-            seconds[name] += time.process_time() - begun
-    ratio = len(folds[0][1]) / len(folds[0][0])
+    names: Sequence[str],
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return the measure of each model named per fold, the mean over its draws, and CPU seconds per fit."""
+    found = {name: np.zeros(len(folds)) for name in names}
+    seconds = dict.fromkeys(names, 0.0)
+    fits = sum(len(draws) for draws in folds)
+    for number, draws in enumerate(folds):
+        for train, test in draws:
+            A, B = scaled(X[train], X[test])
+            for name in names:
+                begun = time.process_time()
+                value = measure(Y[test], learned(A, Y[train], *models[name](groups), B))
+                seconds[name] += (time.process_time() - begun) / fits
+                found[name][number] += value / len(draws)
+    return found, seconds
+
+
+def told(where: str, found: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
+    """Print a line."""
+    differences = []
+    for other in ("paper", "ridge"):
+        mean, half = interval(found["eb"], found[other])
+        differences.append(f"  eb - {other} {mean:+.4f} ± {half:.4f}")
     print(
-        f"{where:<22}" + "".join(f"  {name} {values.mean():.4f}" for name, values in found.items()),
-        f"  eb - paper {difference(found['eb'], found['paper'], ratio)}",
-        f"  eb - ridge {difference(found['eb'], found['ridge'], ratio)}",
-        f"  {1000 * seconds['eb'] / len(folds):.0f} and {1000 * seconds['paper'] / len(folds):.0f} CPU-ms a fit",
+        f"{where:<20}" + "".join(f"  {name} {values.mean():.4f}" for name, values in found.items()),
+        *differences,
+        f"  CPU-ms a fit: eb {1000 * seconds['eb']:.0f}, paper {1000 * seconds['paper']:.0f}",
         flush=True,
     )
 
 
-def main() -> None:
-    """Measure."""
+def gtzan(grouper: str, n: int, names: Sequence[str] = tuple(models)) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return accuracies on GTZAN; see `measured`."""
     X, Y, _ = table("gtzan_perceptual_features", "blues", "rock")
-    for grouper in groupers:
-        for n in sizes:
-            compared(f"GTZAN {grouper}, n = {n}", *_with(X, Y, grouper), list(gtzan_folds(Y, n)), accuracy)
+    matrix, groups = columns(X, grouper)
+    return measured(matrix, Y, groups, list(gtzan_folds(Y, n)), accuracy, names)
+
+
+def jamendo(grouper: str, names: Sequence[str] = tuple(models)) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return ROC-AUC on MTG-Jamendo; see `measured`."""
     X, Y, tracks = table("jamendo_perceptual_validation", "action", "uplifting")
     fold = artists(tracks) % 5
-    folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5)]
-    for grouper in groupers:
-        compared(f"MTG-Jamendo {grouper}", *_with(X, Y, grouper), folds, area)
-
-
-def _with(X: pl.DataFrame, Y: np.ndarray, grouper: str) -> tuple[np.ndarray, np.ndarray, Groups]:
     matrix, groups = columns(X, grouper)
-    return matrix, Y, groups
+    folds = [[(np.flatnonzero(fold != k), np.flatnonzero(fold == k))] for k in range(5)]
+    return measured(matrix, Y, groups, folds, area, names)
+
+
+def main() -> None:
+    """Measure."""
+    for grouper in groupers:
+        for n in sizes:
+            told(f"GTZAN {grouper}, n = {n}", *gtzan(grouper, n))
+    for grouper in groupers:
+        told(f"MTG-Jamendo {grouper}", *jamendo(grouper))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def sigmoid(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.n
     return slope, offset - slope * centre
 
 
-def softmax(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+def softmax(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the slope and the offsets of ``softmax(slope * score + offset)``, for classes that exclude each other.
 
     The most probable ones under priors, which hold where examples are few: the logarithm of the slope is normal around
@@ -108,7 +108,7 @@ def softmax(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[floa
 
     Returns
     -------
-    tuple of (float, np.ndarray [shape=(l,)])
+    tuple of (np.ndarray [scalar], np.ndarray [shape=(l,)])
     """
     n, classes = float(weight.sum()), Y.shape[1]
     mixed = classes / (n + classes)
@@ -124,7 +124,7 @@ def softmax(scores: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> tuple[floa
         x, value, p = x - step, trial, trial_p
         if np.abs(step).max() <= 1e-9:
             break
-    return float(np.exp(x[0])), x[1:]
+    return np.exp(x[0]), x[1:]
 
 
 def _loss(x: np.ndarray, scores: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:

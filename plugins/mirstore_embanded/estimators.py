@@ -354,6 +354,7 @@ class EMBandedClassifier(ClassifierMixin, _EMBanded):  # type: ignore[misc]
         self.coef_, self.intercept_ = found.coef / self.scale_, found.intercept
         left_out = calibration.leave_one_out(found, X / self.scale_, Y, weight)
         calibrate = calibration.sigmoid if self._labels or Y.shape[1] == 1 else calibration.softmax
+        self.slope_: np.ndarray
         self.slope_, self.offset_ = calibrate(left_out, Y, weight)
         return self
 

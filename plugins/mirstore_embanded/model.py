@@ -91,6 +91,7 @@ class EMBanded(Model):
             self.fit_, scores = shrunk(self.fit_, scores, Y)
         if calibrated:
             calibrate = softmax if examples.exclusive else sigmoid
+            self.slope_: np.ndarray  # one of all classes, or one per tag
             self.slope_, self.offset_ = calibrate(scores, Y, np.ones(len(X)))
         return self
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mirstore_embanded.evidence import Dual, Primal, Priors, State
 
+priors = Priors(1e-4, 1e-4, 1e-4, 1e-4)  # the paper's
 standstill = 1e-13  # relative change per step below which it stops: 200 more would add 2e-11 at most
 
 

@@ -1,16 +1,16 @@
 """The evidence of shared or separate variances, many labels at once, without touching the n rows again.
 
-Model: ``y = mean + sum_j X_j w_j + e``, ``w_j ~ N(0, lambda_j I)``, ``e ~ N(0, nu I)``, so the covariance of a label is
-``V = nu I + sum_j lambda_j K_j`` with ``K_j = X_j X_j'``. The mean is integrated out, which leaves n - 1 dimensions. All
-of this depends on X only through coordinates in the space of its columns: `Columns` takes them from X'X, `Rows` are the
-examples themselves, for fewer rows than columns. Outside that space only the sum of squares of y counts.
+Model: ``y = mean + sum_j X_j w_j + e``, ``w_j ~ N(0, lambda_j I)``, ``e ~ N(0, nu I)``, so the covariance of a label
+is ``V = nu I + sum_j lambda_j K_j`` with ``K_j = X_j X_j'``. The mean is integrated out, which leaves n - 1 dimensions.
+All of this depends on X only through coordinates in the space of its columns: `Columns` takes them from X'X, `Rows` are
+the examples themselves, for fewer rows than columns. Outside that space only the sum of squares of y counts.
 
 A *problem* is one pair (lambda, nu) with the t labels that share it; p problems are evaluated together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +46,14 @@ class Columns:
     ----------
     G : np.ndarray [shape=(d, d)]
         Centred X'X, columns sorted by group.
-    sizes : sequence of int
+    sizes : np.ndarray of int [shape=(groups,)]
         Columns per group, all at least 1.
     """
 
-    def __init__(self, G: np.ndarray, sizes: Sequence[int]) -> None:
+    def __init__(self, G: np.ndarray, sizes: np.ndarray) -> None:
         from scipy.linalg import eigh
 
-        self.sizes = np.asarray(sizes)
+        self.sizes = sizes
         ends = np.cumsum(self.sizes)
         self.largest = int(np.argmax(self.sizes))
         self.inside = np.arange(ends[self.largest] - self.sizes[self.largest], ends[self.largest])
@@ -106,7 +106,7 @@ class Columns:
         return Inverse(times, logdet, np.maximum(dof, 0.0))
 
     def parts(self, lambdas: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """Return ``lambda_j K_j a`` for a [shape=(p, r, t)]: each group's part of the prediction [(p, r, groups, t)]."""
+        """Return ``lambda_j K_j a`` [shape=(p, r, groups, t)] for a [shape=(p, r, t)]: the groups' predictions."""
         found = np.empty((len(a), self.r, len(self.sizes), a.shape[2]))
         found[:, :, self.largest] = self.values[:, None] * a
         along = self.R.T @ a
@@ -130,12 +130,12 @@ class Rows:
     ----------
     X : np.ndarray [shape=(n, d)]
         Centred rows, each times the square root of its weight; columns sorted by group.
-    sizes : sequence of int
+    sizes : np.ndarray of int [shape=(groups,)]
         Columns per group, all at least 1.
     """
 
-    def __init__(self, X: np.ndarray, sizes: Sequence[int]) -> None:
-        self.X, self.sizes = X, np.asarray(sizes)
+    def __init__(self, X: np.ndarray, sizes: np.ndarray) -> None:
+        self.X, self.sizes = X, sizes
         self.r = self.width = len(X)
         ends = np.cumsum(self.sizes)
         blocks = [X[:, end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
@@ -153,7 +153,7 @@ class Rows:
         return Inverse(inverse.__matmul__, logdet, lambdas * (inverse.reshape(len(V), -1) @ flat.T))
 
     def parts(self, lambdas: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """Return ``lambda_j K_j a`` for a [shape=(p, r, t)]: each group's part of the prediction [(p, r, groups, t)]."""
+        """Return ``lambda_j K_j a`` [shape=(p, r, groups, t)] for a [shape=(p, r, t)]: the groups' predictions."""
         return (self.kernels[None] @ a[:, None] * lambdas[..., None, None]).swapaxes(1, 2)
 
     def weights(self, lambdas: np.ndarray, a: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from mirstore_embanded.groups import smoothness_root
 from mirstore_embanded.reduced import Columns, Rows
 from mirstore_embanded.statistics import Gram
 
-Prior = Literal["log", "inverse-gamma"]
-Pooling = Literal["labels", "none"]
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]  # X (n, d), Y (n, l), weight (n,)
 
 
@@ -29,7 +27,7 @@ class Settings:
     pooling: str = "labels"
     max_iter: int = 200
     tol: float = 1e-6
-    priors: Priors = Priors(1e-4, 1e-4, 1e-4, 1e-4)
+    priors: Priors = published.priors
     smoothness: Sequence[float | None] | None = None
 
     def __post_init__(self) -> None:
@@ -175,29 +173,14 @@ def _by_newton(
     T: np.ndarray | None,
     rows: Data | None,
 ) -> _Found:
-    """Fit under the default prior, in columns that have a mean square of 1 in each group: so is the prior's floor."""
-    G, C, squares = _prepared_products(gram, groups, scale, T)
-    counts = np.asarray(sizes(groups))
-    starts = np.cumsum(counts) - counts
-    power = np.add.reduceat(G.diagonal(), starts) / counts / gram.n
-    unit = np.sqrt(np.where(power > 0, power, 1.0))
-    each = np.repeat(unit, counts)
-    space: Columns | Rows
-    if rows is not None and len(rows[0]) < len(G) - counts.max() and len(counts) * len(rows[0]) ** 2 <= 8 * len(G) ** 2:
-        X, Y = _prepared_rows(gram, groups, scale, T, rows)
-        space, targets = Rows(X / each, counts), Y
-    else:
-        space = Columns(G / np.outer(each, each), counts)
-        targets = space.coordinates(C / each[:, None])
-    rest = np.maximum(squares - (targets**2).sum(axis=0), 0.0)
-    labels = variances.Labels(targets.T[..., None], rest, gram.n)
+    space, labels, unit = reduced(gram, groups, scale, T, rows)
     found = variances.solve(
         space, labels, pooled=settings.pooling == "labels", tol=settings.tol, max_iter=settings.max_iter
     )
     if not found.converged:
         _warn(settings.max_iter)
     return _Found(
-        found.weights / each[:, None],
+        found.weights / np.repeat(unit, sizes(groups))[:, None],
         found.lambdas / unit**2,
         found.dof,
         found.prior_share,
@@ -205,6 +188,29 @@ def _by_newton(
         found.scores,
         found.iterations,
     )
+
+
+def reduced(
+    gram: Gram, groups: Mapping[str, np.ndarray], scale: np.ndarray, T: np.ndarray | None, rows: Data | None
+) -> tuple[Columns | Rows, variances.Labels, np.ndarray]:
+    """Return columns and labels in few coordinates, and what each group was divided by [shape=(groups,)].
+
+    The mean square of the columns of a group becomes 1, so that the prior's floor means the same for all.
+    """
+    G, C, squares = _prepared_products(gram, groups, scale, T)
+    counts = np.asarray(sizes(groups))
+    power = np.add.reduceat(G.diagonal(), np.cumsum(counts) - counts) / counts / gram.n
+    unit = np.sqrt(np.where(power > 0, power, 1.0))
+    each = np.repeat(unit, counts)
+    space: Columns | Rows
+    if rows is not None and len(rows[0]) < len(G) - counts.max() and len(counts) * len(rows[0]) ** 2 <= 8 * len(G) ** 2:
+        X, targets = _prepared_rows(gram, groups, scale, T, rows)
+        space = Rows(X / each, counts)
+    else:
+        space = Columns(G / np.outer(each, each), counts)
+        targets = space.coordinates(C / each[:, None])
+    rest = np.maximum(squares - (targets**2).sum(axis=0), 0.0)
+    return space, variances.Labels(targets.T[..., None], rest, gram.n), unit
 
 
 def _as_published(
@@ -216,6 +222,7 @@ def _as_published(
     rows: Data | None,
 ) -> _Found:
     evidence: Primal | Dual
+    targets: list[Any]
     together = settings.pooling == "labels"
     if rows is not None and _rows_are_cheaper(len(rows[0]), groups):
         X, Y = _prepared_rows(gram, groups, scale, T, rows)
@@ -228,8 +235,8 @@ def _as_published(
         targets = [evidence.target(C[:, some], float(yy[some].sum())) for some in every]
     labels = len(scale) if together else 1
     solutions = [published.solve(evidence, target, labels, settings.priors, settings.max_iter) for target in targets]
-    ends = np.cumsum(sizes(groups))
-    squares = [np.add.reduceat((s.state.weights**2).sum(axis=1), ends - sizes(groups)) for s in solutions]
+    starts = np.cumsum([0, *sizes(groups)[:-1]])
+    squares = [np.add.reduceat((s.state.weights**2).sum(axis=1), starts) for s in solutions]
     tau = settings.priors.tau
     return _Found(
         np.column_stack([s.state.weights for s in solutions]),

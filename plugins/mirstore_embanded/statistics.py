@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 block = 4096  # rows per product: some MB, and large enough for BLAS
-room = 256_000_000  # bytes for the sums of single units in a bootstrap
-at_once = 16  # draws: one product for all of them
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,7 @@ class Gram:
     """Sums over weighted rows of features X [shape=(n, d)] and targets Y [shape=(n, l)].
 
     Sums are taken about a shift near the mean: products of raw values lose all digits when the mean is large. Sums add
-    up, so parts of the data can be merged, subtracted (a fold, an artist) or weighted (a bootstrap).
+    up, so parts of the data can be merged or subtracted (a fold, an artist).
 
     Attributes
     ----------
@@ -191,34 +189,3 @@ def _matrices(batch: Any, targets: Sequence[str]) -> tuple[np.ndarray, np.ndarra
     if len(features) == 1 and hasattr(first.type, "list_size"):
         return first.flatten().to_numpy(zero_copy_only=False).reshape(len(first), -1), Y
     return np.column_stack([batch.column(name).to_numpy(zero_copy_only=False) for name in features]), Y
-
-
-def resampled(X: np.ndarray, Y: np.ndarray, units: np.ndarray, draws: int, seed: int) -> Iterator[Gram]:
-    """Yield the sums over as many units as there are, drawn with replacement.
-
-    Each unit's own sums are computed once, unless all of them would not fit into `room`: then a draw weights the rows.
-
-    Parameters
-    ----------
-    X : np.ndarray [shape=(n, d)]
-    Y : np.ndarray [shape=(n, l)]
-    units : np.ndarray of int [shape=(n,)]
-        Number of the unit that each row belongs to: 0, 1, ...
-    draws : int
-    seed : int
-    """
-    rng, count, whole = np.random.default_rng(seed), int(units.max()) + 1, Gram.of(X, Y)
-    shift = whole.mean
-    blocks: list[Gram] = []
-    if count * whole.products.nbytes <= room:
-        blocks = [Gram.of(X[units == unit], Y[units == unit], shift=shift) for unit in range(count)]
-        products, totals = np.stack([b.products.ravel() for b in blocks]), np.stack([b.total for b in blocks])
-        sizes = np.array([b.n for b in blocks])
-    for first in range(0, draws, at_once):
-        drawn = rng.integers(0, count, (min(at_once, draws - first), count))
-        times = np.stack([np.bincount(units_drawn, minlength=count) for units_drawn in drawn]).astype(np.float64)
-        if blocks:
-            sums = zip(times @ sizes, times @ totals, times @ products, strict=True)
-            yield from (Gram(float(n), shift, t, p.reshape(whole.products.shape), whole.d) for n, t, p in sums)
-        else:
-            yield from (Gram.of(X[w > 0], Y[w > 0], w[w > 0], shift) for w in times[:, units])

@@ -9,7 +9,7 @@ those tried found a higher optimum than the one used here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -92,11 +92,11 @@ def evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point:
     """
     many = max(1, room // (space.r * space.width + 1))
     parts = [_evidence(space, labels.some(slice(i, i + many)), theta[i : i + many]) for i in range(0, len(theta), many)]
-    return parts[0] if len(parts) == 1 else Point(*(np.concatenate(each) for each in zip(*map(_fields, parts))))
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _fields(point: Point) -> tuple[np.ndarray, ...]:
-    return point.value, point.gradient, point.information, point.squares, point.dof, point.a
+def _joined(parts: list[Point]) -> Point:
+    return Point(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Point)))
 
 
 def _evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point:
@@ -106,8 +106,8 @@ def _evidence(space: Columns | Rows, labels: Labels, theta: np.ndarray) -> Point
     a, rest = inverse.times(labels.Y), labels.rest / nu
     F = np.empty((p, r, k, t))  # of V in log variances, the derivative times a
     F[:, :, :-1], F[:, :, -1] = space.parts(lambdas, a), nu[:, None, None] * a
-    solved = inverse.times(F.reshape(p, r, k * t)).reshape(p, r, k, t)
-    across, solved = (each.swapaxes(1, 2).reshape(p, k, r * t) for each in (F, solved))
+    across = F.swapaxes(1, 2).reshape(p, k, r * t)
+    solved = inverse.times(F.reshape(p, r, k * t)).reshape(p, r, k, t).swapaxes(1, 2).reshape(p, k, r * t)
     energy = (across @ a.reshape(p, r * t, 1))[..., 0]
     information = across @ solved.swapaxes(1, 2) / 2
     energy[:, -1] += rest
@@ -143,7 +143,15 @@ class Solution:
     converged: bool
 
 
-def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, max_iter: int) -> Solution:
+def solve(
+    space: Columns | Rows,
+    labels: Labels,
+    start: np.ndarray | None = None,
+    *,
+    pooled: bool,
+    tol: float,
+    max_iter: int,
+) -> Solution:
     """Return the variances of all labels.
 
     A label that does not vary has no say in what all share, and keeps that.
@@ -154,6 +162,9 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
         Of columns whose mean square in a group is 1.
     labels : Labels
         A problem per label.
+    start : np.ndarray [shape=(groups + 1,)], optional
+        Log (lambda, nu); small variances of all groups, and much noise, by default. Another one is not known to lead
+        elsewhere.
     pooled : bool
         Whether labels share a first stage; else each has that stage alone.
     tol : float > 0
@@ -162,7 +173,7 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
         Evaluations of a stage.
     """
     vary = np.flatnonzero((labels.Y**2).sum(axis=(1, 2)) + labels.rest > 0)
-    theta = np.tile(beginning(space), (len(labels.Y), 1))
+    theta = np.tile(_beginning(space) if start is None else start, (len(labels.Y), 1))
     share, iterations = np.ones((len(theta), len(space.sizes))), np.zeros(len(theta), dtype=int)
     used, prior, converged = labels.some(vary), _floored(space), True
     if len(vary):
@@ -183,8 +194,7 @@ def solve(space: Columns | Rows, labels: Labels, *, pooled: bool, tol: float, ma
     return Solution(lambdas, point.dof, share, np.exp(theta[:, -1]), scores, weights, iterations, converged)
 
 
-def beginning(space: Columns | Rows) -> np.ndarray:
-    """Return where stage one starts, log (lambda, nu) [shape=(groups + 1,)]."""
+def _beginning(space: Columns | Rows) -> np.ndarray:
     lambdas = np.full(len(space.sizes), begin_explained / space.sizes.sum())
     return np.log(np.append(lambdas, begin_noise))
 

@@ -1,4 +1,4 @@
-"""Signal features by essentia: SAMAT's 85 scalars, the key, MusicExtractor itself, and Chromaprint.
+"""Signal features by essentia: SAMAT's 85 scalars and 20 more, the key, MusicExtractor itself, and Chromaprint.
 
 The 85 columns of ``essentia`` are those of SAMAT (Patakis et al.), whose supplement counts them as
 
@@ -6,19 +6,20 @@ The 85 columns of ``essentia`` are those of SAMAT (Patakis et al.), whose supple
 single items    21  see `columns.singles`
 six-band        36  spectral flux, energy band, flatness, attack time, pulse clarity, entropy clarity: five bands
                     (`bands`) and one column without a band's name for the whole
-attack slope     3  whole band, low, high
+attack slope     3  high, middle-high, middle
 chroma          12  share of each pitch class
 MFCC            13  means
 ==============  ==  ==========================================================================================
 
-Of the 21 single items 17 are named in SAMAT's groups of features, or 18 with the beats' loudness, which those leave
-out on purpose; ``length`` is in the tables that its predecessor published. The last two are not known: here they are
-``spectral_skewness`` and ``spectral_energy``, MusicExtractor's next spectral scalars. Dissonance is left
-out, because SAMAT takes it from its mid-level network. Names are SAMAT's with ``-`` written ``_``.
+Dissonance is left out, because SAMAT takes it from its mid-level network. Names are SAMAT's with ``-`` written ``_``.
 
-All signals are brought to one level first (`spectra.levelled`), as MusicExtractor does; where it defines a descriptor
-(``loudness`` is its ``average_loudness``, ``zerocr`` its ``zerocrossingrate``, ``beats_loud`` the mean of its
-``beats_loudness``), the value is equal to its own.
+Silence before and after the music and a constant offset are taken away first, and what is left is brought to one level
+(`heard`), as MusicExtractor does. Where that defines a descriptor (``loudness`` is its ``average_loudness``, ``zerocr``
+its ``zerocrossingrate``, ``beats_loud`` the mean of its ``beats_loudness``), the value is equal to its own for the same
+samples.
+
+Some of SAMAT's descriptors depend on the length or the tempo of the music. They stay under their names, and
+``essentia-more`` has better founded ones beside them (`clarity`, `tonal.chords`).
 """
 
 from __future__ import annotations
@@ -40,19 +41,23 @@ from .clarity import clarities
 from .columns import declared
 from .envelopes import envelopes
 from .full import EssentiaFull
+from .heard import music
+from .more import EssentiaMore, more_features
 from .publications import bogdanov
 from .rhythm import rhythm
 from .scalars import hop, loudness, shape, size, timbre
 from .spectra import frames, levelled, power, sr
-from .tonal import chord_rates, chroma, key, key_profiles, profiles
+from .tonal import chords, chroma, key, key_profiles, key_strength, profiles, usual_profile
+
+__all__ = ["Chromaprint", "Essentia", "EssentiaFull", "EssentiaKey", "EssentiaMore", "more_features", "signal_features"]
 
 
 @dataclass
 class Essentia(Extractor):
-    """SAMAT's 85 signal features of the whole track; all but its length are null for silence."""
+    """SAMAT's 85 signal features of the whole track; null for silence, and where a track has no answer."""
 
     name: ClassVar[str] = "essentia"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     cost: ClassVar[float | None] = 0.009
     cite = (bogdanov,)
 
@@ -60,13 +65,12 @@ class Essentia(Extractor):
         return declared()
 
     def extract(self, track: Track) -> Row:
-        x = track.audio(sr)
-        row = signal_features(x)
-        return {name: row.get(name) for name in self.columns()} | {"length": len(x) / sr}
+        row = signal_features(track.audio(sr))
+        return {name: row.get(name) for name in self.columns()}
 
 
 def signal_features(x: np.ndarray) -> dict[str, float | None]:
-    """Return all features but the length of ``x`` [shape=(n,), 44.1 kHz]; none for silence.
+    """Return the features of ``x`` [shape=(n,), 44.1 kHz], and some that they come with; none for silence.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def signal_features(x: np.ndarray) -> dict[str, float | None]:
     TrackError
         Reason ``"too short"``, below 50 ms.
     """
-    audio = levelled(x)
+    audio = music(x)
     if audio is None:
         return {}
     signal = audio.signal
@@ -88,7 +92,7 @@ def signal_features(x: np.ndarray) -> dict[str, float | None]:
     row |= timbre(cut, spectra, magnitude) | shape(audio.filtered) | rhythm(signal)
     row |= flux(magnitude) | energies(spectra) | flatness(spectra)
     pitch = profiles(signal)
-    row |= chroma(pitch.plain) | chord_rates(pitch.chords)
+    row |= chroma(pitch.plain) | chords(pitch.chords) | {"key_strength": key_strength(pitch.plain)}
     curves = envelopes(signal)
     row |= attacks(curves) | clarities(curves)
     return {name: value if value is not None and math.isfinite(value) else None for name, value in row.items()}
@@ -108,7 +112,7 @@ class EssentiaKey(Extractor):
     version: ClassVar[int] = 1
     cost: ClassVar[float | None] = 0.002
     cite = (bogdanov,)
-    profile: str = "edma"
+    profile: str = usual_profile
 
     def __post_init__(self) -> None:
         if self.profile not in key_profiles:
@@ -129,5 +133,5 @@ class EssentiaKey(Extractor):
 
 @hookimpl
 def register_extractors() -> Sequence[type[Extractor]]:
-    """Return the four extractors."""
-    return Essentia, EssentiaKey, EssentiaFull, Chromaprint
+    """Return the five extractors."""
+    return Essentia, EssentiaMore, EssentiaKey, EssentiaFull, Chromaprint

@@ -6,7 +6,9 @@ straight ramp would take from valley to peak, so a linear ramp's attack time is 
 rise over the attack time. MIRtoolbox (Lartillot and Toiviainen 2007; manual 1.7, mirattacktime) takes valley and peak
 themselves, which a long plateau moves; the inner part of the rise is the remedy of Peeters 2004 (log-attack-time).
 
-SAMAT has three slopes and does not say which: here the whole band, low and high.
+A frame of the envelope is 23 ms long, so that a sudden attack looks as if it took 14 to 18 ms.
+
+SAMAT has three slopes: high, middle-high and middle.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 from .envelopes import rate
 
 contrast = 0.1  # MIRtoolbox's default of mirpeaks, as a share of the largest value
-slope_bands = ("", "low", "high")
+slope_bands = ("high", "middle_high", "middle")  # of SAMAT
 
 
 def attacks(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
@@ -34,8 +36,7 @@ def attacks(envelopes: Mapping[str, np.ndarray]) -> dict[str, float | None]:
         times, rises = onsets(envelope)
         suffix = f"_{band}" if band else ""
         row[f"attack_time{suffix}"] = float(times.mean()) if len(times) else None
-        if band in slope_bands:
-            row[f"attack_slope{suffix}"] = float((rises / times).mean()) if len(times) else None
+        row[f"attack_slope{suffix}"] = float((rises / times).mean()) if len(times) else None
     return row
 
 

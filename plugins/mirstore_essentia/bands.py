@@ -21,6 +21,9 @@ bands = {
 }
 """Band name to its edges [Hz]."""
 
+floor_db = 60.0
+"""How far below a frame's largest power a bin counts as no lower, and below the track's a frame as no louder [dB]."""
+
 whole = (20.0, 20000.0)
 """The edges of the column without a band's name [Hz]; flux takes all bins, as MusicExtractor does."""
 
@@ -66,23 +69,28 @@ def energies(power: np.ndarray) -> dict[str, float]:
     return {"spectral_energyband": sum(values.values()) / len(values)} | row
 
 
-def flatness(power: np.ndarray) -> dict[str, float]:
-    """Return geometric over arithmetic mean of the power in each band, mean over the frames that are not silent.
+def flatness(power: np.ndarray) -> dict[str, float | None]:
+    """Return geometric over arithmetic mean of the power in each band, mean over the frames that sound in it.
 
     It is 1 for a flat spectrum, about 0.56 for white noise (its periodogram is exponentially distributed, so
-    exp(-0.577)), 0 for a tone (Johnston 1988; mirflatness of MIRtoolbox).
+    exp(-0.577)), 0 for a tone (Johnston 1988; mirflatness of MIRtoolbox). Power below a floor, 60 dB under the frame's
+    largest, counts as the floor: what is far below the music is rounding noise and what a codec left, and a geometric
+    mean would be made of it. A frame sounds in a band if the mean power there is above the floor; None if none does.
 
     Parameters
     ----------
     power : np.ndarray [shape=(frames, bins)]
     """
-    audible = power[power.any(axis=1)]
-    logs = np.log(np.maximum(audible, np.finfo(np.float32).tiny))
+    peaks = power.max(axis=1, keepdims=True)
+    floor = np.maximum(peaks, peaks.max() * 10 ** (-floor_db / 10)) * 10 ** (-floor_db / 10)
+    floored = np.maximum(power, floor)
+    logs = np.log(np.maximum(floored, np.finfo(np.float32).tiny))
 
-    def mean(edges: tuple[float, float]) -> float:
+    def mean(edges: tuple[float, float]) -> float | None:
         band = bins(edges, power.shape[1])
-        arithmetic = np.maximum(audible[:, band].mean(axis=1), np.finfo(np.float32).tiny)
-        return float((np.exp(logs[:, band].mean(axis=1)) / arithmetic).mean())
+        sounds = power[:, band].mean(axis=1) > floor[:, 0]
+        ratio = np.exp(logs[sounds, band].mean(axis=1)) / floored[sounds, band].mean(axis=1)
+        return float(ratio.mean()) if len(ratio) else None
 
     row = {f"spectral_flatness_{name}": mean(edges) for name, edges in bands.items()}
     return {"spectral_flatness": mean(whole)} | row

@@ -1,4 +1,4 @@
-"""Tempo, onsets and danceability of the levelled signal, equal to MusicExtractor's.
+"""Tempo, meter, onsets and danceability of the levelled signal; all but the meter are equal to MusicExtractor's.
 
 Beats and onsets are found by essentia's TempoTapDegara and Onsets; the onset detection functions that those read are
 computed here, because essentia's own chain adds random noise to silent frames and takes twice the time.
@@ -12,10 +12,11 @@ from .spectra import essentia, fix_noise, frames, frames_from_zero, sr, window
 
 onset_size, onset_hop = 1024, 512
 beat_size, beat_hop = 2048, 1024
+meter_beats = 8  # two bars of four
 
 
 def rhythm(x: np.ndarray) -> dict[str, float | None]:
-    """Return bpm, the beats' mean energy, onsets per second, danceability and dynamic complexity.
+    """Return bpm, meter, onsets per second, danceability and dynamic complexity.
 
     MusicExtractor writes 0 where it finds no beat or too little audio; here the value is None.
 
@@ -26,10 +27,9 @@ def rhythm(x: np.ndarray) -> dict[str, float | None]:
     """
     es = essentia()
     found = beats(x)
-    energies = es.BeatsLoudness(beats=found)(x)[0] if len(found) else np.array([])
     return {
         "bpm": bpm(found),
-        "beats_loud": float(energies.mean()) if len(energies) else None,
+        "meter": meter(*beats_loudness(x, found)),
         "onset_rate": onset_rate(x),
         "danceability": float(es.Danceability()(x)[0]) or None,
         "dynamic_complexity": float(es.DynamicComplexity()(x)[0]),
@@ -75,6 +75,47 @@ def bpm(beats: np.ndarray) -> float | None:
     most_frequent = 2 * np.bincount((tempi / 2 + 0.5).astype(int)).argmax()
     near = tempi[np.abs(tempi - most_frequent) < 5]
     return float(near.mean()) if len(near) else float(most_frequent)
+
+
+def beats_loudness(x: np.ndarray, beats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the energy of each beat [shape=(beats,)], and the shares that six bands have in it [shape=(beats, 6)].
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz, levelled.
+    beats : np.ndarray [shape=(beats,)]
+        [s]
+    """
+    if not len(beats):
+        return np.empty(0), np.empty((0, 6))
+    energies, shares = essentia().BeatsLoudness(beats=beats)(x)
+    return energies, shares
+
+
+def meter(energies: np.ndarray, shares: np.ndarray) -> float | None:
+    """Return the beats of a bar, by how the loudness of beats repeats (essentia's Beatogram and Meter).
+
+    Meter may answer with several bars, and with half a bar. Multiples of three beats are 3 here and other even numbers
+    4: two and four beats cannot be told apart. Of rendered songs, 22 of 24 waltzes are 3 and 69 of 72 others 4.
+
+    Parameters
+    ----------
+    energies : np.ndarray [shape=(beats,)]
+        Of each beat.
+    shares : np.ndarray [shape=(beats, 6)]
+        Of bands in it.
+
+    Returns
+    -------
+    float or None
+        None for fewer than eight beats.
+    """
+    if len(energies) < meter_beats:
+        return None
+    es = essentia()
+    found = float(es.Meter()(es.Beatogram()(energies, shares)))
+    return 3.0 if found % 3 == 0 else 4.0 if found % 2 == 0 else found
 
 
 def onset_rate(x: np.ndarray) -> float:

@@ -36,9 +36,19 @@ def timbre(cut: np.ndarray, power: np.ndarray, magnitude: np.ndarray) -> dict[st
         "spectral_rolloff": rolloff(power),
         "spectral_decrease": decrease(power),
         "spectral_complexity": float(np.mean([complexity(spectrum) for spectrum in magnitude])),
-        "spectral_energy": float(power.sum(axis=1).mean()),
         "pitch_salience": float(np.mean([salience(spectrum) for spectrum in magnitude])),
     } | {f"mfcc_{i}": float(value) for i, value in enumerate(coefficients, start=1)}
+
+
+def energy(x: np.ndarray) -> float:
+    """Return the mean energy of the spectrum of the levelled signal.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,), dtype=float32]
+        44.1 kHz.
+    """
+    return float(power(cut_frames(x, size, hop)).sum(axis=1).mean())
 
 
 def shape(filtered: np.ndarray) -> dict[str, float]:

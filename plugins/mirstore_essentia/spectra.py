@@ -67,8 +67,7 @@ def levelled(x: np.ndarray) -> Levelled | None:
     TrackError
         Reason ``"too short"``, below 50 ms.
     """
-    if len(x) < block:
-        raise TrackError("too short", f"{len(x) / sr:.3f} s of audio, at least {block / sr} s are needed")
+    refuse_short(x)
     x = np.ascontiguousarray(x, dtype=np.float32)
     filtered = essentia().EqualLoudness()(x)
     gain_db = replay_gain(filtered)
@@ -80,6 +79,17 @@ def levelled(x: np.ndarray) -> Levelled | None:
         return Levelled(signal, filtered * gain)  # the filter is linear: no need to run it again
     signal = np.clip(signal, -1, 1)
     return Levelled(signal, essentia().EqualLoudness()(signal))
+
+
+def refuse_short(x: np.ndarray) -> None:
+    """Raise a TrackError, reason ``"too short"``, for ``x`` [shape=(n,), 44.1 kHz] below 50 ms.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n,)]
+    """
+    if len(x) < block:
+        raise TrackError("too short", f"{len(x) / sr:.3f} s of audio, at least {block / sr} s are needed")
 
 
 def replay_gain(filtered: np.ndarray) -> float:

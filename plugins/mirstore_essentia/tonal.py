@@ -15,6 +15,7 @@ from .spectra import essentia, frames, power
 pitch_classes = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 flats = {"C#": "Db", "D#": "Eb", "F#": "Gb", "G#": "Ab", "A#": "Bb"}
 key_profiles = ("edma", "krumhansl", "temperley", "bgate", "diatonic", "edmm", "braw", "gomez", "noland", "shaath")
+usual_profile = "edma"  # of MusicExtractor
 resolution = 3  # bins per semitone
 
 
@@ -76,8 +77,11 @@ def chroma(profile: np.ndarray) -> dict[str, float | None]:
     return {f"chroma_{name.lower()}": share for name, share in zip(pitch_classes, shares, strict=True)}
 
 
-def chord_rates(profile: np.ndarray) -> dict[str, float]:
-    """Return how often the chord changes and how many of the 24 chords occur, per frame.
+def chords(profile: np.ndarray) -> dict[str, float]:
+    """Return how often the chord changes, how many of the 24 occur, and how well they fit.
+
+    The first two are per frame, so that the second halves when the music goes on twice as long; ``chords_diversity`` is
+    the number of equally frequent chords that would be as hard to guess, exp of the entropy of their shares.
 
     Parameters
     ----------
@@ -85,9 +89,15 @@ def chord_rates(profile: np.ndarray) -> dict[str, float]:
         For chords; see `Profiles`.
     """
     es = essentia()
-    chords, _ = es.ChordsDetection()(profile)
-    _, number_rate, changes_rate, _, _ = es.ChordsDescriptors()(chords, "C", "major")  # rates ignore the key
-    return {"chords_number_rate": float(number_rate), "chords_changes_rate": float(changes_rate)}
+    names, strength = es.ChordsDetection()(profile)
+    _, number_rate, changes_rate, _, _ = es.ChordsDescriptors()(names, "C", "major")  # rates ignore the key
+    share = np.unique(names, return_counts=True)[1] / len(names)
+    return {
+        "chords_number_rate": float(number_rate),
+        "chords_changes_rate": float(changes_rate),
+        "chords_strength": float(np.mean(strength, dtype=np.float64)),
+        "chords_diversity": float(np.exp(-share @ np.log(share))),
+    }
 
 
 def key(profile: np.ndarray, kind: str) -> tuple[str, str, float] | None:
@@ -113,3 +123,14 @@ def key(profile: np.ndarray, kind: str) -> tuple[str, str, float] | None:
     )
     tonic, scale, strength, _ = find(in_tune)
     return flats.get(tonic, tonic), scale, float(strength)
+
+
+def key_strength(profile: np.ndarray) -> float | None:
+    """Return the correlation of the mean plain profile with the best key of `usual_profile`, None if it is empty.
+
+    Parameters
+    ----------
+    profile : np.ndarray [shape=(frames, 36)]
+    """
+    found = key(profile, usual_profile)
+    return None if found is None else found[2]

@@ -69,7 +69,7 @@ harmonic = re.compile(r"(tonic|dom|sub|glob|aelian|mixolydian|minor-fourth)(-(to
 """Functions of chords and their n-grams."""
 
 signal = re.compile(
-    r"(spectral|chords|mfcc|chroma|attack|pulse|entropy)-.*|length|bpm|beats-loud|onset-rate|danceability|loudness|"
+    r"(spectral|chords|mfcc|chroma|attack|pulse|entropy)-.*|length|bpm|meter|key-strength|beats-loud|onset-rate|danceability|loudness|"
     r"dynamic-complexity|pitch-salience|zerocr|vocal-instrumental"
 )
 

@@ -81,6 +81,7 @@ class AllFeatures(Grouper):
     """
 
     name = "all-features"
+    version = 2
     cite = (patakis,)
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:

@@ -37,23 +37,27 @@ class KNNSmoothing(Smoother):
     k : int > 0
         Neighbours.
     mapping : str
-        ``"none"``, ``"pca"``, ``"lda"`` or ``"nca"``; the last two learn from the labels, and so flatter themselves
-        in sample: see ``crossfit``.
+        ``"none"``, ``"pca"``, ``"lda"`` or ``"nca"``; the last two learn from the labels, and stand for the paper's
+        LMNN in its method S_B.
     n_components : int, optional
         Dimensions after the mapping; all that it can give by default.
     include_self : bool
         Whether an example is its own nearest neighbour; that moves 1/k to its own class.
     crossfit : int
-        0, or the number of parts: the mapping of each part is learned from the others.
+        Number of parts: what maps a part by ``"lda"`` or ``"nca"`` is learned from the others, with each class in all
+        parts alike. 0 learns it from all: the mapping then has seen the very labels that it smooths, and finds classes
+        where there are none. Of random labels of three classes (150 examples, 60 columns) LDA then leaves .60 to .63 in
+        an example's own class; with five parts it is .29 to .34, and a third is true.
     """
 
     name = "knn-smoothing"
+    version = 2
     cite = (buisson,)
     k: int = 10
     mapping: Literal["none", "pca", "lda", "nca"] = "none"
     n_components: int | None = None
     include_self: bool = False
-    crossfit: int = 0
+    crossfit: int = 5
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -81,10 +85,10 @@ class KNNSmoothing(Smoother):
                 hint="smooth with a smaller k",
             )
         scaled = _scaled(X)
-        if not self.crossfit or self.mapping == "none":
+        if not self.crossfit or self.mapping not in ("lda", "nca"):
             return self._averages(self._mapping(scaled, Y, seed)(scaled), Y, np.arange(len(X)))
         smooth = np.zeros(Y.shape)
-        parts = np.random.default_rng(seed).permutation(len(X)) % self.crossfit
+        parts = _parts(Y.argmax(axis=1), self.crossfit, seed)
         for part in np.unique(parts):
             mapped = self._mapping(scaled[parts != part], Y[parts != part], seed)(scaled)
             inside = np.flatnonzero(parts == part)
@@ -137,6 +141,14 @@ class KNNSmoothing(Smoother):
         order = np.lexsort((found, np.round(distance, 9)), axis=1)[:, :others]
         total = Y[np.take_along_axis(found, order, axis=1)].sum(axis=1)
         return np.asarray((total + Y[wanted] if self.include_self else total) / self.k)
+
+
+def _parts(classes: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return each example's part [shape=(n,)], drawn class after class so that all parts have all classes alike."""
+    drawn = np.random.default_rng(seed).permutation(len(classes))
+    parts = np.empty(len(classes), dtype=int)
+    parts[drawn[np.argsort(classes[drawn], kind="stable")]] = np.arange(len(classes)) % count
+    return parts
 
 
 def _scaled(X: np.ndarray) -> np.ndarray:

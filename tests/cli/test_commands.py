@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,6 +227,37 @@ def test_completion_without_a_store_or_with_a_broken_registry_is_silent(project)
     assert complete("mirstore --store none features stats ", project) == []
     assert complete("mirstore run-experiment ", project) == []
     assert not (project / "none").exists()
+
+
+def test_what_has_nothing_to_say_has_no_heading(project):
+    (project / "labs").mkdir()
+    (project / "labs" / "one.lab").write_text("0 0.5 C:maj\n")
+    assert "labs" not in run("ingest", "music", "--annotation", "chords=labs/*.lab").stderr
+
+
+def test_gc_counts_the_files_of_a_killed_ingest(project):
+    run("ingest", "music")
+    folder = project / "store" / "jobs" / ("a" * 12) / "one"
+    folder.mkdir(parents=True)
+    for name in ("1.safetensors", "2.safetensors"):
+        (folder / name).write_bytes(b"1")
+    assert "would remove 2 files" in run("gc", "-n").stderr
+    (folder / "2.safetensors").unlink()
+    assert "removed 1 file\n" in run("gc").stderr
+    assert not folder.parent.exists()
+
+
+def test_an_extractor_that_reads_what_an_entry_names_is_checked_as_that_entry(project):
+    refused = run("plugins", "check", "mean", code=2).stderr
+    assert "extractor 'mean' reads rows, and only an entry of registry.toml says what that is" in refused
+    assert "mirstore plugins check ENTRY" in refused
+    Path("registry.toml").write_text(
+        'schema = 1\n[features.loudness]\nextractor = "mean"\ninputs = { rows = "rms-segments" }\n'
+    )
+    checks = json.loads(run("plugins", "check", "loudness", "--json").stdout)
+    assert len(checks) > 15
+    assert {check["component"] for check in checks} == {"mean@1"}
+    assert all(check["ok"] for check in checks), [check for check in checks if not check["ok"]]
 
 
 def test_annotations_are_given_on_the_command_line(project):

@@ -37,12 +37,16 @@ task = "genre"
 features = ["small"]
 grouping = "halves"
 random_groupings = 3
+permutations = 20
+halves = 3
 matrix.model = ["centroid", "raising", "absent"]
 [experiments.hanging]
 task = "genre"
 features = ["small"]
 grouping = "halves"
 random_groupings = 0
+permutations = 0
+halves = 0
 matrix.model = ["centroid", "hanging"]
 """
 

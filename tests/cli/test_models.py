@@ -23,7 +23,8 @@ folds = 2
 task = "genre"
 features = ["small"]
 random_groupings = 0
-bootstraps = 0
+permutations = 0
+halves = 0
 matrix.model = ["ridge", "majority"]
 """
 

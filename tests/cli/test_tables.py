@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,26 @@ def test_numbers_are_kept_as_they_are_replaced_and_taken_away(music):
     (music / "e.csv").write_text("path,arousal,mood,valence\na,,calm,\nb,6,wild,0.5\n")
     run(*given)
     assert numbers() == [("b.wav", "arousal", 6.0), ("b.wav", "valence", 0.5)]
+
+
+def test_numbers_are_called_targets_and_a_column_is_labels_or_numbers(music):
+    Path("e.csv").write_text("id,arousal,valence\na,0.5,1\nb,0.25,2\n")
+    told = run("dataset", "import", "e.csv", "--name", "e", "--targets", "arousal,valence", "--label-set", "emotion")
+    assert "labels: emotion, 2 targets" in told.stdout
+    for command in (
+        ("dataset", "import", "e.csv", "--name", "f", "--labels", "arousal", "--targets", "arousal"),
+        ("ingest", "music", "--labels", "e.csv", "--label", "arousal", "--targets", "e=arousal"),
+    ):
+        assert "column 'arousal' is asked for as labels and as numbers" in run(*command, code=2).stderr
+
+
+def test_a_file_that_is_listed_twice_is_one_fresh_track(music):
+    first = json.loads(run("ingest", "music", "--features", "mfcc-stats", "--json").stdout)["features"]["mfcc-stats"]
+    rows = [f"{path},{take}\n" for path in sorted(Path("music").rglob("*.wav")) for take in (1, 2)]
+    Path("twice.csv").write_text("path,take\n" + "".join(rows))
+    for command in (("music", "music"), ("twice.csv",)):
+        again = json.loads(run("ingest", *command, "--features", "mfcc-stats", "--json").stdout)
+        assert again["features"]["mfcc-stats"]["fresh"] == first["ok"]
 
 
 def test_targets_that_make_no_sense_are_refused(music):

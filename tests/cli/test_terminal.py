@@ -48,6 +48,8 @@ task = "genre"
 features = ["small"]
 grouping = "halves"
 random_groupings = 0
+permutations = 0
+halves = 0
 matrix.model = ["centroid", "raising", "slow"]
 """
 

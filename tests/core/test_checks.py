@@ -20,7 +20,7 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
 
 good = '''
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 from mirstore.core import Column, Extractor, Grouper, Model, Smoother, Tensor, TrackError
@@ -162,6 +162,13 @@ def test_something_else_cannot_be_checked():
         ("Frames", '"""Energy of each frame."""', "", "says_what_it_does", "needs a docstring"),
         ("Frames", "@dataclass\nclass Frames", "class Frames", "has_plain_parameters", "must be a @dataclass"),
         ("Frames", "size: int = 1024", "size: type = int", "has_plain_parameters", "is not plain JSON"),
+        (
+            "Frames",
+            "size: int = 1024",
+            'size: int = field(default=1024, metadata={"was": 512})',
+            "has_plain_parameters",
+            "is 1024 by default, and so must be what it was",
+        ),
         (
             "Frames",
             "import numpy as np",

@@ -12,9 +12,10 @@ from hypothesis.extra.numpy import arrays
 from mirstore.core.entries import ExperimentEntry, TaskEntry
 from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
 from mirstore.core.experiments.cases import cases, expand
+from mirstore.core.experiments.explaining import random_groupings
 from mirstore.core.experiments.grouping import written_by_hand
-from mirstore.core.experiments.metrics import average_precision, evaluate, interval, roc_auc, vote
-from mirstore.core.experiments.run import random_groupings
+from mirstore.core.experiments.inference import interval
+from mirstore.core.experiments.metrics import average_precision, evaluate, roc_auc, vote
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.experiments.splits import make_folds, published_folds, shared_between
 from mirstore.core.registry import Registry
@@ -102,7 +103,7 @@ def test_modulo_takes_the_number_in_the_name():
     [
         ({}, np.ones((9, 1)), list("abcdefghi"), "only one class"),
         ({}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' are by one artist"),
-        ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 tracks, fewer"),
+        ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 track, fewer"),
         ({}, np.eye(2)[[0, 1] * 4], list("aabbccaa"), "3 artists are too few for 5 folds"),
         ({"split": "stratified"}, np.eye(2)[[0, 1]], list("ab"), "2 labelled tracks"),
         ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], list("abcdefgh"), "needs a number in every name"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -67,6 +69,36 @@ def test_processes_end_when_nobody_has_asked_for_a_while(ask, monkeypatch):
     else:
         pytest.fail("it is still there")
     assert not guest._lodgings
+
+
+def test_one_thread_looks_after_the_processes_however_often_they_come_and_go(monkeypatch):
+    class Pool:
+        """Ends as one asks anew."""
+
+        def submit(self, task, data):
+            answered = Future()
+            answered.set_result(None)
+            return answered
+
+        def shutdown(self):
+            if again:
+                again.pop()
+                answer(call)
+                alive.append(sum(thread.name == "mirstore-tidy" for thread in threading.enumerate()))
+
+    again, alive = [1] * 5, []
+    monkeypatch.setattr(guest, "_pool", lambda call: Pool())
+    monkeypatch.setattr(guest, "idle", 0.02)
+    call = Call(b"", Task(abs), Limits(), False, "t", Needs({}))
+    answer(call)
+    deadline = time.monotonic() + 30
+    while guest._lodgings or guest._tidying.is_set() or again:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert len(alive) == 5
+    assert max(alive) <= 2  # the one that ends, and the one that came for it
+    assert not [thread for thread in threading.enumerate() if thread.name == "mirstore-tidy"]
 
 
 def test_a_worker_says_what_it_has_not_in_common(ask, tmp_path, test_plugins):

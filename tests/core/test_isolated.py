@@ -193,6 +193,11 @@ def test_an_interpreter_that_is_gone_is_one_line_for_who_needs_it(elsewhere):
     assert error.value.hint == "mirstore plugins install 'mirstore-test-elsewhere' --isolated --name elsewhere"
 
 
+def test_a_worker_of_the_registry_is_made_again_under_its_own_name(elsewhere):
+    worker = WorkerEntry(isolated="elsewhere").environment("w")
+    assert (worker.name, worker.remedy) == ("w", elsewhere.remedy)
+
+
 def test_a_worker_of_the_registry_whose_interpreter_is_gone_says_what_makes_it_again(elsewhere):
     elsewhere.python.parents[1].unlink()
     with pytest.raises(PluginError, match=r"workers.w: environment 'elsewhere' cannot be used.*is gone") as error:

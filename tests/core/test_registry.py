@@ -288,8 +288,16 @@ def test_a_plugin_that_the_registry_asks_for_and_is_not_installed_is_told_with_t
 
 def test_a_plugin_in_an_environment_of_its_own_is_installed(tmp_path, elsewhere):
     load(tmp_path, "schema = 1\n[plugins]\nx = 'mirstore-test-elsewhere>=0.3'\n")
-    with pytest.raises(PluginError, match="not installed"):
+    with pytest.raises(PluginError, match="not installed") as error:
         load(tmp_path, "schema = 1\n[plugins]\nx = 'mirstore-test-elsewhere>=0.4'\n")
+    assert error.value.hint == "mirstore plugins install 'mirstore-test-elsewhere>=0.4' --isolated"
+
+
+def test_a_plugin_that_is_to_live_in_an_environment_is_not_to_be_installed_beside_mirstore(tmp_path):
+    worker = "[workers.w]\nisolated = 'nonsense_that-nobody.has'\n[features.f]\nextractor = 'f'\nplace = 'w'\n"
+    with pytest.raises(PluginError, match="not installed") as error:
+        load(tmp_path, f"schema = 1\n[plugins]\nx = 'nonsense-that-nobody-has'\n{worker}")
+    assert error.value.hint == "mirstore plugins install 'nonsense-that-nobody-has' --isolated"
 
 
 there = """

@@ -65,6 +65,20 @@ def test_a_sound_is_kept_to_96_decibels_below_its_own_peak(peak):
     assert 20 * np.log10(np.sqrt(np.mean(np.square(error))) / peak) < -96
 
 
+@pytest.mark.parametrize("peak", [1e-44, 9e-34, 2e38, 1e200])
+def test_a_sound_that_cannot_be_held_is_refused(peak):
+    column = {"x": Column(Sound(sr, 1), "", "a sound")}
+    with pytest.raises(TrackError, match=r"has a peak of .*, which no sound can hold; full scale is ±1"):
+        check_rows({"x": np.array([0.0, peak, -peak / 2])}, column)
+
+
+@pytest.mark.parametrize("peak", [1e-33, 1e38])
+def test_the_faintest_and_the_loudest_sound_are_kept_like_any_other(peak):
+    column = {"x": Column(Sound(sr, 1), "", "a sound")}
+    (row,) = check_rows({"x": np.array([0.0, peak, -peak / 2])}, column)
+    np.testing.assert_allclose(np.asarray(row["x"], np.float64) / peak, [0, 1, -0.5], atol=1e-4)
+
+
 def test_silence_stays_silence():
     assert not np.asarray(PCM.quantised(np.zeros((1, 10)), sr)).any()
 
@@ -183,6 +197,12 @@ def test_neither_keep_nor_place_is_part_of_the_identity(stems):
         meaning({"x": {"extractor": "halves", **more}}, "x")["x"].id for more in ({}, {"keep": False, "place": "gpu"})
     }
     assert len(ids) == 1
+
+
+def test_what_reads_features_and_hears_nothing_is_given_no_sound(stems):
+    entries = {"x": {"extractor": "big-mean", "inputs": {"audio": "halves.loud"}}}
+    with pytest.raises(ConfigError, match=r"features\.x\.inputs\.audio: big-mean hears no audio, it reads big"):
+        meaning(entries, "x")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,9 +60,6 @@ class Centroid(Model):
 
     def contributions(self, examples: Examples) -> np.ndarray:
         return self._parts(examples)
-
-    def importances_of_groupings(self, examples: Examples, groupings: Any, seed: int) -> list[dict[str, float]]:
-        return [replace(self).fit(examples, groups, seed).group_importances() for groups in groupings]
 
 
 @dataclass

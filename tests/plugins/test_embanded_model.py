@@ -9,10 +9,8 @@ import polars as pl
 import pytest
 
 from mirstore.core import Examples
-from mirstore_embanded import EMBanded, Gram, statistics
+from mirstore_embanded import EMBanded
 from mirstore_embanded.calibration import leave_one_out, sigmoid
-from mirstore_embanded.regression import begun, fit
-from mirstore_embanded.statistics import resampled
 
 names = [f"t.f{i}" for i in range(8)]
 groups = {"first": names[:3], "second": names[3:6]}  # t.f6 and t.f7 are in none
@@ -65,72 +63,33 @@ def test_columns_may_come_in_another_order(model, examples):
 
 def test_importances_name_labels_groups_and_measures(model, examples):
     rows = model.importances()
-    assert [(r.label, r.group) for r in rows if r.measure == "lambda"] == [
-        (label, group) for label in examples.classes for group in groups
-    ]
+    for measure in ("variance", "lambda", "degrees of freedom"):
+        assert [(r.label, r.group) for r in rows if r.measure == measure and r.label is not None] == [
+            (label, group) for label in examples.classes for group in groups
+        ]
     overall = {r.measure for r in rows if r.label is None}
-    assert {"mean of label shares", "prior share", "degrees of freedom", "variance", "product"} <= overall
-    shares = [r.value for r in rows if r.measure == "mean of label shares"]
-    assert sum(shares) == pytest.approx(1)
-    dof = {r.group: r.value for r in rows if r.measure == "degrees of freedom"}
+    assert overall == {"degrees of freedom", "prior share", "product", "lambda", "mean of lambda shares"}
+    for measure in ("lambda", "mean of lambda shares"):
+        assert sum(r.value for r in rows if r.measure == measure and r.label is None) == pytest.approx(1)
+    dof = {r.group: r.value for r in rows if r.measure == "degrees of freedom" and r.label is None}
     assert all(0 < value < 3 for value in dof.values())
 
 
-@pytest.mark.parametrize(("shared", "measure"), [(False, "lambda"), (True, "variance")])
-def test_the_group_that_matters_to_a_label_is_said_to(shared, measure):
-    model = EMBanded(shared=shared).fit(music(), groups, 0)
+def test_the_share_shown_is_the_groups_part_of_the_variance_of_predictions(model, examples):
+    variance = model.contributions(examples).var(axis=0)  # (labels, groups)
+    shares = variance / variance.sum(axis=1, keepdims=True)
+    assert list(model.group_importances().values()) == pytest.approx(shares.mean(axis=0))
+    told = [r.value for r in model.importances() if r.measure == "variance"]
+    assert told == pytest.approx(shares.ravel())
+
+
+@pytest.mark.parametrize("pooling", ["labels", "none"])
+@pytest.mark.parametrize("measure", ["variance", "lambda"])
+def test_the_group_that_matters_to_a_label_is_said_to(pooling, measure):
+    model = EMBanded(pooling=pooling).fit(music(), groups, 0)
     shares = {(r.label, r.group): r.value for r in model.importances() if r.measure == measure}
-    assert shares["calm", "first"] > 0.8
-    assert shares["happy", "second"] > 0.8
-
-
-def test_other_groupings_are_fitted_from_the_same_statistics(model, examples):
-    other = {"odd": names[1:6:2], "even": names[:6:2]}
-    found = model.importances_of_groupings(examples, [other, groups], 0)
-    assert found[0] == pytest.approx(EMBanded().fit(examples, other, 0).group_importances(), abs=2e-3)
-    assert found[1] == pytest.approx(model.group_importances(), abs=2e-3)
-
-
-# Bootstraps
-
-
-def test_drawn_statistics_are_those_of_repeated_rows(monkeypatch):
-    local = np.random.default_rng(4)
-    X, Y, units = local.normal(size=(30, 3)), local.normal(size=(30, 2)), np.arange(30) // 3
-    blocks = list(resampled(X, Y, units, 5, 7))
-    monkeypatch.setattr(statistics, "room", 0)
-    weighted = list(resampled(X, Y, units, 5, 7))
-    draws = np.random.default_rng(7)
-    for a, b in zip(blocks, weighted, strict=True):
-        rows = np.concatenate([np.flatnonzero(units == unit) for unit in draws.integers(0, 10, 10)])
-        direct = Gram.of(X[rows], Y[rows])
-        assert a.n == b.n == direct.n
-        for x, y, z in zip(a.centred(), b.centred(), direct.centred(), strict=True):
-            np.testing.assert_allclose(x, z, atol=1e-12)
-            np.testing.assert_allclose(y, z, atol=1e-12)
-
-
-def test_bootstraps_spread_around_the_importance(model, examples):
-    drawn = model.bootstrap_importances(examples, groups, 30, 0)
-    assert drawn == model.bootstrap_importances(examples, groups, 30, 0)
-    first = np.array([shares["first"] for shares in drawn])
-    low, high = np.quantile(first, [0.02, 0.98])
-    assert low < model.group_importances()["first"] < high
-    assert all(sum(shares.values()) == pytest.approx(1) for shares in drawn)
-
-
-def test_a_head_start_on_similar_data_leads_to_the_same_optimum():
-    found, other = music(), music(seed=8)
-    settings, members = EMBanded()._settings(), {"first": np.arange(3), "second": np.arange(3, 6)}
-    whole, gram = (Gram.of(e.table.to_numpy()[:, :6], e.labels) for e in (other, found))
-    started, alone = fit(gram, members, settings, start=begun(whole, members, settings)), fit(gram, members, settings)
-    np.testing.assert_allclose(started.lambdas, alone.lambdas, rtol=1e-6)
-    assert (started.iterations < alone.iterations).all()
-
-
-def test_bootstraps_are_of_the_groups_asked_for(model, examples):
-    other = {"odd": names[1:6:2], "even": names[:6:2]}
-    assert model.bootstrap_importances(examples, other, 2, 0)[0].keys() == other.keys()
+    assert shares["calm", "first"] > 0.6
+    assert shares["happy", "second"] > 0.6
 
 
 # Probabilities
@@ -146,9 +105,8 @@ def test_calibration_uses_scores_of_artists_left_out():
     units = np.repeat(np.arange(30).astype(str), 4)
     table = pl.DataFrame(X + 0.01 * local.normal(size=X.shape), schema=names)
     grouping = {"all": names}
-    weak = {"tau": 1e-8, "eta": 1e-8}
-    blind = EMBanded(**weak).fit(Examples(table, ("a", "b"), Y, {}), grouping, 0)
-    aware = EMBanded(**weak).fit(Examples(table, ("a", "b"), Y, {}, units=units), grouping, 0)
+    blind = EMBanded().fit(Examples(table, ("a", "b"), Y, {}), grouping, 0)
+    aware = EMBanded().fit(Examples(table, ("a", "b"), Y, {}, units=units), grouping, 0)
     wide = [np.ptp(m.predict_proba(Examples(table, ("a", "b"), None, {})), axis=0) for m in (blind, aware)]
     assert (wide[1] <= wide[0] + 1e-9).all()
 
@@ -161,11 +119,22 @@ def test_units_that_say_nothing_leave_single_examples_out(units):
     np.testing.assert_array_equal(model.slope_, sigmoid(left_out, found.labels, np.ones(160))[0])
 
 
-def test_a_low_rank_is_calibrated_on_fits_of_that_rank():
-    found = replace(music(), units=None)
-    model = EMBanded(rank=1).fit(found, groups, 0)
-    left_out = leave_one_out(model.fit_, found.table.to_numpy(), found.labels, np.ones(160))
-    assert not np.allclose(model.slope_, sigmoid(left_out, found.labels, np.ones(160))[0])
+def test_labels_that_shrink_together_are_calibrated_as_they_are():
+    """Tags of one direction, many of them rare: what is confirmed of it carries over to all."""
+    local = np.random.default_rng(6)
+    X = local.normal(size=(600, 8))
+    scores = X[:, [0]] + X[:, [4]] + 2 * local.normal(size=(600, 12))
+    Y = (scores > np.quantile(scores, 0.9)).astype(float)
+    known, new = (
+        Examples(pl.DataFrame(X[rows], schema=names), tuple("abcdefghijkl"), Y[rows], {})
+        for rows in (np.arange(200), np.arange(200, 600))
+    )
+
+    def loss(model):
+        p = model.fit(known, groups, 0).predict_proba(replace(new, labels=None))
+        return -np.log(np.where(new.labels > 0, p, 1 - p)).mean()
+
+    assert loss(EMBanded(shrink=True)) < loss(EMBanded()) - 0.002
 
 
 def test_calibrated_probabilities_have_the_frequency_of_labels(examples):
@@ -174,8 +143,7 @@ def test_calibrated_probabilities_have_the_frequency_of_labels(examples):
     np.testing.assert_allclose(scores.mean(axis=0), examples.labels.mean(axis=0), atol=0.03)
     if examples.exclusive:
         np.testing.assert_allclose(scores.sum(axis=1), 1)
-        best = model.decision_function(examples).argmax(axis=1)
-        np.testing.assert_array_equal(scores.argmax(axis=1), best)
+        assert (scores.argmax(axis=1) == examples.labels.argmax(axis=1)).mean() > 0.6
 
 
 def test_logistic_output_keeps_the_order_and_softmax_sums_to_1():
@@ -235,7 +203,8 @@ def test_examples_that_make_no_sense(change, grouping, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"solver": "newton"}, "solver must be 'auto' or 'em', got 'newton'"),
+        ({"prior": "flat"}, "prior must be 'log' or 'inverse-gamma', got 'flat'"),
+        ({"pooling": "some"}, "pooling must be 'labels' or 'none', got 'some'"),
         ({"output": "raw"}, "output must be 'calibrated', 'softmax' or 'logistic', got 'raw'"),
         ({"tau": -1.0}, "eta, tau, phi and kappa must be positive"),
         ({"max_iter": 0}, "max_iter and tol must be positive"),

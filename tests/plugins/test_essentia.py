@@ -15,12 +15,13 @@ from mirstore.core.recording import Audio
 
 pytest.importorskip("essentia", reason="the extra 'essentia' is not installed")
 
-from mirstore_essentia import Essentia, EssentiaFull, EssentiaKey, signal_features
+from mirstore_essentia import Essentia, EssentiaFull, EssentiaKey, EssentiaMore, more_features, signal_features
 from mirstore_essentia.attack import attacks, onsets
-from mirstore_essentia.bands import bins, flatness, flux
+from mirstore_essentia.bands import bands, bins, flatness, flux
 from mirstore_essentia.envelopes import envelopes
 from mirstore_essentia.full import music_extractor
-from mirstore_essentia.rhythm import beats, bpm, complex_change, onset_rate, phasors
+from mirstore_essentia.heard import heard
+from mirstore_essentia.rhythm import beats, beats_loudness, bpm, complex_change, meter, onset_rate, phasors
 from mirstore_essentia.spectra import essentia, frames, levelled, power
 from mirstore_essentia.tonal import key, profiles
 
@@ -32,8 +33,10 @@ same = {
     "bpm": "rhythm.bpm",
     "chords_changes_rate": "tonal.chords_changes_rate",
     "chords_number_rate": "tonal.chords_number_rate",
+    "chords_strength": "tonal.chords_strength.mean",
     "danceability": "rhythm.danceability",
     "dynamic_complexity": "lowlevel.dynamic_complexity",
+    "key_strength": "tonal.key_edma.strength",
     "loudness": "lowlevel.average_loudness",
     "onset_rate": "rhythm.onset_rate",
     "pitch_salience": "lowlevel.pitch_salience.mean",
@@ -51,6 +54,10 @@ def track(samples: np.ndarray) -> Track:
     """A track that is in memory already."""
     audio = Audio(samples.astype(np.float32)[np.newaxis], sr, "pcm", "none", ("FC",))
     return Track("0" * 64, Path("in memory"), recording=audio)
+
+
+def all_features(x: np.ndarray) -> dict[str, float | None]:
+    return more_features(x) | signal_features(x)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
@@ -95,31 +102,40 @@ def music() -> np.ndarray:
     return triads([0, 5, 7, 0, 9, 5, 7, 0, 0, 5, 7, 0]) + clicks(120, 12) + 0.02 * noise(12)
 
 
-def test_there_are_85_columns_and_each_gets_a_number(music: np.ndarray) -> None:
-    columns = Essentia().columns()
-    assert len(columns) == 85
-    (row,) = check_rows(Essentia().extract(track(music)), columns)
+samat_singles = {
+    "danceability", "loudness", "chords_changes_rate", "dynamic_complexity", "zerocr", "chords_number_rate",
+    "pitch_salience", "spectral_centroid", "spectral_complexity", "spectral_decrease", "spectral_entropy",
+    "spectral_kurtosis", "spectral_rolloff", "spectral_spread", "onset_rate", "spectral_rms", "spectral_skewness",
+    "bpm", "key_strength", "chords_strength", "meter",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("extractor", "count"), [(Essentia(), 85), (EssentiaMore(), 20)], ids=["85", "more"])
+def test_every_column_gets_a_number_in_its_range(music: np.ndarray, extractor: Extractor, count: int) -> None:
+    columns = extractor.columns()
+    assert len(columns) == count
+    (row,) = check_rows(extractor.extract(track(music)), columns)
     for name, column in columns.items():
         assert row[name] is not None, name
         low, high = column.range or (-np.inf, np.inf)
         assert low <= row[name] <= high, name
-    assert row["length"] == 12
 
 
-def test_the_families_have_as_many_columns_as_samat_counts() -> None:
-    names = list(Essentia().columns())
-    for family in ("spectral_flux", "spectral_energyband", "spectral_flatness", "attack_time", "pulse_clarity",
-                   "entropy_clarity"):  # fmt: skip
-        assert sum(name.startswith(family) for name in names) == 6
-    for family, count in {"attack_slope": 3, "chroma_": 12, "mfcc_": 13}.items():
-        assert sum(name.startswith(family) for name in names) == count
+def test_the_columns_are_those_that_samats_supplement_lists() -> None:
+    families = ("spectral_flux", "spectral_energyband", "spectral_flatness", "attack_time", "pulse_clarity",
+                "entropy_clarity")  # fmt: skip
+    names = samat_singles | {f"{family}_{band}" for family in families for band in bands} | set(families)
+    names |= {f"attack_slope_{band}" for band in ("high", "middle_high", "middle")}
+    names |= {f"chroma_{name}" for name in "c db d eb e f gb g ab a bb b".split()} | {f"mfcc_{i}" for i in range(1, 14)}
+    assert set(Essentia().columns()) == names
+    assert not names & set(EssentiaMore().columns())
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_values_equal_music_extractors(music: np.ndarray, pause: float) -> None:
     music = music.copy()
     music[5 * sr : round((5 + pause) * sr)] = 0
-    ours, theirs = signal_features(music), music_extractor(music)
+    ours, theirs = all_features(music), music_extractor(heard(music))
     for name, other in same.items():
         if pause and name in {"bpm", "beats_loud"}:
             continue  # its beat tracker adds random noise to digital silence
@@ -129,7 +145,7 @@ def test_values_equal_music_extractors(music: np.ndarray, pause: float) -> None:
 
 
 def test_chroma_folds_music_extractors_pitch_class_profile(music: np.ndarray) -> None:
-    ours, theirs = signal_features(music), music_extractor(music)["tonal.hpcp.mean"]
+    ours, theirs = signal_features(music), music_extractor(heard(music))["tonal.hpcp.mean"]
     a = theirs[[35, 0, 1]].sum() / theirs.sum()
     assert ours["chroma_a"] == pytest.approx(a, rel=1e-3)
     assert sum(ours[f"chroma_{n}"] for n in "c db d eb e f gb g ab a bb b".split()) == pytest.approx(1)
@@ -139,12 +155,15 @@ def test_chroma_folds_music_extractors_pitch_class_profile(music: np.ndarray) ->
 def test_values_equal_music_extractors_on_real_music(shared: Path) -> None:
     for path in sorted((shared / "data/real_audio/audio").glob("*.ogg"))[::30]:
         x = Track("0" * 64, path).audio(sr)
-        ours, theirs = signal_features(x), music_extractor(x)
+        ours, theirs = all_features(x), music_extractor(heard(x))
         for name, other in same.items():
             assert ours[name] == pytest.approx(theirs[other], rel=1e-3), (path.name, name)
 
 
-@pytest.mark.parametrize("extractor", [Essentia(), EssentiaKey(), EssentiaFull()], ids=lambda e: e.name)
+extractors = [Essentia(), EssentiaMore(), EssentiaKey(), EssentiaFull()]
+
+
+@pytest.mark.parametrize("extractor", extractors, ids=lambda e: e.name)
 def test_the_same_audio_gives_the_same_row(music: np.ndarray, extractor: Extractor) -> None:
     x = np.concatenate([music[: 4 * sr], np.zeros(4 * sr, np.float32), music[4 * sr :]])  # silence tempts to add noise
     rows = [extractor.extract(track(samples)) for samples in (x, x, noise(3), x)]
@@ -157,9 +176,10 @@ def test_level_does_not_matter(music: np.ndarray) -> None:
 
 
 def test_silence_has_a_length_and_nothing_else() -> None:
-    (row,) = check_rows(Essentia().extract(track(np.zeros(sr))), Essentia().columns())
+    (row,) = check_rows(EssentiaMore().extract(track(np.zeros(sr))), EssentiaMore().columns())
     assert row.pop("length") == 1
     assert set(row.values()) == {None}
+    assert set(Essentia().extract(track(np.zeros(sr))).values()) == {None}
     assert set(EssentiaKey().extract(track(np.zeros(sr))).values()) == {None}
     assert set(EssentiaFull().extract(track(np.zeros(sr))).values()) == {None}
 
@@ -170,7 +190,7 @@ def test_silence_has_a_length_and_nothing_else() -> None:
     ids=["0.1 s", "noise", "very soft", "impulse", "constant", "half a second", "short sine"],
 )
 def test_odd_signals_give_a_valid_row(samples: np.ndarray) -> None:
-    for extractor in (Essentia(), EssentiaKey(), EssentiaFull()):
+    for extractor in extractors:
         check_rows(extractor.extract(track(samples)), extractor.columns())
 
 
@@ -224,6 +244,7 @@ def test_a_linear_ramps_attack_time_is_the_ramps(seconds: float) -> None:
     row = attacks(envelopes(ramps(seconds)))
     assert row["attack_time"] == pytest.approx(seconds, rel=0.05)
     assert row["attack_slope"] == pytest.approx(1 / seconds, rel=0.05)
+    assert row["attack_slope_middle_high"] == pytest.approx(1 / seconds, rel=0.05)
     assert row["attack_time_middle_high"] == pytest.approx(seconds, rel=0.05)
 
 
@@ -246,10 +267,103 @@ def test_jitter_makes_a_pulse_less_clear() -> None:
     assert signal_features(jittered)["pulse_clarity"] < 0.5 * signal_features(clicks(120, 10))["pulse_clarity"]
 
 
+def swell(frequency: float, seconds: float) -> np.ndarray:
+    """A note that rises for 0.2 s and falls for as long."""
+    x = sine(frequency, seconds)
+    edge = np.linspace(0, 1, sr // 5, dtype=np.float32)
+    x[: len(edge)] *= edge
+    x[-len(edge) :] *= edge[::-1]
+    return np.pad(x, sr // 4)
+
+
+def test_a_band_without_energy_has_no_attack_and_no_pulse() -> None:
+    """What the window spreads of a low note into high bands is none of its attacks."""
+    row = signal_features(np.tile(swell(440, 0.8), 5))
+    assert row["attack_time_middle_low"] == pytest.approx(0.2, rel=0.1)
+    for name in ("attack_time", "attack_slope", "pulse_clarity", "entropy_clarity"):
+        assert row[f"{name}_high"] is None, name
+
+
+def test_silence_around_the_music_and_an_offset_change_next_to_nothing(music: np.ndarray) -> None:
+    before, offset = all_features(music), np.float32(0.05)
+    for changed in (np.pad(music, (2 * sr, 777)), music + offset, np.pad(music + offset, sr)):
+        for name, value in all_features(changed).items():
+            assert value == pytest.approx(before[name], rel=0.02, abs=0.2 if name.startswith("mfcc") else 0.01), name
+
+
+def test_what_is_heard_begins_with_the_first_sound_and_ends_with_the_last() -> None:
+    x = np.pad(np.pad(noise(1), 50, constant_values=1e-5), (1000, 2000))
+    assert len(heard(x)) == pytest.approx(sr, abs=2)
+    assert abs(heard(x + np.float32(0.3)).mean()) < 1e-6
+    assert len(heard(np.zeros(100, np.float32))) == 0
+
+
+def test_flatness_does_not_see_what_is_far_below_the_music(music: np.ndarray) -> None:
+    from scipy.signal import butter, sosfiltfilt
+
+    dull = sosfiltfilt(butter(12, 11000, fs=sr, output="sos"), music).astype(np.float32)
+    expected = signal_features(dull)
+    for changed in (np.round(dull * 2**13) / 2**13, dull + 1e-4 * noise(12)):
+        after = signal_features(changed)
+        for name in ("spectral_flatness", "spectral_flatness_high"):
+            assert after[name] == pytest.approx(expected[name], rel=0.03), name
+
+
+def test_flatness_of_a_band_without_signal_is_null() -> None:
+    row = signal_features(swell(440, 3))
+    assert row["spectral_flatness_high"] is None
+    assert row["spectral_flatness_middle"] < 0.1
+
+
+def test_the_unbiased_clarity_of_a_pulse_does_not_depend_on_length_but_the_papers_does() -> None:
+    rows = [all_features(clicks(60, seconds)) for seconds in (6, 12, 40)]
+    unbiased, biased = ([row[name] for row in rows] for name in ("pulse_clarity_unbiased", "pulse_clarity"))
+    assert max(unbiased) - min(unbiased) < 0.01
+    assert min(unbiased) > 0.9
+    assert max(biased) - min(biased) > 0.1
+
+
+def test_the_sharpness_of_a_pulse_does_not_depend_on_tempo_but_its_entropy_does() -> None:
+    rows = [all_features(clicks(tempo, 20)) for tempo in (40, 60, 90, 120, 180)]
+    sharp, entropy = ([row[name] for row in rows] for name in ("beat_sharpness", "entropy_clarity"))
+    assert max(sharp) - min(sharp) < 0.08
+    assert max(entropy) - min(entropy) > 0.2
+    assert min(sharp) > more_features(noise(20))["beat_sharpness"] + 0.2
+
+
 def test_a_pulse_needs_three_seconds() -> None:
     row = signal_features(clicks(120, 2.5))
     assert row["pulse_clarity"] is None
     assert row["entropy_clarity_low"] is None
+
+
+@pytest.mark.parametrize("bar", [3, 4])
+def test_an_accent_on_every_bar_tells_the_meter(bar: int) -> None:
+    x = clicks(120, 24)
+    for beat in range(0, 46, bar):
+        start = round((0.25 + beat / 2) * sr)
+        x[start : start + sr // 10] += 0.2 * sine(80, 0.1)
+    audio = levelled(x)
+    assert audio is not None
+    assert meter(*beats_loudness(audio.signal, beats(audio.signal))) == bar
+
+
+def test_a_meter_needs_two_bars() -> None:
+    assert meter(np.ones(7), np.ones((7, 6)) / 6) is None
+    assert meter(np.empty(0), np.empty((0, 6))) is None
+
+
+def test_a_tempo_is_sure_where_onsets_repeat_after_a_beat() -> None:
+    assert more_features(clicks(120, 12))["bpm_confidence"] > 0.8
+    assert abs(more_features(noise(12))["bpm_confidence"]) < 0.15
+
+
+def test_the_diversity_of_chords_does_not_depend_on_length() -> None:
+    four = triads([0, 5, 7, 9] * 3)
+    short, long = all_features(four), all_features(np.tile(four, 3))
+    assert short["chords_diversity"] == pytest.approx(long["chords_diversity"], rel=0.1)
+    assert short["chords_number_rate"] > 2 * long["chords_number_rate"]
+    assert more_features(triads([0] * 8))["chords_diversity"] == pytest.approx(1, abs=0.01)
 
 
 def test_beats_and_bpm_are_rhythm_extractors() -> None:
@@ -273,7 +387,7 @@ def test_a_signal_too_loud_for_its_level_is_clipped_as_by_music_extractor() -> N
     audio = levelled(x)
     assert audio is not None
     assert np.abs(audio.signal).max() == 1
-    ours, theirs = signal_features(x), music_extractor(x)
+    ours, theirs = signal_features(x), music_extractor(heard(x))
     for name in ("spectral_rms", "spectral_centroid", "loudness"):
         assert ours[name] == pytest.approx(theirs[same[name]], rel=1e-3), name
 
@@ -329,7 +443,17 @@ def test_tempo_and_key_of_rendered_songs_are_mostly_right(shared: Path) -> None:
     assert right_key >= 0.65 * len(songs)
 
 
-extractors = [Essentia(), EssentiaKey(), EssentiaFull()]
+@pytest.mark.slow
+def test_waltzes_are_in_three_and_other_rendered_songs_in_four(shared: Path) -> None:
+    folder = shared / "data/rendered"
+    with (folder / "tracks.csv").open() as file:
+        songs = list(csv.DictReader(file))
+    in_three = [song for song in songs if song["beats_per_bar"] == "3"]
+    in_four = [song for song in songs if song["beats_per_bar"] == "4"][::9]
+    for bar, chosen in ((3.0, in_three), (4.0, in_four)):
+        found = [Essentia().extract(Track("0" * 64, folder / song["file"]))["meter"] for song in chosen]
+        assert len(found) == 24
+        assert found.count(bar) >= 20
 
 
 @pytest.mark.slow

@@ -137,6 +137,11 @@ def test_one_method_alone_is_one_group_of_the_feature_sets_name():
     }
 
 
+def test_all_of_essentia_is_signal_in_a_table_that_mixes_methods():
+    mixed = [f"table.{name}" for name in declared()] + ["table.dom", "table.melody"]
+    assert sizes(AllFeatures(), mixed) == {"signal": 85, "harmonic": 1, "dnn": 1}
+
+
 def test_what_is_no_name_of_the_paper_stays_under_the_tables_name():
     columns = ["table.bpm", "table.melody", "table.sub_dom", "table.rhyme_density", "table.popularity"]
     assert AllFeatures().group(columns) == {

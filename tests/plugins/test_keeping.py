@@ -45,7 +45,7 @@ models = [
     RandomForest(n_estimators=7),
     EMBanded(),
     EMBanded(output="softmax"),
-    EMBanded(rank=1, shared=True, scale_y=True),
+    EMBanded(shrink=True),
     XGBoost(n_estimators=5),
     XGBoost(n_estimators=5, single="one-vs-rest"),
 ]

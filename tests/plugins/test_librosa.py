@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mirstore.core import Track, TrackError
+from mirstore.core import MirstoreError, Track, TrackError
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows, input_frame
 from mirstore.core.features import FeatureSet
@@ -38,6 +38,46 @@ def test_a_sine_lights_the_mel_band_at_its_frequency(make_wav, tmp_path):
 def test_thirty_seconds_are_kept(make_wav, tmp_path):
     noise = 0.1 * rng.standard_normal(40 * sr)
     assert Mel().extract(track(make_wav, tmp_path, noise))["mel"].shape == (128, 1292)
+
+
+def test_what_mel_is_called_did_not_change_with_its_new_parameters():
+    """Nobody computes mel-spectrograms again because there is a window to choose."""
+    assert FeatureSet("mel", Mel()).id == "3fe993a7ee"
+    assert FeatureSet("mel-120", Mel(duration=120.0)).id == "5ab728daed"
+    assert "window" not in Mel().params()
+    assert Mel(window="hamming").params()["window"] == "hamming"
+
+
+def test_a_hamming_window_is_librosas(make_wav, tmp_path):
+    import librosa
+
+    subject = track(make_wav, tmp_path, 0.1 * rng.standard_normal(2 * sr))
+    power = librosa.feature.melspectrogram(y=subject.audio(sr), sr=sr, window="hamming")
+    expected = librosa.power_to_db(power, ref=np.max)
+    np.testing.assert_allclose(Mel(window="hamming").extract(subject)["mel"], expected, atol=0.05)
+    assert np.abs(Mel().extract(subject)["mel"] - expected).max() > 0.1
+
+
+def test_an_excerpt_that_a_track_is_too_short_for_is_what_was_declared(make_wav, tmp_path):
+    subject = track(make_wav, tmp_path, 0.1 * rng.standard_normal(4 * sr))
+
+    def mel(short, duration=3.0):
+        return Mel(offset=2.0, duration=duration, short=short).extract(subject)["mel"]
+
+    frames = 1 + 3 * sr // 512
+    assert mel("null") is None
+    assert mel("null", duration=2.0).shape == (128, 1 + 2 * sr // 512)
+    assert mel("pad").shape == mel("earlier").shape == (128, frames)
+    assert (mel("pad")[:, -30:] == -80).all()
+    assert (mel("pad")[:, :80] > -79).all()
+    assert mel("earlier")[:, -30:].mean() > -60
+    check_rows({"mel": None}, Mel(short="null").columns())
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"window": "kaiser"}, "window 'kaiser'"), ({"short": "x"}, "'x'")])
+def test_an_unknown_choice_is_named(settings, message):
+    with pytest.raises(MirstoreError, match=message):
+        Mel(**settings)
 
 
 def test_mfcc_of_fifteen_seconds_have_1292_frames(make_wav, tmp_path):
@@ -77,6 +117,7 @@ def test_too_few_frames_have_a_reason():
 chain = {"mfcc": FeatureSet("mfcc", MFCC())}
 subjects = [
     FeatureSet("mel", Mel()),
+    FeatureSet("mel-hamming", Mel(offset=15.0, window="hamming", short="null")),
     chain["mfcc"],
     FeatureSet("mfcc-stats", MFCCStats(), chain),
     FeatureSet("mfcc-windows", MFCCWindows(), chain),

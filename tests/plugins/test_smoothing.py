@@ -18,7 +18,7 @@ smoothers = [
     KNNSmoothing(),
     KNNSmoothing(mapping="pca", n_components=2),
     KNNSmoothing(mapping="lda", crossfit=3),
-    KNNSmoothing(crossfit=2),
+    KNNSmoothing(mapping="lda", crossfit=0),
     KNNSmoothing(k=3, mapping="nca", n_components=2, include_self=True),
 ]
 
@@ -119,6 +119,35 @@ def test_crossfit_learns_the_mapping_from_the_other_parts():
     assert own[5] < own[0] - 0.05
 
 
+@pytest.mark.parametrize("mapping", ["lda", "nca"])
+def test_labels_without_meaning_stay_so_by_default(mapping):
+    """150 examples of 60 columns and three classes: a third of a neighbourhood is of any class, whatever its own."""
+    local = np.random.default_rng(440)
+    X, Y = local.normal(size=(150, 60)), np.eye(3)[local.integers(0, 3, 150)]
+
+    def own(**settings):
+        return (KNNSmoothing(mapping=mapping, n_components=2, **settings).smooth(X, Y, 0) * Y).sum(axis=1).mean()
+
+    assert own() == pytest.approx((Y.mean(axis=0) ** 2).sum(), abs=0.06)
+    assert own(crossfit=0) > 0.55
+
+
+def test_parts_have_all_classes_alike():
+    from mirstore_smoothing.knn import _parts
+
+    classes = np.repeat([0, 1, 2], [50, 15, 10])
+    parts = _parts(np.random.default_rng(0).permutation(classes), 5, seed=1)
+    assert np.bincount(parts).tolist() == [15] * 5
+    shuffled = np.random.default_rng(0).permutation(classes)
+    assert all(np.bincount(shuffled[parts == part]).tolist() == [10, 3, 2] for part in range(5))
+
+
+def test_a_mapping_that_sees_no_labels_is_learned_from_all():
+    X, Y = rng.normal(size=(60, 4)), np.eye(3)[np.arange(60) % 3]
+    parts = [KNNSmoothing(mapping="pca", n_components=2, crossfit=m).smooth(X, Y, 0) for m in (0, 5)]
+    np.testing.assert_array_equal(*parts)
+
+
 def test_more_parts_than_examples_leave_one_out():
     X, Y = rng.normal(size=(12, 3)), np.eye(2)[np.arange(12) % 2]
     smooth = KNNSmoothing(k=3, mapping="lda", crossfit=50).smooth(X, Y, 0)
@@ -178,5 +207,5 @@ def test_own_class_mass_on_gtzan(shared):
     assert own() == pytest.approx(0.385, abs=0.0006)
     assert own(include_self=True) == pytest.approx(0.450, abs=0.0006)
     assert own(k=30) == pytest.approx(0.325, abs=0.0006)
-    assert own(mapping="lda") > own() + 0.05
-    assert own(mapping="lda", crossfit=5) < own(mapping="lda")
+    assert own(mapping="lda", crossfit=0) > own() + 0.05
+    assert own(mapping="lda") < own(mapping="lda", crossfit=0)

@@ -55,11 +55,14 @@ registry_data = {
             "features": ["small"],
             "grouping": "halves",
             "model": "centroid",
+            "permutations": 20,
+            "halves": 4,
             "random_groupings": 5,
         },
         "many": {
             "features": ["small"],
             "grouping": "halves",
+            "permutations": 0,
             "matrix": {"task": ["genre", "leaky"], "model": ["centroid", "raises", "aborts", "nonsense"]},
         },
     },
@@ -216,7 +219,7 @@ def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
         ({"tasks__genre__split": "split-0"}, "unknown split of 'small': 'split-0'"),
         ({"tasks__genre__folds": 30}, "12 artists are too few for 30 folds"),
         ({"tasks__genre__classes": ["jazz"]}, "only one class"),
-        ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, 17 tracks have several"),
+        ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, and 17 tracks of 'tags' have several"),
         ({"experiments__one__features": ["essentia"]}, "unknown features 'essentia'"),
         ({"experiments__one__features": ["small", "small@1"]}, "two versions of features 'small'"),
         ({"experiments__one__model": "xgbost"}, "unknown model 'xgbost'"),
@@ -403,6 +406,8 @@ def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_resul
             "task": "genre",
             "features": ["small"],
             "grouping": "halves",
+            "permutations": 0,
+            "halves": 0,
             "random_groupings": 2,
             "matrix": {"model": ["centroid", "slow"]},
         }
@@ -510,7 +515,7 @@ def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
         "experiments__one__task": "chance",
         "experiments__one__features": ["chunks"],
         "experiments__one__smoothing": "knn",
-        "smoothings__knn": {"smoother": "knn-smoothing@1", "params": {"k": 5}},
+        "smoothings__knn": {"smoother": "knn-smoothing@2", "params": {"k": 5}},
     }
     (outcome,) = run(chunks, planned(chunks, plugins, **changes))
     assert outcome.error is None
@@ -524,7 +529,8 @@ def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"experiments__one__bootstraps": 3},
+        {"experiments__one__permutations": 21},
+        {"experiments__one__halves": 3},
         {"experiments__one__random_groupings": 4},
         {"experiments__one__seed": 1},
         {"experiments__one__runs": 2},
@@ -542,7 +548,7 @@ def test_the_same_names_with_other_contents_are_another_case(store, plugins, tmp
     import_table(store, tmp_path / "more.csv", dataset="small", feature="more", labels=["genre"])
     base = {
         "models__mine": {"model": "centroid@1"},
-        "smoothings__sm": {"smoother": "knn-smoothing@1", "params": {"k": 3}},
+        "smoothings__sm": {"smoother": "knn-smoothing@2", "params": {"k": 3}},
         "experiments__one__features": ["small", "more"],
         "experiments__one__grouping": "mine",
         "experiments__one__model": "mine",

@@ -191,7 +191,7 @@ def test_folders_are_labels(tmp_path, make_wav):
     assert names == [("d.wav", None), ("c.wav", ["jazz"]), ("a.wav", ["rock"]), ("b.wav", ["rock"])]
     assert list(reports[0].lines())[1:] == [
         "  folder → labels (2 classes of 'label')",
-        "  1 files stand in no folder of a class: d.wav",
+        "  1 file stands in no folder of a class: d.wav",
     ]
     table = write(tmp_path, "path,genre\nc.wav,bop\n")
     assert find([tmp_path / "music"], table, label_from_folder=True)[1].labels == {"label": ["jazz"], "genre": ["bop"]}

@@ -527,12 +527,15 @@ def test_links_and_nonsense_in_a_foreign_model_are_refused(store, plugins, tmp_p
     (tmp_path / "no.zip").write_text("no zip")
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("card.json", b" " * 1_000_000)
+    with zipfile.ZipFile(tmp_path / "half.zip", "w", zipfile.ZIP_STORED) as file:
+        file.writestr("more.json", b"{}")
     for name, problem in {
         "linked": "holds model/more.json, which is no file of its own",
         "torn": "card.json cannot be read: learned: ",
         "empty": "has no card.json",
         "no.zip": "is neither a folder nor a zip file",
         "bomb.zip": "is compressed",
+        "half.zip": f"{tmp_path}/half.zip.*has no card.json",  # and not where it was unpacked
     }.items():
         with pytest.raises(StoreError, match=problem):
             add(store, tmp_path / name)

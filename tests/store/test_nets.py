@@ -359,7 +359,8 @@ def test_numbers_are_imported_split_predicted_and_reported(store, plugins, tmp_p
     data["experiments"]["net"] = {
         "task": "emotion",
         "features": ["small"],
-        "bootstraps": 3,
+        "permutations": 20,
+        "halves": 3,
         "random_groupings": 3,
         "matrix": {"model": ["em-banded", "ridge", "mean-value", "xgboost", "test-net"]},
     }

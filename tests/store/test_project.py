@@ -29,7 +29,8 @@ task = "genre"
 features = ["loud"]
 model = "majority"
 random_groupings = 0
-bootstraps = 0
+permutations = 0
+halves = 0
 [experiments.unread]
 task = "genre"
 features = ["absent"]
@@ -124,6 +125,14 @@ def test_an_ingest_that_is_stopped_keeps_what_it_has_done_and_goes_on_there(proj
     assert 2 <= kept < 8
     summary = ingest(project, folder).result()
     assert (summary.features["loud"]["fresh"], summary.features["loud"]["ok"]) == (kept, 8 - kept)
+
+
+def test_a_job_that_outlives_its_project_says_that_the_store_was_closed(folder):
+    with Project(folder / "store", folder / "registry.toml") as project:
+        job = ingest(project, folder)
+        next(event for event in job if event == Started("scan", 8))
+    with pytest.raises(StoreError, match="was closed while something was still to be read or written"):
+        job.result()
 
 
 def test_an_experiment_tells_each_case_and_keeps_those_that_are_finished(project, folder):

@@ -54,7 +54,7 @@ def test_ids_that_pandas_made_floats_are_whole_again(store, tmp_path):
     ("text", "message"),
     [
         ("id,a\nx,1\ny,2\nx,3\n", r"id 'x' stands in several rows \(1, 3\)"),
-        ("id,a\nx,1\n ,2\n", "1 rows have no id in column 'id', the first is row 2"),
+        ("id,a\nx,1\n ,2\n", "1 row has no id in column 'id', the first is row 2"),
         ("a,b\n1,2\n", "unknown id column"),
         ("id,tempo\n1,120\n2,99\n3,unknown\n", "row 3, column 'tempo': 'unknown' is no number"),
         ("id;a\n1;1,234\n2;2,345\n", "column 'a': '1,234' may be 1.234 or 1234"),

@@ -22,7 +22,10 @@ def read(data: bytes) -> dict[str, np.ndarray]:
     return from_bytes(np.frombuffer(data, np.uint8))
 
 
-@given(st.dictionaries(st.text(min_size=1).filter(lambda name: name.isprintable()), arrays, min_size=1))
+names = st.text(min_size=1).filter(lambda name: name.isprintable() and name != "__metadata__")
+
+
+@given(st.dictionaries(names, arrays, min_size=1))
 def test_the_library_reads_what_we_write_and_we_what_it_writes(given_arrays):
     for back in (load(to_bytes(given_arrays)), read(save(given_arrays)), read(to_bytes(given_arrays))):
         assert back.keys() == given_arrays.keys()
@@ -43,6 +46,11 @@ def test_bfloat16_is_read_as_float32():
     content = to_bytes({"a": data.astype("<u2")}).replace(b'"U16"', b'"BF16"').replace(b"}}  ", b"}} ")
     length = len(content) - 6 - 8
     np.testing.assert_array_equal(read(length.to_bytes(8, "little") + content[8:])["a"], np.float32([1.5, -2, 0]))
+
+
+def test_no_array_is_called_as_the_metadata_are():
+    with pytest.raises(ValueError, match="no array can be called '__metadata__'"):
+        to_bytes({"__metadata__": np.ones(2)})
 
 
 def test_metadata_is_passed_over():

@@ -86,7 +86,8 @@ def import_dataset(
         made = f" × {counted(done.columns, 'feature')} ({done.feature_set})" if done.feature_set else ", no features"
         typer.echo(f"{done.dataset}: {counted(done.tracks, 'track')}{made}")
         for label_set_name, count in done.labels.items():
-            typer.echo(f"labels: {label_set_name}, {counted(count, 'class')}")
+            noun = "target" if label_set_name in done.numeric else "class"
+            typer.echo(f"labels: {label_set_name}, {counted(count, noun)}")
         if done.changed:
             typer.echo(f"{counted(done.changed, 'label')} changed")
         if done.fresh:

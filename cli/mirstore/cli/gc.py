@@ -8,7 +8,7 @@ import typer
 
 from mirstore.cli.context import JsonOption, YesOption
 from mirstore.cli.text import lines
-from mirstore.core.text import some
+from mirstore.core.text import counted, some
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -48,7 +48,7 @@ def gc(
     else:
         for path in removed:
             typer.echo(lines(path))
-    app.say(f"{'would remove' if dry_run else 'removed'} {len(removed)} files")
+    app.say(f"{'would remove' if dry_run else 'removed'} {counted(len(removed), 'file')}")
     for link in links:
         app.say(f"{link} is a link: nothing behind it is removed")
 

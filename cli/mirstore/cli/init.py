@@ -14,7 +14,7 @@ schema = 1
 
 # `mirstore ingest` computes these unless --features says otherwise.
 [features.essentia]                # 85 signal features per track
-extractor = "essentia@1"           # pinned: a new version of the extractor is your decision
+extractor = "essentia@2"           # pinned: a new version of the extractor is your decision
 
 [features.mfcc-windows]            # 15 windows x 13 MFCC; reads "mfcc", which is computed first
 extractor = "mfcc-windows@1"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import YesOption
+
+if TYPE_CHECKING:
+    from mirstore.cli.context import Context
+    from mirstore.core.features import FeatureSet
+    from mirstore.core.plugins import Plugins
+    from mirstore.core.registry import Registry
 
 app = App(help="List, check, start, install and remove plugins.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -86,11 +92,16 @@ def check(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(help="A plugin's, a distribution's or a component's name.", autocompletion=complete.components),
+        typer.Argument(
+            help="Name of a plugin, a distribution or a component, or of an entry of [features].",
+            autocompletion=complete.components,
+        ),
     ],
     json_output: JsonOption = False,
 ) -> None:
     """Run the conformance kit on all components of a plugin, or on one: what every plugin must keep to.
+
+    An extractor whose inputs have no meaning of their own, as those of mean, is checked as an entry of registry.toml.
 
     Examples
     --------
@@ -104,17 +115,19 @@ def check(
     from mirstore.core.checks import run_checks
     from mirstore.core.checks.subject import Subject
     from mirstore.core.components import Extractor
-    from mirstore.core.resolve import resolve
     from mirstore.core.weights.cache import require
 
-    plugins, registry = context.obj.load_plugins(), context.obj.load_registry()
+    app: Context = context.obj
+    plugins, registry = app.load_plugins(), app.load_registry()
     rows, well = [], True
-    for component in plugins.components(name):
+    for component in [None] if _is_entry(name, registry) else plugins.components(name):
+        subject: Subject
+        if component is None or isinstance(component, Extractor):  # with what it reads
+            subject = _with_inputs(app, name if component is None else component.name, registry, plugins)
+            component = subject.extractor
+        else:
+            subject = component
         called = f"{component.name}@{component.version}"
-        subject: Subject = component
-        if isinstance(component, Extractor):  # with what it reads
-            subject = resolve([component.name], registry, plugins)[component.name]
-            _ = subject.id
         require([component])  # weights that are not there are one mistake, not one of each check
         if not json_output:
             typer.echo(called)
@@ -127,6 +140,34 @@ def check(
         typer.echo(json.dumps(rows))
     if not well:
         raise typer.Exit(1)
+
+
+def _is_entry(name: str, registry: Registry) -> bool:
+    entry = registry.features.get(name)
+    return entry is not None and entry.extractor.partition("@")[0] != name
+
+
+def _with_inputs(app: Context, name: str, registry: Registry, plugins: Plugins) -> FeatureSet:
+    from mirstore.core.components import Extractor
+    from mirstore.core.errors import UsageError
+    from mirstore.core.resolve import resolve
+    from mirstore.store.models import find
+
+    known = {*registry.features, *plugins.names(Extractor)}
+    reads = [] if name in registry.features else plugins.get(Extractor, name)().reads()
+    if unknown := [read for read in reads if read not in known]:
+        raise UsageError(
+            f"extractor {name!r} reads {', '.join(unknown)}, and only an entry of registry.toml says what that is",
+            hint=f'mirstore plugins check ENTRY, for a [features.ENTRY] with extractor = "{name}"',
+        )
+
+    def kept(model: str) -> Path:
+        with app.open_store(read_only=True) as store:
+            return find(store, model).folder
+
+    feature = resolve([name], registry, plugins, kept=kept)[name]
+    _ = feature.id
+    return feature
 
 
 @app.command()

@@ -6,6 +6,7 @@ own beside each worker, see `mirstore.core.guest`.
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -246,6 +247,8 @@ def _connect(address: str) -> Client:
     scheme, _, where = address.partition("://")
     if scheme != "dask" or ":" not in where:
         raise UsageError(f"executor {address!r} is no address of a cluster", hint="--executor dask://HOST:8786")
+    for name in ("distributed.client", "distributed.core"):  # what ends the work is told once, as our error
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(f"{_protocol()}://{where}", timeout=connecting, set_as_default=False, name="mirstore")
     except (OSError, ValueError) as error:

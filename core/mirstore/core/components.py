@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mirstore.core.columns import Column, Row
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 @dataclass
 class Component(ABC):
     """What all components share.
+
+    A parameter that is added to a version names what was done before it: ``field(default="hann", metadata={"was":
+    "hann"})``. It stays out of the identity while it has that value, which must be its default, so that a new option
+    makes nothing stale.
 
     Attributes
     ----------
@@ -44,7 +48,10 @@ class Component(ABC):
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that can change the result."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare and not self._as_before(f)}
+
+    def _as_before(self, parameter: Field[Any]) -> bool:
+        return "was" in parameter.metadata and getattr(self, parameter.name) == parameter.metadata["was"]
 
     def uses(self) -> tuple[Weights, ...]:
         """Return those of `needs` that it uses with these parameters: all, unless a parameter chooses."""

@@ -230,5 +230,5 @@ class WorkerEntry(_Entry):
                 raise PluginError(
                     f"workers.{name}: environment {found.name!r} cannot be used: {found.problem}", hint=found.remedy
                 )
-            return replace(found, name=name, jobs=self.jobs, memory=memory)
+            return replace(found, name=name, jobs=self.jobs, memory=memory, installed_as=found.name)
         return Environment(name, Path(self.python or "").expanduser().absolute(), jobs=self.jobs, memory=memory)

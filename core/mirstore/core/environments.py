@@ -40,6 +40,8 @@ class Environment:
         Processes that may run there at once; None for as many as on this machine's processors.
     memory : int > 0 [bytes] or None
         What each of them may take; None for an equal share of the machine's.
+    installed_as : str
+        What it is called on disk, where ``[workers]`` calls it otherwise.
     """
 
     name: str
@@ -48,16 +50,18 @@ class Environment:
     damage: str = ""
     jobs: int | None = None
     memory: int | None = None
+    installed_as: str = ""
 
     @property
     def remedy(self) -> str:
         """The one thing to do if it cannot be used."""
+        own = self.installed_as or self.name
         if self.damage:
-            return f"mirstore plugins remove {self.name}, and install it again"
+            return f"mirstore plugins remove {own}, and install it again"
         if not self.card:
             return f"mend {self.python}, or [workers.{self.name}] in registry.toml"
         python = f" --python {self.card['base']}" if self.card.get("base") else ""
-        return f"mirstore plugins install '{self.card['requirement']}' --isolated --name {self.name}{python}"
+        return f"mirstore plugins install '{self.card['requirement']}' --isolated --name {own}{python}"
 
     @property
     def problem(self) -> str | None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from mirstore.core.errors import ClusterError
@@ -133,7 +133,8 @@ class _Lodging:
 
 _lodgings: dict[tuple[str, bool], _Lodging] = {}
 _over: deque[str] = deque(maxlen=1000)  # sessions that have ended; a call of theirs may still be on its way
-_lock = threading.Lock()
+_lock = threading.Condition()
+_tidying = threading.Event()  # whether a thread looks after them
 
 
 @contextmanager
@@ -146,8 +147,9 @@ def _lodging(call: Call) -> Iterator[LocalPool]:
             if lacking := call.needs.lacking():  # it has joined since the others were asked
                 raise ClusterError(lacking)
             _lodgings[key] = _Lodging(_pool(call))
-            if len(_lodgings) == 1:
-                threading.Thread(target=_tidy, daemon=True).start()
+            if not _tidying.is_set():
+                _tidying.set()
+                threading.Thread(target=_tidy, name="mirstore-tidy", daemon=True).start()
         lodging = _lodgings[key]
         lodging.guests += 1
     try:
@@ -159,11 +161,14 @@ def _lodging(call: Call) -> Iterator[LocalPool]:
 
 def _tidy() -> None:
     """End processes that nobody has asked for a while: whoever did may have died without a word."""
-    while _lodgings:
-        sleep(idle / 4)
+    done = False
+    while not done:
         with _lock:
+            _lock.wait(idle / 4)  # or until a session ends
             over = [key for key, one in _lodgings.items() if not one.guests and monotonic() - one.left > idle]
             closing = [_lodgings.pop(key) for key in over]
+            if done := not _lodgings:  # decided under the lock: whoever comes now starts another thread
+                _tidying.clear()
         for lodging in closing:
             lodging.pool.shutdown()
 
@@ -189,5 +194,6 @@ def end(session: str) -> None:
     with _lock:
         _over.append(session)
         ours = [_lodgings.pop(key) for key in list(_lodgings) if key[0] == session]
+        _lock.notify()
     for lodging in ours:
         lodging.pool.shutdown()

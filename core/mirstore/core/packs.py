@@ -21,7 +21,9 @@ from mirstore.core.errors import TrackError
 _tags = {"float32": "F32", "int32": "I32", "float16": "F16", "int16": "I16", "uint8": "U8"}
 _names = {tag: name for name, tag in _tags.items()}
 _block = 1 << 20  # [bytes] that are in memory at once
-_longest_header = 100 << 20  # [bytes]; what safetensors itself accepts
+longest_header = 100 << 20
+"""What safetensors itself accepts [bytes]."""
+_metadata = "__metadata__"
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,11 @@ def _entries(path: str, size: int, _: int) -> dict[str, tuple[str, tuple[int, ..
     """Return key to type, shape and where it begins, of a file that has a size and a time of change."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(_longest_header, size - 8):
+        if not 2 <= length <= min(longest_header, size - 8):
             raise _damaged(path, "does not begin as one")
         text = file.read(length)
     try:
-        entries = {key: _entry(value, 8 + length) for key, value in json.loads(text).items() if key != "__metadata__"}
+        entries = {key: _entry(value, 8 + length) for key, value in json.loads(text).items() if key != _metadata}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(path, "has a header that cannot be read") from None
     ends = (start + prod(shape) * np.dtype(name).itemsize for name, shape, start in entries.values())
@@ -152,18 +154,32 @@ def pieces(arrays: Mapping[str, np.ndarray | Reference]) -> Iterator[bytes | mem
         Reason ``"damaged"``: of a pack that is copied from.
     """
     ordered = sorted(arrays.items(), key=lambda item: (-np.dtype(item[1].dtype).itemsize, item[0]))  # all aligned
-    yield _header(ordered)
+    yield header((key, _tags[str(array.dtype)], array.shape, array.nbytes) for key, array in ordered)
     for _, array in ordered:
         yield from array.pieces() if isinstance(array, Reference) else _blocks(array)
 
 
-def _header(arrays: Iterable[tuple[str, np.ndarray | Reference]]) -> bytes:
-    entries, at = {}, 0
-    for key, array in arrays:
-        tag = _tags[str(array.dtype)]
-        entries[key] = {"dtype": tag, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
-        at += array.nbytes
-    text = json.dumps(entries, separators=(",", ":")).encode()
+def header(arrays: Iterable[tuple[str, str, tuple[int, ...], int]]) -> bytes:
+    """Return how a safetensors file of these arrays begins.
+
+    Parameters
+    ----------
+    arrays : iterable of (str, str, tuple of int, int)
+        Name, type as safetensors calls it, shape and size [bytes], in the order of their bytes.
+
+    Raises
+    ------
+    ValueError
+        If one is called ``__metadata__``, which is no name of an array there.
+    """
+    entries: dict[str, Any] = {}
+    at = 0
+    for name, tag, shape, size in arrays:
+        entries[name] = {"dtype": tag, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    if _metadata in entries:
+        raise ValueError(f"no array can be called {_metadata!r}")
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mirstore.core.entries import (
@@ -21,6 +22,7 @@ from mirstore.core.entries import (
     TaskEntry,
     WorkerEntry,
 )
+from mirstore.core.environments import environments
 from mirstore.core.errors import ConfigError, PluginError
 from mirstore.core.extras import installed
 
@@ -136,7 +138,15 @@ class Registry(BaseModel):
         lacking = [text for text in self.plugins.values() if not installed(Requirement(text))]
         if lacking:
             names, line = ", ".join(lacking), " ".join(f"'{text}'" for text in lacking)
-            raise PluginError(f"{where}: [plugins] asks for {names}: not installed", hint=f"pip install {line}")
+            isolated = [text for text in lacking if canonicalize_name(Requirement(text).name) in self._lodged()]
+            hint = f"mirstore plugins install '{isolated[0]}' --isolated" if isolated else f"pip install {line}"
+            raise PluginError(f"{where}: [plugins] asks for {names}: not installed", hint=hint)
+
+    def _lodged(self) -> set[str]:
+        """Return the distributions that live, or are to live, in environments of their own."""
+        names = [worker.isolated for worker in self.workers.values()]
+        names += [found.card.get("distribution") for found in environments()]
+        return {canonicalize_name(name) for name in names if name}
 
     def _wrong_workers(self) -> Iterator[str]:
         used = {feature.place for feature in self.features.values()}

@@ -92,6 +92,11 @@ def _resolve(
                 hint=did_you_mean(sorted(unknown)[0], reads),
             )
         named = {declared: entry.inputs.get(declared, declared) for declared in reads}
+        if heard in entry.inputs and reads:
+            raise ConfigError(
+                f"features.{name}.inputs.{heard}: {entry.extractor} hears no audio, it reads {', '.join(reads)}",
+                hint=f"leave {heard} out, or make {entry.inputs[heard]!r} the input of what is read",
+            )
         if heard in entry.inputs:
             named[heard], _, audio = entry.inputs[heard].partition(".")
         for declared, source in named.items():

@@ -11,6 +11,8 @@ from mirstore.core.downmix import name_channels
 from mirstore.core.recording import Audio, frozen
 
 steps = 32767  # from silence to the peak
+faintest, loudest = 1e-33, 1e38
+"""Peaks between which every step of a sound is a float32 of full precision."""
 
 
 @dataclass(frozen=True, eq=False)

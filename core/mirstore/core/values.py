@@ -10,7 +10,7 @@ import polars as pl
 from mirstore.core.chromaprints import decode
 from mirstore.core.errors import TrackError
 from mirstore.core.recording import Audio
-from mirstore.core.sounds import PCM
+from mirstore.core.sounds import PCM, faintest, loudest
 from mirstore.core.text import shown
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ def _sound(value: Any, column: Column) -> PCM | None:
         raise _WrongError(f"shape {array.shape} does not fit {kind}")
     if not np.isfinite(samples).all():  # also if it may be null: a sample is no value of its own
         raise _WrongError("has NaN or inf")
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak and not faintest <= peak <= loudest:
+        raise _WrongError(f"has a peak of {peak:.3g}, which no sound can hold; full scale is ±1, and silence is 0")
     return PCM.quantised(samples, kind.sr)
 
 

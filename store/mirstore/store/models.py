@@ -168,7 +168,10 @@ def _unpacked(source: Path) -> Iterator[Path]:
             if any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist()):
                 raise StoreError(f"{source}: is compressed, as no export is", hint="unpack it and give the folder")
             file.extractall(name)  # which leaves no member outside
-            yield Path(name)
+            try:
+                yield Path(name)
+            except StoreError as error:  # names what the user gave, and not where it was unpacked
+                raise StoreError(error.message.replace(name, str(source)), hint=error.hint) from None
     except FileNotFoundError:
         raise UsageError(f"{source}: no such folder or file", hint="give what mirstore models export wrote") from None
     except zipfile.BadZipFile:

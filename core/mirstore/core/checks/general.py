@@ -9,7 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 
 from mirstore.core.checks.subject import Subject, component_of, require
 from mirstore.core.features import normalise
@@ -51,6 +51,11 @@ def has_plain_parameters(subject: Subject) -> None:
         is_dataclass(kind) and "__dataclass_fields__" in kind.__dict__,
         f"class {kind.__name__} must be a @dataclass; its fields are its parameters",
     )
+    for parameter in fields(component):
+        require(
+            parameter.metadata.get("was", parameter.default) == parameter.default,
+            f"parameter {parameter.name!r} is {parameter.default!r} by default, and so must be what it was",
+        )
     params = normalise(component.params())  # names the parameter that is not plain
     again = kind(**json.loads(json.dumps(params)))
     require(

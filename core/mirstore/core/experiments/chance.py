@@ -19,7 +19,7 @@ from mirstore.core.experiments.regression import mean_of_numbers
 from mirstore.core.experiments.verdict import Claim, Evidence, above_guessing
 
 patience = 120.0
-"""How long the fits to permuted labels may take [CPU-s]."""
+"""How long the fits to permuted labels may take [s]."""
 
 as_good = 10
 """So many permutations that are at least as good settle it: p is above 5 % whatever the others give."""
@@ -49,7 +49,7 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
     ----------
     fitting : Fitting
         Of a case that has run.
-    cost : float [CPU-s]
+    cost : float [s]
         Of its folds.
 
     Returns

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import process_time
+from time import perf_counter, process_time
 
 import numpy as np
 import polars as pl
@@ -46,13 +46,13 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
             return run_case(case, Path(temporary))
     result = Result()
     run = _Run(Fitting(case, result, folder))
-    begun = process_time()
+    begun, started = process_time(), perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for fold in case.folds:
             run.fold(fold)
         if case.permutations:
-            result.chance += permuted(run.fitting, process_time() - begun)
+            result.chance += permuted(run.fitting, perf_counter() - started)
         if run.explains:
             found = above_guessing_in(case, result)
             explain(run.fitting, compared=found is not None and found.holds)

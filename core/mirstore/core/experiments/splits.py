@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import counted
 
 if TYPE_CHECKING:
     from mirstore.core.entries import TaskEntry
@@ -159,7 +160,7 @@ def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusiv
         for name, size in zip(classes, sizes, strict=True):
             if size < task.folds:
                 raise UsageError(
-                    f"class {name!r} has {size} tracks, fewer than the {task.folds} folds",
+                    f"class {name!r} has {counted(size, 'track')}, fewer than the {task.folds} folds",
                     hint="fewer folds, or leave the class out: classes = [...] in the task",
                 )
 

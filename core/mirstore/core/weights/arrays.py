@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mirstore.core.packs import header, longest_header
+
 _kinds = {"BOOL": "?", "U8": "u1", "I8": "i1", "BF16": "<u2"} | {
     f"{letter.upper()}{8 * size}": f"<{letter}{size}" for letter in "uif" for size in (2, 4, 8)
 }
 _tags = {np.dtype(kind): tag for tag, kind in _kinds.items() if tag != "BF16"}
-_most_header = 100 << 20  # [bytes], as safetensors has it
 
 
 def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -30,6 +31,8 @@ def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     ------
     TypeError
         If a value is no array of numbers.
+    ValueError
+        If one is called ``__metadata__``.
 
     Examples
     --------
@@ -39,14 +42,8 @@ def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """
     whole = {name: _whole(name, array) for name, array in arrays.items()}
     names = sorted(whole, key=lambda name: (-whole[name].itemsize, name))  # so that all are aligned
-    header, at = {}, 0
-    for name in names:
-        array = whole[name]
-        header[name] = {"dtype": _tags[array.dtype], "shape": array.shape, "data_offsets": [at, at + array.nbytes]}
-        at += array.nbytes
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *(whole[name].tobytes() for name in names)])
+    begin = header((name, _tags[whole[name].dtype], whole[name].shape, whole[name].nbytes) for name in names)
+    return b"".join([begin, *(whole[name].tobytes() for name in names)])
 
 
 def from_bytes(data: np.ndarray) -> dict[str, np.ndarray]:
@@ -62,13 +59,13 @@ def from_bytes(data: np.ndarray) -> dict[str, np.ndarray]:
         If it is no safetensors file.
     """
     first = 8 + int.from_bytes(data[:8].tobytes(), "little")
-    if not 8 < first <= min(len(data), _most_header):
+    if not 8 < first <= min(len(data), longest_header):
         raise ValueError("does not begin as one")
     try:
-        header = json.loads(data[8:first].tobytes())
-        header.pop("__metadata__", None)
-        arrays = {name: _array(data[first:], entry) for name, entry in header.items()}
-        ends = sorted(tuple(entry["data_offsets"]) for entry in header.values())
+        told = json.loads(data[8:first].tobytes())
+        told.pop("__metadata__", None)
+        arrays = {name: _array(data[first:], entry) for name, entry in told.items()}
+        ends = sorted(tuple(entry["data_offsets"]) for entry in told.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("has a header that does not describe it") from None
     starts = [0, *(stop for _, stop in ends)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
+from uuid import uuid4
 
 from mirstore.core.events import Event
 from mirstore.core.experiments.cases import Case
@@ -72,15 +74,28 @@ def held(folder: Path) -> Iterator[Path]:
     path
         The folder itself, or a temporary one that is removed afterwards.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with TemporaryDirectory(prefix="mirstore-") as temporary:
-                yield Path(temporary)
-            return
+    lock = _locked(folder)
+    if lock is None:
+        with TemporaryDirectory(prefix="mirstore-") as temporary:
+            yield Path(temporary)
+        return
+    with lock:
         yield folder  # the lock ends with the file, also when this process is killed
+
+
+def _locked(folder: Path) -> TextIO | None:
+    """Return the lock of a folder that is there, None if another process has it."""
+    while True:
+        with suppress(FileNotFoundError, FileExistsError), ExitStack() as until:  # the folder goes meanwhile
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = until.enter_context(open(folder / "lock", "a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / "lock")):
+                until.pop_all()
+                return lock
 
 
 def remove(folder: Path) -> None:
@@ -92,8 +107,9 @@ def remove(folder: Path) -> None:
     """
     if folder.exists():
         with held(folder) as mine:
-            if mine == folder:
-                shutil.rmtree(folder, ignore_errors=True)
+            if mine == folder:  # away at once: another process may begin anew there before all is deleted
+                gone = folder.rename(folder.with_name(f"{folder.name}.{uuid4().hex}.gone"))
+                shutil.rmtree(gone, ignore_errors=True)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mirstore.core.events import Warned
+from mirstore.core.text import counted
 from mirstore.store.datasets import spelling_remarks
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.store import Store
@@ -34,7 +35,8 @@ def _unmatched(item: Planned) -> Iterator[str]:
 def _unused(item: Planned) -> Iterator[str]:
     """Yield which tracks of the task are neither learned from nor tested."""
     for left_out in item.details.data.left_out if item.details else ():
-        yield f"tasks.{item.case.task}: {left_out.tracks} tracks are left out: {left_out.why}"
+        are = "is" if left_out.tracks == 1 else "are"
+        yield f"tasks.{item.case.task}: {counted(left_out.tracks, 'track')} {are} left out: {left_out.why}"
 
 
 def _unread(item: Planned) -> Iterator[str]:

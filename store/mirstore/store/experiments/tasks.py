@@ -14,6 +14,7 @@ from mirstore.core.entries import TaskEntry
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiments.splits import part_name, protocols, used_parts
 from mirstore.core.experiments.wide import qualified, references
+from mirstore.core.text import counted
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
@@ -121,7 +122,8 @@ def _check_labels(
     several = int(((labels > 0).sum(axis=1) > 1).sum())
     if exclusive and several:
         raise UsageError(
-            f"{task.metric} needs one label per track, {several} tracks have several in {task.labels!r}",
+            f"{task.metric} needs one label per track, and {counted(several, 'track')} of {task.labels!r} "
+            f"{'has' if several == 1 else 'have'} several",
             hint='metric = "roc_auc", or fewer classes = [...]',
         )
 

@@ -82,7 +82,9 @@ class Imported:
     tracks, columns : int
         How many tracks, and columns of features.
     labels : Mapping of str to int
-        Label set to its number of labels.
+        Label set to its number of labels, or targets.
+    numeric : sequence of str
+        Label sets that hold numbers.
     changed : int
         Tracks whose labels of a set were others before.
     fresh : bool
@@ -103,6 +105,7 @@ class Imported:
     fresh: bool
     reports: Sequence[Report] = ()
     withdrawn: int = 0
+    numeric: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -169,6 +172,7 @@ def bring(
         fresh,
         reports,
         withdrawn,
+        labels.filter(pl.col("value") != 1)["label_set"].unique().sort().to_list(),
     )
 
 
@@ -285,5 +289,6 @@ def read_ids(column: pl.Series, file: Path, report: Report) -> list[str]:
     empty = (ids.is_null() | (ids == "")).fill_null(True)
     if empty.any():
         first = empty.arg_true()[0] + 1
-        raise UsageError(f"{file}: {empty.sum()} rows have no id in column {column.name!r}, the first is row {first}")
+        have = "1 row has" if empty.sum() == 1 else f"{empty.sum()} rows have"
+        raise UsageError(f"{file}: {have} no id in column {column.name!r}, the first is row {first}")
     return ids.to_list()

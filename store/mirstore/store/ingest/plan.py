@@ -171,9 +171,11 @@ def make_plan(
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
     decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
+    seen: set[str] = set()
     for item in scanned:
-        if item.track is None or item.track in missing:
+        if item.track is None or item.track in seen:
             continue
+        seen.add(item.track)
         todo: list[str] = []
         read: set[str] = set()
         outdated = ledger.outdated(item.track, named.values())

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mirstore.core.errors import UsageError
-from mirstore.core.text import some
+from mirstore.core.text import counted, some
 from mirstore.store.ingest.file_tables import Listing, read_listing
 from mirstore.store.ingest.folders import audio_files
 from mirstore.store.ingest.source import Source
@@ -132,10 +132,11 @@ def glob_files(pattern: str) -> Iterator[Path]:
 def _about_folders(sources: Collection[Source]) -> Report:
     counts = Counter(label for source in sources for label in source.labels.get("label", ()))
     without = [source.path for source in sources if not source.labels.get("label")]
-    report = Report("folders", [Meaning("folder", "labels", f"{len(counts)} classes of 'label'")])
+    report = Report("folders", [Meaning("folder", "labels", f"{counted(len(counts), 'class')} of 'label'")])
     if without:
         names = some([os.path.basename(path) for path in without])
-        report.remarks.append(f"{len(without)} files stand in no folder of a class: {names}")
+        stand = "file stands" if len(without) == 1 else "files stand"
+        report.remarks.append(f"{len(without)} {stand} in no folder of a class: {names}")
     return report
 
 
@@ -158,7 +159,7 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
         )
     if found and not matched.found:
         raise UsageError(
-            f"{table.file}: none of its {len(table.keys)} rows names one of the {len(found)} files",
+            f"{table.file}: none of its {counted(len(table.keys), 'row')} names one of {counted(len(found), 'file')}",
             hint=f"its column {table.key!r} must hold paths, file names or stems; --path-column names another",
         )
     idle = [table.keys[row] for row in matched.idle]
@@ -173,14 +174,14 @@ def _describe(found: dict[str, Source], table: Listing) -> None:
     }
     if idle:
         named = "named" if len(idle) > 1 or len(table.keys) > 1 else "names"
-        table.report.remarks.append(
-            f"{len(idle)} of {len(table.keys)} rows {named} none of the {len(paths)} files: {some(idle)}"
-        )
+        rows, files = counted(len(table.keys), "row"), counted(len(paths), "file")
+        table.report.remarks.append(f"{len(idle)} of {rows} {named} none of the {files}: {some(idle)}")
     if without:
         have = "has" if len(without) == 1 else "have"
-        table.report.remarks.append(f"{len(without)} of {len(paths)} files {have} no row: {some(without)}")
+        table.report.remarks.append(f"{len(without)} of {counted(len(paths), 'file')} {have} no row: {some(without)}")
     if loose := [f"{table.keys[row]} for {shown[path]}" for path, row in matched.loose]:
-        table.report.remarks.append(f"{len(loose)} rows fit by name, though their folders differ: {some(loose)}")
+        fit = "row fits" if len(loose) == 1 else "rows fit"
+        table.report.remarks.append(f"{len(loose)} {fit} by name, though the folders differ: {some(loose)}")
 
 
 def _below(paths: list[str]) -> list[str]:

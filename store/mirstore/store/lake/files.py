@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.connect import fsync, keep
+from mirstore.store.lake.job_folders import is_orphan
 
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
-_case_name = re.compile(r"[0-9a-f]{64}")
+_case_name = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32}\.gone)?")
 _artifact_name = re.compile(r"([0-9a-f]{64})|\.[0-9a-f]{64}\.part")
 _pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.[0-9a-f]{32,64}\.\d+\.part")
 
@@ -225,7 +226,7 @@ def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
 
 
 def checkpoints(store: Path) -> list[Path]:
-    """Return what models have saved of cases that are not finished.
+    """Return what models have saved of cases that are not finished, and that no process is at.
 
     Parameters
     ----------
@@ -233,11 +234,11 @@ def checkpoints(store: Path) -> list[Path]:
         The store's folder.
     """
     cases = _folders(store / "checkpoints", _case_name)
-    return [path for case in cases for path in _own(case, re.compile(".*"))]
+    return [path for case in cases if is_orphan(case) for path in _own(case, re.compile(".*"))]
 
 
 def delete(paths: Sequence[Path], store: Path) -> None:
-    """Delete files, and with them the folders of kept models and of checkpoints that are empty then.
+    """Delete files, and the folders of kept models and of checkpoints that are empty then, or were before.
 
     Parameters
     ----------
@@ -248,11 +249,11 @@ def delete(paths: Sequence[Path], store: Path) -> None:
     """
     for path in paths:
         path.unlink()
-    tops = (store / "artifacts", store / "checkpoints")
+    for top in (store / "artifacts", store / "checkpoints"):
+        for at, _, _ in os.walk(top, topdown=False) if not top.is_symlink() else ():
+            if Path(at) != top and not os.listdir(at):
+                os.rmdir(at)
     for folder in {path.parent for path in paths}:
-        while any(top in folder.parents for top in tops) and folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
-            folder = folder.parent
         if folder.exists():
             fsync(folder)
 

@@ -53,6 +53,7 @@ def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_ru
     ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
     old = [path for path, age in ages.items() if age >= grace]
     left = orphans(store)
+    of_jobs = [path for folder in left for path in sorted(folder.rglob("*")) if path.is_file()]
     if not dry_run:
         back_up(store, catalogue)
         delete(old, store)
@@ -62,7 +63,7 @@ def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_ru
             "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
             [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
         )
-    return [*old, *left]
+    return [*old, *of_jobs]
 
 
 def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:

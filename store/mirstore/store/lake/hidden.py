@@ -48,7 +48,7 @@ class Rule:
 
     @property
     def for_good(self) -> bool:
-        """Whether what it hides never comes back."""
+        """Whether the rows that it hides never come back: what they are about begins anew with later ones."""
         return "until" in self.rows.columns
 
     def applies(self, table: str, columns: Iterable[str]) -> bool:

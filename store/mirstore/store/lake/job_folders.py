@@ -49,10 +49,16 @@ def orphans(store: Path) -> list[Path]:
     jobs = store / "jobs"
     if jobs.is_symlink() or not jobs.is_dir():
         return []
-    return [path for path in sorted(jobs.iterdir()) if _name.fullmatch(path.name) and _is_orphan(path)]
+    return [path for path in sorted(jobs.iterdir()) if _name.fullmatch(path.name) and is_orphan(path)]
 
 
-def _is_orphan(folder: Path) -> bool:
+def is_orphan(folder: Path) -> bool:
+    """Return whether a folder has no lock that a process holds.
+
+    Parameters
+    ----------
+    folder : path
+    """
     if folder.is_symlink() or not folder.is_dir():
         return False
     try:

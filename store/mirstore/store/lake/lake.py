@@ -67,7 +67,7 @@ class Lake:
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
             make(self.path)
-        self._connection = connect(self.path, read_only=self.read_only, snapshot=snapshot)
+        self._opened: duckdb.DuckDBPyConnection | None = connect(self.path, read_only=self.read_only, snapshot=snapshot)
         if schema.check(self._connection, str(self.path)) < schema.version and not self.read_only:
             with self.write(f"store schema {schema.version}"):
                 schema.complete(self._connection)
@@ -82,7 +82,18 @@ class Lake:
 
     def close(self) -> None:
         """Let go of the catalogue."""
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._opened is None:
+            raise StoreError(
+                f"{self.path}: was closed while something was still to be read or written",
+                hint="do that before the with block of the project or store ends",
+            )
+        return self._opened
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -285,12 +296,12 @@ class Lake:
         DuckDB has a SQLite of its own. Two of them in one process do not see each other's locks: the one that closes
         deletes the log into which the other writes.
         """
-        self._connection.close()
+        self.close()
         try:
             with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
                 yield catalogue
         finally:
-            self._connection = connect(self.path, read_only=False)
+            self._opened = connect(self.path, read_only=False)
             self._hidden = None
 
     def links(self) -> list[Path]:

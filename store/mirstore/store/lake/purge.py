@@ -70,7 +70,7 @@ class Purged:
     def __str__(self) -> str:
         """Say what goes in words."""
         tracks = counted(self.tracks, "track")
-        rows = f"{sum(self.rows.values())} rows of {len(self.rows)} tables"
+        rows = f"{counted(sum(self.rows.values()), 'row')} of {counted(len(self.rows), 'table')}"
         return f"{tracks}, {rows} ({counted(self.rewritten, 'file')})"
 
     def as_dict(self) -> dict[str, Any]:

@@ -234,8 +234,18 @@ def assign(
         Whether numbers are features unless their name is certain: ``key`` of a feature table is one.
     drop : collection of str
         Columns to leave out.
+
+    Raises
+    ------
+    UsageError
+        If a column is asked for as both.
     """
-    asked = {column for sets in (label_sets, targets or {}) for columns in sets.values() for column in columns}
+    of_labels, of_targets = (
+        {column for columns in sets.values() for column in columns} for sets in (label_sets, targets or {})
+    )
+    if both := sorted(of_labels & of_targets):
+        raise UsageError(f"column {both[0]!r} is asked for as labels and as numbers", hint="choose one of the two")
+    asked = of_labels | of_targets
     columns = [name for name in frame.columns if name != key and name not in drop]
     roles = Roles(key, fold=next((name for name in columns if normal(name) == "fold"), None))
     roles.targets = {name: list(members) for name, members in (targets or {}).items()}

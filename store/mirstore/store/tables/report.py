@@ -40,7 +40,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield what to print: one line per column, runs of the same kind as one."""
-        yield f"{self.table}:"
+        if self.columns or self.remarks:
+            yield f"{self.table}:"
         run: list[Meaning] = []
         for meaning in [*self.columns, None]:
             if run and (meaning is None or meaning.became != run[0].became):
