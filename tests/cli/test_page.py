@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
+import json
 import re
 import shutil
+from dataclasses import asdict
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,9 +18,11 @@ import pytest
 pytest.importorskip("jinja2", reason="the HTML report needs mirstore[report]")
 pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]")
 
+from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.ranking import ranking
-from mirstore.page.verdict import question, verdict
+from mirstore.page.scores import limits
+from mirstore.page.verdict import question
 from mirstore.page.words import count, duration, general, listed, number, whole
 
 genres = "blues classical country disco hiphop jazz metal pop reggae rock".split()
@@ -47,6 +53,11 @@ def metric(rng, mean: float, folds: int) -> dict:
     return {"mean": middle, "sd": sd, "low": low, "high": high, "values": values}
 
 
+def floor_metric(folds: int, exclusive: bool) -> dict:
+    value = 0.1 if exclusive else 0.5
+    return {"mean": value, "sd": 0.0, "low": value, "high": value, "values": [value] * folds}
+
+
 def importances(
     rng, groups: list[str], labels: list[str], measures: list[str], folds: int, per_label: bool
 ) -> list[dict]:
@@ -64,13 +75,33 @@ def importances(
     return rows
 
 
-def drawn(rng, rows: list[dict], spread: float) -> dict[str, list[float]]:
-    shares = {row["group"]: row["mean"] for row in rows if row["measure"] == "share" and row["label"] is None}
-    return {g: np.clip(rng.normal(share, spread, 100), 0, 1).tolist() for g, share in shares.items()}
-
-
-def by_chance(rng, groups: list[str]) -> dict[str, list[float]]:
-    return dict(zip(groups, np.clip(rng.normal(1 / len(groups), 0.05, (len(groups), 100)), 0, 1).tolist(), strict=True))
+def decided(report: dict, explained: dict) -> None:
+    """Fit a case to halves and to random groups, and judge the report."""
+    rng = np.random.default_rng(3)
+    rows = [row for row in explained["importances"] if row["measure"] == "share" and row["label"] is None]
+    explained["whole"] = {row["group"]: row["mean"] for row in rows}
+    explained["halves"] = {row["group"]: rng.normal(row["mean"], 0.03, 100).tolist() for row in rows}
+    chance = rng.dirichlet([20] * len(rows), 200)
+    explained["null"] = {row["group"]: chance[:, i].tolist() for i, row in enumerate(rows)}
+    name, sizes = report["task"]["metric"], {group["group"]: len(group["columns"]) for group in explained["groups"]}
+    evidence = [
+        Evidence(
+            run=case["run"],
+            kind="control" if case["components"]["by_chance"] else case["components"]["role"],
+            folds=case["folds"],
+            values=case["metrics"][name]["values"],
+            floors=[case["floor"][name]] * len(case["folds"]),
+            test_share=0.25,
+            shares=case["whole"],
+            halves=case["halves"] or {},
+            groupings=case["null"] or {},
+            sizes=sizes,
+        )
+        for case in report["cases"]
+        if case["state"] == "finished"
+    ]
+    report["verdict"] = asdict(judge(evidence, explained["run"], report["data"]["tracks"]))
+    report["named"] = explained["case"]
 
 
 def contents(rng, groups: list[str], labels: list[str], signed: bool) -> list[dict]:
@@ -111,12 +142,21 @@ def tracks(rng, groups: list[str], labels: list[str]) -> list[dict]:
 
 
 measures = {
-    "em-banded": ["share", "lambda", "mean of label shares", "prior share", "variance", "product"],
+    "em-banded": [
+        "share",
+        "degrees of freedom",
+        "lambda",
+        "mean of label shares",
+        "prior share",
+        "variance",
+        "product",
+    ],
     "xgboost": ["share", "total gain"],
     "random-forest": ["share"],
     "logistic-regression": ["share", "variance"],
     "majority": [],
 }
+said = {"share": "which part of the prediction's variance is the group's", "lambda": "variance of its weights"}
 
 
 def finished(rng, report: dict, names: dict, groups: list[str], mean: float) -> dict:
@@ -127,13 +167,13 @@ def finished(rng, report: dict, names: dict, groups: list[str], mean: float) -> 
     rows = importances(rng, groups, labels, measures[model], folds, per_label=model == "em-banded")
     extra = ("roc_auc", "pr_auc", "balanced_accuracy") if exclusive else ("pr_auc",)
     per_label = {label: float(np.clip(rng.normal(mean, 0.08), 0.02, 0.99)) for label in labels}
-    counts = (np.eye(10) * 70 + rng.integers(0, 8, (10, 10))).astype(int).tolist()
+    counts = (np.eye(10) * 70 + rng.integers(0, 16, (10, 10)) / 2).tolist()  # a mean over two repetitions
     return {
-        "run": "0123456789abcdef" * 4,
+        "run": f"{len(report['cases']):010x}",
         "case": names,
         "state": "finished",
         "error": None,
-        "metrics": {report["task"]["metric"]: metric(rng, mean, folds)}
+        "metrics": {report["task"]["metric"]: floor_metric(folds, exclusive) if floor else metric(rng, mean, folds)}
         | {n: metric(rng, mean - 0.1, folds) for n in extra},
         "labels": [
             {
@@ -146,8 +186,12 @@ def finished(rng, report: dict, names: dict, groups: list[str], mean: float) -> 
             for x, v in per_label.items()
         ],
         "importances": rows,
-        "null": None if floor else by_chance(rng, groups),
-        "bootstrap": None if floor else drawn(rng, rows, 0.03),
+        "measures": said if model == "em-banded" else {},
+        "whole": {},
+        "null": None,
+        "halves": None,
+        "permuted": [],
+        "floor": dict.fromkeys([report["task"]["metric"], *extra], 0.1 if exclusive else 0.5),
         "groups": contents(rng, groups, labels, signed) if model not in ("majority", "random-forest") else [],
         "tracks": [] if floor else tracks(rng, groups, labels),
         "confusion": {"labels": labels, "counts": counts} if exclusive else None,
@@ -242,6 +286,7 @@ def small(clip) -> dict:
                 "after": [10, 20, 30, 40, 50, 60, 90, 150, 200, 150],
                 "own_class_mean": {"before": 1.0, "after": 0.71},
             }
+    decided(report, report["cases"][0])
     return report
 
 
@@ -266,7 +311,8 @@ def large() -> dict:
         "notes": [],
     }
     cases[9] = {"run": None, "case": cases[9]["case"], "state": "lacking", "error": "no feature set 'midlevel'"}
-    cases[12] |= {"null": None, "bootstrap": None, "tracks": [], "groups": [], "labels": []}
+    cases[12] |= {"tracks": [], "groups": [], "labels": []}
+    decided(report, cases[0])
     report["health"], report["features"] = [], []
     return report
 
@@ -274,7 +320,7 @@ def large() -> dict:
 def minimal() -> dict:
     """One fold, one failed case, nothing optional."""
     return {
-        "experiment": "one", "made": "2025-01-31T12:00:00", "version": "0.1.0",
+        "experiment": "one", "made": "2025-01-31T12:00:00", "version": "0.1.0", "named": {}, "verdict": {},
         "command": "mirstore run-experiment one",
         "task": {"name": "t", "dataset": "d", "labels": "genre", "exclusive": True, "metric": "accuracy", "split": "x",
                  "folds": 1, "group_by": None, "runs": 1},
@@ -309,14 +355,30 @@ def test_a_page_has_all_parts_in_order(pages):
 def test_parts_without_contents_are_left_out(pages):
     assert headings(pages["minimal"]) == ["Data", "Provenance", "Cases without a result"]
     assert "Health of the features" not in headings(pages["large"])
-    assert "No case has finished" in pages["minimal"]
+    assert "There is no answer yet: no case has finished" in pages["minimal"]
     assert "it broke" in pages["minimal"]
 
 
-def test_every_finished_case_is_in_the_table(pages, large, small):
+def test_every_finished_case_is_in_the_table_and_guessing_once(pages, large, small):
     for name, report in (("small", small), ("large", large)):
-        finished_cases = [case for case in report["cases"] if case["state"] == "finished"]
-        assert pages[name].count('<th scope="row" class="case">') == len(finished_cases)
+        learned = [c for c in report["cases"] if c["state"] == "finished" and c["case"]["model"] != "majority"]
+        rows = re.findall(r'<th scope="row" class="case">([\w-]+)', pages[name])
+        assert rows.count("guessing") == 1
+        assert len(rows) == len(learned) + 1
+
+
+def test_a_baseline_that_does_not_just_guess_stays_in_the_table(small):
+    report = copy.deepcopy(small)
+    for case in report["cases"]:
+        if case["case"]["model"] == "majority":
+            case["metrics"]["accuracy"]["mean"] = 0.12
+    assert render(report).count('<th scope="row" class="case">majority <span class="mark">floor</span>') == 5
+
+
+def test_cases_that_were_not_tested_on_the_same_tracks_have_both_floors(small):
+    report = copy.deepcopy(small)
+    report["cases"][0]["floor"] = {"accuracy": 0.15}
+    assert '<td class="n">0.100–0.150</td>' in render(report)
 
 
 def test_cases_without_a_result_are_listed_with_the_reason(pages):
@@ -335,108 +397,6 @@ def test_the_best_case_comes_first(small):
     assert roles["majority", False] == "floor"
 
 
-def two_cases(low: float, high: float) -> dict:
-    """EM-banded at 0.7 and XGBoost at 0.6, with intervals of these widths below and above."""
-    rng = np.random.default_rng(1)
-    report = empty_report("two", genres, exclusive=True, folds=2)
-    for model, mean in (("em-banded", 0.7), ("xgboost", 0.6), ("majority", 0.1)):
-        names = {"features": ["f"], "grouping": "g", "smoothing": "none", "model": model}
-        case = finished(rng, report, names, ["a_b", "c"], mean)
-        values = [mean - 0.01, mean + 0.01]
-        case["metrics"]["accuracy"] = {
-            "mean": mean,
-            "sd": 0.014,
-            "low": mean - low,
-            "high": mean + high,
-            "values": values,
-        }
-        case["importances"] = [
-            {"measure": "share", "label": None, "group": group, "mean": share, "sd": 0.0, "values": [share]}
-            for group, share in (("a_b", 0.8), ("c", 0.2))
-        ]
-        report["cases"].append(case)
-    return report
-
-
-def sentences(report: dict) -> dict[str, str]:
-    return dict(verdict(report, ranking(report)))
-
-
-def test_the_verdict_says_how_far_the_best_case_is_from_the_baselines():
-    said = sentences(two_cases(0.02, 0.02))
-    assert said["Best case"] == (
-        "The best of 3 cases, em-banded, reaches an accuracy of 0.700 (95\u202f% interval 0.680–0.720, 2 folds)."
-    )
-    assert said["Against the floor"] == (
-        "0.600 above the floor, majority (0.100); the intervals do not overlap; ahead on 2 of 2 folds."
-    )
-    assert "0.100 above the best opaque model, xgboost (0.600); the intervals do not overlap" in said["Against opaque"]
-
-
-def test_the_verdict_admits_that_intervals_overlap():
-    assert (
-        "the intervals overlap, so this difference may be chance" in sentences(two_cases(0.06, 0.06))["Against opaque"]
-    )
-
-
-def test_the_verdict_compares_a_group_with_random_groups_and_with_resampling():
-    report = two_cases(0.02, 0.02)
-    case = report["cases"][0]
-    case["null"] = {"a_b": [0.4, 0.5, 0.6], "c": [0.4, 0.5, 0.6]}
-    case["bootstrap"] = {"a_b": [0.78, 0.82], "c": [0.18, 0.22]}
-    said = sentences(report)["What matters"].replace("\u202f", " ")
-    assert "Most of what em-banded uses is a b: 80 %" in said
-    assert "more than its size explains" in said
-    assert "clear of c, the next (20 %)" in said
-    case["null"]["a_b"] = [0.7, 0.9]
-    case["bootstrap"]["c"] = [0.1, 0.85]
-    said = sentences(report)["What matters"]
-    assert "its size alone explains this" in said
-    assert "their order is not certain" in said
-    case["null"] = case["bootstrap"] = None
-    assert "there was no comparison with random groups" in sentences(report)["What matters"]
-
-
-def test_the_case_explained_is_one_that_was_compared_with_random_groups():
-    report = two_cases(0.02, 0.02)
-    better = copy.deepcopy(report["cases"][0])
-    better["case"] |= {"model": "logistic-regression"}
-    better["metrics"]["accuracy"]["mean"] = 0.72
-    report["cases"].append(better | {"null": None, "bootstrap": None})
-    said = sentences(report)
-    assert said["Best case"].startswith("The best of 4 cases, logistic-regression")
-    assert said["Case explained"].startswith(
-        "The best case that says which way its features work and was compared with random groups, em-banded, reaches"
-    )
-    assert "what em-banded uses" in said["What matters"]
-
-
-def test_only_guessing_is_no_answer():
-    report = two_cases(0.02, 0.02)
-    report["cases"] = report["cases"][2:]
-    assert sentences(report)["Result"].startswith("Only majority has finished, which learns nothing")
-    assert "Groups of features" not in headings(render(report))
-
-
-def test_one_fold_has_no_interval():
-    report = two_cases(0.02, 0.02)
-    for case in report["cases"]:
-        case["metrics"]["accuracy"] |= {
-            "low": None,
-            "high": None,
-            "sd": None,
-            "values": [case["metrics"]["accuracy"]["mean"]],
-        }
-    assert "1 fold, too few for an interval" in sentences(report)["Best case"]
-    assert "overlap" not in " ".join(sentences(report).values())
-    render(report)
-
-
-def test_the_question_is_the_experiments_own_or_made_of_its_names(small, large):
-    assert question(large) == large["question"]
-    assert question(small).startswith("How well do the features of essentia tell the labels “genre” of gtzan")
-
-
 def test_leakage_is_said_plainly(pages):
     page = pages["small"]
     assert "artist: unknown" in page
@@ -444,21 +404,86 @@ def test_leakage_is_said_plainly(pages):
     assert '<li class="good"><b>0 identical files shared</b>' in page
 
 
-def test_hostile_text_is_escaped_everywhere():
-    report = two_cases(0.02, 0.02)
-    text = repr(report).replace("blues", "<script>x</script>").replace("'a_b'", "'<script>y</script> $a_1$'")
-    page = render(eval(text, {"nan": float("nan")}) | {"question": hostile, "experiment": hostile})
+def renamed(report: dict, name: str, other: str) -> dict:
+    return json.loads(json.dumps(report).replace(f'"{name}"', json.dumps(other)))
+
+
+def test_hostile_text_is_escaped_everywhere(small):
+    page = render(renamed(small, "blues", "<script>x</script>") | {"question": hostile, "experiment": hostile})
+    assert "<script" not in page
+    assert "<title>&lt;script&gt;" in page
+    page = render(renamed(small, "tension", "<script>y</script> $a_1$"))
     assert "<script" not in page
     assert "&lt;script&gt;y&lt;/script&gt;" in page
 
 
-def test_labels_in_other_scripts_are_drawn():
-    assert "ジャズ" in render(eval(repr(two_cases(0.02, 0.02)).replace("jazz", "ジャズ")))
+def test_labels_in_other_scripts_are_drawn(small):
+    assert "ジャズ" in render(renamed(small, "jazz", "ジャズ"))
 
 
-def test_very_long_labels_leave_room_for_the_figure():
-    page = render(eval(repr(two_cases(0.02, 0.02)).replace("jazz", "音楽" * 40).replace("'a_b'", f"'{'long ' * 30}'")))
+def test_very_long_labels_leave_room_for_the_figure(small):
+    page = render(renamed(renamed(small, "jazz", "音楽" * 40), "tension", "long " * 30))
     assert "音楽" * 7 + "…" in page
+
+
+def test_the_title_is_the_question(pages, small):
+    title = re.search("<title>([^<]+)</title>", pages["small"])
+    assert title
+    assert html.unescape(title[1]) == question(small)
+    assert f"<h1>{title[1]}</h1>" in pages["small"]
+
+
+def test_limits_are_the_nearest_steps_outside():
+    for low in np.arange(0.02, 0.9, 0.01):
+        found, _ = limits([{"mean": 0.95, "low": float(low)}], (0.0, 1.0))
+        assert found == pytest.approx(max(0, np.floor(round((low - 0.01) / 0.05, 6)) * 0.05))
+    assert limits([{"mean": 0.7, "low": 0.66}], (0.0, 1.0)) == (0.65, 0.75)
+
+
+def test_what_is_taken_for_what_may_be_a_mean_over_repetitions(pages, small):
+    counts = small["cases"][0]["confusion"]["counts"]
+    cells = re.findall(r'<td class="h(?: own)?" style="--v:[\d.]+">([\d.]+)</td>', pages["small"])
+    shown = [count for row in counts for count in row if count]
+    assert [float(cell) for cell in cells if "%" not in cell][: len(shown)] == shown
+    assert any(cell.endswith(".5") for cell in cells)
+
+
+def test_what_groups_add_is_on_one_scale(small):
+    report = copy.deepcopy(small)
+    case = report["cases"][0]
+    case["tracks"] = case["tracks"][:2]
+    case["tracks"][0]["contributions"] = {"tension": 2.0}
+    case["tracks"][1]["contributions"] = {"tension": -0.5}
+    widths = re.findall(r'<span class="bar signed"><i[^>]*width:([\d.]+)%', render(report))
+    assert [float(width) for width in widths] == [50.0, 12.5]
+
+
+def test_only_the_explained_case_has_intervals_degrees_of_freedom_and_random_groups(small, pages):
+    section = re.search(r'<section id="groups".*?</section>', pages["small"], flags=re.DOTALL)
+    assert section
+    main = re.search(r"<table>.*?</table>", section[0], flags=re.DOTALL)
+    assert main
+    assert "em-banded with user-friendly groups and none smoothing" not in main[0]
+    assert re.findall(r'scope="col"[^>]*>([^<]+)', main[0]) == [
+        "group", "share", "95 % interval", "by chance", "degrees of freedom", "columns",
+    ]  # fmt: skip
+    shares = small["cases"][0]["whole"]
+    rows = re.findall(r'<th scope="row">([^<]+)</th><td class="n">(\d+)', main[0])
+    assert rows == [(group, f"{100 * share:.0f}") for group, share in sorted(shares.items(), key=lambda item: -item[1])]
+    # All other measures stand behind a click.
+    outside = re.sub(r"<details>.*?</details>", "", section[0], flags=re.DOTALL)
+    assert "lambda" in section[0]
+    assert "lambda" not in outside
+    assert section[0].count("standard deviation over folds") == 1
+
+
+def test_headings_do_not_jump_and_tables_have_names(pages):
+    for page in pages.values():
+        levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+        assert levels[0] == 1
+        assert all(b - a <= 1 for a, b in pairwise(levels))
+        assert page.count("<table") == page.count("<caption") == page.count('role="region" aria-label="')
+        assert not re.findall(r"<th(?![^>]*scope=)[ >]", page)
 
 
 def test_a_page_is_the_same_every_time(small, pages):

@@ -419,7 +419,6 @@ def test_a_report_on_third_parties_reads_as_one_on_ours(store, plugins):
     pytest.importorskip("jinja2", reason="the HTML report needs mirstore[report]")
     from mirstore.page import render
     from mirstore.page.ranking import ranking
-    from mirstore.page.verdict import verdict
 
     data = json.loads(json.dumps(entries))
     data["experiments"]["net"] = {
@@ -429,18 +428,20 @@ def test_a_report_on_third_parties_reads_as_one_on_ours(store, plugins):
     }
     registry = Registry.model_validate(data)
     items = plan(store, cases(registry, ["net"]), registry, plugins)
-    assert [item.assembly.random_groupings for item in items] == [0, 200, 0, 0]  # the first that is signed
+    assert [item.assembly.random_groupings for item in items] == [0, 200, 0, 0]  # slopes in halves is explained
     assert all(outcome.error is None for outcome in outcomes(store, items))
     (report,) = collect(store, ["net"])
     roles = {(case.model, case.text("grouping")): case.role for case in ranking(report)}
     assert roles["prior", "halves"] == "floor"
     assert roles["slopes", "halves"] == ""
     assert roles["slopes", "lots"] == "control"
-    said = dict(verdict(report, ranking(report)))
-    assert "the floor, prior" in said["Against the floor"]
+    assert report["named"] == items[1].case.names()
+    (slopes,) = [case["run"] for case in report["cases"] if case["case"] == report["named"]]
+    assert report["verdict"]["explained"] == slopes
     page = render(report)
-    assert "largest slope of the group" in page
-    assert "opaque:" not in page
+    assert "slopes with halves groups" in page
+    assert '<span class="mark">random groups</span>' in page
+    assert '<span class="mark">opaque</span>' not in page
 
 
 # Older stores

@@ -25,13 +25,13 @@ def render(report: Report | Mapping[str, Any]) -> str:
 
     plain = report if isinstance(report, Mapping) else report.as_dict()
     environment = _environment()
-    environment.filters |= {
-        name: getattr(words, name)
-        for name in "number general percent whole interval metric plain listed duration capital moment spread".split()
-    }
+    environment.filters |= {name: getattr(words, name) for name in filters.split()}
     environment.globals |= {"count": words.count, "known": words.known}
     page: str = environment.get_template("page.html.j2").render(sections(plain))
     return page
+
+
+filters = "amount capital duration general interval listed metric moment number percent plain spread whole"
 
 
 def _environment() -> Any:

@@ -1,4 +1,4 @@
-"""What the groups of features are worth, by several measures, and what is in them."""
+"""What the groups of features are worth, by several measures."""
 
 from __future__ import annotations
 
@@ -6,113 +6,174 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mirstore.page import plots
-from mirstore.page.ranking import Scored, by_chance, pairs
+from mirstore.page.claims import Claims
+from mirstore.page.ranking import Scored, best
 from mirstore.page.svg import Figure
-from mirstore.page.words import general, known, plain
+from mirstore.page.words import known, percent, plain
 
-strongest = 6  # features shown per group
 rows_per_table = 28
-share_text = "what the model itself calls the importance of a group"
+freedom = "degrees of freedom"
+"""The measure that stands beside a share: how many free weights a group amounts to."""
 
 
-def measures(cases: Sequence[Scored]) -> dict[str, str]:
-    """Return what each measure means, as the models say.
+def pairs(claims: Claims) -> dict[str, list[Scored]]:
+    """Return the cases to set side by side per grouping, first that of the explained case; none without such a case.
+
+    They are the explained case in its own grouping, elsewhere the best whose weights have a sign, each with the best
+    opaque one.
 
     Parameters
     ----------
-    cases : sequence of Scored
+    claims : Claims
     """
-    told = {name: text for case in cases for name, text in (case.raw.get("measures") or {}).items() if text}
-    return {"share": share_text, **told}
+    main = claims.explained
+    if main is None or not main.shares:
+        return {}
+    with_shares = [case for case in claims.cases if case.shares]
+    groupings = sorted({case.text("grouping") for case in with_shares})
+    found: dict[str, list[Scored]] = {}
+    for grouping in sorted(groupings, key=lambda name: name != main.text("grouping")):
+        here = [case for case in with_shares if case.text("grouping") == grouping]
+        first = main if main in here else best(here, "", "control")
+        both = dict.fromkeys([first, best(here, "opaque")])
+        found[grouping] = [case for case in both if case]
+    return found
 
 
-def importance_figures(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return one figure per grouping with the two cases it compares.
+def importance_figures(claims: Claims) -> list[dict[str, Any]]:
+    """Return one figure per grouping with the cases it compares.
 
     Parameters
     ----------
-    cases : sequence of Scored
-        The best first, as all lists of them here.
+    claims : Claims
 
     Returns
     -------
     list of dict
         ``figure`` and ``pair``.
     """
-    found = pairs(cases)
+    found = pairs(claims)
     every = [case for pair in found.values() for case in pair]
     names = [plain(group) for case in every for group in case.shares]
-    scale = plots.Scale(0, _top(every), "share of the importance", names)
+    scale = plots.Scale(0, _top(every, claims), "share of what the model uses", names)
     figures = []
     for i, (grouping, pair) in enumerate(found.items()):
-        groups = _ordered(pair)
-        title = f"Group importances, grouping {grouping}: " + "; ".join(
+        groups = ordered(pair, claims)
+        title = f"Shares of groups, grouping {grouping}: " + "; ".join(
             f"{case.name_in_grouping}: "
-            + ", ".join(f"{plain(g)} {general(case.shares[g]['mean'])}" for g in groups if g in case.shares)
+            + ", ".join(f"{plain(g)} {percent(case.shares[g])}" for g in groups if g in case.shares)
             for case in pair
         )
-        svg = plots.importances(f"groups{i}", groups, pair, title, scale)
+        intervals = claims.intervals if claims.explained in pair else {}
+        svg = plots.importances(f"groups{i}", groups, pair, title, scale, intervals)
         figures.append({"figure": Figure(svg, grouping), "pair": pair})
     return figures
 
 
-def _ordered(pair: Sequence[Scored]) -> list[str]:
-    groups = dict.fromkeys(group for case in pair for group in case.shares)
-    value = {g: row["mean"] if known(row["mean"]) else 0.0 for case in reversed(pair) for g, row in case.shares.items()}
-    return sorted(groups, key=lambda group: (-value[group], group))
-
-
-def _top(cases: Sequence[Scored]) -> float:
-    """Return the end of an axis that holds all bars, bands and intervals."""
-    values = [row["mean"] for case in cases for row in case.shares.values() if known(row["mean"])]
-    for case in cases:
-        for kind in ("null", "bootstrap"):
-            values += [ends[2] for drawn in (case.raw.get(kind) or {}).values() if (ends := plots.quantiles(drawn))]
-    return max(-(-max(values, default=0.5) // 0.1) * 0.1, 0.2) + 0.02
-
-
-def measure_tables(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping and case a table: groups by measures, each the mean over folds with its deviation.
+def ordered(pair: Sequence[Scored], claims: Claims) -> list[str]:
+    """Return the groups of some cases: as their grouping has them, by share only where the order is a finding.
 
     Parameters
     ----------
-    cases : sequence of Scored
+    pair : sequence of Scored
+    claims : Claims
+    """
+    groups = dict.fromkeys(group for case in pair for group in case.shares)
+    main = claims.explained
+    if main is None or main not in pair or not claims.held("more"):
+        return list(groups)
+    return sorted(groups, key=lambda group: (-main.shares.get(group, 0.0), group))
+
+
+def _top(cases: Sequence[Scored], claims: Claims) -> float:
+    """Return the end of an axis that holds all bars, bands and intervals."""
+    values = [share for case in cases for share in case.shares.values()]
+    values += [high for _, high in claims.intervals.values()]
+    values += [
+        ends[1] for case in cases for drawn in (case.raw.get("null") or {}).values() if (ends := plots.band(drawn))
+    ]
+    return max(-(-max(values, default=0.5) // 0.1) * 0.1, 0.2) + 0.02
+
+
+def share_table(claims: Claims) -> list[dict[str, Any]]:
+    """Return a row per group of the explained case: its columns, its share, what chance gives, its freedom.
+
+    Parameters
+    ----------
+    claims : Claims
 
     Returns
     -------
     list of dict
-        ``grouping``, ``case``, ``names`` (of the measures), ``rows`` (group and a value per measure, None if unknown).
+        ``group``, ``columns``, ``share``, ``ends`` and ``by_chance`` (low and high, or None), ``freedom`` (mean and
+        sd, or None).
     """
-    tables = []
-    for grouping, pair in pairs(cases).items():
-        for case in pair:
-            rows = [row for row in case.raw.get("importances") or [] if row.get("label") is None]
-            names = list(dict.fromkeys(row["measure"] for row in rows))
-            values = {(row["group"], row["measure"]): row for row in rows}
-            groups = [group for group in _ordered([case]) if group in {row["group"] for row in rows}]
-            table = [(group, [values.get((group, name)) for name in names]) for group in groups]
-            tables.append({"grouping": grouping, "case": case, "names": names, "rows": table})
-    return tables
+    case = claims.explained
+    if case is None:
+        return []
+    columns = {group["group"]: len(group["columns"]) for group in case.raw.get("groups") or []}
+    free = {row["group"]: row for row in _rows(case) if row["measure"] == freedom}
+    null = case.raw.get("null") or {}
+    return [
+        {
+            "group": group,
+            "columns": columns.get(group),
+            "share": case.shares[group],
+            "ends": claims.intervals.get(group),
+            "by_chance": plots.band(null.get(group)),
+            "freedom": free.get(group),
+        }
+        for group in ordered([case], claims)
+    ]
 
 
-def heat_maps(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping the shares of the groups per label, of the case whose features have a sign if it has them.
+def _rows(case: Scored) -> list[Mapping[str, Any]]:
+    return [row for row in case.raw.get("importances") or [] if row.get("label") is None]
+
+
+def measure_tables(claims: Claims) -> list[dict[str, Any]]:
+    """Return per grouping and case a table: groups by measures, each the mean over folds with its deviation.
 
     Parameters
     ----------
-    cases : sequence of Scored
+    claims : Claims
+
+    Returns
+    -------
+    list of dict
+        ``grouping``, ``case``, ``names`` (of the measures), ``words`` (what they mean, as far as the model says),
+        ``rows`` (group and a value per measure, None if unknown).
     """
-    maps = []
-    for grouping, pair in pairs(cases).items():
+    tables = []
+    for grouping, pair in pairs(claims).items():
         for case in pair:
-            found = _label_shares(case)
-            if found:
-                maps.append({"grouping": grouping, "case": case, **found})
-                break
-    return maps
+            rows = _rows(case)
+            names = list(dict.fromkeys(row["measure"] for row in rows))
+            values = {(row["group"], row["measure"]): row for row in rows}
+            there = {row["group"] for row in rows}
+            table = [
+                (group, [values.get((group, name)) for name in names])
+                for group in ordered([case], claims)
+                if group in there
+            ]
+            said = {name: text for name in names if (text := (case.raw.get("measures") or {}).get(name))}
+            tables.append({"grouping": grouping, "case": case, "names": names, "words": said, "rows": table})
+    return tables
 
 
-def _label_shares(case: Scored) -> dict[str, Any] | None:
+def heat_map(claims: Claims) -> dict[str, Any] | None:
+    """Return the shares of the explained case's groups per label, None if it has no such.
+
+    Parameters
+    ----------
+    claims : Claims
+    """
+    case = claims.explained
+    found = _label_shares(case, claims) if case else None
+    return {"case": case, **found} if found else None
+
+
+def _label_shares(case: Scored, claims: Claims) -> dict[str, Any] | None:
     rows = [row for row in case.raw.get("importances") or [] if row.get("label") is not None and known(row["mean"])]
     names = dict.fromkeys(row["measure"] for row in rows)
     measure = next((name for name in ("share", *names) if name in names), None)
@@ -122,7 +183,7 @@ def _label_shares(case: Scored) -> dict[str, Any] | None:
             shares.setdefault(row["label"], {})[row["group"]] = max(float(row["mean"]), 0.0)
     if not shares:
         return None
-    groups = [group for group in _ordered([case]) if any(group in of_label for of_label in shares.values())]
+    groups = [group for group in ordered([case], claims) if any(group in of_label for of_label in shares.values())]
     table = [
         (label, [of_label.get(group, 0.0) / (sum(of_label.values()) or 1.0) for group in groups])
         for label, of_label in sorted(shares.items())
@@ -130,55 +191,3 @@ def _label_shares(case: Scored) -> dict[str, Any] | None:
     size = -(-len(table) // -(-len(table) // rows_per_table))  # parts of about the same length, to set side by side
     parts = [table[i : i + size] for i in range(0, len(table), size)]
     return {"measure": measure, "groups": groups, "parts": parts}
-
-
-def meanings(cases: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Return per grouping what its groups hold: the strongest features in the words of their declarations.
-
-    Parameters
-    ----------
-    cases : sequence of Scored
-    """
-    found = []
-    for grouping, pair in pairs(cases).items():
-        case, shares = pair[0], pair[0].shares
-        rows = sorted(
-            case.raw.get("groups") or [], key=lambda g: -(shares.get(g["group"]) or {"mean": 0.0}).get("mean", 0.0)
-        )
-        if rows and not by_chance(case):
-            sources = {column["column"].rpartition(".")[0] for group in rows for column in group["columns"]}
-            several, groups = len(sources) > 1, [_meaning(group, shares) for group in rows]
-            found.append({"grouping": grouping, "case": case, "groups": groups, "several": several})
-    return found
-
-
-def _meaning(group: Mapping[str, Any], shares: Mapping[str, Any]) -> dict[str, Any]:
-    columns = sorted(group["columns"], key=lambda column: -_strength(column))
-    return {
-        "name": plain(group["group"]),
-        "share": (shares.get(group["group"]) or {}).get("mean"),
-        "lacking": group.get("lacking") or [],
-        "features": [_feature(column) for column in columns[:strongest]],
-        "rest": [column["column"].partition(".")[2] or column["column"] for column in columns[strongest:]],
-    }
-
-
-def _strength(column: Mapping[str, Any]) -> float:
-    return max((abs(w) for w in (column.get("weights") or {}).values() if known(w)), default=0.0)
-
-
-def _feature(column: Mapping[str, Any]) -> dict[str, Any]:
-    source, _, short = column["column"].rpartition(".")
-    low, high = column.get("low"), column.get("high")
-    span = f"{general(low)} to {general(high)}" if known(low) or known(high) else ""
-    weights = {label: w for label, w in (column.get("weights") or {}).items() if known(w) and w}
-    order = sorted(weights, key=lambda label: -abs(weights[label]))[:4]
-    return {
-        "name": short,
-        "source": source,
-        "text": column.get("text"),
-        "unit": column.get("unit"),
-        "range": span.replace("– to ", "up to ").replace(" to –", " and more"),
-        "more": [label for label in order if weights[label] > 0],
-        "less": [label for label in order if weights[label] < 0],
-    }

@@ -55,7 +55,7 @@ def folds(name: str, rows: Sequence[tuple[str, Scored]], scale: Scale, floor: An
         Label and case, from the top.
     scale : Scale
     floor : float or None
-        Where a line marks the floor; none if it is not known.
+        Where a line marks what guessing reaches; none if it is not known.
 
     Returns
     -------
@@ -123,8 +123,15 @@ def per_label(name: str, labels: Sequence[str], series: Sequence[Mapping[str, An
     return svg.draw(name, f"{scale.title} per label. {said}", 17 * len(labels) + 44, scale.margins, plot)
 
 
-def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title: str, scale: Scale) -> str:
-    """Draw a bar per group and case, over the band of random groups, with the interval of the bootstrap.
+def importances(
+    name: str,
+    groups: Sequence[str],
+    pair: Sequence[Scored],
+    title: str,
+    scale: Scale,
+    intervals: Mapping[str, tuple[float, float]],
+) -> str:
+    """Draw a bar per group and case, over the band of random groups, with the interval of the first case's share.
 
     Parameters
     ----------
@@ -137,6 +144,8 @@ def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title:
     title : str
         All of it in words, for those who do not see it.
     scale : Scale
+    intervals : Mapping of str to (float, float)
+        Group to both ends; empty if the first case has none.
 
     Returns
     -------
@@ -147,10 +156,13 @@ def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title:
 
     def plot(axes: Axes) -> None:
         _rows(axes, [plain(group) for group in groups])
-        for lane, case, colour in zip(lanes, pair, (svg.first, svg.second), strict=False):
-            colour = svg.second if case.role == "opaque" else colour
+        for lane, case, ends_of in zip(lanes, pair, (intervals, {}), strict=False):
+            colour = svg.second if case.role == "opaque" else svg.first
             for y, group in zip(_heights(groups), groups, strict=True):
-                _bar(axes, y + lane, case, group, colour)
+                if group in case.shares:
+                    _bar(axes, y + lane, case, group, colour)
+                if group in case.shares and group in ends_of:
+                    _interval(axes, y + lane, ends_of[group])
         _finish(axes, scale)
         axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
 
@@ -158,21 +170,20 @@ def importances(name: str, groups: Sequence[str], pair: Sequence[Scored], title:
 
 
 def _bar(axes: Axes, y: float, case: Scored, group: str, colour: str) -> None:
-    if group not in case.shares or not known(case.shares[group]["mean"]):
-        return
-    by_chance = quantiles((case.raw.get("null") or {}).get(group))
+    by_chance = band((case.raw.get("null") or {}).get(group))
     if by_chance:
-        low, _, high = by_chance
+        low, high = by_chance
         axes.barh(y, high - low, 0.38, left=low, color=svg.null, linewidth=0)
-    axes.barh(y, case.shares[group]["mean"], 0.22, color=colour, linewidth=0)
-    drawn = quantiles((case.raw.get("bootstrap") or {}).get(group))
-    if drawn:
-        axes.plot([drawn[0], drawn[2]], [y, y], color=svg.ink, linewidth=1, solid_capstyle="butt")
-        axes.plot([drawn[0], drawn[2]], [y, y], "|", color=svg.ink, markersize=4, markeredgewidth=1)
+    axes.barh(y, case.shares[group], 0.22, color=colour, linewidth=0)
 
 
-def quantiles(values: Any) -> tuple[float, float, float] | None:
-    """Return the middle 95 % of some values and their median, None without values.
+def _interval(axes: Axes, y: float, ends: tuple[float, float]) -> None:
+    axes.plot(ends, [y, y], color=svg.ink, linewidth=1, solid_capstyle="butt")
+    axes.plot(ends, [y, y], "|", color=svg.ink, markersize=4, markeredgewidth=1)
+
+
+def band(values: Any) -> tuple[float, float] | None:
+    """Return both ends of the middle 95 % of some values, None without values.
 
     Parameters
     ----------
@@ -180,19 +191,18 @@ def quantiles(values: Any) -> tuple[float, float, float] | None:
 
     Returns
     -------
-    (float, float, float) or None
-        2.5 %, 50 % and 97.5 %.
+    (float, float) or None
 
     Examples
     --------
-    >>> quantiles([0.0, 0.5, 1.0])
-    (0.025, 0.5, 0.975)
+    >>> band([0.0, 0.5, 1.0])
+    (0.025, 0.975)
     """
     found = [value for value in values or [] if known(value)]
     if not found:
         return None
-    low, middle, high = np.quantile(found, [0.025, 0.5, 0.975]).tolist()
-    return low, middle, high
+    low, high = np.quantile(found, [0.025, 0.975]).tolist()
+    return low, high
 
 
 def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:

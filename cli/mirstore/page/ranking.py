@@ -1,4 +1,4 @@
-"""The finished cases in order of success, and what each of them is there for."""
+"""The finished cases in order of success, and what they are called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.page.words import known, listed
 
 keys = ("features", "chunk", "grouping", "smoothing", "model")
-prose = {"features": "{} features", "chunk": "chunks of {}", "grouping": "{} groups", "smoothing": "{} smoothing"}
+phrases = {"features": "{} features", "chunk": "chunks of {}", "grouping": "{} groups", "smoothing": "{} smoothing"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +51,7 @@ class Scored:
         key : str
             One of `keys`.
         """
-        part = self.raw["case"].get(key) or "none"
-        return part if isinstance(part, str) else " + ".join(part)
+        return _text(self.raw["case"].get(key))
 
     @property
     def model(self) -> str:
@@ -77,20 +76,21 @@ class Scored:
     @property
     def prose(self) -> str:
         """The name as part of a sentence."""
-        words = {
-            "features": "{} features",
-            "chunk": "chunks of {}",
-            "grouping": "{} groups",
-            "smoothing": "{} smoothing",
-        }
-        parts = [words[k].format(self.text(k)) for k in self.varying if k in words and self.text(k) != "none"]
-        return f"{self.model} with {listed(parts)}" if parts else self.model
+        return case_prose(self.raw["case"], self.varying)
 
     @property
-    def shares(self) -> dict[str, Mapping[str, Any]]:
-        """The model's main importance of each group."""
+    def floor(self) -> float | None:
+        """What guessing reaches on the same folds; None if that is not known."""
+        return (self.raw.get("floor") or {}).get(self.metric)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The model's main importance of each group: in the fit to everything, else the mean over folds."""
+        if whole := self.raw.get("whole"):
+            return dict(whole)
         rows = self.raw.get("importances") or []
-        return {row["group"]: row for row in rows if row["measure"] == "share" and row.get("label") is None}
+        main = [row for row in rows if row["measure"] == "share" and row.get("label") is None]
+        return {row["group"]: row["mean"] for row in main if known(row["mean"])}
 
 
 def ranking(report: Mapping[str, Any]) -> list[Scored]:
@@ -149,6 +149,26 @@ def case_name(case: Mapping[str, Any], varying: Sequence[str]) -> str:
     return f"{case.get('model')} ({', '.join(shown)})" if shown else str(case.get("model"))
 
 
+def case_prose(case: Mapping[str, Any], varying: Sequence[str]) -> str:
+    """Return the same as part of a sentence.
+
+    Parameters
+    ----------
+    case : Mapping
+        Part to name.
+    varying : sequence of str
+        As `differing` returns them.
+
+    Examples
+    --------
+    >>> case_prose({"features": ["mel"], "grouping": "mine", "model": "cnn"}, ["features", "grouping", "model"])
+    'cnn with mel features and mine groups'
+    """
+    parts = [(key, _text(case.get(key))) for key in varying if key in phrases]
+    said = [phrases[key].format(part) for key, part in parts if part != "none"]
+    return f"{case.get('model')} with {listed(said)}" if said else str(case.get("model"))
+
+
 def _text(part: Any) -> str:
     return " + ".join(part) if isinstance(part, list | tuple) else str(part or "none")
 
@@ -172,56 +192,3 @@ def best(cases: Sequence[Scored], *roles: str) -> Scored | None:
     """
     fitting = [case for case in cases if case.role in roles and known(case.value.get("mean"))]
     return fitting[0] if fitting else None
-
-
-def explained(cases: Sequence[Scored]) -> Scored | None:
-    """Return the case that a report explains.
-
-    That is the best whose features have a sign and whose groups were compared with random ones; without such a case
-    the best whose features have a sign, without that the best that has importances at all.
-
-    Parameters
-    ----------
-    cases : sequence of Scored
-        The best first.
-    """
-    tested = _tested(cases)
-    return best(tested, "") or best(cases, "") or best([case for case in cases if case.shares], "opaque", "control")
-
-
-def _tested(cases: Sequence[Scored]) -> list[Scored]:
-    """Return the cases whose groups were compared with random ones, or resampled."""
-    return [case for case in cases if case.raw.get("null") or case.raw.get("bootstrap")]
-
-
-def pairs(cases: Sequence[Scored]) -> dict[str, list[Scored]]:
-    """Return the cases to set side by side per grouping.
-
-    They are the best of those whose weights have a sign, and the best of those whose have none; what was compared
-    with random groups goes first.
-
-    Parameters
-    ----------
-    cases : sequence of Scored
-        The best first.
-    """
-    found: dict[str, list[Scored]] = {}
-    for grouping in dict.fromkeys(case.text("grouping") for case in sorted(cases, key=lambda c: c.text("grouping"))):
-        here = [case for case in cases if case.text("grouping") == grouping and case.shares]
-        both = [best(_tested(here), *roles) or best(here, *roles) for roles in (("", "control"), ("opaque",))]
-        if any(both):
-            found[grouping] = [case for case in both if case]
-    # First what the rest of the report explains, last the groups by chance: they are there to be compared with.
-    main = explained(cases)
-    first = main.text("grouping") if main else None
-    return dict(sorted(found.items(), key=lambda item: (item[0] != first, by_chance(item[1][0]))))
-
-
-def by_chance(case: Scored) -> bool:
-    """Return whether its groups were drawn by chance.
-
-    Parameters
-    ----------
-    case : Scored
-    """
-    return bool(case.raw["components"].get("by_chance"))

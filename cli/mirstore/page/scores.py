@@ -8,55 +8,77 @@ from typing import Any
 
 from mirstore.core.experiments.metrics import ends
 from mirstore.page import plots
-from mirstore.page.ranking import Scored, best, differing, explained
+from mirstore.page.claims import Claims
+from mirstore.page.ranking import Scored, differing
 from mirstore.page.svg import Figure
-from mirstore.page.words import known, metric
+from mirstore.page.words import known, metric, number
 
 rows_per_figure = 28
 
 
-def table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str, Any]:
-    """Return the columns and rows of the table of metrics, the best case first.
+def table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
+    """Return the columns and rows of the table of metrics, the best case first, and what guessing reaches.
 
     Parameters
     ----------
     report : Mapping
         Of one task, as JSON.
-    cases : sequence of Scored
-        Its finished cases, the best first.
+    claims : Claims
+        Of this report.
     """
-    main = report["task"]["metric"]
+    main, cases = report["task"]["metric"], learned(claims.cases)
     others = [name for name in dict.fromkeys(n for case in cases for n in case.raw["metrics"]) if name != main]
     low, high = scale(cases)
-    floor, opaque = best(cases, "floor"), best(cases, "opaque")
     rows = [
         {
             "case": case,
-            "marks": _marks(case, i == 0, case is opaque),
+            "marks": _marks(case, claims),
             "others": [case.raw["metrics"].get(name) or {} for name in others],
             "range": _range(case.value, low, high),
         }
-        for i, case in enumerate(cases)
+        for case in cases
     ]
-    line = _at(floor.value["mean"], low, high) if floor and low <= floor.value["mean"] else None
-    return {"main": main, "others": others, "rows": rows, "floor": line, "low": low, "high": high}
+    floors = {name: _floor(claims.cases, name) for name in (main, *others)}
+    line = [_at(floor, low, high) for case in cases[:1] if known(floor := case.floor) and low <= floor <= high]
+    return {"main": main, "others": others, "rows": rows, "floors": floors, "line": line, "low": low, "high": high}
 
 
-def _marks(case: Scored, first: bool, best_opaque: bool) -> list[str]:
-    words = {"floor": "floor", "opaque": "best opaque" if best_opaque else "opaque", "control": "random groups"}
-    return [*(["best"] if first else []), *([words[case.role]] if case.role else [])]
+def learned(cases: Sequence[Scored]) -> list[Scored]:
+    """Return the cases without those that only guess, whose value every case has beside it as its floor.
+
+    Parameters
+    ----------
+    cases : sequence of Scored
+    """
+    return [case for case in cases if case.role != "floor" or not _guesses(case)]
+
+
+def _guesses(case: Scored) -> bool:
+    mean, floor = case.value.get("mean"), case.floor
+    return known(mean) and known(floor) and math.isclose(mean, floor, abs_tol=1e-9)
+
+
+def _floor(cases: Sequence[Scored], name: str) -> str:
+    """Return what guessing reaches: one number, or the two ends where the cases were not tested on the same tracks."""
+    found = [floor for case in cases if known(floor := (case.raw.get("floor") or {}).get(name))]
+    return "–".join(dict.fromkeys(number(f(found)) for f in (min, max))) if found else ""
+
+
+def _marks(case: Scored, claims: Claims) -> list[str]:
+    words = {"floor": "floor", "opaque": "opaque", "control": "random groups"}
+    return [*(["explained"] if case is claims.explained else []), *([words[case.role]] if case.role else [])]
 
 
 def scale(cases: Sequence[Scored]) -> tuple[float, float]:
-    """Return the range to draw: of all cases, without the floor if that would take up most of it.
+    """Return the range to draw: of all cases, and of guessing too unless that would take up most of it.
 
     Parameters
     ----------
     cases : sequence of Scored
     """
     possible = ends(cases[0].metric) if cases else (0.0, 1.0)
-    with_floor = limits([case.value for case in cases], possible)
-    others = limits([case.value for case in cases if case.role != "floor"], possible)
+    others = limits([case.value for case in cases], possible)
+    with_floor = limits([*(case.value for case in cases), *({"mean": case.floor} for case in cases)], possible)
     return others if with_floor[1] - with_floor[0] > 2 * (others[1] - others[0]) else with_floor
 
 
@@ -74,12 +96,15 @@ def limits(values: Sequence[Mapping[str, Any]], possible: tuple[float, float]) -
     --------
     >>> limits([{"mean": 0.71, "low": 0.67, "high": 0.76}], (0.0, 1.0))
     (0.65, 0.8)
+    >>> limits([{"mean": 0.7, "low": 0.66}], (0.0, 1.0))
+    (0.65, 0.75)
     """
-    ends = [end for v in values for end in (v.get("low"), v.get("high"), v.get("mean"), *(v.get("values") or []))]
-    numbers = [end for end in ends if known(end)] or [0.0, 1.0]
+    found = [end for v in values for end in (v.get("low"), v.get("high"), v.get("mean"), *(v.get("values") or []))]
+    numbers = [end for end in found if known(end)] or [0.0, 1.0]
     step = 0.05 if possible[1] == 1 else 10.0 ** math.floor(math.log10(max(max(numbers) - min(numbers), 1e-9)))
-    low = (min(numbers) - step / 5) // step * step
-    high = -(-(max(numbers) + step / 5) // step) * step
+    # 0.65 is not exactly thirteen steps of 0.05.
+    low = math.floor(round(min(numbers) / step - 0.2, 6)) * step
+    high = math.ceil(round(max(numbers) / step + 0.2, 6)) * step
     digits = max(2, 1 - math.floor(math.log10(step)))
     return round(max(low, possible[0]), digits), round(min(high, possible[1]), digits)
 
@@ -90,58 +115,62 @@ def _at(value: float, low: float, high: float) -> float:
 
 
 def _range(value: Mapping[str, Any], low: float, high: float) -> dict[str, float] | None:
-    if not known(value.get("mean")) or value["mean"] < low:
+    if not known(value.get("mean")):
         return None
-    ends = [value[key] if known(value.get(key)) else value["mean"] for key in ("low", "high")]
-    left, right, mean = (_at(x, low, high) for x in (*ends, value["mean"]))
+    both = [value[key] if known(value.get(key)) else value["mean"] for key in ("low", "high")]
+    left, right, mean = (_at(x, low, high) for x in (*both, value["mean"]))
     return {"left": left, "width": round(right - left, 1), "mean": mean}
 
 
-def fold_panels(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[Figure]:
+def fold_panels(report: Mapping[str, Any], claims: Claims) -> list[Figure]:
     """Return one figure per feature sets and grouping; its rows are the models.
 
     Parameters
     ----------
     report : Mapping
         Of one task, as JSON.
-    cases : sequence of Scored
-        Its finished cases, the best first.
+    claims : Claims
+        Of this report.
     """
-    floor, span, name = best(cases, "floor"), scale(cases), metric(report["task"]["metric"])
-    shown = [case for case in cases if known(case.value.get("mean")) and case.value["mean"] >= span[0]]
+    cases = [case for case in learned(claims.cases) if known(case.value.get("mean"))]
+    span, name = scale(cases), metric(report["task"]["metric"])
     panels: dict[tuple[str, ...], list[tuple[str, Scored]]] = {}
     keys = [key for key in differing([case["case"] for case in report["cases"]]) if key in ("features", "grouping")]
-    for case in shown:
+    for case in cases:
         label = case.model + (f"\n{case.text('smoothing')}" if case.text("smoothing") != "none" else "")
         panels.setdefault(tuple(case.text(key) for key in keys), []).append((label, case))
-    floor_value = floor.value["mean"] if floor and floor.value["mean"] >= span[0] else None
     axis = plots.Scale(*span, name, [label for rows in panels.values() for label, _ in rows])
     return [
-        Figure(plots.folds(f"folds{i}", rows, axis, floor_value), " · ".join(panel) or "All cases")
+        Figure(plots.folds(f"folds{i}", rows, axis, _drawn(rows[0][1].floor, span)), " · ".join(panel) or "All cases")
         for i, (panel, rows) in enumerate(sorted(panels.items()))
     ]
 
 
-def label_table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str, Any] | None:
-    """Return figures and table of the values per label, of the case explained and the best opaque one.
+def _drawn(floor: float | None, span: tuple[float, float]) -> float | None:
+    return floor if known(floor) and span[0] <= floor <= span[1] else None
+
+
+def label_table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None:
+    """Return figures and table of the values per label, of the case that was named and the best of the others.
 
     Parameters
     ----------
     report : Mapping
         Of one task, as JSON.
-    cases : sequence of Scored
-        Its finished cases, the best first.
+    claims : Claims
+        Of this report.
 
     Returns
     -------
     dict or None
         None where no such case has values per label.
     """
-    wanted = dict.fromkeys([explained(cases), best(cases, "opaque")])
-    series = [case for case in wanted if case and case.raw.get("labels")]
-    if not series:
+    first = claims.named
+    if first is None or not first.raw.get("labels"):
         return None
-    name = _label_metric(report["task"]["metric"], series[0])
+    others = (case for case in claims.cases if case is not first and case.role in ("", "opaque"))
+    series = [first, *[case for case in (next(others, None),) if case and case.raw.get("labels")]]
+    name = _label_metric(report["task"]["metric"], first)
     values = [
         {
             row["label"]: v["mean"]
@@ -150,7 +179,8 @@ def label_table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str,
         }
         for case in series
     ]
-    labels = sorted(values[0], key=lambda label: (-values[0][label], label))
+    # Where nothing is known of the case, nothing is known of which label it tells best.
+    labels = sorted(values[0], key=lambda label: (-values[0][label] if claims.explained else 0.0, label))
     if not labels:
         return None
     span = limits([{"mean": value} for of_case in values for value in of_case.values()], ends(name))
@@ -160,8 +190,8 @@ def label_table(report: Mapping[str, Any], cases: Sequence[Scored]) -> dict[str,
     axis = plots.Scale(*span, metric(name), labels)
     drawn = [plots.per_label(f"labels{i}", part, values, axis) for i, part in enumerate(chunks)]
     tracks = {row["label"]: row["tracks"] for row in report["data"].get("classes") or []}
-    names = list(dict.fromkeys(n for row in series[0].raw["labels"] for n in row["metric"]))
-    by_label = {row["label"]: row["metric"] for row in series[0].raw["labels"]}
+    names = list(dict.fromkeys(n for row in first.raw["labels"] for n in row["metric"]))
+    by_label = {row["label"]: row["metric"] for row in first.raw["labels"]}
     rows = [(label, tracks.get(label), [by_label[label].get(n) or {} for n in names]) for label in labels]
     return {"metric": name, "series": series, "figures": drawn, "names": names, "rows": rows}
 
@@ -172,20 +202,19 @@ def _label_metric(wanted: str, case: Scored) -> str:
     return next((name for name in (wanted, "recall") if name in there), there[0] if there else wanted)
 
 
-def confusion(cases: Sequence[Scored]) -> dict[str, Any] | None:
-    """Return the confusion of the case explained, with each row's shares.
+def confusion(claims: Claims) -> dict[str, Any] | None:
+    """Return the confusion of the case that was named, with each row's shares.
 
     Parameters
     ----------
-    cases : sequence of Scored
-        The best first.
+    claims : Claims
 
     Returns
     -------
     dict or None
         None where there is no such case, or it has no confusion.
     """
-    case = explained(cases)
+    case = claims.named
     if case is None or not case.raw.get("confusion"):
         return None
     found = case.raw["confusion"]
@@ -193,10 +222,4 @@ def confusion(cases: Sequence[Scored]) -> dict[str, Any] | None:
         (label, [(count, count / (sum(counts) or 1)) for count in counts])
         for label, counts in zip(found["labels"], found["counts"], strict=True)
     ]
-    mistakes = [
-        (share, true, guess)
-        for true, cells in rows
-        for guess, (count, share) in zip(found["labels"], cells, strict=True)
-        if guess != true and count
-    ]
-    return {"case": case, "labels": found["labels"], "rows": rows, "worst": sorted(mistakes, key=lambda m: -m[0])[:3]}
+    return {"case": case, "labels": found["labels"], "rows": rows}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import groups, scores, tracks
-from mirstore.page.ranking import best, case_name, differing, explained, ranking
-from mirstore.page.verdict import question, verdict
-from mirstore.page.words import count, listed
+from mirstore.page import groups, meaning, scores, tracks
+from mirstore.page.claims import Claims
+from mirstore.page.ranking import case_name, differing, ranking
+from mirstore.page.verdict import answer, evidence, question
+from mirstore.page.words import count, listed, metric
 
 titles = {
     "data": "Data",
@@ -23,6 +24,8 @@ titles = {
     "open": "Cases without a result",
 }
 
+kinds_of_copies = {"audio": "identical file", "near": "near-identical recording"}
+
 
 def sections(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the page.
@@ -33,22 +36,22 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
         See `mirstore.page.render`.
     """
     report = {"features": [], "health": [], **report, "data": report.get("data") or {}}
-    cases = ranking(report)
+    claims = Claims(report.get("verdict") or {}, ranking(report))
     found: dict[str, Any] = {
         "data": _data(report),
-        "results": {"table": scores.table(report, cases), "folds": scores.fold_panels(report, cases)}
-        if cases
+        "results": {"table": scores.table(report, claims), "folds": scores.fold_panels(report, claims)}
+        if scores.learned(claims.cases)
         else None,
-        "labels": {"per": scores.label_table(report, cases), "confusion": scores.confusion(cases)},
+        "labels": {"per": scores.label_table(report, claims), "confusion": scores.confusion(claims)},
         "groups": {
-            "figures": groups.importance_figures(cases),
-            "measures": groups.measure_tables(cases),
-            "heat": groups.heat_maps(cases),
-            "words": groups.measures(cases),
+            "shares": groups.share_table(claims),
+            "figures": groups.importance_figures(claims),
+            "measures": groups.measure_tables(claims),
+            "heat": groups.heat_map(claims),
         },
-        "meaning": groups.meanings(cases),
-        "listen": tracks.listening(cases, report.get("clips") or {}),
-        "smoothing": tracks.smoothing(cases),
+        "meaning": meaning.meanings(claims),
+        "listen": tracks.listening(claims, report.get("clips") or {}),
+        "smoothing": tracks.smoothing(claims.cases),
         "health": _health(report["health"] or []),
         "provenance": {"command": report.get("command"), **(report.get("provenance") or {})},
         "open": _open(report),
@@ -57,11 +60,13 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "report": report,
         "question": question(report),
-        "verdict": verdict(report, cases),
+        "answer": answer(report, claims),
+        "evidence": evidence(report, claims),
+        "facts": _facts(report, found["data"]),
         "notes": _notes(report),
-        "explained": explained(cases),
-        "opaque": best(cases, "opaque"),
-        "floor": best(cases, "floor"),
+        "kinds_of_copies": kinds_of_copies,
+        "explained": claims.explained,
+        "named": claims.named,
         "models": _models(found["groups"]["figures"]),
         "sections": shown,
         **found,
@@ -77,7 +82,27 @@ def _models(figures: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _something(part: Any) -> bool:
-    return any(value for key, value in part.items() if key != "words") if isinstance(part, dict) else bool(part)
+    return any(part.values()) if isinstance(part, dict) else bool(part)
+
+
+def _kind(task: Mapping[str, Any]) -> str:
+    return "target" if task.get("numeric") else "class" if task["exclusive"] else "tag"
+
+
+def _facts(report: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return what was measured on what, in one line."""
+    task = report["task"]
+    parts = [count(data["tracks"], "track") if data.get("tracks") else "", f"of {task['dataset']}"]
+    said = [" ".join(filter(None, parts))]
+    said += [count(data["artists"], "artist")] if data.get("artists") else []
+    if data["classes"]:
+        said.append(count(len(data["classes"]), _kind(task)))
+    if data["folds"]:
+        together = task.get("group_by")
+        apart = f" that keep each {together} whole" if together and together != "track" else ""
+        repeated = f", repeated {task['runs']} times" if task.get("runs", 1) > 1 else ""
+        said.append(f"{count(data['folds'], 'fold')}{apart}{repeated}")
+    return f"{', '.join(said)}; {metric(task['metric'])}"
 
 
 def _data(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,4 +155,8 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     if withdrawn := (report.get("data") or {}).get("withdrawn"):
         tracks = f"{count(withdrawn, 'track')} {'was' if withdrawn == 1 else 'were'}"
         found.append(f"{tracks} withdrawn since these cases ran; the numbers are from before.")
+    leaks = [leak for leak in (report.get("data") or {}).get("leakage") or [] if leak.get("shared")]
+    if leaks:
+        shared = listed(count(leak["shared"], kinds_of_copies.get(leak["kind"], leak["kind"])) for leak in leaks)
+        found.append(f"{shared} stand in training and test of one fold: the results may be better than on others.")
     return found + list(dict.fromkeys(str(note) for case in report["cases"] for note in case.get("notes") or []))

@@ -7,47 +7,47 @@ from pathlib import PurePath
 from typing import Any
 
 from mirstore.page import plots
-from mirstore.page.ranking import Scored, explained
+from mirstore.page.claims import Claims
+from mirstore.page.ranking import Scored
 from mirstore.page.svg import Figure
 from mirstore.page.words import known, plain
 
 roles = {
-    "best": "Clearest: the right label is far ahead of the others",
-    "worst": "Furthest off: another label is far ahead of the right one",
-    "ambiguous": "Undecided: the right label and another are about level",
+    "best": "Clearest: where the right label has the largest lead",
+    "worst": "Furthest off: where it has the smallest lead, or is behind most",
+    "ambiguous": "Undecided: where it and another are nearest to level",
 }
 scores_shown = 5
 
 
-def listening(cases: Sequence[Scored], clips: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the explained tracks per case: of the case that the report explains, and of the best per grouping.
+def listening(claims: Claims, clips: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the tracks of the explained case; None without such a case.
 
     Parameters
     ----------
-    cases : sequence of Scored
-        The best first.
+    claims : Claims
     clips : Mapping of str to str
         Track to the data URL of its sound.
     """
-    first = explained(cases)
-    wanted: dict[str, Scored] = {first.text("grouping"): first} if first and first.raw.get("tracks") else {}
-    for case in cases:
-        if case.raw.get("tracks") and not case.role:
-            wanted.setdefault(case.text("grouping"), case)
-    return [{"case": case, "roles": _by_role(case.raw["tracks"], clips)} for case in wanted.values()]
+    case = claims.explained
+    return {"case": case, "roles": _by_role(case.raw["tracks"], clips)} if case and case.raw.get("tracks") else None
 
 
 def _by_role(tracks: Sequence[Mapping[str, Any]], clips: Mapping[str, str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    # One scale for all tracks, so that a long bar is a large contribution on every card.
+    largest = max((abs(value) for track in tracks for value in _parts(track).values()), default=0.0) or 1.0
     found = [
-        (title, [_track(track, clips) for track in tracks if track.get("role") == role])
+        (title, [_track(track, clips, largest) for track in tracks if track.get("role") == role])
         for role, title in roles.items()
     ]
     return [(title, items) for title, items in found if items]
 
 
-def _track(track: Mapping[str, Any], clips: Mapping[str, str]) -> dict[str, Any]:
-    parts = {group: value for group, value in (track.get("contributions") or {}).items() if known(value)}
-    largest = max(map(abs, parts.values()), default=0.0) or 1.0
+def _parts(track: Mapping[str, Any]) -> dict[str, float]:
+    return {group: value for group, value in (track.get("contributions") or {}).items() if known(value)}
+
+
+def _track(track: Mapping[str, Any], clips: Mapping[str, str], largest: float) -> dict[str, Any]:
     truth, clip = track.get("truth") or [], clips.get(track["track"])
     return {
         "title": track.get("title")
@@ -56,7 +56,7 @@ def _track(track: Mapping[str, Any], clips: Mapping[str, str]) -> dict[str, Any]
         "label": track.get("label"),
         "truth": truth,
         "scores": _scores(track.get("scores") or {}, truth),
-        "contributions": [(plain(g), v, round(50 * v / largest, 1)) for g, v in _largest_first(parts)],
+        "contributions": [(plain(g), v, round(50 * v / largest, 1)) for g, v in _largest_first(_parts(track))],
         "clip": clip if str(clip).startswith("data:audio/") else None,
     }
 

@@ -1,13 +1,18 @@
-"""What the numbers say, in sentences."""
+"""What the report answers: one sentence first, then what was tested, how, and what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from mirstore.page.plots import quantiles
-from mirstore.page.ranking import Scored, best, explained
+from mirstore.core.experiments.inference import alpha
+from mirstore.core.experiments.metrics import ends
+from mirstore.core.experiments.verdict import without_gate
+from mirstore.page import uses
+from mirstore.page.claims import Claims
+from mirstore.page.ranking import Scored, case_prose, differing, keys
 from mirstore.page.words import (
+    article,
     capital,
     count,
     has_interval,
@@ -17,8 +22,11 @@ from mirstore.page.words import (
     metric,
     number,
     percent,
-    plain,
+    probability,
+    whole,
 )
+
+best_of_all = "best above guessing"
 
 
 def question(report: Mapping[str, Any]) -> str:
@@ -35,150 +43,164 @@ def question(report: Mapping[str, Any]) -> str:
     features = listed(dict.fromkeys(name for case in report["cases"] for name in case["case"].get("features") or []))
     group = task.get("group_by")
     what = "predict the numbers" if task.get("numeric") else "tell the labels"
-    heard = f", on no {group} heard in training" if group else ""
+    heard = f", on no {group} heard in training" if group and group != "track" else ""
     return (
         f"How well do the features of {features or 'this store'} {what} “{task.get('labels')}” of "
-        f"{task.get('dataset')}{heard}, and which group of them does it?"
+        f"{task.get('dataset')}{heard}, and which group of them do models use?"
     )
 
 
-def verdict(report: Mapping[str, Any], cases: Sequence[Scored]) -> list[tuple[str, str]]:
-    """Return headings and sentences: the best case, how far it is from the baselines, what matters in it.
+def answer(report: Mapping[str, Any], claims: Claims) -> str:
+    """Return the answer in one sentence.
 
     Parameters
     ----------
     report : Mapping
         Of one task, as JSON.
-    cases : sequence of Scored
-        Its finished cases, the best first.
+    claims : Claims
+        Of this report.
     """
-    top = best(cases, "", "opaque", "control")
-    if top is None:
-        floors = listed(dict.fromkeys(case.model for case in cases))
-        what = (
-            f"Only {floors} has finished, which learns nothing from the features" if cases else "No case has finished"
-        )
-        return [("Result", f"{what}, so there is no answer yet; the reasons stand at the end of the page.")]
-    name, shown = metric(report["task"]["metric"]), explained(cases)
-    found = [("Best case", _best(cases, top, name))]
-    if shown and shown is not top and known(shown.value.get("mean")):
-        found.append(("Case explained", _explained(cases, shown, top)))
-    floor, opaque = best(cases, "floor"), best(cases, "opaque")
-    if floor:
-        found.append(("Against the floor", f"{capital(_distance(top, floor, f'the floor, {floor.prose}'))}."))
-    else:
-        found.append(("Against the floor", "No model that learns nothing from the features has finished: no floor."))
-    if opaque and opaque is not top and shown is top:
-        found.append(
-            ("Against opaque", f"{capital(_distance(top, opaque, 'the best opaque model, ' + opaque.prose))}.")
-        )
-    if shown:
-        found += _groups(shown)
-    return found
+    if claims.explained:
+        return f"These features {_tell(report['task'])} better than guessing{uses.in_short(claims)}."
+    if bests := claims.held(best_of_all):
+        return _only_the_best(report, claims, bests[0])
+    if claims.named:
+        return f"This data cannot tell: {_limits(claims, claims.named)}."
+    return f"There is no answer yet: {_unfinished(report, claims)}."
 
 
-def _explained(cases: Sequence[Scored], shown: Scored, top: Scored) -> str:
-    kind = "case with importances"
-    if shown is best(cases, ""):
-        kind = "best case that says which way its features work"
-    elif shown.role == "":
-        kind = "best case that says which way its features work and was compared with random groups"
-    reaches = f"{number(shown.value['mean'])}, {_distance(shown, top, 'the best case')}"
-    return f"The {kind}, {shown.prose}, reaches {reaches}."
+def _tell(task: Mapping[str, Any], s: str = "") -> str:
+    if task.get("numeric"):
+        return f"predict{s} the numbers"
+    return f"tell{s} the classes" if task.get("exclusive") else f"tell{s} the tags"
 
 
-def _best(cases: Sequence[Scored], case: Scored, name: str) -> str:
-    folds = [value for value in case.value.get("values") or [] if known(value)]
-    kind = " (opaque: it does not say which way its features work)" if case.role == "opaque" else ""
-    smaller = "; smaller is better" if case.sign < 0 else ""
-    best_of = f"The best of {count(len(cases), 'case')}" if len(cases) > 1 else "The only case"
-    where = (
-        f"95\u202f% interval {interval(case.value)}, {count(len(folds), 'fold')}"
-        if has_interval(case.value)
-        else f"{count(len(folds), 'fold')}, too few for an interval"
+def _only_the_best(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any]) -> str:
+    case = claims.by_run[claim["run"]]
+    missing = f"{claims.named.prose}, is not shown to" if claims.named else f"{_named(report)}, has not finished"
+    does = f"{case.prose}, {_tell(report['task'], 's')} better than guessing"
+    return (
+        f"The best of {count(claim['of'], 'case')}, {does}; the case to explain, {missing}, so that nothing is said of "
+        "groups of features."
     )
-    return f"{best_of}, {case.prose}{kind}, reaches {article(name)} of {number(case.value['mean'])} ({where}){smaller}."
 
 
-def article(noun: str) -> str:
-    """Return a noun with ``a`` or ``an``.
+def _limits(claims: Claims, case: Scored) -> str:
+    """Return how much data there is, what would have been found, and how much would be needed."""
+    verdict, parts = claims.verdict, [count(claims.tracks, "track")]
+    if known(least := verdict.get("detectable")):
+        parts.append(f"{_bound(case, least)} would have been found")
+    elif not claims.open("above guessing"):
+        parts.append("one fold without permuted labels tests nothing")
+    if needed := verdict.get("needs_tracks"):
+        about = f"roughly {whole(needed)} tracks (within a factor of 3)"
+        parts.append(f"{about} would be needed if the effect is what it looks like")
+    return "; ".join(parts)
+
+
+def _bound(case: Scored, least: float) -> str:
+    name, (low, high) = metric(case.metric), ends(case.metric)
+    if not low <= least <= high:
+        return f"no {name}, however good,"
+    return f"{article(name)} of {number(least)} or {'more' if case.sign > 0 else 'less'}"
+
+
+def _unfinished(report: Mapping[str, Any], claims: Claims) -> str:
+    if not report["cases"] or not claims.cases:
+        return "no case has finished; the reasons stand at the end of the page"
+    if all(case.role == "floor" for case in claims.cases):
+        return f"only {listed(dict.fromkeys(case.model for case in claims.cases))}, which learns nothing, has finished"
+    if not report.get("named"):
+        return "these runs do not say which case was to be explained; run the experiment again"
+    return f"the case to explain, {_named(report)}, {_why_not(report)}"
+
+
+def _named(report: Mapping[str, Any]) -> str:
+    named = report.get("named") or {}
+    return case_prose(named, differing([named, *(case["case"] for case in report["cases"])]))
+
+
+def _why_not(report: Mapping[str, Any]) -> str:
+    named = report["named"]
+    for case in report["cases"]:
+        if all(case["case"].get(key) == named.get(key) for key in keys):
+            return f"did not finish ({case.get('error') or 'no reason was recorded'})"
+    return "has not run"
+
+
+def evidence(report: Mapping[str, Any], claims: Claims) -> list[tuple[str, str]]:
+    """Return headings and sentences: what was tested, and with what result.
 
     Parameters
     ----------
-    noun : str
-        Not empty.
-
-    Examples
-    --------
-    >>> article("artist"), article("fold")
-    ('an artist', 'a fold')
+    report : Mapping
+        Of one task, as JSON.
+    claims : Claims
+        Of this report.
     """
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    found = [("Against guessing", _guessing(report, claims, claim)) for claim in claims.tested("above guessing")]
+    found += [(f"Best of {claim['of']} cases", _best(claims, claim)) for claim in claims.tested(best_of_all)]
+    found += [("Between cases", _pair(claims, claim)) for claim in claims.tested("better")]
+    if claims.explained:
+        found += uses.evidence(claims, claims.explained)
+    if not claims.named and claims.held(best_of_all):
+        found.append(("Not explained", f"{capital(_unfinished(report, claims))}."))
+    return found
 
 
-def _distance(case: Scored, other: Scored, called: str) -> str:
-    """Return how two cases differ, and how sure that is."""
-    gap = case.value["mean"] - other.value["mean"]
-    size = number(abs(gap))
-    if not float(size):
-        text = f"equal to {called}"
-    else:
-        text = f"{size} {'above' if gap > 0 else 'below'} {called} ({number(other.value['mean'])})"
-    return f"{text}{_sure(case, other, gap)}"
+def _guessing(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any]) -> str:
+    case, holds = claims.by_run[claim["run"]], claim["holds"]
+    said = f"{_tell(report['task'], 's')} better than guessing" if holds else "cannot be told from guessing"
+    text = f"{case.prose} {said}: {_numbers(case, claim)}, {count(claims.tracks, 'track')}; {_test(case, claim)}"
+    wide = holds and has_interval(claim) and claim["low"] <= 0 <= claim["high"]
+    return capital(f"{text}{'. How large the difference is, these folds do not tell' if wide else ''}.")
 
 
-def _sure(case: Scored, other: Scored, gap: float) -> str:
-    """Return what intervals and folds say of a difference; folds that all agree weigh more than the intervals."""
-    pairs, side = _paired(case, other), "ahead" if case.sign * gap > 0 else "behind"
-    agreeing = sum((a - b) * gap > 0 for a, b in pairs)
-    folds = f"{side} on {agreeing} of {count(len(pairs), 'fold')}" if len(pairs) > 1 and gap else ""
-    if not has_interval(case.value) or not has_interval(other.value):
-        return f"; {folds}" if folds else ""
-    a, b = case.value, other.value
-    if a["low"] > b["high"] or b["low"] > a["high"]:
-        return "; the intervals do not overlap" + (f"; {folds}" if folds else "")
-    if folds and agreeing == len(pairs) >= 5:
-        return f"; the intervals overlap, but it is {folds}"
-    return "; the intervals overlap, so this difference may be chance" + (f"; {folds}" if folds else "")
+def _numbers(case: Scored, claim: Mapping[str, Any]) -> str:
+    floor = f", guessing {number(case.floor)}" if known(case.floor) else ""
+    smaller = " (smaller is better)" if case.sign < 0 else ""
+    return f"{metric(case.metric)} {number(case.value['mean'])}{smaller}{floor}, difference {_difference(claim)}"
 
 
-def _paired(case: Scored, other: Scored) -> list[tuple[float, float]]:
-    if case.raw["folds"] != other.raw["folds"]:
-        return []
-    both = zip(case.value.get("values") or [], other.value.get("values") or [], strict=False)
-    return [pair for pair in both if all(map(known, pair))]
+def _difference(claim: Mapping[str, Any]) -> str:
+    return f"{number(claim['value'])}{f' {interval(claim)}' if has_interval(claim) else ''}"
 
 
-def _groups(case: Scored) -> list[tuple[str, str]]:
-    shares = {group: row["mean"] for group, row in case.shares.items() if known(row["mean"])}
-    order = sorted(shares, key=lambda group: -shares[group])
-    if not order:
-        return []
-    if len(order) == 1:
-        return [("What matters", f"There is one group of features only, {plain(order[0])}, so none can matter more.")]
-    top = order[0]
-    sentence = f"Most of what {case.prose} uses is {plain(top)}: {percent(shares[top])} of the importance of groups"
-    return [("What matters", f"{sentence}; {_chance(case, top, shares[top])}; {_next(case, order, shares)}.")]
+def _test(case: Scored, claim: Mapping[str, Any]) -> str:
+    draws = len(case.raw.get("permuted") or [])
+    if claim["test"] == "permuted labels" and draws:
+        as_good = round(claim["p"] * (draws + 1)) - 1
+        did = f"{as_good or 'none'} of {count(draws, 'permutation')} of the labels, with everything fitted anew, did"
+        return f"{did} as well ({probability(claim['p'])})"
+    folds = f" over {count(len(case.value.get('values') or []), 'fold')}" if claim["test"] == "corrected t" else ""
+    test = {"corrected t": "corrected paired t test"}.get(claim["test"], claim["test"])
+    return f"{test}{folds}, {probability(claim['p'])}"
 
 
-def _chance(case: Scored, group: str, share: float) -> str:
-    band = quantiles((case.raw.get("null") or {}).get(group))
-    if band is None:
-        return "there was no comparison with random groups"
-    low, _, high = band
-    said = f"random groups of that size get {percent(low)} to {percent(high)}"
-    if share > high:
-        return f"{said}, so it is more than its size explains"
-    return f"{said}, so {'its size alone explains this' if share >= low else 'it is less than its size would give'}"
+def _best(claims: Claims, claim: Mapping[str, Any]) -> str:
+    case = claims.by_run[claim["run"]]
+    is_ = "is above guessing" if claim["holds"] else "is not shown to be above guessing"
+    test = f"{_test(case, claim)} by Holm’s correction"
+    if not claim["holds"] and claim["p"] <= alpha:
+        test += f", and {percent(without_gate)} is asked where the case named before is not above guessing"
+    numbers = _numbers(case, claim)
+    return f"{capital(case.prose)} {is_}, counting that it is the best of {claim['of']}: {numbers}; {test}."
 
 
-def _next(case: Scored, order: Sequence[str], shares: Mapping[str, float]) -> str:
-    draws = case.raw.get("bootstrap") or {}
-    own, other = quantiles(draws.get(order[0])), quantiles(draws.get(order[1]))
-    runner_up = f"{plain(order[1])}, the next ({percent(shares[order[1]])})"
-    if own is None or other is None:
-        return f"how sure its lead over {runner_up} is was not measured"
-    ranges = f"resampling gives {percent(own[0])} to {percent(own[2])} for it"
-    if own[0] > other[2]:
-        return f"{ranges}, clear of {runner_up}"
-    return f"{ranges}, which overlaps {runner_up}: their order is not certain"
+def _pair(claims: Claims, claim: Mapping[str, Any]) -> str:
+    case, other = claims.by_run[claim["run"]], claims.by_run[claim["than"]]
+    towards = _towards_better(claim, case.sign)
+    test = _test(case, claim)
+    if claim["of"] > 1:
+        test += f" by Holm’s correction for {claim['of']} pairs"
+    if claim["holds"]:
+        return f"{capital(case.prose)} is better than {other.prose} by {_difference(towards)}; {test}."
+    gap = interval(towards) if has_interval(towards) else number(towards["value"])
+    return f"{capital(case.prose)} and {other.prose} cannot be told apart: difference {gap}; {test}."
+
+
+def _towards_better(claim: Mapping[str, Any], sign: int) -> dict[str, Any]:
+    """Return a claim's difference such that above 0 is better, also where a smaller value is."""
+    ends_of = [claim["low"], claim["high"]][::sign]
+    low, high = (sign * end if known(end) else None for end in ends_of)
+    return {**claim, "value": sign * claim["value"], "low": low, "high": high}

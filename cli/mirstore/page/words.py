@@ -201,16 +201,69 @@ def moment(iso: str) -> str:
 
 
 def interval(value: Mapping[str, Any]) -> str:
-    """Return the two ends of an interval, or a dash.
+    """Return the two ends of an interval in brackets, or a dash.
 
     Parameters
     ----------
     value : Mapping
         ``low`` and ``high``, either of which may be missing.
+
+    Examples
+    --------
+    >>> interval({"low": -0.1, "high": 0.25}), interval({"low": None, "high": None})
+    ('[−0.100, 0.250]', '–')
     """
     if not has_interval(value):
         return "–"
-    return f"{number(value['low'])}–{number(value['high'])}"
+    return f"[{number(value['low'])}, {number(value['high'])}]"
+
+
+def probability(p: float) -> str:
+    """Return a p value as it stands in a sentence.
+
+    Parameters
+    ----------
+    p : float in [0, 1]
+
+    Examples
+    --------
+    >>> probability(0.0153), probability(0.00004), probability(0.9999)
+    ('p = 0.015', 'p < 0.001', 'p = 1')
+    """
+    if p < 0.0005:
+        return "p < 0.001"
+    return f"p = {number(p)}" if p < 0.9995 else "p = 1"
+
+
+def amount(value: Any) -> str:
+    """Return a count that may be a mean of counts: whole, or with one decimal.
+
+    Parameters
+    ----------
+    value : float or None
+
+    Examples
+    --------
+    >>> amount(7.0), amount(2.5), amount(1 / 3)
+    ('7', '2.5', '0.3')
+    """
+    return number(value, 0 if known(value) and abs(value - round(value)) < 0.05 else 1)
+
+
+def article(noun: str) -> str:
+    """Return a noun with ``a`` or ``an``.
+
+    Parameters
+    ----------
+    noun : str
+        Not empty.
+
+    Examples
+    --------
+    >>> article("artist"), article("fold")
+    ('an artist', 'a fold')
+    """
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def has_interval(value: Mapping[str, Any]) -> bool:

@@ -174,6 +174,8 @@ class Details:
         What of the features is not used.
     explained : bool
         Whether this is the case that its experiment's report explains, named before any had run.
+    named : Mapping of str to object
+        That case, as `mirstore.core.experiments.cases.Case.names` returns it; empty if it was not recorded.
     ran : Circumstances
         Its attributes stand beside the others in `as_dict`.
     """
@@ -191,6 +193,7 @@ class Details:
     lacking: Mapping[str, Sequence[str]]
     remarks: Sequence[str] = ()
     explained: bool = False
+    named: Mapping[str, Any] = field(default_factory=dict)
     ran: Circumstances = field(default_factory=Circumstances)
 
     def as_dict(self) -> dict[str, Any]:
@@ -252,6 +255,7 @@ class Details:
             lacking=data.get("lacking", {}),
             remarks=data.get("remarks", []),
             explained=data.get("explained", False),
+            named=data.get("named", {}),
             ran=_one(Circumstances, data),
         )
 

@@ -146,17 +146,21 @@ class _Planner:
             lacking={name: list(names) for name, names in found.lacking.items()},
             remarks=remarks,
             explained=self._explained(case),
+            named=named.names() if (named := self._named_for(case)) else {},
         )
 
     def _explained(self, case: Case) -> bool:
-        """Return whether a report explains this case: named before any has run."""
+        return self._named_for(case) == case
+
+    def _named_for(self, case: Case) -> Case | None:
+        """Return the case that a report on this one's task explains: named before any has run."""
         if case.experiment not in self._named:
             entry = self.registry.experiments[case.experiment]
             every = expand(case.experiment, entry)
             roles = {name: self._model(name).role for name in dict.fromkeys(each.model for each in every)}
             chance = {name for name in dict.fromkeys(each.grouping for each in every) if self._drawn(name)}
             self._named[case.experiment] = explained(self.registry, case.experiment, roles, chance)
-        return self._named[case.experiment].get(case.task) == case
+        return self._named[case.experiment].get(case.task)
 
     def _drawn(self, grouping: str) -> bool:
         """Return whether a grouping draws its groups at random."""

@@ -29,6 +29,8 @@ class Findings:
         Group to its share in a fit to everything.
     null, halves : Mapping or None
         Group to its shares in groupings made by chance, and in fits to half of the tracks.
+    permuted : sequence of float
+        How far the task's metric was from guessing under each permutation of the labels.
     floor : Mapping of str to float
         Metric to what a model reaches that knows only how often labels are, mean over folds.
     groups : sequence of Mapping
@@ -48,6 +50,7 @@ class Findings:
     whole: Mapping[str, float]
     null: Mapping[str, Sequence[float]] | None
     halves: Mapping[str, Sequence[float]] | None
+    permuted: Sequence[float]
     floor: Mapping[str, float]
     groups: Sequence[Mapping[str, Any]]
     tracks: Sequence[Mapping[str, Any]]
@@ -139,6 +142,8 @@ class Report:
         One or several, separated by commas.
     made : str
         When, in ISO 8601.
+    named : Mapping of str to object
+        The case to explain, named before any had run, finished or not; empty if it was not recorded.
     verdict : Verdict
         What the cases say together.
     clips : Mapping of str to str
@@ -152,6 +157,7 @@ class Report:
     command: str
     task: TaskDetails
     data: ReportData
+    named: Mapping[str, Any]
     verdict: Verdict
     cases: Sequence[CaseReport]
     clips: Mapping[str, str]

@@ -112,6 +112,7 @@ def _report(
             withdrawn=withdrawn_among(store, [case.run for case in cases]),
             tracks_per_features=sizes if len(set(sizes.values())) > 1 else {},
         ),
+        named=next((case.details.named for case in cases if case.details.named), {}),
         verdict=judge(
             [evidence for case in finished if (evidence := _evidence(case))], explained, details.data.tracks, sign
         ),
@@ -166,6 +167,7 @@ def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
         whole={group: values[0] for group, values in (_draws(importances, "whole") or {}).items()},
         null=_draws(importances, "random grouping"),
         halves=_draws(importances, "half"),
+        permuted=_permuted(case),
         floor=dict(guessing.group_by("name").agg(pl.col("value").mean()).sort("name").rows()),
         groups=_groups(store, case),
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits, task.exclusive),
@@ -199,12 +201,17 @@ def _evidence(case: _Case) -> Evidence | None:
         values=folds["value"].to_list(),
         floors=folds["floor"].to_list(),
         test_share=test_share(details.folds),
-        permuted=chance.filter(pl.col("kind") == "permuted labels").sort("number")["value"].to_list(),
+        permuted=_permuted(case),
         shares={group: values[0] for group, values in (_draws(importances, "whole") or {}).items()},
         halves=_draws(importances, "half") or {},
         groupings=_draws(importances, "random grouping") or {},
         sizes={group: len(members) for group, members in details.groups.items()},
     )
+
+
+def _permuted(case: _Case) -> list[float]:
+    drawn = case.table("chance").filter(pl.col("kind") == "permuted labels")
+    return drawn.filter(pl.col("name") == case.details.task.metric).sort("number")["value"].to_list()
 
 
 def _of_old(details: Details) -> list[str]:

@@ -59,7 +59,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     owners = _with_every_target(task, wanted) if task.numeric else wanted if exclusive else labelled
     chosen = tracks.join(owners, on=["track", "dataset"], how="semi", maintain_order="left")
     table, tensors = _features(store, features, chosen["track"].to_list())
-    left_out = {"no label": tracks.height - chosen.height}
+    left_out = _without_label(tracks.join(chosen, on=["track", "dataset"], how="anti"), labelled, wanted)
     complete = chosen.join(table.select("track").unique(), on="track", how="semi", maintain_order="left")
     left_out["no features"] = chosen.height - complete.height
     if complete.is_empty():
@@ -91,6 +91,14 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         pairs,
         fingerprinted(store, complete["track"].to_list()),
     )
+
+
+def _without_label(missing: pl.DataFrame, labelled: pl.DataFrame, wanted: pl.DataFrame) -> dict[str, int]:
+    """Return how many of the tracks without a label of the task have another one, which, and how many have none."""
+    others = missing.join(labelled, on=["track", "dataset"]).filter(~pl.col("label").is_in(wanted["label"].to_list()))
+    names = ", ".join(sorted(others["label"].unique()))
+    other = others["track"].n_unique()
+    return {"no label": missing.height - other, f"another label than the task's: {names}": other}
 
 
 def _with_every_target(task: TaskEntry, labelled: pl.DataFrame) -> pl.DataFrame:
