@@ -163,5 +163,4 @@ def show_summaries(found: Sequence[RunSummary], registry: Registry) -> None:
 def _with_interval(value: Statistics) -> str:
     if value.low is None or value.high is None:
         return f"{value.mean:.4f}"
-    half = max(value.high - value.mean, value.mean - value.low)  # one of them may end at 0 or 1
-    return f"{value.mean:.4f} ± {half:.3f}"
+    return f"{value.mean:.4f} [{value.low:.3f}, {value.high:.3f}]"

@@ -160,19 +160,21 @@ def detectable(differences: Sequence[float], test_share: float, draws: Sequence[
         To the floor, one per fold.
     test_share : float > 0
     draws : sequence of float
-        The mean difference under permuted labels; asked where there is one fold only.
+        The mean difference under permuted labels, where that is the test: what it asks for counts too.
     least : float >= 0
         See `standard_error`.
 
     Returns
     -------
     float or None
-        None if neither is there.
+        None with one fold and no draws.
     """
-    error = standard_error(differences, test_share, least)
+    error, asked = standard_error(differences, test_share, least), list[float]()
     if error is not None:
-        return quantile(1 - alpha, len(differences)) * error
-    return float(np.quantile(draws, 1 - alpha)) if len(draws) else None
+        asked.append(quantile(1 - alpha, len(differences)) * error)
+    if len(draws):
+        asked.append(float(np.quantile(draws, 1 - alpha)))
+    return max(asked) if asked else None
 
 
 def tracks_needed(tracks: int, differences: Sequence[float], test_share: float, least: float) -> int | None:

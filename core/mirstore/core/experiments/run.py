@@ -46,13 +46,16 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
             return run_case(case, Path(temporary))
     result = Result()
     run = _Run(Fitting(case, result, folder))
-    begun, started = process_time(), perf_counter()
+    begun, times = process_time(), list[float]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for fold in case.folds:
+            started = perf_counter()
             run.fold(fold)
+            times.append(perf_counter() - started)
         if case.permutations:
-            result.chance += permuted(run.fitting, perf_counter() - started)
+            # The median: the first fold also loads libraries.
+            result.chance += permuted(run.fitting, float(np.median(times)) * len(times))
         if run.explains:
             found = above_guessing_in(case, result)
             explain(run.fitting, compared=found is not None and found.holds)

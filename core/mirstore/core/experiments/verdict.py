@@ -182,7 +182,8 @@ def judge(cases: Sequence[Evidence], explained: str | None, tracks: int, sign: i
     differences = _differences(main, sign) if main else []
     limits = (differences, main.test_share) if main and not passed else None
     floor = float(np.mean(main.floors)) if main else 0.0
-    least = detectable(*limits, main.permuted, 1 / tracks) if main and limits else None
+    draws = [sign * value for value in main.permuted] if main else []
+    least = detectable(*limits, draws, 1 / tracks) if limits else None
     return Verdict(
         found=any(claim.holds for claim in tested),
         claims=[claim for claim in tested if claim.holds],

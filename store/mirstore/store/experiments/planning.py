@@ -157,8 +157,12 @@ class _Planner:
         if case.experiment not in self._named:
             entry = self.registry.experiments[case.experiment]
             every = expand(case.experiment, entry)
-            roles = {name: self._model(name).role for name in dict.fromkeys(each.model for each in every)}
-            chance = {name for name in dict.fromkeys(each.grouping for each in every) if self._drawn(name)}
+            roles, chance = dict[str, str](), set[str]()
+            for each in every:  # what cannot be used is told of its own cases
+                with suppress(MirstoreError):
+                    roles[each.model] = self._model(each.model).role
+                with suppress(MirstoreError):
+                    chance |= {each.grouping} if self._drawn(each.grouping) else set()
             self._named[case.experiment] = explained(self.registry, case.experiment, roles, chance)
         return self._named[case.experiment].get(case.task)
 
