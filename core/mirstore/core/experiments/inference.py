@@ -102,7 +102,7 @@ def p_above_zero(values: Sequence[float], test_share: float, least: float = 0.0)
     Examples
     --------
     >>> round(p_above_zero([0.10, 0.12, 0.08, 0.11, 0.09], test_share=0.25), 4)
-    0.0002
+    0.0004
     """
     from scipy.special import stdtr
 
