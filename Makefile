@@ -26,7 +26,7 @@ demo: .venv/demo-ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: .venv/test-ready
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 test-quick: .venv/test-ready
 	$(BIN)/pytest -n 2 -m "not slow"

@@ -35,6 +35,7 @@ def project(tmp_path, monkeypatch, make_wav, test_plugins):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_project_from_init_to_export(project):
     run("init")
     registry = (project / "registry.toml").read_text()

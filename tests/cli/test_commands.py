@@ -94,6 +94,7 @@ def test_an_option_of_one_value_is_not_given_twice(project):
     assert "given 2 times" not in run("ingest", "music", "-v", "-v").stderr
 
 
+@pytest.mark.slow
 def test_global_options_stand_before_and_after_the_command(project):
     run("--store", "first", "ingest", "music", "--features", "rms-segments")
     run("ingest", "music", "--features", "rms-segments", "--store", "second")
@@ -208,6 +209,7 @@ def complete(line: str, folder) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_completion_offers_the_names_that_there_are(project):
     run("ingest", "music", "--features", "rms-segments", "--dataset", "mine")
     assert complete("mirstore features stats ", project) == ["rms-segments"]

@@ -67,6 +67,7 @@ def test_it_is_listed_shown_and_checked_like_any_other(project):
     assert all(check["ok"] for check in checks), [check for check in checks if not check["ok"]]
 
 
+@pytest.mark.slow
 def test_it_computes_in_an_ingest_beside_plugins_of_ours(project):
     dry = run("ingest", "music", "--features", "low,stem-mfcc", "-n").stdout
     assert "low" in dry

@@ -138,9 +138,46 @@ def test_a_run_leaves_its_results_in_the_store(store, plugins):
     assert (best["truth"] > 0).mean() == pytest.approx(accuracy["mean"], abs=0.03)  # folds differ in size
     assert store.sql("SELECT kind, count(*) AS n FROM group_importances GROUP BY kind ORDER BY kind").rows() == [
         ("fold", 12),
-        ("random grouping", 10),
-        ("whole", 4),
+        ("whole", 4),  # no more: the model does not say which way its features work
     ]
+    assert store.sql(
+        "SELECT kind, name, count(*) AS n FROM chance WHERE name = 'accuracy' GROUP BY ALL ORDER BY 1"
+    ).rows() == [
+        ("guessing", "accuracy", 3),
+        ("permuted labels", "accuracy", 20),
+    ]
+
+
+def test_every_number_of_a_report_can_be_computed_again_from_sql(store, plugins):
+    (outcome,) = run(store, planned(store, plugins, experiments__one__model="ridge", experiments__one__runs=2))
+    assert outcome.error is None
+    (report,) = collect(store, [outcome.run])
+    case = report["cases"][0]
+    scores = store.sql("SELECT * FROM predictions")
+    here = ["repeat", "fold", "track"]
+    top = scores.filter(pl.col("score") == pl.col("score").max().over(here))
+    hits = top.group_by(here).agg((pl.col("truth") > 0).sum() / pl.len())
+    per_fold = hits.group_by("repeat", "fold").agg(pl.col("truth").mean()).sort("repeat", "fold")["truth"]
+    assert case["metrics"]["accuracy"]["values"] == pytest.approx(per_fold.to_list(), abs=1e-15)
+    assert case["metrics"]["accuracy"]["mean"] == pytest.approx(per_fold.mean(), abs=1e-15)
+    assert np.trace(case["confusion"]["counts"]) / 60 == pytest.approx(hits["truth"].mean(), abs=1e-15)
+    truth = scores.filter(pl.col("truth") > 0)
+    floors = []
+    for (repeat, fold), test in truth.group_by("repeat", "fold"):
+        train = truth.filter((pl.col("repeat") == repeat) & (pl.col("fold") != fold))["label"]
+        most = train.value_counts().filter(pl.col("count") == pl.col("count").max())["label"]
+        floors.append(test["label"].is_in(most.implode()).mean() / len(most))
+    assert case["floor"]["accuracy"] == pytest.approx(np.mean(floors), abs=1e-15)
+    claim = next(c for c in [*report["verdict"]["claims"], *report["verdict"]["open"]] if c["kind"] == "above guessing")
+    assert claim["value"] == pytest.approx(per_fold.mean() - np.mean(floors), abs=1e-12)
+    drawn = store.sql("SELECT value FROM chance WHERE kind = 'permuted labels'")["value"]
+    assert claim["p"] == (1 + (drawn >= claim["value"] - 1e-12).sum()) / (1 + len(drawn))
+    shares = store.sql("SELECT \"group\", value FROM group_importances WHERE kind = 'whole' AND measure = 'share'")
+    halves = store.sql("SELECT \"group\", stddev(value) AS sd FROM group_importances WHERE kind = 'half' GROUP BY ALL")
+    deviation = dict(halves.rows())
+    for group, share in shares.rows():
+        low, high = max(0, share - 1.96 * deviation[group]), min(1, share + 1.96 * deviation[group])
+        assert report["verdict"]["shares"][group] == pytest.approx((share, low, high), abs=1e-12)
     assert store.sql("SELECT count(*) AS n FROM pins")["n"][0] == 1
     contributions = store.sql('SELECT DISTINCT "group" FROM contributions ORDER BY 1')["group"].to_list()
     assert contributions == ["first", "rest"]
@@ -562,7 +599,11 @@ def test_the_same_names_with_other_contents_are_another_case(store, plugins, tmp
 
 def test_the_order_of_groups_changes_nothing(store, plugins):
     groups = {"a": ["f3", "f1"], "b": ["f4", "f2"]}
-    changes = {"experiments__one__grouping": "mine", "experiments__one__model": "random-forest"}
+    changes = {
+        "experiments__one__grouping": "mine",
+        "experiments__one__model": "random-forest",
+        "experiments__one__permutations": 0,
+    }
     values = []
     for order in (groups, dict(reversed(groups.items()))):
         entries = registry(**changes, groupings__mine__groups=order)
