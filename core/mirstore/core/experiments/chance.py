@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from mirstore.core.experiments.regression import mean_of_numbers
 from mirstore.core.experiments.verdict import Claim, Evidence, above_guessing
 
 patience = 120.0
-"""How long the fits to permuted labels may take [s]."""
+"""How long the fits to permuted labels may take [CPU-s]; of models that wait for something else ten times as long."""
 
 as_good = 10
 """So many permutations that are at least as good settle it: p is above 5 % whatever the others give."""
@@ -49,7 +50,7 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
     ----------
     fitting : Fitting
         Of a case that has run.
-    cost : float [s]
+    cost : float [CPU-s]
         Of its folds.
 
     Returns
@@ -68,8 +69,11 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
     reached = _mean([row for row in result.metrics if row["name"] == case.metric and row["label"] is None])
     observed = reached - _mean([row for row in result.chance if row["name"] == case.metric])
     sign, draws = -1 if case.metric in smaller_is_better else 1, list[float]()
-    fit = _Refit(fitting)
+    fit, begun = _Refit(fitting), perf_counter()
     for source in islice(ways, case.permutations):
+        if perf_counter() - begun > 10 * patience:
+            result.notes.append(f"labels were not permuted further than {len(draws)} times, which took too long")
+            return []
         draws.append(fit.above_guessing(fitting.labels[source]))
         if sum(sign * draw >= sign * observed for draw in draws) >= as_good:
             break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mirstore.core.models import Examples, Model
 from mirstore.core.training import fit
 
 patience = 600.0
-"""How long the fits to halves, and those to random groups, may take together [s]."""
+"""How long the fits to halves, and those to random groups, may take together [CPU-s]."""
 
 
 def explain(fitting: Fitting, *, compared: bool) -> None:
@@ -30,9 +30,9 @@ def explain(fitting: Fitting, *, compared: bool) -> None:
         Whether the shares of groups are also compared with those of other fits, as the case asks for.
     """
     case, result = fitting.case, fitting.result
-    begun = perf_counter()
+    begun = process_time()
     everything, _, model = fitting.fitted_to_all()
-    cost = perf_counter() - begun
+    cost = process_time() - begun
     result.importances += shares_of(fitting, model, "whole", 0)
     weights = model.column_weights()
     if weights is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import process_time
 
 import numpy as np
 import polars as pl
@@ -50,11 +50,11 @@ def run_case(case: Assembly, folder: Path | None = None) -> Result:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for fold in case.folds:
-            started = perf_counter()
+            started = process_time()
             run.fold(fold)
-            times.append(perf_counter() - started)
+            times.append(process_time() - started)
         if case.permutations:
-            # The fastest fold: the first one loads libraries, and others may have had to wait for other processes.
+            # The fastest fold: the first one loads libraries.
             result.chance += permuted(run.fitting, min(times) * len(times))
         if run.explains:
             found = above_guessing_in(case, result)
