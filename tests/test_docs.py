@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import duckdb
@@ -60,7 +61,7 @@ def test_commands_exist_and_take_these_options(line):
     assert used <= options, f"{line}: {used - options}"
 
 
-plugin_blocks = [block for page, block in blocks("python") if page == "plugins.md"]
+plugin_blocks = [block for page, block in blocks("python") if page == "plugins.md" or page.startswith("write-")]
 
 
 @pytest.mark.slow
@@ -140,6 +141,19 @@ def test_every_hook_is_documented():
     assert len(hooks) == 4
     for name in hooks:
         assert name in texts["plugins.md"]
+
+
+@pytest.mark.parametrize("kind", ["grouper", "smoother", "model"])
+def test_each_kind_of_component_has_a_page_with_a_plugin_and_an_experiment_that_uses_it(kind):
+    page = f"write-{kind}.md"
+    assert re.search(rf"^\$ mirstore plugins new [\w-]+ --kind {kind}$", texts[page], re.MULTILINE)
+    assert [block for name, block in blocks("python") if name == page and f"register_{kind}s" in block]
+    tables = [tomllib.loads(block) for name, block in blocks("toml") if name == page]
+    (entries,) = [table for table in tables if "experiments" in table]
+    registry = Registry.model_validate(entries)
+    assert registry.experiments
+    (entry_point,) = [table["project"]["entry-points"]["mirstore"] for table in tables if "project" in table]
+    assert list(entry_point) == re.findall(r"plugins new ([\w-]+) --kind", texts[page])
 
 
 def test_every_view_is_documented_and_every_table_has_columns(tmp_path):
