@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib import import_module
@@ -30,7 +31,21 @@ def pages() -> Iterator[tuple[str, str]]:
     for module in (core, store):
         names = sorted(module.__all__, key=str.lower)
         parts = [f"# {module.__name__}\n\n{markdown(module)}", *(_entry(module, name) for name in names)]
-        yield f"reference/{module.__name__.rpartition('.')[2]}.md", "\n".join(parts)
+        yield f"reference/{module.__name__.rpartition('.')[2]}.md", _linked("\n".join(parts))
+
+
+def _linked(text: str) -> str:
+    """Make a public name in the text lead to where it is described."""
+
+    def link(match: re.Match[str]) -> str:
+        name, member = match.groups()
+        if name not in public:
+            return match[0]
+        given = getattr(core, name, None) or getattr(store, name)
+        below = name + member if member and callable(vars(given).get(member)) else name
+        return f"[{match[0]}]({public[name]}#{below.lower()})"
+
+    return re.sub(r"(?<![`\[])`(\w+)(?:\.(\w+))?`(?![`\]])", link, text)
 
 
 def _entry(module: ModuleType, name: str) -> str:
@@ -46,7 +61,7 @@ def _kind(given: type) -> str:
     """Return what a class is, how it is made and what it says of itself."""
     bases = [base.__name__ for base in given.__bases__ if base.__name__ in public]
     made = "" if inspect.isabstract(given) else _code(given, f"class {given.__name__}") + "\n"
-    kind = [f"A kind of {', '.join(f'[`{base}`](#{base.lower()})' for base in bases)}.\n"] if bases else []
+    kind = [f"A kind of {', '.join(f'`{base}`' for base in bases)}.\n"] if bases else []
     return "\n".join([made, *kind, markdown(given)])
 
 

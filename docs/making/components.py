@@ -36,6 +36,6 @@ def _columns(kind: type[Extractor]) -> list[str]:
     extractor = kind()
     lines += ["| column | type | unit | range | meaning |", "|---|---|---|---|---|"]
     for name, column in extractor.columns().items():
-        limits = "{:g} to {:g}".format(*column.ends) if column.range else ""
+        limits = "{:g} to {:g}".format(*ends) if (ends := column.ends) else ""
         lines.append(f"| `{name}` | {column.dtype} | {column.unit} | {limits} | {column.text} |")
     return [*lines, ""]

@@ -31,7 +31,8 @@ def pages() -> Iterator[tuple[str, str]]:
     own = [
         _key(name, field, meanings) for name, field in Registry.model_fields.items() if name in ("version", "plugins")
     ]
-    parts = [f"# registry.toml\n\n{said}\n", *own, "", *map(_table, tables)]
+    intro = f"{said} `mirstore init` writes a first one. `N` stands for a name that you choose."
+    parts = [f"# registry.toml\n\n{intro}\n", *own, "", *map(_table, tables)]
     yield "reference/registry.md", "\n".join([*parts, f"## What comes with mirstore\n\n```toml\n{shipped}```\n"])
 
 

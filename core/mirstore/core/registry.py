@@ -28,7 +28,7 @@ from mirstore.core.extras import installed
 
 
 class Registry(BaseModel):
-    """The shipped names with the project's over them.
+    """What names mean: those that mirstore ships, with the project's over them.
 
     Attributes
     ----------
