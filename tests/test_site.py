@@ -149,7 +149,8 @@ def test_every_link_of_a_page_in_the_checkout_leads_to_a_file_of_the_checkout():
         for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text())):
             if not re.match(r"https?:|#", link) and page not in made:
                 path = page.parent.joinpath(link.partition("#")[0]).resolve()
-                assert path.exists() and not any(path.is_relative_to(place) for place in made), f"{page.name}: {link}"
+                assert path.exists(), f"{page.name}: {link}"
+                assert not any(path.is_relative_to(place) for place in made), f"{page.name}: {link}"
 
 
 def without_code(text: str) -> str:
