@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import duckdb
@@ -22,6 +24,7 @@ from mirstore.core.entries import FeatureEntry
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
+from mirstore.core.template import write_plugin
 from mirstore.store import Store
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.connect import _extensions, _load
@@ -60,7 +63,7 @@ def test_commands_exist_and_take_these_options(line):
     assert used <= options, f"{line}: {used - options}"
 
 
-plugin_blocks = [block for page, block in blocks("python") if page == "plugins.md"]
+plugin_blocks = [block for page, block in blocks("python") if page == "plugins.md" or page.startswith("write-")]
 
 
 @pytest.mark.slow
@@ -140,6 +143,24 @@ def test_every_hook_is_documented():
     assert len(hooks) == 4
     for name in hooks:
         assert name in texts["plugins.md"]
+
+
+@pytest.mark.parametrize("kind", ["grouper", "smoother", "model"])
+def test_each_kind_of_component_has_a_page_with_what_is_written_for_it_and_an_experiment(kind, tmp_path):
+    page = f"write-{kind}.md"
+    assert re.search(rf"^\$ mirstore plugins new [\w-]+ --kind {kind}$", texts[page], re.MULTILINE)
+    tables = [tomllib.loads(block) for name, block in blocks("toml") if name == page]
+    (entries,) = [table for table in tables if "experiments" in table]
+    registry = Registry.model_validate(entries)
+    assert registry.experiments
+    (entry_point,) = [table["project"]["entry-points"]["mirstore"] for table in tables if "project" in table]
+    (name,) = re.findall(r"plugins new ([\w-]+) --kind", texts[page])
+    assert list(entry_point) == [name]
+    written = write_plugin(name, tmp_path, kind) / f"{entry_point[name]}.py"
+    shown = next(block for place, block in blocks("python") if place == page)
+    assert ast.unparse(ast.parse(shown)) == ast.unparse(
+        ast.parse(written.read_text()).body[1:]
+    )  # but for its docstring
 
 
 def test_every_view_is_documented_and_every_table_has_columns(tmp_path):

@@ -24,6 +24,7 @@ class FeatureEntry(_Entry):
     extractor : str
         ``name`` or ``name@version``.
     params : dict
+        Of the extractor; the others have their defaults.
     inputs : dict
         Name that the extractor declares to feature set. ``audio`` is what it hears instead of the file: a feature set
         with a sound, ``"vocals"``, or one of its several, ``"vocals.accompaniment"``.
@@ -41,7 +42,17 @@ class FeatureEntry(_Entry):
 
 
 class GroupingEntry(_Entry):
-    """``[groupings.N]``: a grouper, or groups written by hand."""
+    """``[groupings.N]``: a grouper, or groups written by hand; give one of the two.
+
+    Attributes
+    ----------
+    grouper : str
+        ``name`` or ``name@version``.
+    params : dict
+        Of the grouper.
+    groups : dict
+        Group to its columns: ``featureset.column``, or ``column`` of any feature set; ``*`` stands for anything.
+    """
 
     grouper: str | None = None
     params: dict[str, Any] = {}
@@ -49,7 +60,17 @@ class GroupingEntry(_Entry):
 
 
 class SmoothingEntry(_Entry):
-    """``[smoothings.N]``: a smoother and the features whose neighbours it uses."""
+    """``[smoothings.N]``: a smoother and the features whose neighbours it uses.
+
+    Attributes
+    ----------
+    smoother : str
+        ``name`` or ``name@version``.
+    features : list of str
+        What it is given; by default the features that the model learns from.
+    params : dict
+        Of the smoother.
+    """
 
     smoother: str
     features: list[str] = []
@@ -57,7 +78,15 @@ class SmoothingEntry(_Entry):
 
 
 class ModelEntry(_Entry):
-    """``[models.N]``: a model with parameters."""
+    """``[models.N]``: a model with parameters.
+
+    Attributes
+    ----------
+    model : str
+        ``name`` or ``name@version``.
+    params : dict
+        Of the model.
+    """
 
     model: str
     params: dict[str, Any] = {}
@@ -68,8 +97,10 @@ class TaskEntry(_Entry):
 
     Attributes
     ----------
-    dataset, labels : str
-        Dataset and label set.
+    dataset : str
+        Whose tracks are learned from and tested.
+    labels : str
+        Its label set, which is to be predicted.
     classes : list of str
         Only these labels, or targets; all by default.
     split : str
@@ -77,7 +108,9 @@ class TaskEntry(_Entry):
     metric : str
         The one that decides; the others are computed too. ``pearson_r``, ``r2`` and ``mae`` are of numbers: the label
         set's values are then predicted as they are.
-    folds, seed : int
+    folds : int
+        Into how many parts the tracks are cut; ``holdout`` and a published split do not ask for it.
+    seed : int
         Of the split.
     group_by : ``artist``, ``album`` or ``track``
         What must not be torn apart; by default the artist where artists are known.
@@ -140,7 +173,19 @@ class ChunkEntry(_Entry):
 
 
 class MatrixEntry(_Entry):
-    """``[experiments.N.matrix]``: alternatives per key; the product of all is the cases."""
+    """``[experiments.N.matrix]``: alternatives per key; the product of all is the cases.
+
+    Attributes
+    ----------
+    task, grouping, model : list of str
+        Names.
+    smoothing : list of str
+        Names; ``"none"`` means to learn from the labels as they are.
+    features : list of (str or list of str)
+        Names, or lists of names that are used together.
+    chunk : list of ChunkEntry
+        Ways to cut tensors.
+    """
 
     task: list[str] | None = Field(None, min_length=1)
     features: list[list[str] | str] | None = Field(None, min_length=1)
@@ -163,14 +208,22 @@ class ExperimentEntry(_Entry):
         How tensors are cut, here or in ``matrix``; each is one example if it is not given.
     runs : int
         Repetitions, each with its own seed for split and model.
+    seed : int
+        Of the first repetition.
     explain : dict of str to str
         Which case the report explains, said before any has run: names by ``task``, ``features``, ``chunk``,
         ``grouping``, ``smoothing`` or ``model``. By default the first case whose model says which way its features
         work, in a grouping of the project before one that comes with mirstore.
-    permutations, halves, random_groupings : int
-        How often the case that is explained is fitted to permuted labels, to half of the tracks, and to random groups.
+    permutations : int
+        How often the case that is explained is fitted to permuted labels; 0 leaves this test out.
+    halves : int
+        How often it is fitted to half of the tracks; 0 leaves this test out.
+    random_groupings : int
+        How often it is fitted with its columns in random groups; 0 leaves this test out.
     cite : list of str
         BibTeX.
+    matrix : MatrixEntry
+        Alternatives.
     """
 
     question: str = ""

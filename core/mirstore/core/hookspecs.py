@@ -11,6 +11,7 @@ from mirstore.core.models import Model
 
 hookspec = pluggy.HookspecMarker("mirstore")
 hookimpl = pluggy.HookimplMarker("mirstore")
+"""Marks a plugin's function as one of the hooks."""
 
 
 @hookspec

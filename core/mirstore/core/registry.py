@@ -28,7 +28,17 @@ from mirstore.core.extras import installed
 
 
 class Registry(BaseModel):
-    """The shipped names with the project's over them."""
+    """What names mean: those that mirstore ships, with the project's over them.
+
+    Attributes
+    ----------
+    version : int
+        Of the file's form, its key ``schema``.
+    plugins : dict of str to str
+        What must be installed before the names are used: any name to a requirement, as pip takes it.
+    project_features, project_groupings : list of str
+        Which names are the project's own.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
