@@ -270,7 +270,7 @@ def test_the_demo_runs_whole_and_ends_with_what_to_do_next(tmp_path, columns):
     assert seen.code == 0, text
     assert len(re.findall(rf"^scan    {bar} 40/40  in .+ s$", text, re.MULTILINE)) == 2, text
     assert len(re.findall(rf"^extract {bar} 40/40  in .+ s$", text, re.MULTILINE)) == 1, text
-    assert re.search(rf"^cases   {bar} 15/15  in .+$", text, re.MULTILINE), text
+    assert re.search(rf"^cases   {bar} 12/12  in .+$", text, re.MULTILINE), text
     assert (folder / "report.html").stat().st_size > 100_000
     assert f"The report is {folder}/report.html" in text.replace("\n", "")
     assert re.search(r"read it: +(xdg-)?open ", text)

@@ -448,6 +448,7 @@ def test_a_report_on_third_parties_reads_as_one_on_ours(store, plugins):
 
 
 def test_a_store_of_the_last_version_opens_and_is_brought_up_to_date_by_writing(tmp_path, plugins, monkeypatch):
+    now = schema.version
     with monkeypatch.context() as older:
         tables = {name: columns for name, columns in schema.tables.items() if name != "learning_curves"}
         older.setattr(schema, "tables", tables)
@@ -471,5 +472,5 @@ def test_a_store_of_the_last_version_opens_and_is_brought_up_to_date_by_writing(
         assert store.sql("SELECT * FROM learning_curves").is_empty()
     with monkeypatch.context() as older:
         older.setattr(schema, "version", 3)
-        with pytest.raises(StoreError, match=r"newer mirstore \(store schema 4, this one reads 3\)"):
+        with pytest.raises(StoreError, match=rf"newer mirstore \(store schema {now}, this one reads 3\)"):
             Store(tmp_path / "store")

@@ -131,7 +131,7 @@ def test_bad_tables_are_errors(tmp_path, content, message):
 
 def test_labels_that_match_nothing_are_an_error(music, tmp_path):
     (tmp_path / "l.csv").write_text("path,genre\nzzz.wav,rock\n")
-    with pytest.raises(UsageError, match="none of its 1 rows"):
+    with pytest.raises(UsageError, match="none of its 1 row names"):
         find([music], tmp_path / "l.csv")
 
 
