@@ -51,7 +51,6 @@ schema = 1
 [tasks.clips-in-bench]
 dataset = "clips"
 labels = "genre"
-classes = ["electronic", "metal", "orchestral"]
 split = "stratified"
 metric = "accuracy"
 [tasks.gtzan-in-bench]
