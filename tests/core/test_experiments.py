@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mirstore.core.entries import ExperimentEntry, TaskEntry
-from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
-from mirstore.core.experiments.cases import cases, expand
+from mirstore.core.errors import ConfigError, MirstoreError, UnknownNameError, UsageError
+from mirstore.core.experiments.cases import cases, expand, explained
 from mirstore.core.experiments.explaining import random_groupings
 from mirstore.core.experiments.grouping import written_by_hand
 from mirstore.core.experiments.inference import interval
@@ -258,3 +258,51 @@ def test_scaling_does_not_turn_a_square_table(rows):
     table = pl.DataFrame(dict(zip("abcd", X.T, strict=True)))
     scaled = Scaling.fit(table).apply(table).to_numpy()
     np.testing.assert_allclose(scaled, (X - X.mean(axis=0)) / X.std(axis=0), atol=1e-9)
+
+
+# The case that a report explains
+
+
+def named(roles=None, by_chance=(), own=(), **experiment):
+    entry = {
+        "features": ["f"],
+        "matrix": {"task": ["t", "u"], "grouping": ["shipped", "mine"], "model": ["a", "b", "c"]},
+    }
+    registry = Registry.model_validate(
+        {
+            "schema": 1,
+            "tasks": {name: {"dataset": "d", "labels": "l", "metric": "accuracy"} for name in ("t", "u")},
+            "experiments": {"x": entry | experiment},
+        }
+    )
+    registry = registry.model_copy(update={"project_groupings": list(own)})
+    roles = roles or {"a": "floor", "b": "opaque", "c": "signed"}
+    return {task: (case.grouping, case.model) for task, case in explained(registry, "x", roles, by_chance).items()}
+
+
+def test_the_first_case_whose_model_has_signs_is_explained_in_every_task():
+    assert named() == {"t": ("shipped", "c"), "u": ("shipped", "c")}
+
+
+def test_a_grouping_of_the_project_comes_before_a_shipped_one():
+    assert named(own=["mine"])["t"] == ("mine", "c")
+
+
+def test_groups_by_chance_and_floors_are_not_explained():
+    assert named(by_chance=["shipped"])["t"] == ("mine", "c")
+    assert named(roles={"a": "floor", "b": "opaque", "c": "floor"})["t"] == ("shipped", "b")
+    assert named(roles={"a": "floor"}) == {}
+
+
+def test_an_experiment_can_name_what_is_explained():
+    assert named(explain={"model": "b", "grouping": "mine"}) == {"t": ("mine", "b"), "u": ("mine", "b")}
+    assert named(explain={"task": "u"}) == {"u": ("shipped", "c")}
+
+
+@pytest.mark.parametrize(
+    ("explain", "why"),
+    [({"modell": "b"}, "unknown key 'modell'"), ({"model": "x"}, "no case of it has model = 'x'")],
+)
+def test_what_is_to_be_explained_is_a_case_of_the_experiment(explain, why):
+    with pytest.raises(ConfigError, match=why):
+        named(explain=explain)
