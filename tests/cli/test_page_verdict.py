@@ -103,8 +103,7 @@ def test_of_random_values_the_page_says_that_it_cannot_tell_and_nothing_else(see
     rng = np.random.default_rng(seed)
     cases = [evidence(run, rng.normal(0.33, 0.05, 5).tolist(), **uses(0.6, 0.3, 0.1)) for run in ("ridge", "lasso")]
     report = reported(*cases)
-    if report["verdict"]["found"]:
-        pytest.skip("one in twenty may be found")
+    assert not report["verdict"]["found"]  # one seed in twenty would be: these are none of them
     answer, sentences = said(report)
     assert answer.startswith("This data cannot tell: 100 tracks; an accuracy of 0.")
     assert sentences.keys() == {"Against guessing", "Best of 2 cases"}
