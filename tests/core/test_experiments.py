@@ -301,7 +301,7 @@ def test_an_experiment_can_name_what_is_explained():
 
 @pytest.mark.parametrize(
     ("explain", "why"),
-    [({"modell": "b"}, "unknown key 'modell'"), ({"model": "x"}, "no case of it has model = 'x'")],
+    [({"learner": "b"}, "unknown key 'learner'"), ({"model": "x"}, "no case of it has model = 'x'")],
 )
 def test_what_is_to_be_explained_is_a_case_of_the_experiment(explain, why):
     with pytest.raises(ConfigError, match=why):
