@@ -58,5 +58,7 @@ class Scaling:
 
 
 def _finite(table: pl.DataFrame) -> np.ndarray:
-    X = table.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64)
+    if any(dtype != pl.Float64 for dtype in table.dtypes):
+        table = table.cast(pl.Float64)
+    X = table.to_numpy().astype(np.float64, copy=False)  # what is missing is NaN
     return np.where(np.isfinite(X), X, np.nan)

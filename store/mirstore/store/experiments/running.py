@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from mirstore.core.cluster import places_at
@@ -31,6 +32,7 @@ from mirstore.store.lake.commit_in_halves import commit_in_halves
 from mirstore.store.store import Store
 
 few = 4  # cases whose files are not worth merging
+moment = 1.0  # [s] between commits: cheap cases finish faster than they are committed, so several go together
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def run(
     require(components)
     watch, usual = Watch(store.path), max(1, min(workers, len(waiting)))
     total, ran, cost = len(waiting), list[Ran](), dict[str, float]()
+    results, committed = list[tuple[Planned, Result | str]](), perf_counter()
     if waiting:
         yield Started("cases", total)
     where = places_at(executor, components, _to_be_seen(store, waiting)) or places(usual, pool, "cpu")
@@ -96,9 +99,12 @@ def run(
             while waiting and len(supervisor.running) < most:
                 item = waiting.pop(0)
                 supervisor.submit(_Case(item, seconds, _folder(store, item)))
-            results = list(supervisor.finished())
-            recorded = _record(store, results)  # cheap cases finish faster than a commit: several go together
+            results += supervisor.finished()
+            if (waiting or supervisor.running) and perf_counter() - committed < moment:
+                continue
+            recorded = _record(store, results)
             cost |= {str(item.case): result.seconds for item, result in results if isinstance(result, Result)}
+            results, committed = [], perf_counter()
             yield from watch.news([case.item for case in supervisor.running if isinstance(case, _Case) and case.folder])
             for one in recorded:
                 ran.append(one)
