@@ -20,6 +20,7 @@ spread = 1.0  # standard deviation of a label's log lambda around the shared one
 begin_explained, begin_noise = 0.3, 0.7  # of a label's variance
 least_damping = 1e-4  # relative to the curvature
 longest = 2.0  # a step in log variances
+flat = 1e-4  # a gradient [nats] that is nothing at a limit
 low, high, low_noise, high_noise = -30.0, 12.0, -12.0, 5.0  # of log lambda, and of log nu
 
 
@@ -278,15 +279,21 @@ def _posterior(
 
 
 def _step(theta: np.ndarray, gradient: np.ndarray, curvature: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """Return where a damped Newton step leads, within the limits."""
-    damped, every = curvature.copy(), np.arange(theta.shape[1])
+    """Return where a damped Newton step leads, within the limits.
+
+    What is at its limit and does not want to come back stays there: its part of the step, which leads nowhere, would
+    leave the others no length.
+    """
+    groups = theta.shape[1] - 1
+    lowest, highest = np.array([low] * groups + [low_noise]), np.array([high] * groups + [high_noise])
+    held = ((theta <= lowest) & (gradient < flat)) | ((theta >= highest) & (gradient > -flat))
+    damped = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
+    every = np.arange(groups + 1)
     damped[:, every, every] *= 1 + damping[:, None]
-    damped[:, every, every] += 1e-9  # of groups of constant columns there is none
-    move = np.linalg.solve(damped, gradient[..., None])[..., 0]
+    damped[:, every, every] += held + 1e-9  # of groups of constant columns there is none
+    move = np.linalg.solve(damped, np.where(held, 0.0, gradient)[..., None])[..., 0]
     move *= (longest / np.maximum(np.linalg.norm(move, axis=1), longest))[:, None]
-    moved = theta + move
-    moved[:, :-1], moved[:, -1] = moved[:, :-1].clip(low, high), moved[:, -1].clip(low_noise, high_noise)
-    return moved
+    return (theta + move).clip(lowest, highest)
 
 
 def _change(theta: np.ndarray, trial: np.ndarray) -> np.ndarray:

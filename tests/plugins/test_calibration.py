@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +19,39 @@ from mirstore.core.experiments.chance import evidence_in
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import make_folds
 from mirstore.core.experiments.verdict import judge
+from mirstore.store import Project
 from mirstore_embanded import EMBanded
+
+clips = Path(__file__).parents[2] / "examples" / "clips" / "tracks.csv"
+registry = """
+schema = 1
+[tasks.genre]
+dataset = "clips"
+labels = "genre"
+classes = ["electronic", "metal", "orchestral"]
+metric = "accuracy"
+[experiments.genre]
+task = "genre"
+features = ["essentia", "essentia-key", "mfcc-stats"]
+runs = 3
+permutations = 0
+[experiments.genre.matrix]
+grouping = ["user-friendly", "all-features"]
+model = ["em-banded"]
+"""
+log_loss = """
+WITH known AS (SELECT run, repeat, fold, track, label, truth, score FROM predictions),
+     often AS (
+         SELECT test.run, test.repeat, test.fold, train.label, avg(train.truth) AS share
+         FROM (SELECT DISTINCT run, repeat, fold FROM known) test
+         JOIN known train ON train.run = test.run AND train.repeat = test.repeat AND train.fold <> test.fold
+         GROUP BY ALL
+     )
+SELECT grouping, avg(-ln(score)) AS model, avg(-ln(share)) AS frequencies
+FROM known JOIN often USING (run, repeat, fold, label) JOIN runs USING (run)
+WHERE truth = 1
+GROUP BY grouping
+"""
 
 n, classes, sets = 60, tuple("abcd"), 20
 columns = [f"f.{i:02}" for i in range(20)]
@@ -64,3 +98,15 @@ def test_what_one_group_makes_is_found_and_no_other_group_is_named():
     named = [claim.group for each in found for claim in each.claims if claim.group]
     assert set(named) == {"first"}
     assert sum(any(claim.kind == "more" for claim in each.claims) for each in found) >= 10
+
+
+@pytest.mark.slow
+def test_probabilities_of_genres_of_clips_say_more_than_their_frequencies(tmp_path):
+    (tmp_path / "registry.toml").write_text(registry)
+    with Project(tmp_path / "store", tmp_path / "registry.toml") as project:
+        project.ingest(str(clips), dataset="clips", features=["essentia", "essentia-key", "mfcc-stats"]).result()
+        project.run("genre").result()
+        found = project.sql(log_loss)
+    assert set(found["grouping"]) == {"user-friendly", "all-features"}
+    for row in found.iter_rows(named=True):  # artists never heard, of whose clips there are twelve a class
+        assert row["model"] < row["frequencies"]

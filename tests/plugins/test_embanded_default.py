@@ -195,6 +195,17 @@ def test_the_prior_share_is_its_part_of_the_fixed_point():
     np.testing.assert_allclose(pooled.prior_share, np.tile(2 * tau / (point.squares + 2 * tau), (3, 1)), rtol=1e-6)
 
 
+def test_noise_that_runs_to_nothing_stops_at_its_limit_and_holds_up_no_other_variance():
+    local = np.random.default_rng(26)  # 16 rows of 45 columns in four groups, fitted without any rest
+    sizes, k = (8, 3, 20, 14), 3
+    X = np.sqrt(0.7) * local.normal(size=(16, 45))
+    X += np.sqrt(0.3) * np.repeat(local.normal(size=(16, 4)), sizes, axis=1)
+    Y = np.eye(k)[local.permutation(np.arange(16) % k)]
+    found = fit(Gram.of(X / X.std(axis=0), Y), groups_of(sizes), Settings(), (X / X.std(axis=0), Y, np.ones(16)))
+    np.testing.assert_allclose(np.log(found.nu), -12.0)
+    assert found.iterations.max() < 100
+
+
 def test_a_label_that_never_varies_has_no_say():
     X, Y, groups = problem(60, (3, 4, 5))
     with_it = fit(Gram.of(X, np.column_stack([Y, np.ones(60)])), groups, Settings())
