@@ -77,7 +77,6 @@ class EMBanded(Model):
         return Settings(self.prior, self.pooling, self.max_iter, priors=priors)
 
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        from mirstore_embanded.calibration import sigmoid, softmax
         from mirstore_embanded.regression import fit, shrunk
 
         self.labels_, self.columns_ = examples.classes, examples.table.columns
@@ -85,15 +84,27 @@ class EMBanded(Model):
         X, Y = self._matrices(examples)
         self.fit_ = fit(Gram.of(X, Y), self._positions(groups), self._settings(), (X, Y, np.ones(len(X))))
         calibrated = self.output == "calibrated" and not examples.numeric
-        if calibrated or self.shrink:
-            scores = self._left_out(X, Y, examples, seed)
+        self._later: tuple[np.ndarray, np.ndarray, np.ndarray | None, bool, int] | None = None
         if self.shrink:
-            self.fit_, scores = shrunk(self.fit_, scores, Y)
-        if calibrated:
-            calibrate = softmax if examples.exclusive else sigmoid
-            self.slope_: np.ndarray  # one of all classes, or one per tag
-            self.slope_, self.offset_ = calibrate(scores, Y, np.ones(len(X)))
+            self.fit_, scores = shrunk(self.fit_, self._left_out(X, Y, examples.units, seed), Y)
+            if calibrated:
+                self._calibrate(scores, Y, examples.exclusive)
+        elif calibrated:
+            self._later = X, Y, examples.units, examples.exclusive, seed
         return self
+
+    def _calibrate(self, scores: np.ndarray, Y: np.ndarray, exclusive: bool) -> None:
+        from mirstore_embanded.calibration import sigmoid, softmax
+
+        self.slope_: np.ndarray  # one of all classes, or one per tag
+        self.slope_, self.offset_ = (softmax if exclusive else sigmoid)(scores, Y, np.ones(len(Y)))
+
+    def _calibrated(self) -> None:
+        """Calibrate, if that is still to be done: it takes five more fits, which shares of groups do not need."""
+        if self._later is not None:
+            X, Y, units, exclusive, seed = self._later
+            self._later = None
+            self._calibrate(self._left_out(X, Y, units, seed), Y, exclusive)
 
     def _features(self, examples: Examples) -> np.ndarray:
         return examples.table.select(self.columns_).to_numpy().astype(np.float64, copy=False)
@@ -108,11 +119,10 @@ class EMBanded(Model):
 
         return resolve(groups, len(self.columns_), self.columns_, complete=False)
 
-    def _left_out(self, X: np.ndarray, Y: np.ndarray, examples: Examples, seed: int) -> np.ndarray:
+    def _left_out(self, X: np.ndarray, Y: np.ndarray, units: np.ndarray | None, seed: int) -> np.ndarray:
         """Return the scores that examples get from fits without them and the rest of their unit."""
         from mirstore_embanded.calibration import leave_one_out
 
-        units = examples.units
         if units is None or len(set(units.tolist())) in (1, len(X)):
             return leave_one_out(self.fit_, X, Y, np.ones(len(X)))
         return self._without_own_part(X, Y, units, seed)  # an artist's other tracks would tell too much of one track
@@ -150,6 +160,7 @@ class EMBanded(Model):
             return softmax(scores, axis=1)
         if self.output == "logistic":
             return expit(4 * (scores - 0.5))
+        self._calibrated()
         if examples.exclusive:
             return softmax(self.slope_ * scores + self.offset_, axis=1)
         return probabilities(scores, self.slope_, self.offset_)
@@ -158,6 +169,7 @@ class EMBanded(Model):
         return self.decision_function(examples)
 
     def save(self, folder: Path) -> None:
+        self._calibrated()
         found = self.fit_
         save_state(
             folder,
@@ -170,7 +182,7 @@ class EMBanded(Model):
     def load(self, folder: Path) -> Self:
         from mirstore_embanded.regression import Fit
 
-        state = load_state(folder)
+        self._later, state = None, load_state(folder)
         for name in about & state.keys():
             setattr(self, name, state[name])
         self.columns_ = state["columns"]
