@@ -87,6 +87,7 @@ def test_the_first_plugin_of_the_page_is_short():
     assert len([line for line in plugin_blocks[0].splitlines() if line.strip()]) <= 25
 
 
+@pytest.mark.slow
 def test_the_files_can_be_read_from_outside_as_the_page_says(tmp_path, monkeypatch, make_wav):
     for number in range(3):  # an ingest each: small files, merged ones beside them
         make_wav(tmp_path / "music" / f"{number}.wav", np.random.default_rng(number).uniform(-1, 1, 22050))

@@ -54,6 +54,7 @@ def project(tmp_path, monkeypatch, elsewhere, music, test_plugins):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_is_listed_shown_and_checked_like_any_other(project):
     (row,) = (row for row in json.loads(run("plugins", "list", "--json").stdout) if row["place"])
     assert row["distribution"] == "mirstore-test-elsewhere"
@@ -84,6 +85,7 @@ def test_it_computes_in_an_ingest_beside_plugins_of_ours(project):
     assert any("mirstore-test-elsewhere" in text for text in recorded)
 
 
+@pytest.mark.slow
 def test_an_environment_that_is_gone_stops_only_who_needs_it(project, elsewhere):
     elsewhere.python.parents[1].unlink()
     result = run("ingest", "music", "--features", "low", code=5)

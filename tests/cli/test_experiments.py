@@ -93,6 +93,7 @@ def test_cases_that_fail_or_lack_something_are_said_and_cost_no_other(project):
     assert json.loads(again.stdout)["run"] == cases[0]["run"]
 
 
+@pytest.mark.slow
 def test_runs_are_listed_shown_compared_and_removed(project):
     run("run-experiment", "first", "--only", "model=centroid")
     (listed,) = json.loads(run("runs", "list", "--json").stdout)
@@ -127,6 +128,7 @@ def test_a_bad_key_in_the_matrix_is_a_mistake_of_the_registry(project):
     assert "experiments.first.matrix.modle: unknown key, did you mean 'model'" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(project):
     command = [sys.executable, "-m", "mirstore.cli", "run-experiment", "hanging", "-j", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -179,6 +181,7 @@ def test_spellings_of_an_artist_are_told_where_folds_keep_artists_together(proje
     assert "small: one artist or several? 'ABBA', 'abba': folds by artist do not keep them together" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_report_says_that_a_track_was_withdrawn_and_does_not_name_it(project):
     about = pl.DataFrame({"id": [f"t{i}" for i in range(24)], "album": ["hush", "hush", *(f"b{i}" for i in range(22))]})
     about.write_csv("about.csv")

@@ -49,6 +49,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_listed_shown_exported_added_and_removed(project):
     assert "no models yet: mirstore train EXPERIMENT" in run("models", "list").stdout
     choice = run("train", "genres", code=2)
@@ -77,6 +78,7 @@ def test_a_model_is_trained_listed_shown_exported_added_and_removed(project):
     assert run("models", "add", "genres.zip").stdout == f"kept: genres {artifact}\n"
 
 
+@pytest.mark.slow
 def test_scores_of_a_run_are_on_the_card(project):
     run("run-experiment", "genres", "-j", 1, "--only", "model=ridge")
     found = json.loads(run("train", "genres", "--only", "model=ridge", "--name", "mine", "--json").stdout)

@@ -149,6 +149,7 @@ def test_it_reads_what_a_plugin_of_ours_computed(elsewhere, test_plugins, files,
     assert (tmp_path / "loaded").read_text().split() == ["loaded"]  # once per worker
 
 
+@pytest.mark.slow
 def test_what_fails_there_costs_the_track_it_failed_for(elsewhere, files, tmp_path):
     bad = [tmp_path / f"{what}.wav" for what in ("crash", "hang", "fail", "text")]
     for path in bad[:3]:

@@ -143,6 +143,7 @@ def test_an_extractor_of_sounds_keeps_the_contract(stems):
         check(stems.Halves())
 
 
+@pytest.mark.slow
 def test_an_extractor_that_hears_a_sound_keeps_the_contract(stems):
     subject = FeatureSet(
         "quiet-level", stems.Level(), {"audio": FeatureSet("halves", stems.Halves(22050))}, audio="quiet"

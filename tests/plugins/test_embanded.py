@@ -71,7 +71,14 @@ def reference(X, y, groups, iterations=200, prior=priors, omega=None):
     [
         (8, 1, [0.124752421156323, 0.000099481704179], 1.016172147103439, -62.375380659874189),
         (256, 1, [0.170212040035268, 0.000122737436378], 0.828597806038281, -52.269084551054725),
-        (8, 1000, [0.250738415633565, 0.000385719557023], 0.994101490100018, -7.068875711264722e4),
+        pytest.param(
+            8,
+            1000,
+            [0.250738415633565, 0.000385719557023],
+            0.994101490100018,
+            -7.068875711264722e4,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_trajectories(d, targets, lambdas, nu, score, dual):
@@ -237,6 +244,7 @@ def test_shares_of_the_variance_of_predictions(shared, name, labels, shares):
     assert model.group_importances() == pytest.approx(shares, abs=6e-4)
 
 
+@pytest.mark.slow
 def test_gtzan_cross_validation(shared):
     from sklearn.model_selection import StratifiedKFold
 
@@ -252,6 +260,7 @@ def test_gtzan_cross_validation(shared):
         assert np.mean([f["roc_auc"] for f in found]) == pytest.approx(area, abs=6e-5)
 
 
+@pytest.mark.slow
 def test_jamendo_first_folds(shared):
     data = table(shared, "jamendo_perceptual_validation", "action", "uplifting")
     about = pl.read_csv(

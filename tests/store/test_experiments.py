@@ -436,6 +436,7 @@ script = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_kill_9_in_a_matrix_keeps_what_is_finished_and_resumes_to_the_same_result(store, plugins, tmp_path):
     data = json.loads(json.dumps(registry_data))
     data["experiments"] = {

@@ -229,6 +229,7 @@ def start(store, music, *more):
     return subprocess.Popen([sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_next_ingest_goes_on(store, music, make_wav, test_plugins):
     for number in range(20):
         make_wav(music / f"more{number}.wav", 0.3 * rng.uniform(-1, 1, 22050))

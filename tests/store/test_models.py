@@ -173,6 +173,7 @@ def test_its_card_says_what_it_learned_from(store, plugins):
     assert card.distributions.keys() >= {"mirstore", "numpy"}
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_finished_run_and_none_are_made_up(store, plugins):
     assert trained(store, plugins).card.scores is None
     registered = registry()
@@ -349,6 +350,7 @@ def test_a_track_too_short_for_a_chunk_has_no_scores_and_is_no_failure(store, pl
     assert feature.extractor.extract(Short()) == []
 
 
+@pytest.mark.slow
 def test_scores_are_features_of_a_further_experiment(store, plugins, music):
     trained(store, plugins)
     compute(store, music, plugins, ["scores"])

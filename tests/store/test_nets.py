@@ -232,6 +232,7 @@ def test_a_chunk_that_makes_no_sense_is_an_error_of_the_registry(chunk, message)
 # Training
 
 
+@pytest.mark.slow
 def test_what_a_model_reports_is_told_kept_and_its_checkpoints_go(store, plugins):
     (item,) = planned(store, plugins, model="patient")
     told = events(store, [item])

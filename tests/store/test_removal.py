@@ -131,6 +131,7 @@ def test_removals_have_a_view(store):
 steps = st.lists(st.tuples(st.sampled_from(["in", "rm", "undo", "dataset"]), st.sampled_from(names[:2])), max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_any_order_of_removals_shows_what_a_simple_model_says(tmp_path_factory, steps):

@@ -97,6 +97,7 @@ def test_one_commit_makes_one_pack_per_feature_set_and_leaves_nothing_of_the_job
     assert list((store.path / "jobs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_reads_stored_values_gets_what_it_gets_in_one_ingest(tmp_path, music):
     entry = {"big": {"extractor": "big", "params": {"megabytes": 0.1}}}
     with Store(tmp_path / "a", create=True) as a, Store(tmp_path / "b", create=True) as b:

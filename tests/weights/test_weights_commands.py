@@ -106,6 +106,7 @@ def test_an_ingest_without_its_weights_ends_before_anything_is_computed(project,
     assert json.loads(run("sql", "FROM tracks", "--json").stdout) == []
 
 
+@pytest.mark.slow
 def test_an_ingest_uses_them_and_other_weights_make_another_feature_set(project, plugin):
     run("weights", "fetch", "web-gain")
     run("ingest", "music", "--features", "filter")
@@ -124,6 +125,7 @@ def test_an_ingest_uses_them_and_other_weights_make_another_feature_set(project,
     assert about["weights"] == card["kept"]["own.safetensors"]["sha256"]
 
 
+@pytest.mark.slow
 def test_values_that_are_stored_are_read_without_the_weights(project, plugin, publish):
     publish({"gain_data/gain.index": plugin.index, "gain_data/gain.data": plugin.data})
     run("weights", "fetch", "wheel-gain")

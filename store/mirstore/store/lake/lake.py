@@ -149,10 +149,11 @@ class Lake:
     @property
     def snapshot_id(self) -> int:
         """Number of the snapshot that is read: the pinned one, or the latest."""
-        return self._newest if self.snapshot is None else self.snapshot
+        return self.newest if self.snapshot is None else self.snapshot
 
     @property
-    def _newest(self) -> int:
+    def newest(self) -> int:
+        """Number of the latest snapshot, whichever is read: what was removed later is not shown."""
         return int(self.ask(f"SELECT max(snapshot_id) FROM {catalogue}.ducklake_snapshot")[0][0])
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -226,7 +227,7 @@ class Lake:
         """
         folder, _, name = table.partition(".")
         seen = self.seen(table)
-        at = f", snapshot_version => {self._newest if seen is None else seen}" if self.snapshot is not None else ""
+        at = f", snapshot_version => {self.newest if seen is None else seen}" if self.snapshot is not None else ""
         listed = f"ducklake_list_files('lake', {literal(name)}, schema => {literal(folder)}{at})"
         try:
             rows = self.ask(f"SELECT data_file, data_file_size_bytes FROM {listed}")

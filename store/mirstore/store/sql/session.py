@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -63,6 +64,7 @@ def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
             raise _explain(str(error), connection, timeout, memory) from None
 
 
+@cache
 def _bytes(memory: str) -> int:
     with closing(duckdb.connect(config=parser)) as connection:
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -174,13 +175,25 @@ class View:
         return _reads(self.query)
 
 
-def all_views(lake: Lake) -> dict[str, View]:
+_known: WeakKeyDictionary[Lake, tuple[int, Mapping[str, View]]] = WeakKeyDictionary()
+
+
+def all_views(lake: Lake) -> Mapping[str, View]:
     """Return all views, each after those that it rests on, by their names in lower case: SQL's names know no case.
+
+    Made once per commit: it takes longer than most statements.
 
     Parameters
     ----------
     lake : Lake
     """
+    newest = lake.newest
+    if lake not in _known or _known[lake][0] != newest:
+        _known[lake] = newest, _all_views(lake)
+    return _known[lake][1]
+
+
+def _all_views(lake: Lake) -> dict[str, View]:
     option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
     fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
     features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
