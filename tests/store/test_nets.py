@@ -188,6 +188,15 @@ def test_chunks_are_examples_and_their_scores_are_voted(store, plugins):
     assert found["accuracy"] == 1.0
     assert {"chunk_accuracy", "chunk_roc_auc", "chunk_balanced_accuracy"} <= found.keys()
     assert store.sql("SELECT count(*) AS n FROM predictions")["n"][0] == n * 3
+    per_fold = store.sql("""
+        WITH best AS (
+            FROM chunk_predictions QUALIFY rank() OVER (PARTITION BY fold, track, chunk ORDER BY score DESC) = 1
+        )
+        SELECT fold, avg(truth) AS accuracy FROM best JOIN predictions USING (fold, track, label) GROUP BY fold
+    """)
+    assert found["chunk_accuracy"] == pytest.approx(per_fold["accuracy"].mean(), abs=1e-12)
+    counts = store.sql("SELECT count(DISTINCT chunk) AS chunks FROM chunk_predictions GROUP BY track ORDER BY track")
+    assert counts["chunks"].to_list() == [4] * (n - 1) + [1]
 
 
 def test_tracks_too_short_for_a_chunk_are_left_out_and_told(store, plugins):

@@ -26,7 +26,7 @@ def report(
         typer.Option("-o", "--output", help="HTML file.  [default: EXPERIMENT.html]", dir_okay=False),
     ] = None,
     embed_audio: Annotated[
-        int, typer.Option(min=0, help="Put ten seconds of audio of so many tracks per case into the page.")
+        int, typer.Option(min=0, help="Put ten seconds of audio of so many of the tracks that it shows into the page.")
     ] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead.")] = False,

@@ -366,7 +366,7 @@ class Project:
         *names : str
             Runs (the first letters do), or experiments.
         clips : int >= 0
-            Take ten seconds of audio of so many tracks per case.
+            Take ten seconds of audio of so many of the tracks that are shown.
 
         Raises
         ------

@@ -95,6 +95,9 @@ class Result:
         labels``, with ``number``).
     predictions : pl.DataFrame
         ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``score`` (of a target: the predicted value).
+    chunk_predictions : pl.DataFrame
+        ``repeat``, ``fold``, ``track``, ``label``, ``chunk`` (from 0 in its track), ``score``: of chunks,
+        where tracks have several.
     learning_curves : list of dict
         ``repeat``, ``fold``, ``epoch``, ``name``, ``value``, as models reported it.
     contributions : pl.DataFrame
@@ -116,6 +119,7 @@ class Result:
     importances: list[dict[str, Any]] = field(default_factory=list)
     chance: list[dict[str, Any]] = field(default_factory=list)
     predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    chunk_predictions: pl.DataFrame = field(default_factory=pl.DataFrame)
     learning_curves: list[dict[str, Any]] = field(default_factory=list)
     contributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     label_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)

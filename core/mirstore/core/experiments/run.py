@@ -123,7 +123,9 @@ class _Run:
         owners = np.searchsorted(fold.test, case.owners[case.rows_of(fold.test)])
         voted = kept(vote(scores, owners, case.examples.exclusive))
         truth = fitting.labels[fold.test]
-        self._measure(fold, truth, voted, test.labels, scores)
+        self._measure(fold, truth, voted)
+        if len(scores) > len(voted):
+            self._chunks(fold, owners, kept(scores))
         self._add("predictions", self._long(fold, fold.test, {"truth": truth, "score": voted.astype(np.float32)}))
         number = fold.repeat * (1 + max(f.number for f in case.folds)) + fold.number
         self.result.importances += shares_of(fitting, model, "fold", number)
@@ -144,21 +146,29 @@ class _Run:
         frame = self._long(fold, fold.train, {"truth": self.fitting.labels[fold.train], "value": smooth[first]})
         return frame.filter((pl.col("value") > 0) | (pl.col("truth") > 0))
 
-    def _measure(
-        self, fold: Fold, truth: np.ndarray, voted: np.ndarray, chunk_truth: np.ndarray | None, chunks: np.ndarray
-    ) -> None:
-        values = self._evaluated(truth, voted)
-        if len(chunks) > len(voted) and chunk_truth is not None:
-            every = self._evaluated(chunk_truth, chunks)
-            values += [Value(of_chunks + v.name, None, v.value) for v in every if v.label is None]
+    def _measure(self, fold: Fold, truth: np.ndarray, voted: np.ndarray) -> None:
         where = {"repeat": fold.repeat, "fold": fold.number}
-        self.result.metrics += [{**where, **vars(value)} for value in values]
+        self.result.metrics += [{**where, **vars(value)} for value in self._evaluated(truth, voted)]
         guessed = self._evaluated(truth, guess(self.fitting.labels[fold.train], len(truth)))
         self.result.chance += [
             {"kind": "guessing", **where, "name": value.name, "value": value.value}
             for value in guessed
             if value.label is None
         ]
+
+    def _chunks(self, fold: Fold, owners: np.ndarray, scores: np.ndarray) -> None:
+        """Measure and keep the scores of chunks, each of which has its track's labels."""
+        where, tracks = {"repeat": fold.repeat, "fold": fold.number}, fold.test[owners]
+        values = self._evaluated(self.fitting.labels[tracks], scores)
+        self.result.metrics += [
+            {**where, "name": of_chunks + value.name, "label": None, "value": value.value}
+            for value in values
+            if value.label is None
+        ]
+        _, first, many = np.unique(owners, return_index=True, return_counts=True)
+        number = np.arange(len(owners), dtype=np.int32) - np.repeat(first, many)
+        chunk = np.repeat(number, scores.shape[1])[:, None]
+        self._add("chunk_predictions", self._long(fold, tracks, {"chunk": chunk, "score": scores.astype(np.float32)}))
 
     def _evaluated(self, truth: np.ndarray, scores: np.ndarray) -> list[Value]:
         examples = self.case.examples

@@ -33,7 +33,7 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Repor
     names : sequence of str
         Runs or experiments; see `mirstore.store.experiments.runs.find`.
     clips : int
-        How many explained tracks per case get ten seconds of their audio, where the file is there.
+        How many tracks of the case that is explained get ten seconds of their audio, where the file is there.
 
     Raises
     ------
@@ -51,7 +51,11 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Repor
     return reports
 
 
-large = ("predictions", "label_distributions")  # tables with a row per track and label: read run by run
+large = (
+    "predictions",
+    "chunk_predictions",
+    "label_distributions",
+)  # tables with a row per track and label: read run by run
 strongest = 8  # labels per feature whose weights are told
 
 
@@ -117,7 +121,7 @@ def _report(
             [evidence for case in finished if (evidence := _evidence(case))], explained, details.data.tracks, sign
         ),
         cases=shown,
-        clips=_clips(shown, clips),
+        clips=_clips([case for case in shown if case.run == explained], clips),
         features=[_feature(store, name, feature) for name, feature in about],
         health=list(health.values()),
         provenance=Provenance(
@@ -133,9 +137,11 @@ def _report(
     )
 
 
-def _clips(cases: Sequence[CaseReport], each: int) -> dict[str, str]:
-    """Return some seconds of the audio of explained tracks: several cases explain the same ones."""
-    wanted = {item["track"]: item["path"] for case in cases if case.findings for item in case.findings.tracks[:each]}
+def _clips(explained: Sequence[CaseReport], many: int) -> dict[str, str]:
+    """Return some seconds of the audio of the tracks that are shown: those of the case that is explained."""
+    wanted = {
+        item["track"]: item["path"] for case in explained if case.findings for item in case.findings.tracks[:many]
+    }
     return {track: sound for track, path in wanted.items() if (sound := clip(path))}
 
 

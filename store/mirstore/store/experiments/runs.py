@@ -28,6 +28,7 @@ tables = (
     "chance",
     "importances",
     "predictions",
+    "chunk_predictions",
     "learning_curves",
     "contributions",
     "column_weights",

@@ -6,7 +6,7 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 5
+version = 6
 oldest = 3
 """What a store may be of: tables that came since are made when it is opened for writing, and are empty till then."""
 
@@ -45,6 +45,8 @@ tables = {
     "importances": "run VARCHAR, kind VARCHAR, number INTEGER, measure VARCHAR, label VARCHAR, "
     '"group" VARCHAR, value DOUBLE',
     "predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, score FLOAT",
+    "chunk_predictions": "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, chunk INTEGER, "
+    "score FLOAT",
     "learning_curves": "run VARCHAR, repeat INTEGER, fold INTEGER, epoch INTEGER, name VARCHAR, value DOUBLE",
     "contributions": 'run VARCHAR, track VARCHAR, label VARCHAR, "group" VARCHAR, value FLOAT',
     "column_weights": 'run VARCHAR, label VARCHAR, "column" VARCHAR, value FLOAT',

@@ -130,6 +130,7 @@ views = {
     "chance": "SELECT * EXCLUDE (committed) FROM core.chance SEMI JOIN runs USING (run)",
     "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
     "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
+    "chunk_predictions": "SELECT * EXCLUDE (committed) FROM core.chunk_predictions SEMI JOIN runs USING (run)",
     "learning_curves": "SELECT * EXCLUDE (committed) FROM core.learning_curves SEMI JOIN runs USING (run)",
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
