@@ -179,6 +179,8 @@ def bare(tmp_path, monkeypatch, music, index):
     """A project without environments."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path / "environments"))
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "gain.txt").write_bytes(b"1 2 4\n")  # weights, as one of its extractors declares them
     yield tmp_path
     interpreters.close()
 
@@ -198,10 +200,10 @@ def test_a_plugin_whose_pins_contradict_ours_is_installed_used_and_replaced(bare
     assert pydantic.startswith("1.")
     assert sklearn.startswith("1.2.")
     assert numpy.startswith("1.")
-    told = json.loads(run("ingest", "music", "--features", "elsewhere-samples,elsewhere-stem", "--json").stdout)
-    assert {name: counts["ok"] for name, counts in told["features"].items()} == {
-        "elsewhere-samples": 4, "elsewhere-stem": 4,
-    }  # fmt: skip
+    run("weights", "add", "elsewhere-gain", "gain.txt")
+    names = "elsewhere-samples", "elsewhere-stem", "elsewhere-gain"
+    told = json.loads(run("ingest", "music", "--features", ",".join(names), "--json").stdout)
+    assert {name: counts["ok"] for name, counts in told["features"].items()} == dict.fromkeys(names, 4)
     newer = (elsewhere_folder / "mirstore_test_elsewhere.py").read_text().replace("version = 2", "version = 3")
     run("plugins", "install", wheel(bare, version="0.4.0", source=newer), "--isolated")
     (again,) = environments()
@@ -245,7 +247,9 @@ def pythons():
 def test_other_pythons_and_old_libraries_hear_and_write_the_same(bare, python):
     old = ("mirstore", "numpy==1.24.*", "polars==1.20.0") if "3.10" in python else ("mirstore",)
     run("plugins", "install", wheel(bare, requires=old), "--isolated", "--python", python, "--name", "other")
-    told = json.loads(run("ingest", "music", "--features", "elsewhere-samples,elsewhere-stem", "--json").stdout)
+    run("weights", "add", "elsewhere-gain", "gain.txt")
+    names = "elsewhere-samples,elsewhere-stem,elsewhere-gain"
+    told = json.loads(run("ingest", "music", "--features", names, "--json").stdout)
     assert {counts["ok"] for counts in told["features"].values()} == {4}
     with Store("store", read_only=True) as store:
         frame = store.features("elsewhere-samples")

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, Sound, Tensor, Track, TrackError, hookimpl
+from mirstore.core.pretrained import UserFile, Weights, WheelFile
 
 print("noise when it is imported")
 
@@ -115,6 +116,57 @@ class Liar(Extractor):
         return {"lie": 1.0}
 
 
+numbers = b"1 2 4\n"
+
+
+class LayerError(Exception):
+    """What no other interpreter has."""
+
+
+def read(files: Any) -> Any:
+    return {"gain": np.loadtxt(files[0], dtype=np.float32), "prefix": np.frombuffer(sys.prefix.encode(), np.uint8)}
+
+
+def fails(files: Any) -> Any:
+    raise LayerError("no such layer")
+
+
+def dies(files: Any) -> Any:
+    os.abort()
+
+
+def gives_a_list(files: Any) -> Any:
+    return [LayerError]
+
+
+about_it = hashlib.sha256(numbers).hexdigest(), len(numbers)
+gain = Weights(
+    "elsewhere-gain", "a gain", "MIT", (WheelFile("gain-data==1.0", "gain_data/gain.txt", *about_it),), convert=read
+)
+plain = Weights("elsewhere-plain", "a gain as it is", "ISC", (UserFile("plain.safetensors", "make one"),))
+broken = Weights("elsewhere-broken", "none", "MIT", (UserFile("gain.txt", "ask", *about_it),), convert=fails)
+
+
+@dataclass
+class Gain(Extractor):
+    """The sum of its weights."""
+
+    name = "elsewhere-gain"
+    needs = (gain, plain, broken)
+    kind: str = "gain"
+
+    def uses(self) -> tuple[Weights, ...]:
+        return tuple(weights for weights in self.needs if weights.name == f"elsewhere-{self.kind}")
+
+    def columns(self) -> dict[str, Column]:
+        return {"sum": Column(pl.Float64, "", "sum of the weights")}
+
+    def extract(self, track: Track) -> dict[str, Any]:
+        (weights,) = self.uses()
+        assert weights.path().exists()
+        return {"sum": float(weights.load()["gain"].sum())}
+
+
 @hookimpl
 def register_extractors() -> list[type[Extractor]]:
-    return [Samples, Interpreter, Stem, Liar]
+    return [Samples, Interpreter, Stem, Liar, Gain]

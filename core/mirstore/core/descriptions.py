@@ -17,6 +17,7 @@ import polars as pl
 from mirstore.core.columns import Column, Sound, Tensor
 from mirstore.core.components import Extractor
 from mirstore.core.features import normalise
+from mirstore.core.needs import weights_as_json
 
 Columns = Mapping[str, Column]
 Plain = dict[str, Any]
@@ -113,21 +114,23 @@ def describe(kind: type[Extractor]) -> Plain:
         "cost": kind.cost,
         "params": params,
         "reads_declarations": len(signature(kind.columns).parameters) > 1,
-        "has_weights": bool(kind.needs) or kind.weights is not Extractor.weights,
+        "needs": [weights_as_json(weights) for weights in kind.needs],
+        "own_weights": kind.weights is not Extractor.weights,
     }
     complete = all("default" in param for param in params)
     return {**told, "usual": about(kind()) if complete else None}
 
 
 def about(extractor: Extractor) -> Plain:
-    """Return what depends on an extractor's parameters: those that count, and its columns unless its inputs decide.
+    """Return what depends on an extractor's parameters: those that count, weights, and columns unless inputs decide.
 
     Parameters
     ----------
     extractor : Extractor
     """
     own = None if signature(extractor.columns).parameters else columns_as_json(extractor.columns())
-    return {"params": normalise(extractor.params()), "columns": own}
+    uses = [weights.name for weights in extractor.uses()]
+    return {"params": normalise(extractor.params()), "columns": own, "uses": uses}
 
 
 def _param(field: Field[Any], hint: Any) -> Plain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, make_dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +18,12 @@ from mirstore.core.errors import PluginError
 from mirstore.core.features import FeatureSet
 from mirstore.core.interpreters import asked, described, place
 from mirstore.core.messages import dumps
+from mirstore.core.needs import weights_from_json
 from mirstore.core.places import Place
 from mirstore.core.plugins import PluginInfo, Plugins
+from mirstore.core.pretrained import Weights
 from mirstore.core.tracks import Track
+from mirstore.core.weights.elsewhere import Elsewhere
 
 _longest = 600.0  # [s] for tracks that are extracted by hand
 _answers: dict[tuple[Any, ...], Any] = {}
@@ -49,9 +52,13 @@ class Isolated(Extractor):
         """Return what the extractor itself declares."""
         return columns_from_json(self._about["columns"])
 
+    def uses(self) -> tuple[Weights, ...]:
+        """Return those of `needs` that the extractor itself uses."""
+        return tuple(weights for weights in self.needs if weights.name in self._about["uses"])
+
     def weights(self) -> str | None:
         """Return what the extractor itself says."""
-        return self._ask(inside.weights) if self.told["has_weights"] else None
+        return self._ask(inside.weights) if self.told["own_weights"] else super().weights()
 
     def extract(self, track: Track) -> Row | Sequence[Row]:
         """Have one track's rows computed there."""
@@ -145,11 +152,13 @@ def _kind(environment: Environment, told: Plain) -> type[Isolated]:
         if "default" in param
     }
     known = {name: told[name] for name in ("name", "version", "batch", "memory", "cost")}
+    needs = told.get("needs", ())  # an older core, whose environment cannot be asked anew, told of none
     space = {
         **known,
         "__doc__": told["text"],
         "cite": tuple(told["cite"]),
         "inputs": tuple(told["inputs"]),
+        "needs": tuple(weights_from_json(one, partial(Elsewhere, environment)) for one in needs),
         "place": environment.name,
         "distributions": told["distributions"],
         "environment": environment,

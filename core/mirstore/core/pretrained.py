@@ -158,10 +158,14 @@ class Weights:
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
+    def converted_by(self) -> str | None:
+        """``module:qualname`` of ``convert``, None if there is none."""
+        return f"{self.convert.__module__}:{self.convert.__qualname__}" if self.convert else None
+
+    @property
     def key(self) -> str:
         """Eight hex digits that change with the files and the conversion."""
-        made_by = f"{self.convert.__module__}:{self.convert.__qualname__}" if self.convert else None
-        what = [[[file.name, file.sha256] for file in self.files], made_by, self.sha256]
+        what = [[[file.name, file.sha256] for file in self.files], self.converted_by, self.sha256]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]
 
     def path(self) -> Path:

@@ -6,13 +6,16 @@ The same arrays give the same bytes, whatever is installed: their hash may be pi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mirstore.core.packs import header, longest_header
+from mirstore.core.pretrained import Convert
+from mirstore.core.text import explained, shown
 
 _kinds = {"BOOL": "?", "U8": "u1", "I8": "i1", "BF16": "<u2"} | {
     f"{letter.upper()}{8 * size}": f"<{letter}{size}" for letter in "uif" for size in (2, 4, 8)
@@ -44,6 +47,34 @@ def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     names = sorted(whole, key=lambda name: (-whole[name].itemsize, name))  # so that all are aligned
     begin = header((name, _tags[whole[name].dtype], whole[name].shape, whole[name].nbytes) for name in names)
     return b"".join([begin, *(whole[name].tobytes() for name in names)])
+
+
+def write_converted(convert: Convert, files: Sequence[Path], to: Path) -> str | None:
+    """Write what a plugin's conversion gives as a safetensors file; return why there is none, None if there is.
+
+    A reason is text, since the plugin's interpreter may be the only one that has the exception's class.
+
+    Parameters
+    ----------
+    convert : callable
+    files : sequence of path
+        What it converts.
+    to : path
+
+    Raises
+    ------
+    OSError
+        If there is no room for the file.
+    """
+    try:
+        arrays = convert(files)
+        if not isinstance(arrays, Mapping) or not arrays:
+            raise TypeError(f"convert must return arrays by name, got {shown(arrays)}")
+        data = to_bytes(arrays)
+    except Exception as error:  # of the plugin
+        return ": ".join(explained(error))
+    to.write_bytes(data)
+    return None
 
 
 def from_bytes(data: np.ndarray) -> dict[str, np.ndarray]:

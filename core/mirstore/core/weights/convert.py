@@ -6,19 +6,24 @@ in it is one line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mirstore.core.errors import WeightsError
-from mirstore.core.pretrained import Convert, Weights
-from mirstore.core.text import explained, shown
+from mirstore.core.pretrained import Weights
+from mirstore.core.text import explained
+from mirstore.core.weights.elsewhere import Elsewhere
+
+if TYPE_CHECKING:
+    from mirstore.core.pool import LocalPool
 
 _look = 0.2  # [s] between looks whether it is done
 
 
 def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]:
-    """Convert files in a worker process; yield while it works.
+    """Convert files in a worker process of the plugin's interpreter; yield while it works.
 
     Parameters
     ----------
@@ -34,30 +39,37 @@ def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]
     WeightsError
         If that fails, or gives something else than arrays of numbers.
     """
-    from mirstore.core.pool import local_pool
-    from mirstore.core.workers import Limits
+    from mirstore.core.weights.arrays import write_converted
 
     assert weights.convert is not None
-    pool = local_pool(1, Limits())
+    pool = _pool(weights)
     try:
-        future = pool.submit(_convert, weights.convert, list(files), to)
+        future = pool.submit(write_converted, weights.convert, list(files), to)
         while not wait([future], timeout=_look).done:
             yield
-        future.result()
+        why = future.result()
     except OSError:  # no room for the result
         raise
     except Exception as error:
         why = "its process died" if isinstance(error, BrokenExecutor) else ": ".join(explained(error))
-        hint = "the fetched files are as declared: tell the plugin's author"
-        raise WeightsError(f"weights {weights.name!r} could not be converted: {why}", hint=hint) from None
     finally:
         pool.shutdown()
+    if why:
+        hint = "the fetched files are as declared: tell the plugin's author"
+        raise WeightsError(f"weights {weights.name!r} could not be converted: {why}", hint=hint)
 
 
-def _convert(function: Convert, files: list[Path], to: Path) -> None:
-    from mirstore.core.weights.arrays import to_bytes
+def _pool(weights: Weights) -> LocalPool:
+    """Return a process of the interpreter that has the conversion."""
+    from mirstore.core.interpreters import InterpreterPool
+    from mirstore.core.pool import LocalPool, memory_for_workers
 
-    arrays = function(files)
-    if not isinstance(arrays, Mapping) or not arrays:
-        raise TypeError(f"convert must return arrays by name, got {shown(arrays)}")
-    to.write_bytes(to_bytes(arrays))
+    if not isinstance(weights.convert, Elsewhere):
+        return LocalPool(1, memory_for_workers())
+    environment = weights.convert.environment
+    pool = InterpreterPool(environment, 1, memory_for_workers())
+    if pool.problem:
+        pool.shutdown()
+        why = f"weights {weights.name!r} cannot be converted: {pool.problem}"
+        raise WeightsError(why, hint=environment.remedy)
+    return pool
