@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,25 @@ def test_validation_is_given_and_kept_apart(nets):
         assert values[-1] < values[0]
     run_case(assembly(Spy(), three()))
     assert seen[1:] == [(len(fold.train), None) for fold in three()]
+
+
+def test_models_keep_together_what_folds_keep_together(nets):
+    told = []
+
+    class Spy(nets.Net):
+        def fit(self, examples, groups, seed, context=None):
+            told.append(examples.units)
+            return super().fit(examples, groups, seed, context)
+
+    every = np.arange(30)
+    artists = np.array([f"artist {i % 10}" for i in every], dtype=object)
+    apart = Fold(0, 0, every[every % 10 > 2], every[every % 10 <= 2])
+    torn = Fold(0, 0, every[10:], every[:10])
+    for fold in (apart, torn):
+        case = assembly(Spy(), (fold,))
+        run_case(replace(case, examples=replace(case.examples, units=artists)))
+    assert told[0].tolist() == artists[apart.train].tolist()
+    assert told[-1].tolist() == [f"t{i:02}" for i in torn.train]  # whose artists are in the test part as well
 
 
 def test_validation_is_scaled_by_training_and_the_whole_fit_has_it_too(test_plugins):

@@ -41,7 +41,7 @@ from mirstore.store.experiments.tasks import load_task
 from mirstore.store.health import ColumnHealth
 from mirstore.store.store import Store
 
-engine = 3
+engine = 4
 """Counts up whenever the same case would give another result; part of what identifies a finished case."""
 
 
