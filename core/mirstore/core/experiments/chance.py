@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter
@@ -66,8 +65,8 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
     if cost * case.permutations > patience:
         result.notes.append(f"labels were not permuted, which would take {duration(cost * case.permutations)}")
         return []
-    reached = _mean([row for row in result.metrics if row["name"] == case.metric and row["label"] is None])
-    observed = reached - _mean([row for row in result.chance if row["name"] == case.metric])
+    evidence = evidence_in(case, result)
+    observed = float(np.mean(np.subtract(evidence.values, evidence.floors)))
     sign, draws = -1 if case.metric in smaller_is_better else 1, list[float]()
     fit, begun = _Refit(fitting), perf_counter()
     for source in islice(ways, case.permutations):
@@ -81,10 +80,6 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
         {"kind": "permuted labels", "number": number, "name": case.metric, "value": value}
         for number, value in enumerate(draws)
     ]
-
-
-def _mean(rows: Sequence[dict[str, Any]]) -> float:
-    return float(np.mean([row["value"] for row in rows]))
 
 
 def _ways(fitting: Fitting) -> Permutations:
@@ -105,8 +100,8 @@ class _Refit:
         self._parts = [fitting.scaled(fold.train, fold.test)[1] for fold in case.folds]
 
     def above_guessing(self, labels: np.ndarray) -> float:
-        """Return the mean difference over the folds with these labels [shape=(tracks, k)]."""
-        case, fitting, found = self._fitting.case, self._fitting, []
+        """Return the mean difference over different folds with these labels [shape=(tracks, k)]."""
+        case, fitting, found = self._fitting.case, self._fitting, dict[str, list[float]]()
         measure = mean_of_numbers if case.examples.numeric else mean_of
         for fold, (train, test) in zip(case.folds, self._parts, strict=True):
             seed, rows = case.seed + fold.repeat, case.rows_of(fold.train)
@@ -116,9 +111,10 @@ class _Refit:
             owners = np.searchsorted(fold.test, case.owners[case.rows_of(fold.test)])
             voted, truth = kept(vote(scores, owners, case.examples.exclusive)), labels[fold.test]
             floor = measure(case.metric, truth, guess(labels[fold.train], len(truth)))
-            found.append(measure(case.metric, truth, voted) - floor)
-        known = [value for value in found if value == value]
-        return float(np.mean(known)) if known else 0.0
+            above = measure(case.metric, truth, voted) - floor
+            if above == above:  # known: a test part may lack a class
+                found.setdefault(fold.key, []).append(above)
+        return float(np.mean([np.mean(values) for values in found.values()])) if found else 0.0
 
 
 def evidence_in(case: Assembly, result: Result, run: str = "") -> Evidence:

@@ -174,7 +174,7 @@ def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
         null=_draws(importances, "random grouping"),
         halves=_draws(importances, "half"),
         permuted=_permuted(case),
-        floor=dict(guessing.group_by("name").agg(pl.col("value").mean()).sort("name").rows()),
+        floor={name: found.mean for name, found in sorted(statistics(guessing, details.folds).items())},
         groups=_groups(store, case),
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits, task.exclusive),
         confusion=_confusion(predictions) if task.exclusive else None,
