@@ -182,6 +182,16 @@ def test_permutations_that_did_as_well_are_counted():
     assert "none of 199 permutations" in sentences["Against guessing"]
 
 
+def test_what_artists_with_any_labels_reach_as_well_may_be_the_artists():
+    """Folds by track, labels permuted by artist: a model that knows the artists again is as good with any labels."""
+    report = reported(evidence("ridge", above, permuted=[0.3] * 10), units="artist")
+    answer, sentences = said(report)
+    assert answer.startswith("This data cannot tell: 100 tracks; an accuracy of ")
+    assert "would be needed" not in answer  # other artists, not more tracks
+    assert "may know artists of the training part again, and nothing else" in sentences["Against guessing"]
+    assert "10 of 10 permutations of the labels among artists, with everything" in sentences["Against guessing"]
+
+
 def test_a_difference_whose_size_is_open_is_said_to_be_so():
     wide = evidence("ridge", [0.9, 0.2, 0.8, 0.3, 0.9], permuted=[0.0] * 199)
     assert "How large the difference is, these folds do not tell." in said(reported(wide))[1]["Against guessing"]

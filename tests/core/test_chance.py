@@ -18,7 +18,9 @@ def test_a_fold_that_comes_again_counts_once_in_the_case_and_in_permutations(tes
 
     rng, every = np.random.default_rng(440), np.arange(30)
     parts = [(0, 0, 3), (0, 1, 1), (1, 0, 3), (1, 1, 2)]  # the first and the third fold are the same
-    folds = tuple(Fold(repeat, fold, every[every % 5 != part], every[every % 5 == part]) for repeat, fold, part in parts)
+    folds = tuple(
+        Fold(repeat, fold, every[every % 5 != part], every[every % 5 == part]) for repeat, fold, part in parts
+    )
     labels, X = np.eye(3)[every % 3], rng.normal(size=(30, 2))
     X[:, 0] += every % 3
     examples = Examples(pl.DataFrame(X, schema=["x.a", "x.b"]), ("a", "b", "c"), labels, {}, True)
@@ -29,6 +31,8 @@ def test_a_fold_that_comes_again_counts_once_in_the_case_and_in_permutations(tes
     evidence = chance.evidence_in(case, result)
     assert len(evidence.values) == 3
     ((permuted,),) = ([row["value"]] for row in result.chance if row["kind"] == "permuted labels")
-    reached = {(m["repeat"], m["fold"]): m["value"] for m in result.metrics if m["name"] == "accuracy" and not m["label"]}
+    reached = {
+        (m["repeat"], m["fold"]): m["value"] for m in result.metrics if m["name"] == "accuracy" and not m["label"]
+    }
     assert len(set(reached.values())) > 1
     assert permuted == pytest.approx(np.mean(np.subtract(evidence.values, evidence.floors)), abs=1e-15)

@@ -150,8 +150,11 @@ def evidence(report: Mapping[str, Any], claims: Claims) -> list[tuple[str, str]]
 
 def _guessing(report: Mapping[str, Any], claims: Claims, claim: Mapping[str, Any]) -> str:
     case, holds = claims.by_run[claim["run"]], claim["holds"]
+    units = report["task"].get("units") or "track"
     said = f"{_tell(report['task'], 's')} better than guessing" if holds else "cannot be told from guessing"
-    text = f"{case.prose} {said}: {_numbers(case, claim)}, {count(claims.tracks, 'track')}; {_test(case, claim)}"
+    if not holds and units != "track" and has_interval(claim) and claim["low"] > 0:  # labels of artists do as well
+        said = f"may know {units}s of the training part again, and nothing else"
+    text = f"{case.prose} {said}: {_numbers(case, claim)}, {count(claims.tracks, 'track')}; {_test(case, claim, units)}"
     wide = holds and has_interval(claim) and claim["low"] <= 0 <= claim["high"]
     return capital(f"{text}{'. How large the difference is, these folds do not tell' if wide else ''}.")
 
@@ -166,12 +169,13 @@ def _difference(claim: Mapping[str, Any]) -> str:
     return f"{number(claim['value'])}{f' {interval(claim)}' if has_interval(claim) else ''}"
 
 
-def _test(case: Scored, claim: Mapping[str, Any]) -> str:
+def _test(case: Scored, claim: Mapping[str, Any], units: str = "track") -> str:
     draws = len(case.raw.get("permuted") or [])
     if claim["test"] == "permuted labels" and draws:
         as_good = round(claim["p"] * (draws + 1)) - 1
-        did = f"{as_good or 'none'} of {count(draws, 'permutation')} of the labels, with everything fitted anew, did"
-        return f"{did} as well ({probability(claim['p'])})"
+        among = "" if units == "track" else f" among {units}s"
+        did = f"{as_good or 'none'} of {count(draws, 'permutation')} of the labels{among}"
+        return f"{did}, with everything fitted anew, did as well ({probability(claim['p'])})"
     folds = f" over {count(len(case.value.get('values') or []), 'fold')}" if claim["test"] == "corrected t" else ""
     test = {"corrected t": "corrected paired t test"}.get(claim["test"], claim["test"])
     return f"{test}{folds}, {probability(claim['p'])}"

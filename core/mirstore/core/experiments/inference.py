@@ -196,7 +196,8 @@ def tracks_needed(tracks: int, differences: Sequence[float], test_share: float, 
     Returns
     -------
     int or None
-        More than there are; None with fewer than two folds.
+        More than there are. None with fewer than two folds, or if tracks are not what is lacking: the folds alone would
+        say that it is above the floor, and permuted labels of the same artists say so too.
 
     Examples
     --------
@@ -206,8 +207,8 @@ def tracks_needed(tracks: int, differences: Sequence[float], test_share: float, 
     error = standard_error(differences, test_share, least)
     if error is None:
         return None
-    t = float(np.mean(differences)) / error if error else 0.0
-    return one_digit(tracks * max((quantile(1 - alpha, len(differences)) + 0.88) / max(t, 0.7), 1.1))
+    t, asked = float(np.mean(differences)) / error if error else 0.0, quantile(1 - alpha, len(differences))
+    return None if t > asked else one_digit(tracks * max((asked + 0.88) / max(t, 0.7), 1.1))
 
 
 def one_digit(value: float) -> int:

@@ -50,6 +50,8 @@ class TaskDetails:
         Whether numbers are predicted.
     group_by : str or None
         What the folds keep on one side.
+    units : str
+        What is taken whole when labels are permuted, and for halves: ``artist``, ``album`` or ``track``.
     runs : int
         Repetitions.
     """
@@ -62,6 +64,7 @@ class TaskDetails:
     folds: int
     exclusive: bool
     group_by: str | None = None
+    units: str = "track"
     runs: int = 1
     seed: int = 0
     numeric: bool = False
