@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mirstore.core import Extractor, hookimpl
-
-from .detection import Chords
-from .template import ChordsTemplate
+from mirstore_chords.detection import Chords
+from mirstore_chords.template import ChordsTemplate
 
 __all__ = ["Chords", "ChordsTemplate"]
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Track
-
-from .profiles import Profiles, essentia, hop, profiles, sr
-from .publications import bogdanov, gomez
-from .segments import Segment, cleaned, columns, no_chord, refuse_negative, rows, segments
+from mirstore_chords.profiles import Profiles, essentia, hop, profiles, sr
+from mirstore_chords.publications import bogdanov, gomez
+from mirstore_chords.segments import Segment, cleaned, columns, no_chord, refuse_negative, rows, segments
 
 _flats = {"C#": "Db", "D#": "Eb", "F#": "Gb", "G#": "Ab", "A#": "Bb"}
 _shortest_beat = 0.2  # [s]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Track
-
-from .profiles import Profiles, hop, profiles, semitones, sr
-from .publications import gomez
-from .segments import Segment, cleaned, columns, no_chord, refuse_negative, roots, rows, segments
+from mirstore_chords.profiles import Profiles, hop, profiles, semitones, sr
+from mirstore_chords.publications import gomez
+from mirstore_chords.segments import Segment, cleaned, columns, no_chord, refuse_negative, roots, rows, segments
 
 qualities = {"maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10)}
 harmonics = 6  # of each note, the first with it

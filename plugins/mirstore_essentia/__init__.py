@@ -33,21 +33,20 @@ import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Track, hookimpl
-
-from .attack import attacks
-from .bands import energies, flatness, flux
-from .chromaprint import Chromaprint
-from .clarity import clarities
-from .columns import declared
-from .envelopes import envelopes
-from .full import EssentiaFull
-from .heard import music
-from .more import EssentiaMore, more_features
-from .publications import bogdanov
-from .rhythm import rhythm
-from .scalars import hop, loudness, shape, size, timbre
-from .spectra import frames, levelled, power, sr
-from .tonal import chords, chroma, key, key_profiles, key_strength, profiles, usual_profile
+from mirstore_essentia.attack import attacks
+from mirstore_essentia.bands import energies, flatness, flux
+from mirstore_essentia.chromaprint import Chromaprint
+from mirstore_essentia.clarity import clarities
+from mirstore_essentia.columns import declared
+from mirstore_essentia.envelopes import envelopes
+from mirstore_essentia.full import EssentiaFull
+from mirstore_essentia.heard import music
+from mirstore_essentia.more import EssentiaMore, more_features
+from mirstore_essentia.publications import bogdanov
+from mirstore_essentia.rhythm import rhythm
+from mirstore_essentia.scalars import hop, loudness, shape, size, timbre
+from mirstore_essentia.spectra import frames, levelled, power, sr
+from mirstore_essentia.tonal import chords, chroma, key, key_profiles, key_strength, profiles, usual_profile
 
 __all__ = ["Chromaprint", "Essentia", "EssentiaFull", "EssentiaKey", "EssentiaMore", "more_features", "signal_features"]
 

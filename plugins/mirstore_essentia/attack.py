@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .envelopes import rate
+from mirstore_essentia.envelopes import rate
 
 contrast = 0.1  # MIRtoolbox's default of mirpeaks, as a share of the largest value
 slope_bands = ("high", "middle_high", "middle")  # of SAMAT

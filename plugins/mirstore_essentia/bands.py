@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spectra import sr
+from mirstore_essentia.spectra import sr
 
 bands = {
     "low": (20.0, 150.0),

@@ -9,8 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Track
-
-from .spectra import essentia, sr
+from mirstore_essentia.spectra import essentia, sr
 
 
 @dataclass

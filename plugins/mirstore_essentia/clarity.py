@@ -25,7 +25,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .envelopes import rate
+from mirstore_essentia.envelopes import rate
 
 lags = slice(int(np.ceil(0.3 * rate)), int(1.5 * rate) + 1)
 near = int(0.1 * rate)

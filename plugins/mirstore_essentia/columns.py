@@ -5,10 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from mirstore.core import Column
-
-from .attack import slope_bands
-from .bands import bands
-from .tonal import pitch_classes
+from mirstore_essentia.attack import slope_bands
+from mirstore_essentia.bands import bands
+from mirstore_essentia.tonal import pitch_classes
 
 share = (0.0, 1.0)
 positive = (0.0, float("inf"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bands import bands, bins, whole
-from .spectra import power, sr
+from mirstore_essentia.bands import bands, bins, whole
+from mirstore_essentia.spectra import power, sr
 
 size = 1024
 hop = 256

@@ -17,9 +17,8 @@ import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
-
-from .publications import bogdanov
-from .spectra import essentia, fix_noise, levelled, sr
+from mirstore_essentia.publications import bogdanov
+from mirstore_essentia.spectra import essentia, fix_noise, levelled, sr
 
 frame_names = {
     "lowlevel": [

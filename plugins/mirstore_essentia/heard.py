@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spectra import Levelled, block, levelled, refuse_short
+from mirstore_essentia.spectra import Levelled, block, levelled, refuse_short
 
 quiet_db = 60.0
 """How far below the largest sample a change is none: silence does not leave its first value by so much [dB]."""

@@ -9,17 +9,16 @@ from typing import ClassVar
 import numpy as np
 
 from mirstore.core import Column, Extractor, Row, Track
-
-from .attack import attacks
-from .clarity import bpm_confidence, unbiased_clarities
-from .columns import declared_more
-from .envelopes import envelopes
-from .heard import music
-from .publications import bogdanov
-from .rhythm import beats, beats_loudness, bpm
-from .scalars import energy
-from .spectra import sr
-from .tonal import chords, profiles
+from mirstore_essentia.attack import attacks
+from mirstore_essentia.clarity import bpm_confidence, unbiased_clarities
+from mirstore_essentia.columns import declared_more
+from mirstore_essentia.envelopes import envelopes
+from mirstore_essentia.heard import music
+from mirstore_essentia.publications import bogdanov
+from mirstore_essentia.rhythm import beats, beats_loudness, bpm
+from mirstore_essentia.scalars import energy
+from mirstore_essentia.spectra import sr
+from mirstore_essentia.tonal import chords, profiles
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spectra import essentia, fix_noise, frames, frames_from_zero, sr, window
+from mirstore_essentia.spectra import essentia, fix_noise, frames, frames_from_zero, sr, window
 
 onset_size, onset_hop = 1024, 512
 beat_size, beat_hop = 2048, 1024

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spectra import essentia, frames_from_zero, power, sr
-from .spectra import frames as cut_frames
+from mirstore_essentia.spectra import essentia, frames_from_zero, power, sr
+from mirstore_essentia.spectra import frames as cut_frames
 
 size = 2048
 hop = 1024

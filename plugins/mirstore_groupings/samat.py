@@ -18,9 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mirstore.core import Grouper
-
-from . import names
-from .publications import patakis
+from mirstore_groupings import names
+from mirstore_groupings.publications import patakis
 
 
 class _Named(Grouper):

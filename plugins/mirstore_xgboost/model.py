@@ -10,9 +10,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from mirstore.core import Examples, Importance, Model, load_state, save_state
-
-from . import gain
-from .publications import chen
+from mirstore_xgboost import gain
+from mirstore_xgboost.publications import chen
 
 texts = {
     "gain": "mean gain of a split on the group's features",
