@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mirstore.core import Extractor, hookimpl
 from mirstore_harmony.extractor import FunctionalHarmony
+from mirstore_harmony.rdf import graph
 
-__all__ = ["FunctionalHarmony"]
+__all__ = ["FunctionalHarmony", "graph"]
 
 
 @hookimpl

@@ -7,6 +7,7 @@ files again.
 from __future__ import annotations
 
 import csv
+import io
 from typing import Any
 
 from mirstore_harmony import ontology, table
@@ -34,7 +35,10 @@ def derive(of: Any) -> table.Table:
 
 def _write() -> None:
     built = ontology.build()
-    built.save(str(ontology.shipped))
+    written = io.BytesIO()
+    built.save(written)
+    whole = written.getvalue().decode().replace('"#', f'"{ontology.iri}')  # not all readers resolve names against a urn
+    ontology.shipped.write_text(whole)
     with table.path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["interval", "quality", "next", "functions"])

@@ -12,9 +12,10 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.errors import ConfigError, TrackError
-from mirstore_harmony import ngrams, published, table
-from mirstore_harmony.labels import Chord, parse
+from mirstore_harmony import ngrams, progression, published, table
+from mirstore_harmony.progression import Sounding
 from mirstore_harmony.publications import kantarelis, patakis
+from mirstore_harmony.table import Table
 
 _meanings = {
     "dominants": "share of chords that act as dominants",
@@ -97,28 +98,26 @@ class FunctionalHarmony(Extractor):
 
     def extract(self, track: Track) -> Row:
         rows = track.features("chords")
-        parts = self._parts(rows)
+        parts = self.parts(rows)
         if not parts:
             labels = rows["label"].drop_nulls().unique(maintain_order=True).to_list()
             seen = f"{rows.height} rows, with labels such as {', '.join(labels[:3])}" if labels else "no labels"
             raise TrackError("no chords", f"nothing that counts as a chord: {seen}")
-        functions = published.table(Path(self.ontology)) if self.ontology else table.shipped()
-        return ngrams.ratios(parts, functions)
+        return ngrams.ratios([[sounding.chord for sounding in part] for part in parts], self.table())
 
-    def _parts(self, rows: pl.DataFrame) -> list[list[Chord]]:
-        """Return the chords, in parts between which there is a gap."""
-        parts: list[list[Chord]] = []
-        until = 0.0
-        for start, end, label in rows.select("start", "end", "label").iter_rows():
-            chord = parse(label, self.vocabulary) if label is not None else None
-            if chord is None or end - start < self.min_duration - 1e-6:
-                continue
-            if not parts or (self.break_gap is not None and start - until > self.break_gap + 1e-6):
-                parts.append([chord])
-            elif not (self.merge_repeats and parts[-1][-1] == chord):
-                parts[-1].append(chord)
-            until = end
-        return parts
+    def parts(self, rows: pl.DataFrame) -> list[list[Sounding]]:
+        """Return the chords that count, in parts between which there is a gap.
+
+        Parameters
+        ----------
+        rows : pl.DataFrame
+            Of one track, with ``start``, ``end`` [s] and ``label``.
+        """
+        return progression.parts(rows, self.vocabulary, self.min_duration, self.merge_repeats, self.break_gap)
+
+    def table(self) -> Table:
+        """Return the functions of pairs of chords, by the plugin's ontology or by the given one."""
+        return published.table(Path(self.ontology)) if self.ontology else table.shipped()
 
 
 def _meaning(gram: tuple[str, ...]) -> str:

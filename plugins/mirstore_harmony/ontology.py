@@ -75,6 +75,10 @@ class _Classes:
         self.next = self.owl.types.new_class("hasNext", (self.owl.ObjectProperty, self.owl.FunctionalProperty))
         self.next.domain = self.next.range = [self.chord]
         self.next.comment = ["The chord after this one."]
+        for name, place in (("start", "begins"), ("end", "ends")):
+            made = self.owl.types.new_class(name, (self.owl.DataProperty, self.owl.FunctionalProperty))
+            made.domain, made.range = [self.chord], [float]
+            made.comment = [f"Where the chord {place} [s]."]
         self.qualities()
         self.distances()
         self.degrees()

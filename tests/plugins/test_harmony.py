@@ -35,7 +35,7 @@ from mirstore.store.ingest.annotation_sets import find as find_annotations
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore_groupings import DomainExpert, UserFriendly
 from mirstore_groupings.names import plain
-from mirstore_harmony import FunctionalHarmony, ontology, published, table
+from mirstore_harmony import FunctionalHarmony, graph, ontology, published, table
 from mirstore_harmony.derivation import derive
 from mirstore_harmony.labels import parse
 from mirstore_harmony.ngrams import bigrams, column, functions_of, ratios, tokens, trigrams
@@ -370,6 +370,28 @@ def test_annotated_chords_of_real_files_become_numbers_or_reasons(shared, tmp_pa
     assert {name: found[name] for name in expected} == expected
 
 
+def test_numerals_of_a_corpus_have_the_functions_that_musicians_expect(shared):
+    expected = {
+        ("V", "I"): {"dominants", "major_dominants"}, ("V", "i"): {"dominants", "major_dominants"},
+        ("bVII", "I"): {"dominants", "mixolydian_seventh_dominants"}, ("IV", "I"): {"subdominants"},
+        ("bVII", "i"): {"dominants", "aeolian_seventh_dominants"}, ("ii", "I"): {"subdominants"},
+        ("iv", "i"): {"subdominants", "minor_fourth_subdominants"}, ("bVI", "i"): {"subdominants"},
+        ("iv", "I"): {"subdominants", "minor_fourth_subdominants"}, ("vi", "IV"): {"dominants"},
+        ("I", "vi"): set(), ("I", "V"): {"subdominants"},
+    }  # fmt: skip
+    with (shared / "data" / "rendered" / "chords.csv").open() as file:
+        true = list(csv.DictReader(file))
+    seen = Counter()
+    for this, that in pairwise(true):
+        move = this["numeral"], that["numeral"]
+        if this["track_id"] == that["track_id"] and move in expected:
+            pair = [parse(each["chord"], "majmin") for each in (this, that)]
+            assert functions_of(pair, table.shipped())[0] == expected[move], (this, that)
+            seen[move] += 1
+    assert sum(seen.values()) > 1000
+    assert len(seen) > 8
+
+
 # The ontology, and what is derived from it
 
 
@@ -448,6 +470,42 @@ def test_a_general_reasoner_concludes_the_same(owl):
     for pair, chord in pairs.items():
         inferred = {names[kind] for kind in chord.INDIRECT_is_a if kind in names}
         assert inferred == table.shipped().get(pair, frozenset()), pair
+
+
+@pytest.mark.parametrize("vocabulary", ["majmin", "sevenths"])
+def test_sparql_counts_what_the_columns_say(vocabulary):
+    pytest.importorskip("rdflib", reason="chords as RDF need mirstore[harmony]")
+    harmony = FunctionalHarmony(vocabulary=vocabulary, break_gap=2.0)
+    songs = {"a": [*sergeant_pepper.split(), "N", "N", "N", "F:maj", "C:maj"], "b": harte("C F G C F G"), "c": ["N"]}
+    rows = [{"track": t, **row(at, at + 1.0, label)} for t, labels in songs.items() for at, label in enumerate(labels)]
+    made = graph(pl.DataFrame(rows), harmony)
+    for track in "ab":
+        found = run([row(at, at + 1.0, label) for at, label in enumerate(songs[track])], harmony)
+        here = f"?c dcterms:isPartOf <urn:mirstore:track:{track}>"
+        n = count(made, here)
+        for name, kind in functions.items():
+            assert count(made, f"{here}; a h:{kind}") == round(found[name] * n)
+        alone = "FILTER NOT EXISTS { VALUES ?f { h:DominantFunction h:SubdominantFunction } ?c a ?f }"
+        assert count(made, f"{here}; a h:Tonic . {alone}") == round(found["tonics"] * n)
+        assert count(made, f"{here}; a h:MajorDominant; h:hasNext/a h:MajorDominant") == round(
+            found["glob_glob"] * (n - 1)
+        )
+    assert count(made, "?c dcterms:isPartOf <urn:mirstore:track:c>") == 0
+
+
+def count(made, pattern: str) -> int:
+    (found,) = made.query(f"SELECT (COUNT(DISTINCT ?c) AS ?count) WHERE {{ {pattern} }}")
+    return int(found[0])
+
+
+def test_a_graph_uses_only_what_the_ontology_defines(owl):
+    rdflib = pytest.importorskip("rdflib", reason="chords as RDF need mirstore[harmony]")
+    defined = rdflib.Graph().parse(ontology.shipped, format="xml")
+    rows = [{"track": "a", **row(at, at + 1.0, label)} for at, label in enumerate(sergeant_pepper.split())]
+    said = graph(pl.DataFrame(rows), FunctionalHarmony(vocabulary="sevenths"))
+    terms = {t for _, p, o in said for t in (p, o) if str(t).startswith(ontology.iri)}
+    assert terms <= set(defined.subjects())
+    assert len(terms) > 20
 
 
 # The published ontology
