@@ -42,6 +42,7 @@ def parts(
     found: list[list[Sounding]] = []
     for start, end, label in rows.select("start", "end", "label").iter_rows():
         chord = parse(label, vocabulary) if label is not None else None
+        end = start + min_duration if end is None else end  # not known: long enough
         if chord is None or end - start < min_duration - 1e-6:
             continue
         last = found[-1][-1] if found else None

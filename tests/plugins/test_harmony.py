@@ -296,6 +296,12 @@ def test_short_chords_are_left_out():
     assert run(rows, FunctionalHarmony(min_duration=0.3)) == run(rows)
 
 
+def test_a_chord_whose_end_is_not_known_counts():
+    columns = chord_columns | {"end": Column(pl.Float64, "s", "where the chord ends", (0, None), nullable=True)}
+    rows = [row(at, at + 1.0, label) | {"end": None} for at, label in enumerate(harte("C G Am F"))]
+    assert run(rows, columns=columns) == run(harte("C G Am F"))
+
+
 def test_a_long_gap_leads_nowhere():
     rows = [row(0.0, 1.0, "G:maj"), row(1.0, 9.0, "N"), row(9.0, 10.0, "C:maj"), row(10.0, 11.0, "F:maj")]
     assert counted(run(rows), 3) == {
