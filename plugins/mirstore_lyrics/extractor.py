@@ -31,6 +31,9 @@ _texts = ("word", "words", "text", "line", "lyrics")
 _known_share = 0.9  # of 40 songs, seven English ones have .98 to 1 of their words in CMUdict, 33 others .46 to .73
 
 
+_Found = tuple[dict[str, Any], list[str]]  # numbers by name, and why others are null
+
+
 class _Language(NamedTuple):
     """Which one it is and who says so, or why that is not known."""
 
@@ -91,11 +94,11 @@ class Lyrics(Extractor):
                 f"lyrics: what it reads has {wanted}",
                 hint=f"columns of text: {texts}; say params = {{ column = … }}" if texts else "it reads words or lines",
             )
-        found = "phones" if self.sounds == "phones" else "letters"
-        near = f"share of pairs of near words that {{}}, by their {found}"
+        near = f"share of pairs of near words that {{}}, by their {self.sounds}"
+        vowel = "have the same stressed vowel" if self.sounds == "phones" else "have the same first vowels"
         return {
             "alliteration": _share(near.format("begin with the same consonant")),
-            "assonance": _share(near.format("have the same stressed vowel" if found == "phones" else "share a vowel")),
+            "assonance": _share(near.format(vowel)),
             "consonance": _share(near.format("end with the same consonant")),
             "rhyme_density": _share("share of lines whose last word rhymes with that of a line near by"),
             "syllables_per_word": Column(
@@ -119,26 +122,22 @@ class Lyrics(Extractor):
         language = self._language(rows, text)
         told: dict[str, Any] = dict.fromkeys(_numbers)
         if not has_word_breaks(text):
-            why = "words cannot be told apart: the script has no blanks between them"
-            return {**told, **_said(language, [why])}
-        reasons = [language.doubt]
-        told |= {
-            "repetition_rate": measures.repetition_rate(text),
-            "lexical_diversity": measures.lexical_diversity(text),
-            "words_per_second": self._words_per_second(track, rows, column, text),
-        }
-        reasons += [] if told["words_per_second"] else ["words per second need times"]
-        if counts := _syllables(text, language.code):
-            told |= {"total_syllables": sum(counts), "syllables_per_word": sum(counts) / len(counts)}
-        elif language.code:
-            reasons.append(f"no syllables: no hyphenation of language {language.code!r}")
-        if self.sounds == "letters" or language.code == "en":
-            heard = spelled if self.sounds == "letters" else spoken
-            told |= measures.pairs(text, heard)._asdict() | {"rhyme_density": measures.rhyme_density(text, heard)}
-            reasons += _lacking(told)
-        elif language.code:
-            reasons.append(f"pronunciations are known of English, not of {language.code!r}")
-        return {**told, **_said(language, reasons)}
+            return {**told, **_said(language, ["words cannot be told apart: the script has no blanks between them"])}
+        speed = self._words_per_second(track, rows, column, text)
+        reasons = [language.doubt, "" if speed is not None else "words per second need times"]
+        for found, lacking in (_counted(text), _syllabic(text, language.code), self._heard(text, language.code)):
+            told |= found
+            reasons += lacking
+        return {**told, "words_per_second": speed, **_said(language, reasons)}
+
+    def _heard(self, text: list[Line], language: str | None) -> _Found:
+        if self.sounds == "phones" and language != "en":
+            return {}, [f"pronunciations are known of English, not of {language!r}"] if language else []
+        heard = spoken if self.sounds == "phones" else spelled
+        found = measures.pairs(text, heard)._asdict() | {"rhyme_density": measures.rhyme_density(text, heard)}
+        near = ["no two near words whose sounds are known"] if found["alliteration"] is None else []
+        last = ["no two lines whose last words' sounds are known"] if found["rhyme_density"] is None else []
+        return found, near + last
 
     def _column(self, kinds: Mapping[str, Any]) -> str | None:
         """Return the column of text, None if there is none that must be it."""
@@ -150,8 +149,9 @@ class Lyrics(Extractor):
     def _language(self, rows: pl.DataFrame, text: list[Line]) -> _Language:
         if self.language:
             return _Language(self.language, "given")
-        if code := _first(rows, "language"):
-            return _Language(re.split(r"[-_]", code.lower())[0], _first(rows, "language_source") or "given")
+        code, source = _first(rows, "language"), _first(rows, "language_source") or "given"
+        if code and source != "assumed":
+            return _Language(re.split(r"[-_]", code.lower())[0], source)
         doubt = _doubt(text, self.require_language)
         return _Language(None, "unknown", doubt) if doubt else _Language("en", "assumed")
 
@@ -190,20 +190,20 @@ def _doubt(text: list[Line], required: bool) -> str:
     return f"no language is given, and {share}: too few to assume that it is English"
 
 
-def _syllables(text: list[Line], language: str | None) -> list[int]:
-    """Return the syllables of each word, nothing in a language that has no hyphenation or is not known."""
+def _counted(text: list[Line]) -> _Found:
+    rate, diversity = measures.repetition_rate(text), measures.lexical_diversity(text)
+    return {"repetition_rate": rate, "lexical_diversity": diversity}, []
+
+
+def _syllabic(text: list[Line], language: str | None) -> _Found:
     words = [word for line in text for word in line]
     if language == "en":
-        return [syllables(word) for word in words]
-    return [count for word in words if language and (count := by_spelling(word, language)) is not None]
-
-
-def _lacking(told: Mapping[str, float | None]) -> list[str]:
-    """Say which sounds there was nothing to compare for."""
-    return [
-        *(["no two near words whose sounds are known"] if told["alliteration"] is None else []),
-        *(["no two lines whose last words' sounds are known"] if told["rhyme_density"] is None else []),
-    ]
+        counts = [syllables(word) for word in words]
+    else:
+        counts = [count for word in words if language and (count := by_spelling(word, language)) is not None]
+    if not counts:
+        return {}, [f"no syllables: no hyphenation of language {language!r}"] if language else []
+    return {"total_syllables": sum(counts), "syllables_per_word": sum(counts) / len(counts)}, []
 
 
 def _said(language: _Language, reasons: Sequence[str]) -> dict[str, str | None]:

@@ -329,6 +329,9 @@ def test_the_language_is_given_by_the_parameter_or_the_input_or_assumed():
     assert _language(run([{"text": verse, "language": "de", "language_source": None}], columns)) == ("de", "given")
     assert _language(run([{"text": verse, "language": None, "language_source": None}], columns)) == ("en", "assumed")
     assert _language(run([{"text": verse}])) == ("en", "assumed")
+    assumed = [{"text": verse, "language": "en", "language_source": "assumed"}]
+    assert _language(run(assumed, columns)) == ("en", "assumed")
+    assert _language(run(assumed, columns, require_language=True)) == (None, "unknown")
 
 
 def _language(row):
