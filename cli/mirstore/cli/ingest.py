@@ -97,7 +97,7 @@ def ingest(
     --------
     $ mirstore ingest ~/Music --features essentia,mfcc-stats
     $ mirstore ingest tracks.csv --dataset clips --features essentia --dry-run
-    $ mirstore ingest ~/Music --annotation chords-true='labs/*.lab' --annotation lyrics='lyrics/*.lrc'
+    $ mirstore ingest ~/Music --annotation chords-true='labs/*.lab' --annotation words='lyrics/*.lrc'
     """
     from mirstore.cli.text import listed
     from mirstore.core.workers import Limits

@@ -1,0 +1,211 @@
+"""Nine numbers about the words of a song.
+
+Examples
+--------
+>>> from pathlib import Path
+>>> texts = ["Merry Mary had a lamb", "and made some jam"]
+>>> song = pl.DataFrame({"start": [0.0, 2.0], "end": [2.0, 4.0], "text": texts})
+>>> found = Lyrics(language="en").extract(Track("0" * 64, Path("a.wav"), {"words": song}))
+>>> found["total_syllables"], found["rhyme_density"], found["words_per_second"], found["language_source"]
+(11, 1.0, 2.25, 'given')
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from mirstore.core import Column, Extractor, Row, Track
+from mirstore.core.errors import ConfigError
+from mirstore_lyrics import measures
+from mirstore_lyrics.publications import cmudict, patakis
+from mirstore_lyrics.sounds import pronunciation, spelled, spoken, syllables
+from mirstore_lyrics.syllables import by_spelling
+from mirstore_lyrics.words import Line, has_word_breaks, lines, sung
+
+_texts = ("word", "words", "text", "line", "lyrics")
+_known_share = 0.9  # of 40 songs, seven English ones have .98 to 1 of their words in CMUdict, 33 others .46 to .73
+
+
+_Found = tuple[dict[str, Any], list[str]]  # numbers by name, and why others are null
+
+
+class _Language(NamedTuple):
+    """Which one it is and who says so, or why that is not known."""
+
+    code: str | None
+    source: str
+    doubt: str = ""
+
+
+@dataclass
+class Lyrics(Extractor):
+    """How the words of a song sound, how they repeat, and how dense they are.
+
+    A track whose words are known to be none, as of an instrumental, has no row. Where a number cannot be told it is
+    null, and ``reason`` says why. How each is defined: the page on lyrics.
+
+    Parameters
+    ----------
+    column : str
+        The column of text that is read: lines, words, or a whole text with line breaks. By default ``word``,
+        ``words``, ``text``, ``line`` or ``lyrics``, or else the only one.
+    language : str
+        Of all texts, as ISO 639-1: ``"en"``. By default what a column ``language`` of the input says of each track, or
+        else English is assumed.
+    require_language : bool
+        Whether nothing that depends on the language is told where it would be assumed.
+    sounds : str
+        What alliteration, assonance, consonance and rhymes are found by: ``"phones"``, English pronunciations; or
+        ``"letters"``, the spelling, in any language with Latin letters.
+    per : str
+        What words per second are divided by: ``"sung"``, the time from the first word to the end of the last;
+        ``"track"``, the length of the audio, which is decoded for it.
+    """
+
+    name = "lyrics"
+    inputs = ("words",)
+    cost = 1e-5
+    cite = (patakis, cmudict)
+    column: str = ""
+    language: str = ""
+    require_language: bool = False
+    sounds: Literal["phones", "letters"] = "phones"
+    per: Literal["sung", "track"] = "sung"
+
+    def __post_init__(self) -> None:
+        if self.language and not re.fullmatch(r"[a-z]{2,3}", self.language):
+            raise ValueError(f"language={self.language!r} must be a code of ISO 639, as 'en'")
+        if self.sounds not in ("phones", "letters"):
+            raise ValueError(f"sounds={self.sounds!r} must be 'phones' or 'letters'")
+        if self.per not in ("sung", "track"):
+            raise ValueError(f"per={self.per!r} must be 'sung' or 'track'")
+
+    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+        kinds = {name: each.dtype for name, each in inputs["words"].items() if not each.is_packed}
+        if self._column(kinds) is None:
+            texts = ", ".join(name for name, kind in kinds.items() if kind == pl.String)
+            wanted = f"no column of text {self.column!r}" if self.column else "no column that must be the text"
+            raise ConfigError(
+                f"lyrics: what it reads has {wanted}",
+                hint=f"columns of text: {texts}; say params = {{ column = … }}" if texts else "it reads words or lines",
+            )
+        near = f"share of pairs of near words that {{}}, by their {self.sounds}"
+        vowel = "have the same stressed vowel" if self.sounds == "phones" else "have the same first vowels"
+        return {
+            "alliteration": _share(near.format("begin with the same consonant")),
+            "assonance": _share(near.format(vowel)),
+            "consonance": _share(near.format("end with the same consonant")),
+            "rhyme_density": _share("share of lines whose last word rhymes with that of a line near by"),
+            "syllables_per_word": Column(
+                pl.Float64, "", "mean number of syllables of a word", (1, None), nullable=True
+            ),
+            "total_syllables": Column(pl.Int32, "", "number of syllables", (1, None), nullable=True),
+            "repetition_rate": _share("share of words that come more than once"),
+            "lexical_diversity": _share("number of different words by that of all words"),
+            "words_per_second": Column(pl.Float64, "1/s", "words per second", (0, None), nullable=True),
+            "language": Column(pl.String, "", "language of the words, in ISO 639-1", nullable=True),
+            "language_source": Column(pl.String, "", "who says so: 'given', 'detected', 'assumed', 'unknown'"),
+            "reason": Column(pl.String, "", "why numbers are null", nullable=True),
+        }
+
+    def extract(self, track: Track) -> Row | Sequence[Row]:
+        rows = track.features("words")
+        column = self._column(dict(rows.schema)) or self.column
+        text = lines(sung(rows, column))
+        if not text:
+            return []
+        language = self._language(rows, text)
+        told: dict[str, Any] = dict.fromkeys(_numbers)
+        if not has_word_breaks(text):
+            return {**told, **_said(language, ["words cannot be told apart: the script has no blanks between them"])}
+        speed = self._words_per_second(track, rows, column, text)
+        reasons = [language.doubt, "" if speed is not None else "words per second need times"]
+        for found, lacking in (_counted(text), _syllabic(text, language.code), self._heard(text, language.code)):
+            told |= found
+            reasons += lacking
+        return {**told, "words_per_second": speed, **_said(language, reasons)}
+
+    def _heard(self, text: list[Line], language: str | None) -> _Found:
+        if self.sounds == "phones" and language != "en":
+            return {}, [f"pronunciations are known of English, not of {language!r}"] if language else []
+        heard = spoken if self.sounds == "phones" else spelled
+        found = measures.pairs(text, heard)._asdict() | {"rhyme_density": measures.rhyme_density(text, heard)}
+        near = ["no two near words whose sounds are known"] if found["alliteration"] is None else []
+        last = ["no two lines whose last words' sounds are known"] if found["rhyme_density"] is None else []
+        return found, near + last
+
+    def _column(self, kinds: Mapping[str, Any]) -> str | None:
+        """Return the column of text, None if there is none that must be it."""
+        texts = [name for name, kind in kinds.items() if kind == pl.String and not name.startswith("language")]
+        if self.column:
+            return self.column if self.column in texts else None
+        return next((name for name in _texts if name in texts), texts[0] if len(texts) == 1 else None)
+
+    def _language(self, rows: pl.DataFrame, text: list[Line]) -> _Language:
+        if self.language:
+            return _Language(self.language, "given")
+        code, source = _first(rows, "language"), _first(rows, "language_source") or "given"
+        if code and source != "assumed":
+            return _Language(re.split(r"[-_]", code.lower())[0], source)
+        doubt = _doubt(text, self.require_language)
+        return _Language(None, "unknown", doubt) if doubt else _Language("en", "assumed")
+
+    def _words_per_second(self, track: Track, rows: pl.DataFrame, column: str, text: list[Line]) -> float | None:
+        if self.per == "track":
+            return sum(map(len, text)) / track.duration
+        return measures.words_per_second(rows, column)
+
+
+_numbers = (
+    "alliteration", "assonance", "consonance", "rhyme_density", "syllables_per_word", "total_syllables",
+    "repetition_rate", "lexical_diversity", "words_per_second",
+)  # fmt: skip
+
+
+def _share(text: str) -> Column:
+    return Column(pl.Float64, "", text, (0, 1), nullable=True)
+
+
+def _first(rows: pl.DataFrame, column: str) -> str | None:
+    """Return the first value of a column of text, None if there is none."""
+    if rows.schema.get(column) != pl.String:
+        return None
+    return next((value for value in rows[column] if value), None)
+
+
+def _doubt(text: list[Line], required: bool) -> str:
+    """Say why a text must not be taken for English, empty if it may."""
+    if required:
+        return "the language is not known"
+    words = [word for line in text for word in line]
+    known = sum(pronunciation(word) is not None for word in words) / len(words)
+    if known >= _known_share:
+        return ""
+    share = f"{100 * known:.0f} % of the words are in the English dictionary"
+    return f"no language is given, and {share}: too few to assume that it is English"
+
+
+def _counted(text: list[Line]) -> _Found:
+    rate, diversity = measures.repetition_rate(text), measures.lexical_diversity(text)
+    return {"repetition_rate": rate, "lexical_diversity": diversity}, []
+
+
+def _syllabic(text: list[Line], language: str | None) -> _Found:
+    words = [word for line in text for word in line]
+    if language == "en":
+        counts = [syllables(word) for word in words]
+    else:
+        counts = [count for word in words if language and (count := by_spelling(word, language)) is not None]
+    if not counts:
+        return {}, [f"no syllables: no hyphenation of language {language!r}"] if language else []
+    return {"total_syllables": sum(counts), "syllables_per_word": sum(counts) / len(counts)}, []
+
+
+def _said(language: _Language, reasons: Sequence[str]) -> dict[str, str | None]:
+    reason = "; ".join(filter(None, reasons)) or None
+    return {"language": language.code, "language_source": language.source, "reason": reason}

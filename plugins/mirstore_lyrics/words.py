@@ -1,0 +1,92 @@
+"""From text to lines of words.
+
+A word is a run of letters, with accents and inner apostrophes, in lower case. Hyphens and dashes part words; digits,
+emoji and punctuation are none.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import groupby
+
+import polars as pl
+
+Line = list[str]
+_apostrophes = "'’‘ʼ`´＇"
+_unspaced = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+
+
+class _Letters(dict[int, str]):
+    """What `str.translate` makes of a character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        kind = unicodedata.category(chr(code))
+        self[code] = chr(code) if kind[0] in "LM" else "" if kind == "Cf" else " "
+        return self[code]
+
+
+_letters = _Letters({ord(mark): "'" for mark in _apostrophes})
+
+
+def words(text: str) -> Line:
+    """Return the words of a text in their order.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> words("Don’t stop—’til 2 a.m.! 🎵 Señor, “well-known”")
+    ["don't", 'stop', 'til', 'a', 'm', 'señor', 'well', 'known']
+    """
+    parts = (part.strip("'") for part in unicodedata.normalize("NFC", text).lower().translate(_letters).split())
+    return [part for part in parts if any(map(str.isalpha, part))]
+
+
+def lines(texts: list[str]) -> list[Line]:
+    r"""Return the lines of texts, each of which may have several; lines without words are left out.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Examples
+    --------
+    >>> lines(["one two\n\nthree", "🎵"])
+    [['one', 'two'], ['three']]
+    """
+    return [found for text in texts for line in text.splitlines() if (found := words(line))]
+
+
+def sung(rows: pl.DataFrame, column: str) -> list[str]:
+    """Return the text of each line: rows of one ``segment`` are one line, and so are all rows that are single words.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+    column : str
+        The column of text.
+    """
+    texts = rows[column].fill_null("").to_list()
+    if "segment" in rows.columns:
+        pairs = zip(rows["segment"].to_list(), texts, strict=True)
+        return [" ".join(text for _, text in pair) for _, pair in groupby(pairs, key=lambda pair: pair[0])]
+    return [" ".join(texts)] if column in ("word", "words") and "start" in rows.columns else texts
+
+
+def has_word_breaks(text: list[Line]) -> bool:
+    """Whether words can be told apart: Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between them.
+
+    Parameters
+    ----------
+    text : list of list of str
+
+    Examples
+    --------
+    >>> has_word_breaks([["ラブ"], ["愛してる"]]), has_word_breaks([["love"], ["愛"]]), has_word_breaks([["любовь"]])
+    (False, True, True)
+    """
+    letters = [letter for line in text for word in line for letter in word]
+    scripts = {letter: unicodedata.name(letter, "").startswith(_unspaced) for letter in set(letters)}
+    return 2 * sum(map(scripts.__getitem__, letters)) <= len(letters)
