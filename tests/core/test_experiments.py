@@ -69,6 +69,11 @@ def test_what_matches_nothing_is_an_error(patterns, only, error, message):
         cases(registry(e=entry), patterns, only)
 
 
+def test_permutations_too_few_to_tell_anything_are_an_error():
+    with pytest.raises(ConfigError, match=r"experiments.e.permutations: .*fewer than 19"):
+        Registry._parse({"schema": 1, "experiments": {"e": {"permutations": 10}}}, "registry.toml")
+
+
 # Folds
 
 

@@ -42,8 +42,37 @@ def test_what_is_not_above_guessing_licenses_nothing():
     assert not found.found
     assert kinds(found.open) == {"above guessing": 1}
     assert not found.shares
-    assert found.needs_tracks >= 110
+    assert found.needs_tracks is None  # of an effect that is none, no number would do
     assert 0.33 < found.detectable < 0.4
+    assert judge([replace(guessing, values=[0.34, 0.3, 0.37, 0.36, 0.33])], "run", 100).needs_tracks >= 110
+
+
+def test_a_case_of_fewer_tracks_than_another_is_judged_by_its_own():
+    less = replace(guessing, values=[0.34, 0.3, 0.37, 0.36, 0.33], tracks=40)
+    more = replace(less, run="more", tracks=4000)
+    found = judge([less, more], "run", 4000)
+    assert found.tracks == 40
+    assert found.needs_tracks == judge([less], "run", 40).needs_tracks < 1000
+
+
+def test_the_best_of_all_is_not_said_against_the_test_of_the_case_named_before():
+    as_good = replace(better, permuted=[0.3] * 19)
+    rival = replace(better, run="rival", values=[0.7, 0.74, 0.71, 0.76, 0.7])
+    assert judge([as_good, rival], "run", 100).found
+    # Artists on both sides: only permuted labels allow for that.
+    assert not judge([replace(as_good, torn=True), replace(rival, torn=True)], "run", 100).found
+    # The best is the one named before.
+    assert not judge([as_good, replace(guessing, run="other")], "run", 100).found
+    passed = judge([replace(better, permuted=[0.0] * 19), replace(guessing, run="other")], "run", 100)
+    assert kinds(passed.claims)["above guessing"] == 1
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_an_error_is_judged_alike_in_any_unit(unit):
+    values, floors = unit * np.array([0.8, 0.82, 0.79, 0.81, 0.8]), unit * np.ones(5)
+    case = replace(guessing, values=values.tolist(), floors=floors.tolist())
+    (claim,) = judge([case], "run", 100, sign=-1).claims
+    assert claim.p == pytest.approx(2.0e-5, rel=0.01)
 
 
 def test_what_is_above_guessing_is_said_with_its_order_and_what_size_does_not_explain():
@@ -107,7 +136,7 @@ def test_the_best_is_said_where_the_case_named_before_finds_nothing_but_only_if_
     opaque = replace(better, run="trees", kind="opaque")
     found = judge([guessing, opaque], "run", 100)
     assert kinds(found.claims)["best above guessing"] == 1
-    assert found.needs_tracks is not None  # of the case named before
+    assert found.detectable is not None  # of the case named before
     assert not found.shares
 
 

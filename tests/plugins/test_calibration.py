@@ -88,7 +88,7 @@ def verdict(seed, effect):
 def test_of_random_labels_hardly_a_report_claims_anything():
     found = [verdict(seed, 0.0) for seed in range(sets)]
     assert sum(each.found for each in found) <= 3  # more in one of 60 such tests
-    assert all(each.needs_tracks for each in found if not each.found)
+    assert all(each.detectable for each in found if not each.found)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 from mirstore.page import groups, meaning, scores, tracks
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
-from mirstore.page.verdict import answer, evidence, question
+from mirstore.page.verdict import answer, evidence, kept_whole, question
 from mirstore.page.words import count, listed, metric
 
 titles = {
@@ -98,8 +98,9 @@ def _facts(report: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if data["classes"]:
         said.append(count(len(data["classes"]), _kind(task)))
     if data["folds"]:
-        together = task.get("group_by")
-        apart = f" that keep each {together} whole" if together and together != "track" else ""
+        together, known = kept_whole(report)
+        each = "each" if known == data["tracks"] else "each known"
+        apart = f" that keep {each} {together} whole" if together else ""
         repeated = f", repeated {task['runs']} times" if task.get("runs", 1) > 1 else ""
         said.append(f"{count(data['folds'], 'fold')}{apart}{repeated}")
     return f"{', '.join(said)}; {metric(task['metric'])}"

@@ -41,13 +41,26 @@ def question(report: Mapping[str, Any]) -> str:
         return str(report["question"])
     task = report["task"]
     features = listed(dict.fromkeys(name for case in report["cases"] for name in case["case"].get("features") or []))
-    group = task.get("group_by")
+    group, known = kept_whole(report)
     what = "predict the numbers" if task.get("numeric") else "tell the labels"
-    heard = f", on no {group} heard in training" if group and group != "track" else ""
+    heard = f", on no {group} heard in training" if group and known == report["data"].get("tracks") else ""
     return (
         f"How well do the features of {features or 'this store'} {what} “{task.get('labels')}” of "
         f"{task.get('dataset')}{heard}, and which group of them do models use?"
     )
+
+
+def kept_whole(report: Mapping[str, Any]) -> tuple[str | None, int]:
+    """Return what folds keep whole, ``artist`` or ``album``, and how many tracks say theirs; None if none does.
+
+    Parameters
+    ----------
+    report : Mapping
+        Of one task, as JSON.
+    """
+    group = report["task"].get("group_by")
+    known = next((leak["known"] for leak in report["data"].get("leakage") or [] if leak["kind"] == group), 0)
+    return (group, known) if known else (None, 0)
 
 
 def answer(report: Mapping[str, Any], claims: Claims) -> str:
@@ -183,7 +196,7 @@ def _test(case: Scored, claim: Mapping[str, Any], units: str = "track") -> str:
 
 def _best(claims: Claims, claim: Mapping[str, Any]) -> str:
     case = claims.by_run[claim["run"]]
-    is_ = "is above guessing" if claim["holds"] else "is not shown to be above guessing"
+    is_ = "is better than guessing" if claim["holds"] else "is not shown to be better than guessing"
     test = f"{_test(case, claim)} by Holm’s correction"
     if not claim["holds"] and claim["p"] <= alpha:
         test += f", and {percent(without_gate)} is asked where the case named before is not above guessing"

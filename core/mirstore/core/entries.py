@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mirstore.core.environments import Environment, having
 from mirstore.core.errors import PluginError
@@ -215,7 +215,7 @@ class ExperimentEntry(_Entry):
         ``grouping``, ``smoothing`` or ``model``. By default the first case whose model says which way its features
         work, in a grouping of the project before one that comes with mirstore.
     permutations : int
-        How often the case that is explained is fitted to permuted labels; 0 leaves this test out.
+        How often the case that is explained is fitted to permuted labels, 19 times or more; 0 leaves this test out.
     halves : int
         How often it is fitted to half of the tracks; 0 leaves this test out.
     random_groupings : int
@@ -241,6 +241,13 @@ class ExperimentEntry(_Entry):
     random_groupings: int = Field(200, ge=0)
     cite: list[str] = []
     matrix: MatrixEntry = MatrixEntry()
+
+    @field_validator("permutations")
+    @classmethod
+    def _can_reach_5_percent(cls, number: int) -> int:
+        if 0 < number < 19:
+            raise ValueError("fewer than 19 cannot tell anything at 5 %: give 19 or more, or 0 to leave the test out")
+        return number
 
 
 class WorkerEntry(_Entry):

@@ -67,6 +67,12 @@ class Assembly:
         _, first = np.unique(self.owners, return_index=True)
         return np.asarray(self.examples.units[first])
 
+    @cached_property
+    def torn(self) -> bool:
+        """Whether folds tear units apart: of most test tracks the unit, as the artist, is in the training part."""
+        heard = [np.isin(self.units[fold.test], self.units[fold.train]).mean() for fold in self.folds]
+        return bool(np.mean(heard) > 0.5)
+
     def rows_of(self, tracks: np.ndarray) -> np.ndarray:
         """Return the positions of the rows of some tracks.
 

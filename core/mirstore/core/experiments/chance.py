@@ -156,6 +156,8 @@ def evidence_in(case: Assembly, result: Result, run: str = "") -> Evidence:
         halves=drawn("half"),
         groupings=drawn("random grouping"),
         sizes={group: len(members) for group, members in case.groups.items()},
+        tracks=len(case.tracks),
+        torn=case.torn,
     )
 
 

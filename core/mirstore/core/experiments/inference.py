@@ -196,8 +196,8 @@ def tracks_needed(tracks: int, differences: Sequence[float], test_share: float, 
     Returns
     -------
     int or None
-        More than there are. None with fewer than two folds, or if tracks are not what is lacking: the folds alone would
-        say that it is above the floor, and permuted labels of the same artists say so too.
+        More than there are. None with fewer than two folds, or if tracks are not what is lacking: there is no effect,
+        or the folds alone would say that there is one, and permuted labels of the same artists give it too.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def tracks_needed(tracks: int, differences: Sequence[float], test_share: float, 
     if error is None:
         return None
     t, asked = float(np.mean(differences)) / error if error else 0.0, quantile(1 - alpha, len(differences))
-    return None if t > asked else one_digit(tracks * max((asked + 0.88) / max(t, 0.7), 1.1))
+    return one_digit(tracks * max((asked + 0.88) / max(t, 0.7), 1.1)) if 0 < t <= asked else None
 
 
 def one_digit(value: float) -> int:

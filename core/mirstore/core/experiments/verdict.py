@@ -59,6 +59,10 @@ class Evidence:
         The same in fits to half of the units, and to everything with random groups of the same sizes.
     sizes : Mapping of str to int
         Columns of each group.
+    tracks : int or None
+        How many it was about; those of the task if None.
+    torn : bool
+        Whether artists, or what else labels were permuted by, stand on both sides of folds.
     """
 
     run: str
@@ -72,6 +76,8 @@ class Evidence:
     halves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     groupings: Mapping[str, Sequence[float]] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    tracks: int | None = None
+    torn: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,7 @@ def judge(cases: Sequence[Evidence], explained: str | None, tracks: int, sign: i
     explained : str or None
         Run of the case that was named before results were seen.
     tracks : int
+        Of the task.
     sign : int
         -1 if smaller values of the metric are better.
     """
@@ -173,24 +180,26 @@ def judge(cases: Sequence[Evidence], explained: str | None, tracks: int, sign: i
     passed = gate is not None and gate.holds
     rivals = [case for case in cases if case.kind in ("signed", "opaque")]
     tested = [gate] if gate else []
-    tested += _best(rivals, passed, tracks, sign) if len(rivals) > 1 else []
+    tested += _best(rivals, main, passed, tracks, sign) if len(rivals) > 1 else []
     if any(claim.holds for claim in tested):
         tested += _better(rivals, main, tracks, sign)
     untested: dict[str, str] = {}
     if main and passed:
         tested += _order(main, untested) + _sizes(main, untested)
     differences = _differences(main, sign) if main else []
+    tracks = main.tracks or tracks if main else tracks
     limits = (differences, main.test_share) if main and not passed else None
     floor = float(np.mean(main.floors)) if main else 0.0
     draws = [sign * value for value in main.permuted] if main else []
-    least = detectable(*limits, draws, 1 / tracks) if limits else None
+    unit = _least(main, tracks, sign) if main else 0.0
+    least = detectable(*limits, draws, unit) if limits else None
     return Verdict(
         found=any(claim.holds for claim in tested),
         claims=[claim for claim in tested if claim.holds],
         open=[claim for claim in tested if not claim.holds],
         explained=main.run if main else None,
         tracks=tracks,
-        needs_tracks=tracks_needed(tracks, *limits, 1 / tracks) if limits else None,
+        needs_tracks=tracks_needed(tracks, *limits, unit) if limits else None,
         detectable=None if least is None else floor + sign * least,
         shares=share_intervals(main) if main and passed else {},
         untested=untested,
@@ -216,11 +225,16 @@ def above_guessing(case: Evidence, tracks: int, sign: int = 1) -> Claim | None:
     if len(case.permuted):
         p: float | None = p_of_draws(float(np.mean(differences)), [sign * value for value in case.permuted])
     else:
-        p = p_above_zero(differences, case.test_share, 1 / tracks)
+        p = p_above_zero(differences, case.test_share, _least(case, tracks, sign))
     if p is None:
         return None
     test = "permuted labels" if len(case.permuted) else "corrected t"
     return _claim("above guessing", p <= alpha, case, _differences(case, 1), test, p)
+
+
+def _least(case: Evidence, tracks: int, sign: int) -> float:
+    """Return the least standard error: what one track is of a share, and of an error what it is of that of guessing."""
+    return (float(np.mean(case.floors)) if sign < 0 else 1.0) / (case.tracks or tracks)
 
 
 def _differences(case: Evidence, sign: int) -> list[float]:
@@ -241,15 +255,23 @@ def _claim(
     return Claim(kind, holds, case.run, float(np.mean(differences)), low, high, test, p, of, than=than)
 
 
-def _best(cases: Sequence[Evidence], passed: bool, tracks: int, sign: int) -> list[Claim]:
-    """Return whether the best case is above guessing, corrected for all that it was chosen from."""
-    p = [p_above_zero(_differences(case, sign), case.test_share, 1 / tracks) for case in cases]
+def _best(cases: Sequence[Evidence], main: Evidence | None, passed: bool, tracks: int, sign: int) -> list[Claim]:
+    """Return whether the best case is above guessing, corrected for all that it was chosen from.
+
+    It is not said against the test of the case named before: neither of the same case, nor where artists stand on both
+    sides of folds, which only permuted labels allow for.
+    """
+    p = [p_above_zero(_differences(case, sign), case.test_share, _least(case, tracks, sign)) for case in cases]
     known = [(case, value) for case, value in zip(cases, p, strict=True) if value is not None]
     if len(known) < len(cases):
         return []
     corrected = holm([value for _, value in known])
     best = max(range(len(cases)), key=lambda i: sign * np.mean(cases[i].values))
     holds = corrected[best] <= (alpha if passed else without_gate)
+    if not passed and main is not None and (cases[best] is main or cases[best].torn):
+        holds = False
+    if cases[best] is main and holds != passed:
+        return []  # its own test has been told
     return [
         _claim(
             "best above guessing",
@@ -276,7 +298,8 @@ def _better(cases: Sequence[Evidence], main: Evidence | None, tracks: int, sign:
     gaps = [[x - y for x, y in zip(a.values, b.values, strict=True)] for a, b in pairs]
     # Which of the two is better was not known before: two-sided.
     one_sided = [
-        p_above_zero([sign * g for g in gap], a.test_share, 1 / tracks) for gap, (a, _) in zip(gaps, pairs, strict=True)
+        p_above_zero([sign * g for g in gap], a.test_share, _least(a, tracks, sign))
+        for gap, (a, _) in zip(gaps, pairs, strict=True)
     ]
     p = [min(1.0, 2 * value) for value in one_sided if value is not None]  # all have several folds
     return [

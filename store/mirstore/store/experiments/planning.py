@@ -129,7 +129,12 @@ class _Planner:
         )
         planned.config = self._config(planned, entry, task, data)
         parts = [part for part in (found.grouper, smoother, model) if part is not None]
-        about = {**task.model_dump(), "group_by": data.kept_together, "units": data.group_by}
+        apart = len(set(data.units)) == len(data.units)
+        about = {
+            **task.model_dump(),
+            "group_by": data.kept_together,
+            "units": "track" if apart else data.group_by,
+        }
         planned.details = Details(
             question=entry.question,
             cite=[*entry.cite, *self._cited(case, parts)],

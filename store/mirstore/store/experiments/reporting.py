@@ -212,6 +212,8 @@ def _evidence(case: _Case) -> Evidence | None:
         halves=_draws(importances, "half") or {},
         groupings=_draws(importances, "random grouping") or {},
         sizes={group: len(members) for group, members in details.groups.items()},
+        tracks=details.data.tracks,
+        torn=any(leak.kind == details.task.units and leak.shared > 0 for leak in details.leakage),
     )
 
 
