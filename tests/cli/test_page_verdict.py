@@ -310,8 +310,8 @@ def test_what_size_explains_is_said_only_where_it_was_tested():
     assert sentences["Size"].startswith("No group is shown to be used more than its number of features explains (p = ")
     _, sentences = said(reported(evidence("ridge", above, **uses(0.7, 0.2, 0.1, by_chance=0.0001))))
     assert sentences["Size"] == (
-        "Whether a group is used more than its number of features explains cannot be measured here: groups drawn by "
-        "chance get the same share every time."
+        "Whether a group is used more than its number of features explains is not known: groups drawn by chance get "
+        "the same share every time."
     )
 
 

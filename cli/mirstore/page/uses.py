@@ -117,7 +117,7 @@ def _most(claims: Claims) -> list[tuple[str, str]]:
 
 def _size(claims: Claims, case: Scored) -> list[tuple[str, str]]:
     if why := claims.untested.get("size"):
-        text = "Whether a group is used more than its number of features explains cannot be measured here"
+        text = "Whether a group is used more than its number of features explains is not known"
         return [("Size", f"{text}: {why}.")]
     held, open_ = claims.held("more than size"), claims.open("more than size")
     if not claims.tested("more than size"):
