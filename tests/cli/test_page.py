@@ -404,6 +404,22 @@ def test_leakage_is_said_plainly(pages):
     assert '<li class="good"><b>0 identical files shared</b>' in page
 
 
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"kind": "audio", "known": 0, "shared": 0}, "<li><b>identical files: unknown</b>No audio files"),
+        ({"kind": "audio", "known": 0, "shared": 2}, '<li class="warn"><b>Warning: 2 identical files shared</b>'),
+        ({"kind": "audio", "known": 1, "shared": 0}, "; 1 of 3 tracks have a file."),
+    ],
+)
+def test_what_was_not_compared_is_not_said_to_share_nothing(row, text):
+    report = minimal()
+    report["data"]["leakage"] = [{**row, "examples": None}]
+    page = render(report)
+    assert text in page
+    assert ("<b>0 identical" in page) == (row["known"] == 1)
+
+
 def renamed(report: dict, name: str, other: str) -> dict:
     return json.loads(json.dumps(report).replace(f'"{name}"', json.dumps(other)))
 

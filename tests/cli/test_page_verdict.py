@@ -265,8 +265,24 @@ def test_a_group_that_is_used_more_than_each_other_comes_first_in_the_answer():
         "them: more than half of what it uses."
     )
     assert "Ridge uses timbre more than rhythm (70 % [" in sentences["Groups"]
-    assert "Tested by 100 fits to half of the tracks each" in sentences["Groups"]
+    half = "about half of the tracks of each class (two at least, if it has them)"
+    assert f"Tested by 100 fits to {half} each" in sentences["Groups"]
     assert sentences["Most"].startswith("More than half of what it uses is timbre: 70 % [")
+
+
+def test_halves_are_of_whole_artists_where_labels_are_permuted_among_them():
+    report = reported(evidence("ridge", above, **uses(0.7, 0.2, 0.1)), units="artist", exclusive=False)
+    assert "Tested by 100 fits to about half of the artists each: " in said(report)[1]["Groups"]
+    page = render(report)
+    assert "The interval comes from fits to about half of the artists." in page
+    assert "fitted to all tracks that a fold learns from" in page  # a published split may leave some to the test
+
+
+def test_what_was_not_drawn_has_no_note():
+    page = render(reported(evidence("ridge", above, shares=uses(0.7, 0.2, 0.1)["shares"])))
+    assert "What ridge uses of each group" in page
+    assert "The interval comes" not in page
+    assert "By chance: 95" not in page
 
 
 def test_less_than_half_is_never_most():
@@ -320,8 +336,8 @@ def test_what_size_explains_is_said_only_where_it_was_tested():
     assert sentences["Size"].startswith("No group is shown to be used more than its number of features explains (p = ")
     _, sentences = said(reported(evidence("ridge", above, **uses(0.7, 0.2, 0.1, by_chance=0.0001))))
     assert sentences["Size"] == (
-        "Whether a group is used more than its number of features explains cannot be measured here: groups drawn by "
-        "chance get the same share every time."
+        "Whether a group is used more than its number of features explains is not known: groups drawn by chance get "
+        "the same share every time."
     )
 
 
@@ -403,8 +419,26 @@ def test_what_stands_in_training_and_test_is_said_at_the_top():
         "1 artist and 3 near-identical recordings stand in training and test of one fold: the results may be better "
         "than on others."
     ]
-    report["data"]["leakage"][0]["shared"] = report["data"]["leakage"][1]["shared"] = 0
+    report["data"]["leakage"][1]["shared"] = 0
+    assert sections(report)["notes"] == [
+        "1 artist stands in training and test of one fold: the results may be better than on others."
+    ]
+    report["data"]["leakage"][0]["shared"] = 0
     assert sections(report)["notes"] == []
+
+
+def test_one_fold_keeps_artists_whole_and_five_keep_them():
+    report = reported(evidence("ridge", above))
+    report["data"]["folds"] = [{"run": 0, "fold": i, "train": 80, "test": 20, "sha256": str(i)} for i in range(5)]
+    assert "5 folds that keep each artist whole; accuracy" in sections(report)["facts"]
+    report["data"]["folds"] = report["data"]["folds"][:1]
+    assert "1 fold that keeps each artist whole; accuracy" in sections(report)["facts"]
+
+
+def test_a_constant_column_is_not_said_to_be_far_out():
+    report = reported(evidence("ridge", above))
+    report["health"] = [{"column": "f.c", "missing": 0, "constant": True, "outliers": 0, "low": 1.0, "high": 1.0}]
+    assert "Columns with missing values, only one value, or outliers" in render(report)
 
 
 # From the labels to the page

@@ -120,6 +120,36 @@ def test_two_columns_have_too_few_groupings():
     assert "too few ways" in judge([few], "run", 100).untested["size"]
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "signed"}, ("no fits to halves of the data were made", "no groups were drawn by chance")),
+        (
+            {"kind": "opaque"},
+            (
+                "no fits to halves of the data were made, since the model is opaque",
+                "no groups were drawn by chance, since the model is opaque",
+            ),
+        ),
+        ({"shares": {}}, ("the model does not say which groups it uses", None)),
+        ({"shares": {"first": 1.0}}, ("there is one group of features only", None)),
+    ],
+)
+def test_what_was_not_drawn_is_not_called_too_few_ways(change, why):
+    untested = judge([replace(uses_first, halves={}, groupings={}, **change)], "run", 100).untested
+    assert (untested["order"], untested.get("size")) == why
+
+
+def test_one_draw_has_no_spread_and_tests_nothing():
+    one = {group: [share] for group, share in uses_first.shares.items()}
+    found = judge([replace(uses_first, halves=one, groupings=one)], "run", 100)
+    assert found.untested == {
+        "order": "one fit to half of the data has no spread",
+        "size": "one random grouping has no spread",
+    }
+    assert kinds(found.claims) == {"above guessing": 1}
+
+
 def test_the_best_of_many_is_corrected_for_how_many_there_are():
     """One case in 20 is above guessing by a test at 5 %; the best of 20 is no finding."""
     lucky = replace(guessing, run="lucky", values=[0.37, 0.41, 0.35, 0.42, 0.38])

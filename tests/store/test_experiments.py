@@ -26,6 +26,7 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
+from mirstore.store.datasets import together
 from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
@@ -634,6 +635,13 @@ def test_what_a_published_split_has_on_both_sides_is_tested_only_and_told(store,
     assert [row["shared"] for row in report["data"]["leakage"] if row["kind"] == "audio"] == [1]
     assert report["data"]["folds"][0]["train"] == 39
     assert report["task"]["group_by"] is None
+
+
+def test_of_a_table_without_audio_no_identical_files_are_known(store, plugins):
+    (item,) = planned(store, plugins)
+    assert [(leak.known, leak.shared) for leak in item.details.leakage if leak.kind == "audio"] == [(0, 0)]
+    found = {row["kind"]: row["known"] for row in together(store, "small").iter_rows(named=True)}
+    assert found == {"artist": 60, "album": 0, "audio": 0, "near": 0}
 
 
 def test_another_seed_on_the_same_fold_is_no_other_fold(store, plugins):

@@ -26,7 +26,7 @@ def render(report: Report | Mapping[str, Any]) -> str:
     plain = report if isinstance(report, Mapping) else report.as_dict()
     environment = _environment()
     environment.filters |= {name: getattr(words, name) for name in filters.split()}
-    environment.globals |= {"count": words.count, "known": words.known}
+    environment.globals |= {"about_half": words.about_half, "count": words.count, "known": words.known}
     page: str = environment.get_template("page.html.j2").render(sections(plain))
     return page
 

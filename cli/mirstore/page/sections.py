@@ -99,8 +99,8 @@ def _facts(report: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         said.append(count(len(data["classes"]), _kind(task)))
     if data["folds"]:
         together, known = kept_whole(report)
-        each = "each" if known == data["tracks"] else "each known"
-        apart = f" that keep {each} {together} whole" if together else ""
+        each, keep = "each" if known == data["tracks"] else "each known", "keeps" if data["folds"] == 1 else "keep"
+        apart = f" that {keep} {each} {together} whole" if together else ""
         repeated = f", repeated {task['runs']} times" if task.get("runs", 1) > 1 else ""
         said.append(f"{count(data['folds'], 'fold')}{apart}{repeated}")
     return f"{', '.join(said)}; {metric(task['metric'])}"
@@ -159,5 +159,6 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     leaks = [leak for leak in (report.get("data") or {}).get("leakage") or [] if leak.get("shared")]
     if leaks:
         shared = listed(count(leak["shared"], kinds_of_copies.get(leak["kind"], leak["kind"])) for leak in leaks)
-        found.append(f"{shared} stand in training and test of one fold: the results may be better than on others.")
+        stand = "stands" if sum(leak["shared"] for leak in leaks) == 1 else "stand"
+        found.append(f"{shared} {stand} in training and test of one fold: the results may be better than on others.")
     return found + list(dict.fromkeys(str(note) for case in report["cases"] for note in case.get("notes") or []))

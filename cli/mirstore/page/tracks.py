@@ -13,9 +13,9 @@ from mirstore.page.svg import Figure
 from mirstore.page.words import known, plain
 
 roles = {
-    "best": "Clearest: where the right label has the largest lead",
-    "worst": "Furthest off: where it has the smallest lead, or is behind most",
-    "ambiguous": "Undecided: where it and another are nearest to level",
+    "best": "The largest leads of the right label",
+    "worst": "The smallest leads, or furthest behind",
+    "ambiguous": "Of the other tracks, those nearest to level",
 }
 scores_shown = 5
 

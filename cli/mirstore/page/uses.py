@@ -8,7 +8,7 @@ from typing import Any
 from mirstore.core.experiments.verdict import deviations
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import Scored
-from mirstore.page.words import capital, count, listed, percent, plain, probability
+from mirstore.page.words import about_half, capital, count, listed, percent, plain, probability
 
 Claim = Mapping[str, Any]
 
@@ -43,19 +43,21 @@ def _comparisons(held: Sequence[Claim]) -> list[str]:
     return [f"{plain(group)} more than {listed(others)}" for group, others in behind.items()]
 
 
-def evidence(claims: Claims, case: Scored) -> list[tuple[str, str]]:
+def evidence(task: Mapping[str, Any], claims: Claims, case: Scored) -> list[tuple[str, str]]:
     """Return headings and sentences on the groups of the explained case.
 
     Parameters
     ----------
+    task : Mapping
+        As JSON.
     claims : Claims
     case : Scored
         The one explained.
     """
-    return [*_order(claims, case), *_most(claims), *_size(claims, case)]
+    return [*_order(task, claims, case), *_most(claims), *_size(claims, case)]
 
 
-def _order(claims: Claims, case: Scored) -> list[tuple[str, str]]:
+def _order(task: Mapping[str, Any], claims: Claims, case: Scored) -> list[tuple[str, str]]:
     if why := claims.untested.get("order"):
         return [("Groups", f"Which group of features it uses more was not tested: {why}.")]
     held, open_ = claims.held("more"), claims.open("more")
@@ -67,7 +69,7 @@ def _order(claims: Claims, case: Scored) -> list[tuple[str, str]]:
     sentences += _undecided(claims, case, open_, any_held=bool(held))
     halves = len(next(iter((case.raw.get("halves") or {}).values()), []))
     rule = f"a difference of shares counts if it exceeds {deviations} standard deviations"
-    sentences.append(f"Tested by {count(halves, 'fit')} to half of the tracks each: {rule}.")
+    sentences.append(f"Tested by {count(halves, 'fit')} to {about_half(task)} each: {rule}.")
     return [("Groups", " ".join(sentences))]
 
 
@@ -117,7 +119,7 @@ def _most(claims: Claims) -> list[tuple[str, str]]:
 
 def _size(claims: Claims, case: Scored) -> list[tuple[str, str]]:
     if why := claims.untested.get("size"):
-        text = "Whether a group is used more than its number of features explains cannot be measured here"
+        text = "Whether a group is used more than its number of features explains is not known"
         return [("Size", f"{text}: {why}.")]
     held, open_ = claims.held("more than size"), claims.open("more than size")
     if not claims.tested("more than size"):

@@ -155,7 +155,7 @@ def evidence(report: Mapping[str, Any], claims: Claims) -> list[tuple[str, str]]
     found += [(f"Best of {claim['of']} cases", _best(claims, claim)) for claim in claims.tested(best_of_all)]
     found += [("Between cases", _pair(claims, claim)) for claim in claims.tested("better")]
     if claims.explained:
-        found += uses.evidence(claims, claims.explained)
+        found += uses.evidence(report["task"], claims, claims.explained)
     if not claims.named and claims.held(best_of_all):
         found.append(("Not explained", f"{capital(_unfinished(report, claims))}."))
     return found

@@ -277,6 +277,23 @@ def has_interval(value: Mapping[str, Any]) -> bool:
     return known(value.get("low")) and known(value.get("high"))
 
 
+def about_half(task: Mapping[str, Any]) -> str:
+    """Return what a fit to a random half learns from: whole artists or albums, and of a small class more than half.
+
+    Parameters
+    ----------
+    task : Mapping
+        As JSON.
+
+    Examples
+    --------
+    >>> about_half({"units": "artist", "exclusive": True}), about_half({"exclusive": False})
+    ('about half of the artists of each class (two at least, if it has them)', 'about half of the tracks')
+    """
+    units = f"about half of the {task.get('units') or 'track'}s"
+    return f"{units} of each class (two at least, if it has them)" if task.get("exclusive") else units
+
+
 def duration(seconds: Any) -> str:
     """Return seconds as people say them; a dash for what is not known.
 

@@ -217,7 +217,7 @@ class ExperimentEntry(_Entry):
     permutations : int
         How often the case that is explained is fitted to permuted labels, 19 times or more; 0 leaves this test out.
     halves : int
-        How often it is fitted to half of the tracks; 0 leaves this test out.
+        How often it is fitted to about half of the artists, albums or tracks; 0 leaves this test out.
     random_groupings : int
         How often it is fitted with its columns in random groups; 0 leaves this test out.
     cite : list of str

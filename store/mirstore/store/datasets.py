@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError
-from mirstore.core.experiments.copies import identities, similar_names
+from mirstore.core.experiments.copies import identities, known_of, similar_names
 from mirstore.core.experiments.splits import as_published, shared_between
 from mirstore.store.known_copies import copies, fingerprinted
 from mirstore.store.lake.quoting import literal
@@ -87,10 +87,9 @@ def together(store: Store, dataset: str) -> pl.DataFrame:
         "SELECT track, path, i.artist, i.album FROM items i JOIN tracks USING (track) "
         f"WHERE dataset = {literal(dataset)}"
     )
-    rows = [
-        _groups(kind, values, fingerprinted(store, members["track"].to_list()) if kind == "near" else None)
-        for kind, values in identities(members, copies(store)).items()
-    ]
+    same = identities(members, copies(store))
+    known = known_of(members, same, fingerprinted(store, members["track"].to_list()))
+    rows = [_groups(kind, values, known[kind]) for kind, values in same.items()]
     return pl.DataFrame(rows, schema_overrides={"examples": pl.String})
 
 
@@ -134,12 +133,12 @@ def spelling_remarks(store: Store, dataset: str, most: int = 5) -> list[str]:
     return remarks + ([f"and {len(found) - most} more artists with several spellings"] if len(found) > most else [])
 
 
-def _groups(kind: str, values: Sequence[str | None], fingerprinted: int | None) -> dict[str, Any]:
+def _groups(kind: str, values: Sequence[str | None], known: int) -> dict[str, Any]:
     counts = Counter(value for value in values if value)
     several = {value: count for value, count in counts.most_common() if count > 1}
     return {
         "kind": kind,
-        "known": counts.total() if fingerprinted is None else fingerprinted,
+        "known": known,
         "groups": len(several),
         "tracks": sum(several.values()),
         "largest": max(several.values(), default=0),
@@ -174,8 +173,7 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
     tracks = members.unique("track", maintain_order=True)
     number = {track: position for position, track in enumerate(tracks["track"])}
     values = identities(tracks, copies(store))
-    known = {kind: any(some) for kind, some in values.items()}
-    known["near"] = bool(fingerprinted(store, list(number)))
+    known = known_of(tracks, values, fingerprinted(store, list(number)))
     rows = []
     for (split,), found in members.sort("split").group_by("split", maintain_order=True):
         held_out = "test" if "test" in found["part"] else "validation"
@@ -186,7 +184,7 @@ def leakage(store: Store, dataset: str) -> pl.DataFrame:
         for fold in as_published(parts):
             for kind in sorted(values):
                 shared = shared_between([fold], values[kind])
-                count, examples = len(shared) if known[kind] else None, ", ".join(shared[:3]) or None
+                count, examples = len(shared) if known[kind] or shared else None, ", ".join(shared[:3]) or None
                 rows.append((split, fold.number, kind, count, examples))
     schema = {"split": pl.String, "fold": pl.Int32, "kind": pl.String, "shared": pl.UInt32, "examples": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")

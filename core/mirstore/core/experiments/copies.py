@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,6 +72,23 @@ def identities(tracks: pl.DataFrame, copies: Iterable[tuple[str, str, str]]) -> 
         "audio": [path[owner or track] for owner, track in zip(equal, ids, strict=True)],
         "near": [owner and path[owner] for owner in near],
     }
+
+
+def known_of(tracks: pl.DataFrame, found: Mapping[str, Sequence[str | None]], fingerprinted: int) -> dict[str, int]:
+    """Return of how many tracks it is known what `identities` returns: of numbers without audio no file is.
+
+    Parameters
+    ----------
+    tracks : pl.DataFrame
+        ``path``; each track once.
+    found : Mapping of str to sequence of (str or None)
+        What `identities` returned for them.
+    fingerprinted : int
+        How many have a fingerprint, by which near copies are found.
+    """
+    files = tracks.height - tracks["path"].null_count()
+    said = {kind: len(values) - values.count(None) for kind, values in found.items()}
+    return said | {"audio": files, "near": fingerprinted}
 
 
 def similar_names(names: Iterable[str | None]) -> list[list[str]]:

@@ -330,11 +330,8 @@ def share_intervals(case: Evidence) -> dict[str, tuple[float, float, float]]:
 
 def _order(case: Evidence, untested: dict[str, str]) -> list[Claim]:
     """Return of which groups the model uses more: of neighbours in the order, and of the first and each other one."""
-    if len(case.shares) < 2:
-        untested["order"] = "there is one group of features only"
-        return []
-    if not case.halves:
-        untested["order"] = "the model was not fitted to halves of the tracks"
+    if why := _without(case, case.halves, "fits to halves of the data were made", "fit to half of the data"):
+        untested["order"] = why
         return []
     order = sorted(case.shares, key=lambda group: -case.shares[group])
     pairs = dict.fromkeys([(order[0], other) for other in order[1:]] + list(pairwise(order)))
@@ -351,13 +348,28 @@ def _order(case: Evidence, untested: dict[str, str]) -> list[Claim]:
     return claims
 
 
+def _without(case: Evidence, drawn: Mapping[str, Sequence[float]], none: str, one: str) -> str:
+    """Return why shares cannot be compared with those of other fits, nothing if they can."""
+    if len(case.shares) < 2:
+        return "there is one group of features only" if case.shares else "the model does not say which groups it uses"
+    draws = max(map(len, drawn.values()), default=0)
+    if draws > 1:
+        return ""
+    if draws == 1:
+        return f"one {one} has no spread"
+    return f"no {none}{', since the model is opaque' if case.kind == 'opaque' else ''}"
+
+
 def _sizes(case: Evidence, untested: dict[str, str]) -> list[Claim]:
     """Return which groups are used more than their number of columns explains."""
     if len(case.shares) < 2:
         return []
-    draws = np.array([case.groupings.get(group, ()) for group in case.shares], dtype=np.float64)
+    if why := _without(case, case.groupings, "groups were drawn by chance", "random grouping"):
+        untested["size"] = why
+        return []
+    draws = np.array([case.groupings[group] for group in case.shares], dtype=np.float64)
     different = factorial(sum(case.sizes.values())) // prod(map(factorial, case.sizes.values()))
-    if not draws.size or different < groupings_needed:
+    if different < groupings_needed:
         untested["size"] = "there are too few ways to draw groups of these sizes"
         return []
     spread = draws.std(axis=1, ddof=1)

@@ -15,7 +15,7 @@ from mirstore.core.entries import ChunkEntry, TaskEntry
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
-from mirstore.core.experiments.copies import identities
+from mirstore.core.experiments.copies import identities, known_of
 from mirstore.core.experiments.splits import Fold, as_published, make_folds, protocols, published_folds, shared_between
 from mirstore.core.models import Examples
 from mirstore.core.tensors import Tensors
@@ -166,11 +166,12 @@ class TaskExamples:
         """
         sides = [*folds, *as_published(self.published)]
         found = []
-        for kind, values in identities(self.tracks, self.copies).items():
-            known = self.fingerprinted if kind == "near" else len(values) - values.count(None)
+        same = identities(self.tracks, self.copies)
+        known = known_of(self.tracks, same, self.fingerprinted)
+        for kind, values in same.items():
             shared = shared_between(sides, values)
             examples = ", ".join(shared[:3]) or None
-            found.append({"kind": kind, "known": known, "shared": len(shared), "examples": examples})
+            found.append({"kind": kind, "known": known[kind], "shared": len(shared), "examples": examples})
         return found
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which tracks a report explains: those that a model gets best, worst, and cannot decide about."""
+"""Which tracks a report explains: those with the largest and smallest lead of the right label, and the most level."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ each = 3  # tracks per role
 clip_seconds = 10.0
 
 
-def explain(
-    contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame, exclusive: bool
-) -> list[dict[str, Any]]:
+def explain(contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame) -> list[dict[str, Any]]:
     """Return tracks with their scores and what each group added to the label that is explained.
 
-    A track's margin is the score of its least likely own label minus that of the likeliest other label; for tags,
-    whose scores cannot be compared with each other, ranks among all tracks take the place of scores. The best tracks
-    have the largest margins, the worst the smallest, the ambiguous ones those nearest to zero.
+    A track's lead is the score of its right label, of several the lowest, less the highest score of another label. The
+    best tracks have the largest leads, the worst of the others the smallest, the ambiguous ones of the rest those
+    nearest to zero.
 
     Parameters
     ----------
@@ -32,20 +30,18 @@ def explain(
         Of one run.
     credits : pl.DataFrame
         ``track``, ``title``, ``artist``, ``path``.
-    exclusive : bool
-        Whether a track has one class.
     """
     if contributions.is_empty():
         return []
     first = predictions.filter(pl.col("repeat") == 0)
-    margins = _margins(first, exclusive)
-    known = {row.pop("track"): row for row in credits.join(margins, on="track", how="semi").to_dicts()}
+    leads = _leads(first)
+    known = {row.pop("track"): row for row in credits.join(leads, on="track", how="semi").to_dicts()}
     nothing = {"title": None, "artist": None, "path": None}
     chosen: list[dict[str, Any]] = []
     for role, order in (
-        ("best", margins.sort("margin", descending=True)),
-        ("worst", margins.sort("margin")),
-        ("ambiguous", margins.sort(pl.col("margin").abs())),
+        ("best", leads.sort("lead", descending=True, maintain_order=True)),
+        ("worst", leads.sort("lead", maintain_order=True)),
+        ("ambiguous", leads.sort(pl.col("lead").abs(), maintain_order=True)),
     ):
         taken = {item["track"] for item in chosen}
         for track, label in (
@@ -60,24 +56,23 @@ def explain(
     return chosen
 
 
-def _margins(predictions: pl.DataFrame, exclusive: bool) -> pl.DataFrame:
-    ranked = pl.col("score") if exclusive else pl.col("score").rank().over("label") / pl.len().over("label")
-    frame = predictions.with_columns(ranked.cast(pl.Float64).alias("height"))
-    own = frame.filter(pl.col("truth") > 0).sort("height", "label").group_by("track", maintain_order=True)
-    other = frame.filter(pl.col("truth") <= 0).group_by("track").agg(pl.col("height").max().alias("other"))
+def _leads(predictions: pl.DataFrame) -> pl.DataFrame:
+    right = predictions.filter(pl.col("truth") > 0).sort("score", "label").group_by("track", maintain_order=True)
+    other = predictions.filter(pl.col("truth") <= 0).group_by("track").agg(pl.col("score").max().alias("other"))
     return (
-        own.agg(pl.col("height").first().alias("own"), pl.col("label").first())
+        right.agg(pl.col("score", "label").first())
         .join(other, on="track")
-        .select("track", "label", (pl.col("own") - pl.col("other")).alias("margin"))
+        .select("track", "label", (pl.col("score") - pl.col("other")).alias("lead"))
         .sort("track")
     )
 
 
 def _scores(predictions: pl.DataFrame, track: str) -> dict[str, Any]:
-    rows = predictions.filter(pl.col("track") == track).sort("score", descending=True)
+    rows = predictions.filter(pl.col("track") == track).sort("score", descending=True).with_row_index()
+    shown = rows.filter((pl.col("index") < 10) | (pl.col("truth") > 0))
     return {
         "truth": rows.filter(pl.col("truth") > 0)["label"].sort().to_list(),
-        "scores": dict(rows.select("label", "score").head(10).iter_rows()),
+        "scores": dict(shown.select("label", "score").iter_rows()),
     }
 
 

@@ -28,7 +28,7 @@ class Findings:
     whole : Mapping of str to float
         Group to its share in a fit to everything.
     null, halves : Mapping or None
-        Group to its shares in groupings made by chance, and in fits to half of the tracks.
+        Group to its shares in groupings made by chance, and in fits to about half of the units; see `TaskDetails`.
     permuted : sequence of float
         How far the task's metric was from guessing under each permutation of the labels.
     floor : Mapping of str to float

@@ -176,7 +176,7 @@ def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
         permuted=_permuted(case),
         floor={name: found.mean for name, found in sorted(statistics(guessing, details.folds).items())},
         groups=_groups(store, case),
-        tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits, task.exclusive),
+        tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits),
         confusion=_confusion(predictions) if task.exclusive else None,
         ambiguity=_ambiguity(case.table("label_distributions")),
     )
