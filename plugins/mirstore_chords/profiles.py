@@ -26,6 +26,7 @@ class Profiles(NamedTuple):
     values : np.ndarray [shape=(frames, 36), dtype=float32]
         Up to 1; from A upwards, three bins to the semitone. Zeros where nothing sounds.
     silent : np.ndarray [shape=(frames,), dtype=bool]
+        Where nothing sounds, or nothing of a pitch: no peak, as in a constant voltage.
     edges : np.ndarray [shape=(frames + 1,)]
         Where one frame's share of time ends and the next one's begins [s]: half way between their middles.
     """
@@ -69,10 +70,11 @@ def profiles(x: np.ndarray) -> Profiles:
         frequencies, peaks = find(magnitude)
         values.append(profile(frequencies, whiten(magnitude, frequencies, peaks)))
         levels.append(float(frame @ frame))
-    silent = np.array(levels) <= max(levels) * 10 ** (silent_below_db / 10)
+    found = np.array(values)
+    silent = (np.array(levels) <= max(levels) * 10 ** (silent_below_db / 10)) | ~found.any(axis=1)
     edges = np.clip((np.arange(len(levels) + 1) - 0.5) * hop / sr, 0, len(x) / sr)
     edges[-1] = len(x) / sr
-    return Profiles(np.where(silent[:, None], np.float32(0), np.array(values)), silent, edges)
+    return Profiles(np.where(silent[:, None], np.float32(0), found), silent, edges)
 
 
 def semitones(values: np.ndarray) -> np.ndarray:

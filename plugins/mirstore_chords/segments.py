@@ -94,21 +94,19 @@ def _row(start: float, end: float, label: str, confidence: float) -> Row:
     return {"start": start, "end": end, "label": label, "root": root, "quality": quality, "confidence": confidence}
 
 
-def refuse_negative(**seconds: float) -> None:
-    """Raise for a duration [s] that is negative or no number.
+def refuse_negative(min_duration: float) -> None:
+    """Raise for a shortest duration that is negative or no number.
 
     Parameters
     ----------
-    **seconds : float
-        By the parameter's name.
+    min_duration : float [s]
 
     Raises
     ------
     MirstoreError
     """
-    for name, value in seconds.items():
-        if not 0 <= value < float("inf"):
-            raise MirstoreError(f"{name}={value} must be 0 s or more", hint=f"{name} = 0.5 is usual")
+    if not 0 <= min_duration < float("inf"):
+        raise MirstoreError(f"min_duration={min_duration} must be 0 s or more", hint="min_duration = 0.5 is usual")
 
 
 def _merged(found: Sequence[Segment]) -> Iterator[Segment]:

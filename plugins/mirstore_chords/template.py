@@ -44,7 +44,7 @@ class ChordsTemplate(Extractor):
     min_duration: float = 0.5
 
     def __post_init__(self) -> None:
-        refuse_negative(min_duration=self.min_duration)
+        refuse_negative(self.min_duration)
         for name in ("stay", "sharpness"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise MirstoreError(

@@ -43,7 +43,7 @@ class FunctionalHarmony(Extractor):
 
     A function follows from a chord and the next one alone, as the plugin's ontology says; no key is needed. Shares are
     by the number of chords n, those of pairs by n - 1, of triples by n - 2. A track without chords fails with
-    ``no chords``, and has null wherever its features are joined.
+    ``no chords``, one with labels of another syntax with ``not harte``: neither has a row.
 
     Parameters
     ----------

@@ -27,6 +27,7 @@ _shorthands = {
     "sus2": "2 5", "sus4": "4 5", "augmaj7": "3 #5 7",
 }  # fmt: skip
 _naturals = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
+_none = ("N", "X", "")  # no chord, an unknown one, nothing said
 _degree = r"[b#]*(?:1[0-3]|[1-9])"
 _label = re.compile(
     rf"(?P<root>[A-G][b#]*)(?::(?P<shorthand>[a-z]*\d*)(?:\((?P<degrees>\*?{_degree}(?:,\*?{_degree})*)\))?)?"
@@ -62,6 +63,22 @@ def parse(label: str, vocabulary: str) -> Chord | None:
             if qualities[name] == wanted:
                 return _pitch(match["root"]) % 12, name
     return None
+
+
+def is_harte(label: str) -> bool:
+    """Whether a label is written in Harte's syntax, be it a chord, none (``N``) or an unknown one (``X``).
+
+    Parameters
+    ----------
+    label : str
+
+    Examples
+    --------
+    >>> [is_harte(label) for label in ("A:min", "A:sus4", "N", "X", "Am", "A:minor", "H:maj")]
+    [True, True, True, True, False, False, False]
+    """
+    match = _label.fullmatch(label.strip())
+    return label.strip() in _none if match is None else (match["shorthand"] or "") in _shorthands
 
 
 def _tones(shorthand: str, degrees: str, *, listed: bool) -> set[int] | None:

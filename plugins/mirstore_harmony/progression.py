@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from mirstore_harmony.labels import Chord, parse
+from mirstore.core.errors import TrackError
+from mirstore_harmony.labels import Chord, is_harte, parse
 
 
 class Sounding(NamedTuple):
@@ -38,7 +39,15 @@ def parts(
         With ``start``, ``end`` [s] and ``label``, ordered by ``start``.
     vocabulary, min_duration, merge_repeats, break_gap
         See `FunctionalHarmony`.
+
+    Raises
+    ------
+    TrackError
+        If a label is not in Harte's syntax: without that chord its neighbours would have other functions.
     """
+    labels = rows["label"].drop_nulls().unique(maintain_order=True)
+    if wrong := [label for label in labels if not is_harte(label)]:
+        raise TrackError("not harte", f"labels not in Harte's syntax, as A:min or N: {', '.join(map(repr, wrong[:3]))}")
     found: list[list[Sounding]] = []
     for start, end, label in rows.select("start", "end", "label").iter_rows():
         chord = parse(label, vocabulary) if label is not None else None

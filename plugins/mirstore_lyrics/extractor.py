@@ -12,34 +12,23 @@ Examples
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.errors import ConfigError
 from mirstore_lyrics import measures
+from mirstore_lyrics.languages import Language, code, language
 from mirstore_lyrics.publications import cmudict, patakis
-from mirstore_lyrics.sounds import pronunciation, spelled, spoken, syllables
+from mirstore_lyrics.sounds import spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
 from mirstore_lyrics.words import Line, has_word_breaks, lines, sung
 
 _texts = ("word", "words", "text", "line", "lyrics")
-_known_share = 0.9  # of 40 songs, seven English ones have .98 to 1 of their words in CMUdict, 33 others .46 to .73
-
-
 _Found = tuple[dict[str, Any], list[str]]  # numbers by name, and why others are null
-
-
-class _Language(NamedTuple):
-    """Which one it is and who says so, or why that is not known."""
-
-    code: str | None
-    source: str
-    doubt: str = ""
 
 
 @dataclass
@@ -55,8 +44,8 @@ class Lyrics(Extractor):
         The column of text that is read: lines, words, or a whole text with line breaks. By default ``word``,
         ``words``, ``text``, ``line`` or ``lyrics``, or else the only one.
     language : str
-        Of all texts, as ISO 639-1: ``"en"``. By default what a column ``language`` of the input says of each track, or
-        else English is assumed.
+        Of all texts: ``"en"``, ``"eng"`` or ``"English"``. By default what a column ``language`` of the input says of
+        each track, or else English is assumed.
     require_language : bool
         Whether nothing that depends on the language is told where it would be assumed.
     sounds : str
@@ -78,12 +67,11 @@ class Lyrics(Extractor):
     per: Literal["sung", "track"] = "sung"
 
     def __post_init__(self) -> None:
-        if self.language and not re.fullmatch(r"[a-z]{2,3}", self.language):
-            raise ValueError(f"language={self.language!r} must be a code of ISO 639, as 'en'")
-        if self.sounds not in ("phones", "letters"):
-            raise ValueError(f"sounds={self.sounds!r} must be 'phones' or 'letters'")
-        if self.per not in ("sung", "track"):
-            raise ValueError(f"per={self.per!r} must be 'sung' or 'track'")
+        if self.language:
+            known = code(self.language)
+            if known is None:
+                raise ValueError(f"language={self.language!r} must be a code of ISO 639-1, as 'en'")
+            self.language = known  # one identity for "en" and "English"
 
     def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
         kinds = {name: each.dtype for name, each in inputs["words"].items() if not each.is_packed}
@@ -119,16 +107,17 @@ class Lyrics(Extractor):
         text = lines(sung(rows, column))
         if not text:
             return []
-        language = self._language(rows, text)
+        tongue = Language(self.language, "given") if self.language else language(rows, text, self.require_language)
         told: dict[str, Any] = dict.fromkeys(_numbers)
         if not has_word_breaks(text):
-            return {**told, **_said(language, ["words cannot be told apart: the script has no blanks between them"])}
+            return {**told, **_said(tongue, ["words cannot be told apart: the script has no blanks between them"])}
         speed = self._words_per_second(track, rows, column, text)
-        reasons = [language.doubt, "" if speed is not None else "words per second need times"]
-        for found, lacking in (_counted(text), _syllabic(text, language.code), self._heard(text, language.code)):
+        times = "to know when words end" if "start" in rows.columns else "times"
+        reasons = [tongue.doubt, "" if speed is not None else f"words per second need {times}"]
+        for found, lacking in (_counted(text), _syllabic(text, tongue.code), self._heard(text, tongue.code)):
             told |= found
             reasons += lacking
-        return {**told, "words_per_second": speed, **_said(language, reasons)}
+        return {**told, "words_per_second": speed, **_said(tongue, reasons)}
 
     def _heard(self, text: list[Line], language: str | None) -> _Found:
         if self.sounds == "phones" and language != "en":
@@ -146,15 +135,6 @@ class Lyrics(Extractor):
             return self.column if self.column in texts else None
         return next((name for name in _texts if name in texts), texts[0] if len(texts) == 1 else None)
 
-    def _language(self, rows: pl.DataFrame, text: list[Line]) -> _Language:
-        if self.language:
-            return _Language(self.language, "given")
-        code, source = _first(rows, "language"), _first(rows, "language_source") or "given"
-        if code and source != "assumed":
-            return _Language(re.split(r"[-_]", code.lower())[0], source)
-        doubt = _doubt(text, self.require_language)
-        return _Language(None, "unknown", doubt) if doubt else _Language("en", "assumed")
-
     def _words_per_second(self, track: Track, rows: pl.DataFrame, column: str, text: list[Line]) -> float | None:
         if self.per == "track":
             return sum(map(len, text)) / track.duration
@@ -171,25 +151,6 @@ def _share(text: str) -> Column:
     return Column(pl.Float64, "", text, (0, 1), nullable=True)
 
 
-def _first(rows: pl.DataFrame, column: str) -> str | None:
-    """Return the first value of a column of text, None if there is none."""
-    if rows.schema.get(column) != pl.String:
-        return None
-    return next((value for value in rows[column] if value), None)
-
-
-def _doubt(text: list[Line], required: bool) -> str:
-    """Say why a text must not be taken for English, empty if it may."""
-    if required:
-        return "the language is not known"
-    words = [word for line in text for word in line]
-    known = sum(pronunciation(word) is not None for word in words) / len(words)
-    if known >= _known_share:
-        return ""
-    share = f"{100 * known:.0f} % of the words are in the English dictionary"
-    return f"no language is given, and {share}: too few to assume that it is English"
-
-
 def _counted(text: list[Line]) -> _Found:
     rate, diversity = measures.repetition_rate(text), measures.lexical_diversity(text)
     return {"repetition_rate": rate, "lexical_diversity": diversity}, []
@@ -198,7 +159,7 @@ def _counted(text: list[Line]) -> _Found:
 def _syllabic(text: list[Line], language: str | None) -> _Found:
     words = [word for line in text for word in line]
     if language == "en":
-        counts = [syllables(word) for word in words]
+        counts = [spoken_syllables(word) for word in words]
     else:
         counts = [count for word in words if language and (count := by_spelling(word, language)) is not None]
     if not counts:
@@ -206,6 +167,6 @@ def _syllabic(text: list[Line], language: str | None) -> _Found:
     return {"total_syllables": sum(counts), "syllables_per_word": sum(counts) / len(counts)}, []
 
 
-def _said(language: _Language, reasons: Sequence[str]) -> dict[str, str | None]:
+def _said(tongue: Language, reasons: Sequence[str]) -> dict[str, str | None]:
     reason = "; ".join(filter(None, reasons)) or None
-    return {"language": language.code, "language_source": language.source, "reason": reason}
+    return {"language": tongue.code, "language_source": tongue.source, "reason": reason}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import polars as pl
@@ -120,7 +120,7 @@ def lexical_diversity(text: list[Line]) -> float:
 def words_per_second(rows: pl.DataFrame, column: str) -> float | None:
     """Return how fast words follow each other, from where the first begins to where the last ends.
 
-    Where rows have no ends, each lasts until the next begins, and the words of the last do not count.
+    Where rows have no ends, each lasts until a later one begins, and the words of the last do not count.
 
     Parameters
     ----------
@@ -132,15 +132,20 @@ def words_per_second(rows: pl.DataFrame, column: str) -> float | None:
     Returns
     -------
     float or None
-        None without times.
+        None without times, and where no end is known.
     """
     if "start" not in rows.columns:
         return None
     counts = [len(words(text)) for text in rows[column].fill_null("")]
     starts: list[float] = rows["start"].to_list()
     ends: list[float | None] = rows["end"].to_list() if "end" in rows.columns else [None] * len(starts)
-    first = min((start for start, count in zip(starts, counts, strict=True) if count), default=0.0)
-    known = [end for end, count in zip(ends, counts, strict=True) if count and end is not None]
-    last = max(known or starts)
-    sung = sum(counts) if known else sum(n for start, n in zip(starts, counts, strict=True) if start < last)
-    return sung / (last - first) if last > first else None
+    following = dict(pairwise(sorted({*starts})))
+    lasting = [
+        (start, stop, count)
+        for start, end, count in zip(starts, ends, counts, strict=True)
+        if count and (stop := following.get(start) if end is None else end) is not None
+    ]
+    if not lasting:
+        return None
+    seconds = max(stop for _, stop, _ in lasting) - min(start for start, _, _ in lasting)
+    return sum(count for *_, count in lasting) / seconds if seconds > 0 else None

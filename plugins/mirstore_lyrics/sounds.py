@@ -26,6 +26,10 @@ from mirstore_lyrics.syllables import by_spelling
 
 _remembered = 1 << 16  # words
 _longest = 30  # letters of what may be two words in one
+_whole = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "ŋ": "ng"}
+)
+"""Latin letters that are no others with an accent."""
 
 
 class Sounds(NamedTuple):
@@ -68,7 +72,7 @@ def spoken(word: str) -> Sounds | None:
     return Sounds(start, main, end, re.sub(r"\d", "", rhyme))
 
 
-def syllables(word: str) -> int:
+def spoken_syllables(word: str) -> int:
     """Return how many syllables an English word has: its vowels as pronounced, or else as spelled.
 
     Parameters
@@ -78,8 +82,8 @@ def syllables(word: str) -> int:
 
     Examples
     --------
-    >>> syllables("nation"), syllables("fire"), syllables("unfriendable"), syllables("hmm")
-    (2, 2, 4, 1)
+    >>> [spoken_syllables(word) for word in ("nation", "fire", "unfriendable", "hmm")]
+    [2, 2, 4, 1]
     """
     phones = pronunciation(word)
     spoken_vowels = len(re.findall(r"\d", phones)) if phones else by_spelling(word, "en") or 1
@@ -91,7 +95,8 @@ def pronunciation(word: str) -> str | None:
     """Return the phones of an English word in ARPAbet, None if it is neither in the dictionary nor made of such words.
 
     What is not in it is looked up as one that is: with an apostrophe (``dont``), with its g (``dreamin``), with its
-    letters once or twice (``looove``), without its s (``sunbeams``), or in two halves (``moonsong``).
+    letters once or twice (``looove``), without its s (``sunbeams``), or in two halves (``moonsong``); and all that
+    without accents (``café``).
 
     Parameters
     ----------
@@ -119,6 +124,12 @@ def _ways(word: str) -> Iterator[str | None]:
     for at in range(4, len(word) - 3 if len(word) <= _longest else 0):
         if word[:at] in known and word[at:] in known:
             yield f"{known[word[:at]]} {known[word[at:]].replace('1', '2')}"
+    if (plain := _unaccented(word)) != word:
+        yield from _ways(plain)
+
+
+def _unaccented(word: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))
 
 
 def _plural(phones: str) -> str:
@@ -146,8 +157,7 @@ def spelled(word: str) -> Sounds | None:
     word : str
         In lower case.
     """
-    parts = unicodedata.normalize("NFD", word.replace("'", "").replace("ß", "ss").replace("œ", "oe").replace("æ", "ae"))
-    plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    plain = _unaccented(word.replace("'", "").translate(_whole))
     if not (plain.isascii() and plain.isalpha()):
         return None
     vowels = list(re.finditer(r"[aeiou]+|(?<!^)y", plain))

@@ -12,7 +12,9 @@ from itertools import groupby
 import polars as pl
 
 Line = list[str]
+_words_per_row = 1.5  # a row of more, on average, is a line
 _apostrophes = "'’‘ʼ`´＇"
+_no_word = "ℹ"  # a letter to Unicode, and an emoji to everybody else
 _unspaced = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
@@ -25,7 +27,7 @@ class _Letters(dict[int, str]):
         return self[code]
 
 
-_letters = _Letters({ord(mark): "'" for mark in _apostrophes})
+_letters = _Letters({**dict.fromkeys(map(ord, _apostrophes), "'"), ord(_no_word): " "})
 
 
 def words(text: str) -> Line:
@@ -60,19 +62,29 @@ def lines(texts: list[str]) -> list[Line]:
 
 
 def sung(rows: pl.DataFrame, column: str) -> list[str]:
-    """Return the text of each line: rows of one ``segment`` are one line, and so are all rows that are single words.
+    """Return the text of each line: a row, unless rows are words; those of one ``segment``, or all, are one line.
 
     Parameters
     ----------
     rows : pl.DataFrame
     column : str
-        The column of text.
+        The column of text. Rows are words if it is ``word`` or ``words`` and they have one word each, or a few more.
+
+    Examples
+    --------
+    >>> sung(pl.DataFrame({"word": ["one", "two", "three"], "segment": [0, 0, 1]}), "word")
+    ['one two', 'three']
+    >>> sung(pl.DataFrame({"line": ["one two", "three"], "segment": [0, 0]}), "line")
+    ['one two', 'three']
     """
     texts = rows[column].fill_null("").to_list()
+    counts = [count for text in texts if (count := len(text.split()))]
+    if column not in ("word", "words") or sum(counts) > _words_per_row * len(counts):
+        return texts
     if "segment" in rows.columns:
         pairs = zip(rows["segment"].to_list(), texts, strict=True)
         return [" ".join(text for _, text in pair) for _, pair in groupby(pairs, key=lambda pair: pair[0])]
-    return [" ".join(texts)] if column in ("word", "words") and "start" in rows.columns else texts
+    return [" ".join(texts)]
 
 
 def has_word_breaks(text: list[Line]) -> bool:

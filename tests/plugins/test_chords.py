@@ -134,6 +134,27 @@ def test_where_nothing_lasts_as_a_chord_there_are_no_rows(extractor: Extractor, 
 
 
 @all_three
+def test_where_nothing_has_a_pitch_there_are_no_rows(extractor: Extractor) -> None:
+    assert found(extractor, np.full(3 * sr, 0.49, np.float32)) == []
+
+
+@all_three
+def test_opposite_phases_leave_no_chord(extractor: Extractor) -> None:
+    samples = song("C:maj A:min")
+    audio = Audio(np.stack([samples, -samples]), sr, "pcm", "none", ("FL", "FR"))
+    assert extractor.extract(Track("0" * 64, Path("in memory"), recording=audio)) == []
+
+
+@both
+def test_a_rest_of_more_than_the_window_parts_equal_chords(extractor: Extractor) -> None:
+    counts = {
+        rest: len(found(extractor, np.concatenate([chord("C:maj", 2), silence(rest), chord("C:maj", 2)])))
+        for rest in (0.5, 0.65, 0.7)
+    }
+    assert counts == {0.5: 1, 0.65: 1, 0.7: 2}
+
+
+@all_three
 def test_silence_has_no_chord_and_parts_what_is_around_it(extractor: Extractor) -> None:
     rows = found(extractor, np.concatenate([silence(2), chord("C:maj", 3), silence(3), chord("C:maj", 3), silence(2)]))
     assert labels(rows) == ["C:maj", "C:maj"]

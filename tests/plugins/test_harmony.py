@@ -37,7 +37,7 @@ from mirstore_groupings import DomainExpert, UserFriendly
 from mirstore_groupings.names import plain
 from mirstore_harmony import FunctionalHarmony, graph, ontology, published, table
 from mirstore_harmony.derivation import derive
-from mirstore_harmony.labels import parse
+from mirstore_harmony.labels import is_harte, parse
 from mirstore_harmony.ngrams import bigrams, column, functions_of, ratios, tokens, trigrams
 from mirstore_harmony.reasoning import Rules
 from mirstore_harmony.theory import functions, qualities, stacked_thirds, vocabularies
@@ -283,7 +283,7 @@ def test_any_text_is_a_chord_of_the_vocabulary_or_none(text):
 
 def test_what_is_no_chord_is_left_out_and_repeats_are_one():
     clean = run(harte("F C G Am"))
-    assert run(["N", "F:maj", "F:maj/5", "F:maj7", "N", "C:maj", "X", "C:maj", "nonsense", "G:7", "A:min"]) == clean
+    assert run(["N", "F:maj", "F:maj/5", "F:maj7", "N", "C:maj", "X", "C:maj", "D:sus4", "G:7", "A:min"]) == clean
     kept = counted(run(harte("F C C G Am"), FunctionalHarmony(merge_repeats=False)), 5)
     assert counted(clean, 4)["subdominants"] == 2
     assert kept["subdominants"] == 2  # the first C leads nowhere
@@ -313,12 +313,24 @@ def test_a_long_gap_leads_nowhere():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("labels", [[], ["N"], ["N", "X", "N"], ["Cm7", "sus"]])
+@pytest.mark.parametrize("labels", [[], ["N"], ["N", "X", "N"], ["C:5", "G:sus4"], [""]])
 def test_without_chords_there_is_no_value_and_a_reason(labels):
     with pytest.raises(TrackError, match="nothing that counts as a chord") as raised:
         run(labels)
     assert raised.value.reason == "no chords"
     assert all(label in str(raised.value) for label in labels)
+
+
+@pytest.mark.parametrize("wrong", ["Am", "Cm7", "H:maj", "C:minor", "nonsense"])
+def test_a_label_of_another_syntax_among_good_ones_is_told(wrong):
+    with pytest.raises(TrackError, match=f"not in Harte's syntax, as A:min or N: '{wrong}'") as raised:
+        run(["C:maj", wrong, "F:maj", "G:maj", "N"])
+    assert raised.value.reason == "not harte"
+
+
+def test_every_true_chord_of_real_songs_is_in_the_syntax(shared):
+    with (shared / "data" / "rendered" / "chords.csv").open() as file:
+        assert all(is_harte(each["chord"]) for each in csv.DictReader(file))
 
 
 def test_a_sevenths_vocabulary_tells_more_apart():

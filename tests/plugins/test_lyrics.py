@@ -21,12 +21,13 @@ from mirstore.core.columns import check_rows
 from mirstore.core.errors import ConfigError
 from mirstore.core.features import FeatureSet
 from mirstore.core.inputs import Inputs
+from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
 from mirstore.store.ingest.annotation_files import read
 from mirstore_groupings.names import lyrical
 from mirstore_lyrics import Lyrics
 from mirstore_lyrics.measures import pairs, rhyme_density
-from mirstore_lyrics.sounds import pronunciation, spelled, spoken, syllables
+from mirstore_lyrics.sounds import pronunciation, spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
 from mirstore_lyrics.words import lines, words
 
@@ -166,9 +167,9 @@ def test_one_line_has_no_rhymes():
 
 def test_syllables_are_vowels_as_pronounced():
     row = of("every little nation is here")  # 3 + 2 + 2 + 1 + 1, or 2 for every
-    assert row["total_syllables"] == syllables("every") + 6
+    assert row["total_syllables"] == spoken_syllables("every") + 6
     assert row["syllables_per_word"] == row["total_syllables"] / 5
-    assert [syllables(word) for word in ("time", "nation", "beautiful", "I", "rhythm")] == [1, 2, 3, 1, 2]
+    assert [spoken_syllables(word) for word in ("time", "nation", "beautiful", "I", "rhythm")] == [1, 2, 3, 1, 2]
 
 
 def test_repetition_and_diversity_count_words():
@@ -194,6 +195,18 @@ def test_lines_without_ends_last_until_the_next_begins():
     assert run([*rows, {"start": 7.0, "text": ""}], columns)["words_per_second"] == 2.0  # as files with pauses say
 
 
+def test_the_last_line_ends_where_the_next_row_begins_however_many_there_are():
+    columns = {"start": start, "text": text}
+    rows = [{"start": 10.0, "text": "one two three"}, {"start": 12.0, "text": ""}, {"start": 19.0, "text": ""}]
+    assert run(rows, columns)["words_per_second"] == 1.5
+
+
+def test_one_line_that_never_ends_has_no_words_per_second_and_the_reason():
+    row = run([{"start": 10.0, "text": "one two three"}], {"start": start, "text": text})
+    assert row["words_per_second"] is None
+    assert "words per second need to know when words end" in row["reason"]
+
+
 def test_words_per_second_of_the_track_count_its_length():
     silence = Audio(np.zeros((1, 80_000), np.float32), 8000, "pcm", "none", ("FC",))
     assert run([{"text": "one two"}], recording=silence, per="track")["words_per_second"] == 0.2
@@ -217,6 +230,16 @@ def test_words_of_a_transcript_are_lines_by_segment():
     without = run(unsegmented, {k: v for k, v in transcript.items() if k != "segment"}, language="en")
     assert without["rhyme_density"] is None  # one line
     assert without["assonance"] == pytest.approx(1 / 5)  # cat and hat, with the end of a line between
+
+
+@pytest.mark.parametrize("name", ["line", "text", "lyrics", "words"])
+def test_lines_are_rows_whatever_segment_they_are_in(name):
+    columns = {"start": start, "end": end, name: text, "segment": number}
+    rows = [
+        {"start": 2.0 * at, "end": 2.0 * at + 2, name: line, "segment": 0} for at, line in enumerate(verse.split("\n"))
+    ]
+    assert run(rows, columns, language="en")["rhyme_density"] == 1
+    assert run(rows[:2], columns, language="en")["rhyme_density"] == 0
 
 
 def test_lines_with_times_say_what_the_whole_text_says():
@@ -272,7 +295,7 @@ def test_words_are_letters_with_inner_apostrophes():
     [
         ("dont", "D OW1 N T"), ("dreamin", "D R IY1 M IH0 NG"), ("looove", "L AH1 V"),
         ("sunbeams", "S AH1 N B IY2 M Z"), ("goood", "G UH1 D"), ("moonsong", "M UW1 N S AO2 NG"), ("xyzzyq", None),
-        ("corazón", None),
+        ("café", "K AH0 F EY1"), ("naïve", "N AY2 IY1 V"), ("fiancés", "F IY0 AA1 N S EY2 Z"), ("mañana", None),
     ],
 )  # fmt: skip
 def test_words_that_the_dictionary_lacks_are_made_of_those_that_it_has(word, phones):
@@ -281,7 +304,7 @@ def test_words_that_the_dictionary_lacks_are_made_of_those_that_it_has(word, pho
 
 def test_an_unknown_word_has_syllables_and_no_sounds():
     assert spoken("xyzzyq") is None
-    assert syllables("unfriendable") == 4
+    assert spoken_syllables("unfriendable") == 4
     assert of("xyzzyq zyxxyq")["alliteration"] is None
 
 
@@ -311,6 +334,13 @@ def test_letters_sound_in_any_language_with_latin_ones():
     assert (row["alliteration"], row["assonance"], row["consonance"]) == (0.25, 0, 0)
     assert row["rhyme_density"] == 1
     assert spelled("любовь") is None
+    assert [spelled(word).rhyme for word in ("gasse", "straße", "żoł", "bøn", "lær")] == [
+        "asse",
+        "asse",
+        "ol",
+        "on",
+        "aer",
+    ]
     assert of("phone fun\ncity cat", sounds="letters")["alliteration"] == 0.5
 
 
@@ -338,6 +368,24 @@ def _language(row):
     return row["language"], row["language_source"]
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("English", "en"), ("Spanish", "es"), ("eng", "en"), ("ger", "de"), ("deu", "de"), ("no", "nb"), ("pt_BR", "pt")],
+)
+def test_a_language_is_known_by_its_names(said, code):
+    columns = {**whole, "language": text}
+    assert _language(run([{"text": verse, "language": said}], columns)) == (code, "given")
+    assert _language(run([{"text": verse}], language=said)) == (code, "given")
+    assert by_spelling("aften", code) is not None
+
+
+def test_a_language_of_an_unknown_name_is_unknown_and_the_reason_says_it():
+    row = run([{"text": verse, "language": "Klingon"}], {**whole, "language": text})
+    assert _language(row) == (None, "unknown")
+    assert row["reason"].startswith("language 'Klingon' is neither a code of ISO 639-1 nor a name")
+    assert row["total_syllables"] is row["rhyme_density"] is None
+
+
 def test_a_text_that_does_not_look_english_is_not_taken_for_it():
     row = run([{"text": "quiero decirte con dos palabras lo que entristece a mi corazón"}])
     assert _language(row) == (None, "unknown")
@@ -354,7 +402,7 @@ def test_no_language_need_be_assumed():
     assert run([{"text": verse}], require_language=True, language="en")["rhyme_density"] == 1
 
 
-@pytest.mark.parametrize("song", [None, "", " \n", "♪♪", "🎵🎶 ❤️", "1 2 3 4", "..."])
+@pytest.mark.parametrize("song", [None, "", " \n", "♪♪", "🎵🎶 ❤️", "ℹ️", "1 2 3 4", "..."])
 def test_without_words_there_is_no_row(song):
     assert run([{"text": song}]) is None
     assert run([]) is None
@@ -391,15 +439,28 @@ def test_what_has_no_text_is_refused(columns, params, found):
         _ = FeatureSet("lyrics", Lyrics(**params), {"words": given_by(columns)}).columns
 
 
+def test_a_table_of_one_row_may_hold_the_whole_text(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "lyrics.md").read_text()
+    (tmp_path / "cat.csv").write_text(page.split("```text\n")[1].split("```")[0])
+    parsed = read(tmp_path / "cat.csv")[""]
+    row = run(parsed.rows, parsed.columns, language="en")
+    assert (row["rhyme_density"], row["words_per_second"]) == (1, 11 / 180)
+
+
 def test_the_column_can_be_named():
     rows = [{"singer": "Ann", "mood": "love love"}]
     assert run(rows, {"singer": text, "mood": text}, column="mood")["lexical_diversity"] == 0.5
 
 
-@pytest.mark.parametrize("params", [{"language": "English"}, {"sounds": "ears"}, {"per": "minute"}])
+def test_a_language_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="language='Klingon' must be a code"):
+        Lyrics(language="Klingon")
+
+
+@pytest.mark.parametrize("params", [{"sounds": "ears"}, {"per": "minute"}])
 def test_parameters_are_checked(params):
-    with pytest.raises(ValueError, match=next(iter(params))):
-        Lyrics(**params)
+    with pytest.raises(ConfigError, match=next(iter(params))):
+        build(Lyrics, params, "lyrics")
 
 
 def test_forty_songs_have_the_numbers_of_songs(shared):
