@@ -430,9 +430,12 @@ def test_what_stands_in_training_and_test_is_said_at_the_top():
 def test_one_fold_keeps_artists_whole_and_five_keep_them():
     report = reported(evidence("ridge", above))
     report["data"]["folds"] = [{"run": 0, "fold": i, "train": 80, "test": 20, "sha256": str(i)} for i in range(5)]
+    report["data"]["leakage"] = [{"kind": "artist", "known": 100, "shared": 0, "examples": None}]
     assert "5 folds that keep each artist whole; accuracy" in sections(report)["facts"]
     report["data"]["folds"] = report["data"]["folds"][:1]
     assert "1 fold that keeps each artist whole; accuracy" in sections(report)["facts"]
+    report["data"]["leakage"][0]["known"] = 10
+    assert "1 fold that keeps each known artist whole; accuracy" in sections(report)["facts"]
 
 
 def test_a_constant_column_is_not_said_to_be_far_out():
