@@ -425,6 +425,18 @@ def test_one_fold_keeps_artists_whole_and_five_keep_them():
     assert "1 fold that keeps each artist whole; accuracy" in sections(report)["facts"]
 
 
+def test_of_repeated_folds_it_is_said_how_many_are_different():
+    report = reported(evidence("ridge", above), runs=2, group_by=None)
+    report["data"]["folds"] = [
+        {"run": run, "fold": fold, "train": 80, "test": 20, "sha256": f"{fold} {run * (fold > 0)}"}
+        for run in range(2) for fold in range(5)
+    ]  # fmt: skip
+    assert "5 folds, repeated 2 times (9 different folds); accuracy" in sections(report)["facts"]
+    assert "into 5 folds, repeated 2 times (9 different folds). Cases" in render(report)
+    report["data"]["folds"] = report["data"]["folds"][::5]
+    assert "1 fold, repeated 2 times (1 different fold); accuracy" in sections(report)["facts"]
+
+
 def test_a_constant_column_is_not_said_to_be_far_out():
     report = reported(evidence("ridge", above))
     report["health"] = [{"column": "f.c", "missing": 0, "constant": True, "outliers": 0, "low": 1.0, "high": 1.0}]
