@@ -29,7 +29,7 @@ class Statistics:
     sd : float or None
         Standard deviation; None for one fold.
     low, high : float or None
-        Of the 95 % interval; None for one fold.
+        Of the 95 % interval; None for one fold, or if all folds have the same value.
     values : sequence of float
         One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
     """
@@ -259,7 +259,7 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``run``, ``case``, ``metric``, ``mean``, ``difference`` and ``low``, ``high`` of its 95 % interval: null if
-        the runs were not made on the same folds.
+        the runs were not made on the same folds, the interval also if all differences are equal.
     """
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
