@@ -261,13 +261,13 @@ def test_a_group_that_is_used_more_than_each_other_comes_first_in_the_answer():
     )
     assert "Ridge uses timbre more than rhythm (70 % [" in sentences["Groups"]
     half = "about half of the tracks of each class (two at least, if it has them)"
-    assert f"Tested by 100 fits to {half} each" in sentences["Groups"]
+    assert f"Tested by 100 fits, each to {half}: a difference" in sentences["Groups"]
     assert sentences["Most"].startswith("More than half of what it uses is timbre: 70 % [")
 
 
 def test_halves_are_of_whole_artists_where_labels_are_permuted_among_them():
     report = reported(evidence("ridge", above, **uses(0.7, 0.2, 0.1)), units="artist", exclusive=False)
-    assert "Tested by 100 fits to about half of the artists each: " in said(report)[1]["Groups"]
+    assert "Tested by 100 fits, each to about half of the artists: " in said(report)[1]["Groups"]
     page = render(report)
     assert "The interval comes from fits to about half of the artists." in page
     assert "fitted to all tracks that a fold learns from" in page  # a published split may leave some to the test
