@@ -22,6 +22,8 @@ groups = ("timbre", "rhythm", "mode")
 sizes = {"timbre": 8, "rhythm": 8, "mode": 8}
 above, level = [0.62, 0.58, 0.64, 0.6, 0.61], [0.31, 0.36, 0.3, 0.35, 0.35]
 """Accuracy on five folds where guessing gets 0.33."""
+gaps = [0.09, 0.11, 0.1, 0.09, 0.11]
+"""How far another case is from it."""
 
 
 def evidence(run: str, values: Sequence[float], kind: str = "signed", **more: Any) -> Evidence:
@@ -237,8 +239,11 @@ def test_what_is_asked_of_the_best_is_said_where_that_is_why_it_fails():
 
 
 def test_cases_are_better_by_so_much_or_cannot_be_told_apart():
-    report = reported(evidence("ridge", above), evidence("forest", [v + 0.1 for v in above], "opaque"))
+    higher = [v + gap for v, gap in zip(above, gaps, strict=True)]
+    report = reported(evidence("ridge", above), evidence("forest", higher, "opaque"))
     assert "Forest is better than ridge by 0.100 [" in said(report)[1]["Between cases"]
+    report = reported(evidence("ridge", above), evidence("forest", [v + 0.1 for v in above], "opaque"))
+    assert "Forest is better than ridge by 0.100; corrected" in said(report)[1]["Between cases"]  # no spread to tell by
     report = reported(evidence("ridge", above), evidence("forest", [0.7, 0.5, 0.7, 0.55, 0.66], "opaque"))
     assert re.match(r"Forest and ridge cannot be told apart: difference \[−0\.\d+, 0\.\d+\]; corrected paired t test",
                     said(report)[1]["Between cases"])  # fmt: skip
@@ -247,7 +252,7 @@ def test_cases_are_better_by_so_much_or_cannot_be_told_apart():
 def test_of_an_error_the_smaller_is_better():
     small = [0.5, 0.52, 0.49, 0.51, 0.5]
     report = reported(
-        evidence("ridge", [v + 0.1 for v in small], floors=[1.0] * 5),
+        evidence("ridge", [v + gap for v, gap in zip(small, gaps, strict=True)], floors=[1.0] * 5),
         evidence("forest", small, "opaque", floors=[1.0] * 5),
         sign=-1, metric="mae", numeric=True, exclusive=False,
     )  # fmt: skip
@@ -266,13 +271,13 @@ def test_a_group_that_is_used_more_than_each_other_comes_first_in_the_answer():
     )
     assert "Ridge uses timbre more than rhythm (70 % [" in sentences["Groups"]
     half = "about half of the tracks of each class (two at least, if it has them)"
-    assert f"Tested by 100 fits to {half} each" in sentences["Groups"]
+    assert f"Tested by 100 fits, each to {half}: a difference" in sentences["Groups"]
     assert sentences["Most"].startswith("More than half of what it uses is timbre: 70 % [")
 
 
 def test_halves_are_of_whole_artists_where_labels_are_permuted_among_them():
     report = reported(evidence("ridge", above, **uses(0.7, 0.2, 0.1)), units="artist", exclusive=False)
-    assert "Tested by 100 fits to about half of the artists each: " in said(report)[1]["Groups"]
+    assert "Tested by 100 fits, each to about half of the artists: " in said(report)[1]["Groups"]
     page = render(report)
     assert "The interval comes from fits to about half of the artists." in page
     assert "fitted to all tracks that a fold learns from" in page  # a published split may leave some to the test
@@ -436,6 +441,18 @@ def test_one_fold_keeps_artists_whole_and_five_keep_them():
     assert "1 fold that keeps each artist whole; accuracy" in sections(report)["facts"]
     report["data"]["leakage"][0]["known"] = 10
     assert "1 fold that keeps each known artist whole; accuracy" in sections(report)["facts"]
+
+
+def test_of_repeated_folds_it_is_said_how_many_are_different():
+    report = reported(evidence("ridge", above), runs=2, group_by=None)
+    report["data"]["folds"] = [
+        {"run": run, "fold": fold, "train": 80, "test": 20, "sha256": f"{fold} {run * (fold > 0)}"}
+        for run in range(2) for fold in range(5)
+    ]  # fmt: skip
+    assert "5 folds, repeated 2 times (9 different folds); accuracy" in sections(report)["facts"]
+    assert "into 5 folds, repeated 2 times (9 different folds). Cases" in render(report)
+    report["data"]["folds"] = report["data"]["folds"][::5]
+    assert "1 fold, repeated 2 times (1 different fold); accuracy" in sections(report)["facts"]
 
 
 def test_a_constant_column_is_not_said_to_be_far_out():

@@ -199,6 +199,7 @@ def test_the_interval_counts_the_shared_training_examples():
     plain = 2.776 * np.std(values, ddof=1) / np.sqrt(5)
     assert high - low == pytest.approx(2 * plain * np.sqrt(1 + 5 * 0.25), rel=1e-3)
     assert interval([0.6], 0.25) is None
+    assert interval([0.1 + 0.2, 0.3, 0.3], 0.25) is None  # equal but for rounding: no spread to tell from
 
 
 # Scaling and groups

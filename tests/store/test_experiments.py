@@ -650,6 +650,22 @@ def test_another_seed_on_the_same_fold_is_no_other_fold(store, plugins):
     accuracy = summaries(store, [outcome.run])[0]["metrics"]["accuracy"]
     assert len(accuracy["values"]) == 1
     assert accuracy["low"] is None
+    (report,) = collect(store, [outcome.run])
+    (case,) = report["cases"]
+    spreads = {value["sd"] for row in case["labels"] for value in row["metric"].values()}
+    assert spreads | {row["sd"] for row in case["importances"]} == {None}
+    assert {len(row["values"]) for row in case["importances"]} == {1}
+
+
+def test_of_repeated_folds_all_spreads_are_over_different_folds(store, plugins):
+    (outcome,) = run(store, planned(store, plugins, experiments__one__runs=2))
+    (report,) = collect(store, [outcome.run])
+    (case,) = report["cases"]
+    kept = store.sql("SELECT value FROM metrics WHERE label = 'jazz' AND name = 'recall'")["value"]
+    (recall,) = [row["metric"]["recall"] for row in case["labels"] if row["label"] == "jazz"]
+    assert len(kept) == len({fold["sha256"] for fold in report["data"]["folds"]}) == 6
+    assert recall == {"mean": pytest.approx(kept.mean()), "sd": pytest.approx(kept.std())}
+    assert {len(row["values"]) for row in case["importances"]} == {6}
 
 
 def test_folds_are_compared_and_not_feature_values(store, plugins, tmp_path):

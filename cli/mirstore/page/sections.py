@@ -101,8 +101,7 @@ def _facts(report: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         together, known = kept_whole(report)
         each, keep = "each" if known == data["tracks"] else "each known", "keeps" if data["folds"] == 1 else "keep"
         apart = f" that {keep} {each} {together} whole" if together else ""
-        repeated = f", repeated {task['runs']} times" if task.get("runs", 1) > 1 else ""
-        said.append(f"{count(data['folds'], 'fold')}{apart}{repeated}")
+        said.append(f"{count(data['folds'], 'fold')}{apart}{data['repeated']}")
     return f"{', '.join(said)}; {metric(task['metric'])}"
 
 
@@ -115,9 +114,18 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
         "largest": max((row["tracks"] for row in classes), default=1) or 1,
         "sizes": {key: _span([fold[key] for fold in folds]) for key in ("train", "test")} if folds else {},
         "folds": len({fold["fold"] for fold in folds}),
+        "repeated": _repeated(report["task"].get("runs", 1), folds),
         "leakage": data.get("leakage") or [],
         "left_out": data.get("left_out") or [],
     }
+
+
+def _repeated(runs: int, folds: Sequence[Mapping[str, Any]]) -> str:
+    """Return how often folds are repeated, and how many are different: tests count equal ones once."""
+    if runs < 2:
+        return ""
+    different = len({fold.get("sha256") or (fold["run"], fold["fold"]) for fold in folds})
+    return f", repeated {runs} times ({count(different, 'different fold')})"
 
 
 def _span(sizes: Sequence[int]) -> str:

@@ -69,7 +69,7 @@ def _order(task: Mapping[str, Any], claims: Claims, case: Scored) -> list[tuple[
     sentences += _undecided(claims, case, open_, any_held=bool(held))
     halves = len(next(iter((case.raw.get("halves") or {}).values()), []))
     rule = f"a difference of shares counts if it exceeds {deviations} standard deviations"
-    sentences.append(f"Tested by {count(halves, 'fit')} to {about_half(task)} each: {rule}.")
+    sentences.append(f"Tested by {count(halves, 'fit')}, each to {about_half(task)}: {rule}.")
     return [("Groups", " ".join(sentences))]
 
 

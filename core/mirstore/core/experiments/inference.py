@@ -53,7 +53,7 @@ def interval(values: Sequence[float], test_share: float, level: float = 0.95) ->
     Returns
     -------
     (float, float) or None
-        None with fewer than two values.
+        None with fewer than two values, or if all are equal: that does not show how far they could be from the mean.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def interval(values: Sequence[float], test_share: float, level: float = 0.95) ->
     True
     """
     error = standard_error(values, test_share)
-    if error is None:
+    if error is None or error < 1e-12:  # of equal values, but for rounding
         return None
     mean, half = float(np.mean(values)), quantile(0.5 + level / 2, len(values)) * error
     return mean - half, mean + half

@@ -14,10 +14,10 @@ import polars as pl
 
 from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
-from mirstore.store.experiments.details import Details
+from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.explanations import clip, explain
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
-from mirstore.store.experiments.results import statistics, test_share
+from mirstore.store.experiments.results import per_fold, statistics, test_share
 from mirstore.store.experiments.runs import find
 from mirstore.store.experiments.runs import tables as result_tables
 from mirstore.store.lake.withdrawn import withdrawn_among
@@ -167,8 +167,8 @@ def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
     metrics, predictions, importances = case.table("metrics"), case.table("predictions"), case.table("importances")
     return Findings(
         metrics=statistics(metrics.filter(pl.col("label").is_null()), details.folds),
-        labels=_labels(metrics),
-        importances=_importances(importances),
+        labels=_labels(metrics, details.folds),
+        importances=_importances(importances, details.folds),
         measures=details.ran.measures,
         whole={group: values[0] for group, values in (_draws(importances, "whole") or {}).items()},
         null=_draws(importances, "random grouping"),
@@ -229,8 +229,9 @@ def _of_old(details: Details) -> list[str]:
     return [f"{name} ran under an older mirstore, which did not record what it is: run the experiment again"]
 
 
-def _labels(metrics: pl.DataFrame) -> list[dict[str, Any]]:
-    rows = metrics.drop_nulls("label").group_by("label", "name", maintain_order=True)
+def _labels(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> list[dict[str, Any]]:
+    values = per_fold(metrics.drop_nulls("label"), folds, "label", "name")
+    rows = values.group_by("label", "name", maintain_order=True)
     found: dict[str, dict[str, Any]] = {}
     for label, name, mean, deviation in rows.agg(
         pl.col("value").mean().alias("mean"), pl.col("value").std().alias("sd")
@@ -239,8 +240,9 @@ def _labels(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     return [{"label": label, "metric": values} for label, values in sorted(found.items())]
 
 
-def _importances(importances: pl.DataFrame) -> list[dict[str, Any]]:
-    rows = importances.filter(pl.col("kind") == "fold").group_by("measure", "label", "group", maintain_order=True)
+def _importances(importances: pl.DataFrame, folds: Sequence[FoldDetails]) -> list[dict[str, Any]]:
+    values = per_fold(importances.filter(pl.col("kind") == "fold"), folds, "measure", "label", "group")
+    rows = values.group_by("measure", "label", "group", maintain_order=True)
     return rows.agg(
         pl.col("value").mean().alias("mean"), pl.col("value").std().alias("sd"), pl.col("value").alias("values")
     ).to_dicts()

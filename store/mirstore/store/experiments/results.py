@@ -29,7 +29,7 @@ class Statistics:
     sd : float or None
         Standard deviation; None for one fold.
     low, high : float or None
-        Of the 95 % interval; None for one fold.
+        Of the 95 % interval; None for one fold, or if all folds have the same value.
     values : sequence of float
         One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
     """
@@ -164,25 +164,47 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str,
     dict of str to Statistics
         By metric: mean, spread and interval over different folds.
     """
-    which = pl.DataFrame(
-        [(fold.run, fold.fold, fold.sha256) for fold in folds],
-        schema={"repeat": pl.Int32, "fold": pl.Int32, "sha256": pl.String},
-        orient="row",
-    )
-    # Another seed on the same fold is no other fold: it says nothing about other tracks.
-    per_fold = (
-        metrics.join(which, on=["repeat", "fold"])
-        .sort("repeat", "fold")
-        .group_by("name", "sha256", maintain_order=True)
-        .agg(pl.col("value").mean())
-    )
     found = {}
-    for (name,), rows in per_fold.group_by("name", maintain_order=True):
+    for (name,), rows in per_fold(metrics, folds, "name").group_by("name", maintain_order=True):
         values = rows["value"].to_list()
         low, high = _inside(interval(values, test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values)
     return found
+
+
+def per_fold(rows: pl.DataFrame, folds: Sequence[FoldDetails], *by: str) -> pl.DataFrame:
+    """Return one value per different fold: another seed on the same fold says nothing about other tracks.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        ``repeat``, ``fold``, ``value`` and `by`; or ``number`` in place of the first two, which counts the folds of all
+        repetitions.
+    folds : sequence of FoldDetails
+        Of the same run.
+    *by : str
+        What tells values of one fold apart.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``sha256`` (of the fold), `by`, and ``value``: the mean over repetitions; in the order of the folds.
+    """
+    numbers = 1 + max((fold.fold for fold in folds), default=0)
+    which = pl.DataFrame(
+        [(fold.run, fold.fold, fold.run * numbers + fold.fold, fold.sha256) for fold in folds],
+        schema={"repeat": pl.Int32, "fold": pl.Int32, "number": pl.Int32, "sha256": pl.String},
+        orient="row",
+    )
+    place = ["repeat", "fold"] if "fold" in rows.columns else ["number"]
+    return (
+        rows.with_columns(pl.col(place).cast(pl.Int32))
+        .join(which.select(*place, "sha256"), on=place)
+        .sort(place, maintain_order=True)
+        .group_by("sha256", *by, maintain_order=True)
+        .agg(pl.col("value").mean())
+    )
 
 
 def test_share(folds: Sequence[FoldDetails]) -> float:
@@ -237,7 +259,7 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``run``, ``case``, ``metric``, ``mean``, ``difference`` and ``low``, ``high`` of its 95 % interval: null if
-        the runs were not made on the same folds.
+        the runs were not made on the same folds, the interval also if all differences are equal.
     """
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
