@@ -48,9 +48,7 @@ class Chords(Extractor):
             raise MirstoreError(f"window={self.window} must be more than 0 s", hint="window = 1.0 is usual")
 
     def columns(self) -> Mapping[str, Column]:
-        return columns(
-            ("maj", "min"), "correlation with the triad's profile; noise has about 0.45, speech 0.5 to 0.6, music 0.7"
-        )
+        return columns(("maj", "min"), "correlation with the triad's profile; noise has about 0.45, music about 0.7")
 
     def extract(self, track: Track) -> list[Row]:
         x = track.audio(sr)

@@ -15,7 +15,7 @@ import numpy as np
 sr = 44100
 size, hop = 8192, 2048
 bins = 36
-silent_below_db = -60.0  # a frame, below the loudest
+silent_below_db = -60.0  # the peaks of a frame, below those of the loudest
 
 
 class Profiles(NamedTuple):
@@ -26,7 +26,7 @@ class Profiles(NamedTuple):
     values : np.ndarray [shape=(frames, 36), dtype=float32]
         Up to 1; from A upwards, three bins to the semitone. Zeros where nothing sounds.
     silent : np.ndarray [shape=(frames,), dtype=bool]
-        Where nothing sounds, or nothing of a pitch: no peak, as in a constant voltage.
+        Where there is next to nothing from 20 to 3500 Hz: also in a constant voltage, and under a high whistle.
     edges : np.ndarray [shape=(frames + 1,)]
         Where one frame's share of time ends and the next one's begins [s]: half way between their middles.
     """
@@ -69,12 +69,11 @@ def profiles(x: np.ndarray) -> Profiles:
         magnitude = spectrum(window(frame))
         frequencies, peaks = find(magnitude)
         values.append(profile(frequencies, whiten(magnitude, frequencies, peaks)))
-        levels.append(float(frame @ frame))
-    found = np.array(values)
-    silent = (np.array(levels) <= max(levels) * 10 ** (silent_below_db / 10)) | ~found.any(axis=1)
+        levels.append(float(peaks @ peaks))
+    silent = np.array(levels) <= max(levels) * 10 ** (silent_below_db / 10)
     edges = np.clip((np.arange(len(levels) + 1) - 0.5) * hop / sr, 0, len(x) / sr)
     edges[-1] = len(x) / sr
-    return Profiles(np.where(silent[:, None], np.float32(0), found), silent, edges)
+    return Profiles(np.where(silent[:, None], np.float32(0), np.array(values)), silent, edges)
 
 
 def semitones(values: np.ndarray) -> np.ndarray:

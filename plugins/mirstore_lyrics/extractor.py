@@ -21,7 +21,7 @@ import polars as pl
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.errors import ConfigError
 from mirstore_lyrics import measures
-from mirstore_lyrics.languages import Language, code, language
+from mirstore_lyrics.languages import Language, code, language_of
 from mirstore_lyrics.publications import cmudict, patakis
 from mirstore_lyrics.sounds import spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
@@ -107,7 +107,7 @@ class Lyrics(Extractor):
         text = lines(sung(rows, column))
         if not text:
             return []
-        tongue = Language(self.language, "given") if self.language else language(rows, text, self.require_language)
+        tongue = Language(self.language, "given") if self.language else language_of(rows, text, self.require_language)
         told: dict[str, Any] = dict.fromkeys(_numbers)
         if not has_word_breaks(text):
             return {**told, **_said(tongue, ["words cannot be told apart: the script has no blanks between them"])}

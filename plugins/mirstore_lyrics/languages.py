@@ -52,7 +52,7 @@ def code(said: str) -> str | None:
     return _codes.get(first) or (first if re.fullmatch(r"[a-z]{2}", first) else None)
 
 
-def language(rows: pl.DataFrame, text: list[Line], required: bool) -> Language:
+def language_of(rows: pl.DataFrame, text: list[Line], required: bool) -> Language:
     """Return the language that rows say they have, or else English if the text may be that.
 
     Parameters
