@@ -65,8 +65,12 @@ domain_expert: dict[str, tuple[str, ...]] = {
 midlevel = frozenset("melody articulation rhythm-complexity rhythm-stability dissonance atonality mode".split())
 """The seven perceptual features that a network predicts."""
 
-harmonic = re.compile(r"(tonic|dom|sub|glob|aelian|mixolydian|minor-fourth)(-(tonic|dom|sub|glob))*")
+_function = "(tonic|dom|sub|glob|aelian|mixolydian|minor-fourth)"
+harmonic = re.compile(f"{_function}(-{_function})*")
 """Functions of chords and their n-grams."""
+
+ungrouped = frozenset(["tonics"])
+"""A ratio that the supplement describes and no grouping of the publication uses."""
 
 signal = re.compile(
     r"(spectral|chords|mfcc|chroma|attack|pulse|entropy)-.*|length|bpm|meter|key-strength|beats-loud|onset-rate|danceability|loudness|"

@@ -76,11 +76,11 @@ class AllFeatures(Grouper):
 
     Each feature set is a group of its own name. A feature set that stands alone and mixes SAMAT's methods, as the
     published tables do, is sorted by SAMAT's names into signal, dnn, harmonic and lyrics; columns that are none of
-    these stay under the feature set's name.
+    these stay under the feature set's name. The ratio of tonics is in no group, as in the publication.
     """
 
     name = "all-features"
-    version = 2
+    version = 3
     cite = (patakis,)
 
     def group(self, columns: Sequence[str]) -> dict[str, list[str]]:
@@ -89,7 +89,8 @@ class AllFeatures(Grouper):
         mixed = len(sources) == 1 and len(methods) > 1
         found: dict[str, list[str]] = {}
         for column in columns:
-            found.setdefault(_method(column) if mixed else _source(column), []).append(column)
+            if column.partition(".")[2] not in names.ungrouped:
+                found.setdefault(_method(column) if mixed else _source(column), []).append(column)
         return found
 
 

@@ -17,7 +17,7 @@ from mirstore.core.experiments.grouping import written_by_hand
 from mirstore.core.experiments.inference import interval
 from mirstore.core.experiments.metrics import average_precision, evaluate, roc_auc, vote
 from mirstore.core.experiments.scaling import Scaling
-from mirstore.core.experiments.splits import make_folds, published_folds, shared_between
+from mirstore.core.experiments.splits import make_folds, published_folds, shared_between, thinned
 from mirstore.core.registry import Registry
 
 rng = np.random.default_rng(440)
@@ -312,3 +312,30 @@ def test_an_experiment_can_name_what_is_explained():
 def test_what_is_to_be_explained_is_a_case_of_the_experiment(explain, why):
     with pytest.raises(ConfigError, match=why):
         named(explain=explain)
+
+
+artist_names = st.lists(st.sampled_from("abcdef"), min_size=12, max_size=30)
+
+
+@given(artist_names, st.floats(0.6, 1), st.integers(0, 3), st.integers(1, 4))
+def test_each_repetition_learns_from_whole_artists_drawn_anew(artists, size, seed, repeats):
+    tested = len(artists) // 4
+    parts = [(i, 0, "test" if i < tested else "train") for i in range(len(artists))]
+    whole = published_folds(parts, repeats)
+    drawn = thinned(whole, task(train_size=size, seed=seed), artists)
+    there = set(artists[tested:])
+    for before, after in zip(whole, drawn, strict=True):
+        kept = {artists[i] for i in after.train}
+        assert len(kept) == (len(there) if size == 1 else round(size * len(there)))
+        assert after.train.tolist() == [i for i in before.train if artists[i] in kept]
+        assert after.test.tolist() == before.test.tolist()
+        assert after.key == before.key  # one fold, however often something is drawn from it
+        assert after.whole.tolist() == before.train.tolist()
+    again = thinned(whole, task(train_size=size, seed=seed), artists)
+    assert [f.train.tolist() for f in again] == [f.train.tolist() for f in drawn]
+
+
+def test_nothing_to_learn_from_is_refused():
+    whole = published_folds([(0, 0, "train"), (1, 0, "test")], 1)
+    with pytest.raises(UsageError, match=r"train_size = 0.1 of 1 leaves nothing"):
+        thinned(whole, task(train_size=0.1), ["a", "b"])

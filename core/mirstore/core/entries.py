@@ -114,6 +114,9 @@ class TaskEntry(_Entry):
         Of the split.
     group_by : ``artist``, ``album`` or ``track``
         What must not be torn apart; by default the artist where artists are known.
+    train_size : float in (0, 1]
+        Share of each training part's artists, albums or tracks that is learned from, drawn anew for each repetition:
+        with ``runs = 5`` it shows how much depends on which tracks were there to learn from.
     evaluate_on : str
         Another dataset: learn from all of ``dataset``, test on all of that.
     label_map : dict
@@ -128,6 +131,7 @@ class TaskEntry(_Entry):
     folds: int = Field(5, ge=2)
     seed: int = Field(0, ge=0)
     group_by: Literal["artist", "album", "track"] | None = None
+    train_size: float = Field(1.0, gt=0, le=1)
     evaluate_on: str | None = None
     label_map: dict[str, str] = {}
 

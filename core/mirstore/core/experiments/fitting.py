@@ -129,7 +129,7 @@ class Fitting:
 
     def everything(self) -> np.ndarray:
         """Return the positions of the tracks that some fold learns from."""
-        return np.unique(np.concatenate([fold.train for fold in self.case.folds]))
+        return np.unique(np.concatenate([fold.whole for fold in self.case.folds]))
 
     def fitted_to_all(self) -> tuple[Examples, Scaling, Model]:
         """Return what some fold learns from, how it is scaled, and a model that has learned from all of it."""

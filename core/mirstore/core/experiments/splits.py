@@ -67,6 +67,8 @@ class Fold:
     train, test, validation : np.ndarray of int
         Positions of the tracks, sorted; no position stands in two of them. What is in ``validation`` is neither
         learned from nor tested: it is for models that stop or choose by it.
+    drawn_from : np.ndarray of int or None
+        The whole training part, if ``train`` was drawn from it.
     """
 
     repeat: int
@@ -74,11 +76,17 @@ class Fold:
     train: np.ndarray
     test: np.ndarray
     validation: np.ndarray = field(default_factory=lambda: np.arange(0))
+    drawn_from: np.ndarray | None = None
+
+    @property
+    def whole(self) -> np.ndarray:
+        """The training part before anything was drawn from it."""
+        return self.train if self.drawn_from is None else self.drawn_from
 
     @property
     def key(self) -> str:
-        """Checksum of who stands where: another seed on a published split makes the same fold."""
-        parts = (part.astype(np.int64).tobytes() + b"|" for part in (self.train, self.test, self.validation))
+        """Checksum of who stands where: another seed on a published split makes the same fold, or draws from it."""
+        parts = (part.astype(np.int64).tobytes() + b"|" for part in (self.whole, self.test, self.validation))
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     @property
@@ -266,6 +274,46 @@ def _check_sizes(folds: Sequence[Fold], parts: Mapping[str, int] | None = None) 
                 + (f" (the split has {words})" if words else ""),
                 hint="parts are called train, validation and test" if words else None,
             )
+
+
+def thinned(folds: Sequence[Fold], task: TaskEntry, units: Sequence[str]) -> list[Fold]:
+    """Return the folds with what each repetition learns from.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    task : TaskEntry
+        Its ``train_size``, and its seed.
+    units : sequence of str
+        What is drawn, the artist by default; one per example.
+
+    Raises
+    ------
+    UsageError
+        If nothing is left to learn from.
+
+    Examples
+    --------
+    >>> from mirstore.core.entries import TaskEntry
+    >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", train_size=0.5, seed=1)
+    >>> whole = published_folds([(i, 0, "train") for i in range(8)] + [(8, 0, "test")], repeats=3)
+    >>> drawn = thinned(whole, task, ["ab"[i % 2] for i in range(9)])
+    >>> [fold.train.tolist() for fold in drawn], len({fold.key for fold in drawn})
+    ([[0, 2, 4, 6], [1, 3, 5, 7], [1, 3, 5, 7]], 1)
+    """
+    if task.train_size == 1:
+        return list(folds)
+    names = np.array(units, dtype=object)
+    return [replace(fold, train=_draw(fold, names, task), drawn_from=fold.train) for fold in folds]
+
+
+def _draw(fold: Fold, units: np.ndarray, task: TaskEntry) -> np.ndarray:
+    there = np.unique(units[fold.train].astype(str))
+    many = round(task.train_size * len(there))
+    if not many:
+        raise UsageError(f"train_size = {task.train_size:g} of {len(there)} leaves nothing to learn from")
+    kept = np.random.default_rng([task.seed, fold.repeat, fold.number]).choice(there, many, replace=False)
+    return fold.train[np.isin(units[fold.train].astype(str), kept)]
 
 
 def shared_between(folds: Sequence[Fold], values: Sequence[str | None]) -> list[str]:

@@ -54,6 +54,8 @@ class TaskDetails:
         What is taken whole when labels are permuted, and for halves: ``artist``, ``album`` or ``track``.
     runs : int
         Repetitions.
+    train_size : float
+        Share of the training part's units that a repetition learns from.
     """
 
     name: str
@@ -71,6 +73,7 @@ class TaskDetails:
     classes: Sequence[str] = ()
     evaluate_on: str | None = None
     label_map: Mapping[str, str] = field(default_factory=dict)
+    train_size: float = 1.0
 
 
 @dataclass(frozen=True)

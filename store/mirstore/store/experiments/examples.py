@@ -16,7 +16,15 @@ from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.copies import identities, known_of
-from mirstore.core.experiments.splits import Fold, as_published, make_folds, protocols, published_folds, shared_between
+from mirstore.core.experiments.splits import (
+    Fold,
+    as_published,
+    make_folds,
+    protocols,
+    published_folds,
+    shared_between,
+    thinned,
+)
 from mirstore.core.models import Examples
 from mirstore.core.tensors import Tensors
 
@@ -144,6 +152,9 @@ class TaskExamples:
         UsageError
             If the examples cannot be split so.
         """
+        return thinned(self._whole_folds(repeats), self.task, self.units)
+
+    def _whole_folds(self, repeats: int) -> list[Fold]:
         if self.task.evaluate_on:
             here = (self.tracks["dataset"] == self.task.dataset).to_numpy()
             parts = [(i, 0, "train" if learned else "test") for i, learned in enumerate(here)]

@@ -111,8 +111,10 @@ class _Planner:
         _check_fits(case, model, task)
         smoother, neighbours = self._smoother(case)
         data = self._load(task, case, neighbours)
-        found = self._groups(case.grouping, _columns_of(case.features, [*data.table.columns, *data.tensors]))
+        columns = _columns_of(case.features, [*data.table.columns, *data.tensors])
+        found = self._groups(case.grouping, columns)
         groups, remarks = _readable(case, model, found, data)
+        remarks += _ungrouped(case, found, columns)
         folds, leakage, about_folds = self._fold(data, entry.runs)
         planned.assembly = Assembly(
             examples=data.examples(),
@@ -314,6 +316,15 @@ def _near(case: Case, features: Sequence[str], data: TaskExamples) -> tuple[str,
     return found
 
 
+def _ungrouped(case: Case, found: Groups, columns: Sequence[str]) -> list[str]:
+    """Return what is to be said of columns that are in no group."""
+    inside = {column for members in found.columns.values() for column in members}
+    outside = [column for column in columns if column not in inside]
+    if not outside:
+        return []
+    return [f"{case.grouping} groups {len(inside)} of {len(columns)} columns: {some(outside)} not used"]
+
+
 def _readable(
     case: Case, model: Model, found: Groups, data: TaskExamples
 ) -> tuple[dict[str, Sequence[str]], list[str]]:
@@ -345,7 +356,7 @@ def _about_data(data: TaskExamples) -> DataDetails:
 
 def _about_fold(fold: Fold, tracks: Sequence[str]) -> FoldDetails:
     """Return the size of a fold, and a checksum by which the same fold of another case is known."""
-    parts = (fold.train, fold.test, *([fold.validation] if len(fold.validation) else []))
+    parts = (fold.whole, fold.test, *([fold.validation] if len(fold.validation) else []))
     names = json.dumps([[tracks[i] for i in part] for part in parts])
     sha256 = hashlib.sha256(names.encode()).hexdigest()
     sizes = {"train": len(fold.train), "validation": len(fold.validation), "test": len(fold.test)}

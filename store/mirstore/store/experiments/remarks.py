@@ -40,8 +40,8 @@ def _unused(item: Planned) -> Iterator[str]:
 
 
 def _unread(item: Planned) -> Iterator[str]:
-    """Yield which features a model does not read."""
-    yield from (f"models.{text}" for text in (item.details.remarks if item.details else ()))
+    """Yield which features a grouping leaves out, or a model does not read."""
+    yield from item.details.remarks if item.details else ()
 
 
 def _by_artist(planned: Sequence[Planned]) -> Iterator[str]:

@@ -32,6 +32,8 @@ class Statistics:
         Of the 95 % interval; None for one fold, or if all folds have the same value.
     values : sequence of float
         One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
+    repetitions : sequence of float
+        The mean over folds of each repetition: with ``train_size`` below 1, how much depends on the training tracks.
     """
 
     mean: float
@@ -39,6 +41,7 @@ class Statistics:
     low: float | None
     high: float | None
     values: Sequence[float]
+    repetitions: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -164,12 +167,14 @@ def statistics(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> dict[str,
     dict of str to Statistics
         By metric: mean, spread and interval over different folds.
     """
+    by_repeat = metrics.group_by("name", "repeat").agg(pl.col("value").mean()).sort("repeat")
+    repeated = {name: part["value"].to_list() for (name,), part in by_repeat.group_by("name")}
     found = {}
     for (name,), rows in per_fold(metrics, folds, "name").group_by("name", maintain_order=True):
         values = rows["value"].to_list()
         low, high = _inside(interval(values, test_share(folds)), str(name))
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values)
+        found[str(name)] = Statistics(sum(values) / len(values), deviation, low, high, values, repeated[name])
     return found
 
 

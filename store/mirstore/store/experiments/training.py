@@ -190,7 +190,7 @@ def _card(store: Store, item: Planned, learned: Learned, licence: str | None, se
     assert item.assembly is not None
     assert item.details is not None
     task, model = item.details.task, item.assembly.model
-    tracks = np.unique(np.concatenate([fold.train for fold in item.assembly.folds]))
+    tracks = np.unique(np.concatenate([fold.whole for fold in item.assembly.folds]))
     licences = dict(store.sql("SELECT dataset, licence FROM datasets").iter_rows())
     return Card(
         learned=learned,
