@@ -117,10 +117,14 @@ class TaskEntry(_Entry):
     train_size : float in (0, 1]
         Share of each training part's artists, albums or tracks that is learned from, drawn anew for each repetition:
         with ``runs = 5`` it shows how much depends on which tracks were there to learn from.
+    learn_validation : bool
+        Whether the validation part of a published split is learned from like its training part.
     evaluate_on : str
         Another dataset: learn from all of ``dataset``, test on all of that.
     label_map : dict
         Label of the other dataset to label of this one; those not named must be called the same.
+    source : str
+        Where the dataset comes from and how it gets into a store: said where it is not there.
     """
 
     dataset: str
@@ -132,13 +136,21 @@ class TaskEntry(_Entry):
     seed: int = Field(0, ge=0)
     group_by: Literal["artist", "album", "track"] | None = None
     train_size: float = Field(1.0, gt=0, le=1)
+    learn_validation: bool = False
     evaluate_on: str | None = None
     label_map: dict[str, str] = {}
+    source: str = ""
 
     @property
     def numeric(self) -> bool:
         """Whether numbers are predicted."""
         return self.metric in ("pearson_r", "r2", "mae")
+
+    @model_validator(mode="after")
+    def _validation_is_published(self) -> Self:
+        if self.learn_validation and self.split in ("grouped", "stratified", "modulo", "holdout"):
+            raise ValueError(f"learn_validation is of a published split, and {self.split!r} has no validation part")
+        return self
 
     @model_validator(mode="after")
     def _no_strata_of_numbers(self) -> Self:

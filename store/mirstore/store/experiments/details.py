@@ -56,6 +56,8 @@ class TaskDetails:
         Repetitions.
     train_size : float
         Share of the training part's units that a repetition learns from.
+    learn_validation : bool
+        Whether a published validation part is learned from.
     """
 
     name: str
@@ -74,6 +76,7 @@ class TaskDetails:
     evaluate_on: str | None = None
     label_map: Mapping[str, str] = field(default_factory=dict)
     train_size: float = 1.0
+    learn_validation: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class TaskExamples:
             parts = [(i, 0, "train" if learned else "test") for i, learned in enumerate(here)]
             return published_folds(parts, repeats)
         if self.task.split not in protocols:
-            return published_folds(self.published, repeats)
+            learned = {"validation": "train"} if self.task.learn_validation else {}
+            return published_folds([(i, fold, learned.get(part, part)) for i, fold, part in self.published], repeats)
         task = self.task.model_copy(update={"group_by": self.group_by})
         if task.split == "grouped" and self.group_by == "track":
             task = task.model_copy(update={"split": "stratified"})  # nothing to keep together
@@ -194,7 +195,7 @@ class TaskExamples:
         for array in (self.labels, self.owners):
             digest.update(np.ascontiguousarray(array).tobytes())
         for text in (
-            self.task.model_dump(),
+            self.task.model_dump(exclude={"source"}),
             self.classes,
             self.exclusive,
             self.units,

@@ -133,7 +133,7 @@ class _Planner:
         parts = [part for part in (found.grouper, smoother, model) if part is not None]
         apart = len(set(data.units)) == len(data.units)
         about = {
-            **task.model_dump(),
+            **task.model_dump(exclude={"source"}),
             "group_by": data.kept_together,
             "units": "track" if apart else data.group_by,
         }
@@ -258,7 +258,7 @@ class _Planner:
             "engine": engine,
             "experiment": case.experiment,
             "case": case.names(),
-            "task": normalise(task.model_dump()),
+            "task": normalise(task.model_dump(exclude={"source"})),
             "data": data.sha256,
             "features": {name: self._feature(name)[0] for name in case.features},
             "groups": {name: list(members) for name, members in assembly.groups.items()},

@@ -132,7 +132,7 @@ def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnectio
     known = set(store.scan("core.datasets").select("dataset").collect()["dataset"])
     for dataset in _datasets(task):
         if dataset not in known:
-            raise UnknownNameError("dataset", dataset, known)
+            raise _absent(dataset, task, known)
     # What stands in both datasets is learned from, and not tested.
     return _ask(
         connection,
@@ -141,6 +141,12 @@ def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnectio
         QUALIFY row_number() OVER (PARTITION BY i.track ORDER BY i.dataset <> {literal(task.dataset)}) = 1
         ORDER BY i.dataset <> {literal(task.dataset)}, i.position NULLS LAST, t.path, i.track""",
     )
+
+
+def _absent(dataset: str, task: TaskEntry, known: set[str]) -> UsageError:
+    if task.source and dataset == task.dataset:
+        return UsageError(f"dataset {dataset!r} is not in this store", hint=task.source)
+    return UnknownNameError("dataset", dataset, known)
 
 
 def _datasets(task: TaskEntry) -> list[str]:
