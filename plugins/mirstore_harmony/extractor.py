@@ -38,12 +38,8 @@ _words = {
 
 
 @dataclass
-class FunctionalHarmony(Extractor):
-    """Dominants, subdominants and tonics in a progression, and the 312 sequences of two and three of them.
-
-    A function follows from a chord and the next one alone, as the plugin's ontology says; no key is needed. Shares are
-    by the number of chords n, those of pairs by n - 1, of triples by n - 2. A track without chords fails with
-    ``no chords``, one with labels of another syntax with ``not harte``: neither has a row.
+class ReadsChords(Extractor):
+    """What extractors have in common that reduce chords to progressions and look functions up.
 
     Parameters
     ----------
@@ -59,10 +55,7 @@ class FunctionalHarmony(Extractor):
         Path of the published Functional Harmony Ontology (RDF/XML), to be used instead of the plugin's own.
     """
 
-    name = "functional-harmony"
     inputs = ("chords",)
-    cost = 1e-5
-    cite = (patakis, kantarelis)
     vocabulary: Literal["majmin", "sevenths"] = "majmin"
     min_duration: float = 0.1
     merge_repeats: bool = True
@@ -84,26 +77,25 @@ class FunctionalHarmony(Extractor):
             given["ontology"] = hashlib.sha256(Path(self.ontology).read_bytes()).hexdigest()
         return given
 
-    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
-        read = inputs["chords"]
+    def check(self, read: Mapping[str, Column]) -> None:
+        """Refuse what has no chords to read.
+
+        Parameters
+        ----------
+        read : Mapping of str to Column
+            What it reads, as declared.
+
+        Raises
+        ------
+        ConfigError
+            If a column is not there, or the labels are no text.
+        """
         for name, kind in (("start", None), ("end", None), ("label", pl.String)):
             if name not in read or (kind and read[name].dtype != kind):
                 raise ConfigError(
-                    f"functional-harmony: what it reads has no column {name!r}{' of text' if kind else ''}",
+                    f"{self.name}: what it reads has no column {name!r}{' of text' if kind else ''}",
                     hint="it needs start, end [s] and label, a chord in Harte's syntax as C:maj",
                 )
-        grams = (*ngrams.bigrams, *ngrams.trigrams)
-        meanings = _meanings | {ngrams.column(gram): _meaning(gram) for gram in grams}
-        return {name: Column(pl.Float64, "", text, (0, 1)) for name, text in meanings.items()}
-
-    def extract(self, track: Track) -> Row:
-        rows = track.features("chords")
-        parts = self.parts(rows)
-        if not parts:
-            labels = rows["label"].drop_nulls().unique(maintain_order=True).to_list()
-            seen = f"{rows.height} rows, with labels such as {', '.join(labels[:3])}" if labels else "no labels"
-            raise TrackError("no chords", f"nothing that counts as a chord: {seen}")
-        return ngrams.ratios([[sounding.chord for sounding in part] for part in parts], self.table())
 
     def parts(self, rows: pl.DataFrame) -> list[list[Sounding]]:
         """Return the chords that count, in parts between which there is a gap.
@@ -118,6 +110,48 @@ class FunctionalHarmony(Extractor):
     def table(self) -> Table:
         """Return the functions of pairs of chords, by the plugin's ontology or by the given one."""
         return published.table(Path(self.ontology)) if self.ontology else table.shipped()
+
+
+@dataclass
+class FunctionalHarmony(ReadsChords):
+    """Dominants, subdominants and tonics in a progression, and the 312 sequences of two and three of them.
+
+    A function follows from a chord and the next one alone, as the plugin's ontology says; no key is needed. Shares are
+    by the number of chords n, those of pairs by n - 1, of triples by n - 2. A track without chords fails with
+    ``no chords``, one with labels of another syntax with ``not harte``: neither has a row.
+
+    Parameters
+    ----------
+    vocabulary : {"majmin", "sevenths"}
+        What chords are reduced to: 2 triads by their third, or 4 triads and 7 seventh chords.
+    min_duration : float >= 0 [s]
+        Shorter chords are left out.
+    merge_repeats : bool
+        Whether a chord that comes again right after itself is one chord.
+    break_gap : float >= 0 [s], optional
+        After a longer time without a chord nothing leads to the next one; by default chords lead on over any gap.
+    ontology : str, optional
+        Path of the published Functional Harmony Ontology (RDF/XML), to be used instead of the plugin's own.
+    """
+
+    name = "functional-harmony"
+    cost = 1e-5
+    cite = (patakis, kantarelis)
+
+    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+        self.check(inputs["chords"])
+        grams = (*ngrams.bigrams, *ngrams.trigrams)
+        meanings = _meanings | {ngrams.column(gram): _meaning(gram) for gram in grams}
+        return {name: Column(pl.Float64, "", text, (0, 1)) for name, text in meanings.items()}
+
+    def extract(self, track: Track) -> Row:
+        rows = track.features("chords")
+        parts = self.parts(rows)
+        if not parts:
+            labels = rows["label"].drop_nulls().unique(maintain_order=True).to_list()
+            seen = f"{rows.height} rows, with labels such as {', '.join(labels[:3])}" if labels else "no labels"
+            raise TrackError("no chords", f"nothing that counts as a chord: {seen}")
+        return ngrams.ratios([[sounding.chord for sounding in part] for part in parts], self.table())
 
 
 def _meaning(gram: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import groups, meaning, scores, tracks
+from mirstore.page import groups, meaning, published, scores, tracks
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -14,6 +14,7 @@ from mirstore.page.words import count, listed, metric
 titles = {
     "data": "Data",
     "results": "Results",
+    "published": "Published figures",
     "labels": "Labels",
     "groups": "Groups of features",
     "meaning": "What the groups hold",
@@ -42,6 +43,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
         "results": {"table": scores.table(report, claims), "folds": scores.fold_panels(report, claims)}
         if scores.learned(claims.cases)
         else None,
+        "published": published.table(report),
         "labels": {"per": scores.label_table(report, claims), "confusion": scores.confusion(claims)},
         "groups": {
             "shares": groups.share_table(claims),

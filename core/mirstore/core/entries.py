@@ -12,6 +12,9 @@ from mirstore.core.environments import Environment, having
 from mirstore.core.errors import PluginError
 
 
+Metric = Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -131,7 +134,7 @@ class TaskEntry(_Entry):
     labels: str
     classes: list[str] = []
     split: str = "grouped"
-    metric: Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
+    metric: Metric
     folds: int = Field(5, ge=2)
     seed: int = Field(0, ge=0)
     group_by: Literal["artist", "album", "track"] | None = None
@@ -211,6 +214,42 @@ class MatrixEntry(_Entry):
     model: list[str] | None = Field(None, min_length=1)
 
 
+class PublishedEntry(_Entry):
+    """``[[experiments.N.published]]``: a figure that others published, for the report to set beside ours.
+
+    Attributes
+    ----------
+    case : dict of str to str
+        Which case of the experiment it is of: names by ``task``, ``features`` (joined by ``+``), ``chunk``,
+        ``grouping``, ``smoothing`` or ``model``, as many as tell it apart.
+    name : str
+        What it is of, if that is none of the cases; ``case`` then says its task, or nothing.
+    metric : str
+        What was measured.
+    value : float
+        As published.
+    source : str
+        Where it stands: ``"Patakis et al., Table 1"``.
+    deviation : str
+        In what ours is known to differ.
+    """
+
+    case: dict[str, str] = {}
+    name: str = ""
+    metric: Metric
+    value: float = Field(allow_inf_nan=False)
+    source: str
+    deviation: str = ""
+
+    @model_validator(mode="after")
+    def _of_a_case_or_of_something_else(self) -> Self:
+        if not self.case and not self.name:
+            raise ValueError("give case, or the name of what is none of the cases")
+        if self.name and self.case.keys() - {"task"}:
+            raise ValueError("a figure with a name is of none of the cases: case may say its task only")
+        return self
+
+
 class ExperimentEntry(_Entry):
     """``[experiments.N]``: one case, or a matrix of them.
 
@@ -238,6 +277,8 @@ class ExperimentEntry(_Entry):
         How often it is fitted with its columns in random groups; 0 leaves this test out.
     cite : list of str
         BibTeX.
+    published : list of PublishedEntry
+        Figures of others; they are no part of a case, and may be changed when it has run.
     matrix : MatrixEntry
         Alternatives.
     """
@@ -256,6 +297,7 @@ class ExperimentEntry(_Entry):
     halves: int = Field(100, ge=0)
     random_groupings: int = Field(200, ge=0)
     cite: list[str] = []
+    published: list[PublishedEntry] = []
     matrix: MatrixEntry = MatrixEntry()
 
     @field_validator("permutations")

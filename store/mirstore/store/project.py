@@ -14,6 +14,7 @@ import polars as pl
 from mirstore.core.cores import cores
 from mirstore.core.events import Event, Warned, job
 from mirstore.core.experiments.cases import cases
+from mirstore.core.experiments.published import published
 from mirstore.core.features import FeatureSet
 from mirstore.core.isolated import everywhere
 from mirstore.core.plugins import Plugins
@@ -266,6 +267,8 @@ class Project:
             If a registry entry is wrong.
         """
         chosen = cases(self.registry, experiments, only)
+        for experiment in dict.fromkeys(case.experiment for case in chosen):
+            list(published(self.registry, experiment))  # a mistake in them is told before anything runs
         return planning.plan(self.store, chosen, self.registry, self.plugins, snapshot)
 
     def remarks(self, planned: Sequence[Planned]) -> Iterator[Warned]:
@@ -372,8 +375,10 @@ class Project:
         ------
         UnknownNameError
             If nothing is called so.
+        ConfigError
+            If a published figure of the registry does not say which case it is of.
         """
-        return reporting.collect(self.store, names, clips=clips)
+        return reporting.collect(self.store, names, clips=clips, registry=self.registry)
 
     # Questions: see the methods of `Store` for what they may be asked
 

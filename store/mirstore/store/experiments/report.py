@@ -119,6 +119,41 @@ class FeatureReport:
 
 
 @dataclass(frozen=True)
+class PublishedFigure:
+    """A figure that others published, beside ours.
+
+    Attributes
+    ----------
+    experiment : str
+    name : str
+        What it is of, if that is none of the cases.
+    case : Mapping of str to object
+        The case that it is of; with a name its task, or nothing.
+    metric : str
+    value : float
+        As published.
+    source, deviation : str
+        Where it stands, and in what ours is known to differ.
+    run : str or None
+        Of ours.
+    ours : Statistics or None
+    why : str or None
+        Why there is none of ours.
+    """
+
+    experiment: str
+    name: str
+    case: Mapping[str, Any]
+    metric: str
+    value: float
+    source: str
+    deviation: str
+    run: str | None
+    ours: Statistics | None
+    why: str | None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What it takes to repeat it, and whom to cite."""
 
@@ -148,6 +183,8 @@ class Report:
         What the cases say together.
     clips : Mapping of str to str
         Track to some seconds of its audio, as a data URL.
+    published : sequence of PublishedFigure
+        Of all tasks of the experiments.
     """
 
     experiment: str
@@ -161,6 +198,7 @@ class Report:
     verdict: Verdict
     cases: Sequence[CaseReport]
     clips: Mapping[str, str]
+    published: Sequence[PublishedFigure]
     features: Sequence[FeatureReport]
     health: Sequence[ColumnHealth]
     provenance: Provenance

@@ -14,8 +14,10 @@ import polars as pl
 
 from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
+from mirstore.core.registry import Registry
 from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.explanations import clip, explain
+from mirstore.store.experiments.published import figures
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import per_fold, statistics, test_share
 from mirstore.store.experiments.runs import find
@@ -24,7 +26,7 @@ from mirstore.store.lake.withdrawn import withdrawn_among
 from mirstore.store.store import Store
 
 
-def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Report]:
+def collect(store: Store, names: Sequence[str], *, clips: int = 0, registry: Registry | None = None) -> list[Report]:
     """Return one report per task of the runs.
 
     Parameters
@@ -34,6 +36,8 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Repor
         Runs or experiments; see `mirstore.store.experiments.runs.find`.
     clips : int
         How many tracks of the case that is explained get ten seconds of their audio, where the file is there.
+    registry : Registry, optional
+        Where published figures stand.
 
     Raises
     ------
@@ -44,10 +48,13 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0) -> list[Repor
     small = [name for name in ("runs", *result_tables) if name not in large]
     tables = {name: _Table(store, name, runs["run"].to_list()) for name in small}
     credits = store.sql("SELECT track, title, artist, path FROM tracks")
+    published = figures(store, registry, runs) if registry else []
     reports = []
     for (task,), of_task in runs.group_by("task", maintain_order=True):
         cases = [_Case(store, tables, row) for row in of_task.iter_rows(named=True)]
-        reports.append(_report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1))
+        report = _report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1)
+        here = {case.row["experiment"] for case in cases}
+        reports.append(replace(report, published=[figure for figure in published if figure.experiment in here]))
     return reports
 
 
@@ -122,6 +129,7 @@ def _report(
         ),
         cases=shown,
         clips=_clips([case for case in shown if case.run == explained], clips),
+        published=[],
         features=[_feature(store, name, feature) for name, feature in about],
         health=list(health.values()),
         provenance=Provenance(
