@@ -9,6 +9,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.context import AtOption, ExecutorOption, LogOption, SnapshotOption
+from mirstore.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,12 +66,12 @@ def run_experiment(
             for remark in project.remarks(planned):
                 app.say(remark.text)
             _show_plan(planned, json_output)
+            _say_lacking(app, [item for item in planned if item.state == "lacking"], "cannot run")
             return
         job = project.run(*names, only=only or [], snapshot=snapshot, jobs=jobs, timeout=timeout, executor=executor)
         found = app.watch(job, log)
         _show(app, found.runs, project.registry, json_output)
-    for item in found.lacking:
-        app.say(f"not run: {item.case}: {item.why}")
+    _say_lacking(app, found.lacking, "not run")
     if left := len(found.failed) + len(found.lacking):
         app.say(f"{len(found.cases) - left} of {len(found.cases)} cases are finished")
         raise typer.Exit(3)
@@ -103,11 +104,18 @@ def _show_plan(planned: Sequence[Planned], json_output: bool) -> None:
     ]
     frame = pl.DataFrame(varying, infer_schema_length=None)
     show(
-        frame.select(
-            c for c in frame.columns if not (c in ("run", "why", "lacking") and frame[c].null_count() == len(frame))
-        ),
+        frame.select(c for c in frame.columns if c != "why" and not (c in ("run", "lacking") and not frame[c].count())),
         "table",
     )
+
+
+def _say_lacking(app: Context, items: Sequence[Planned], state: str) -> None:
+    """Say what cases lack, each reason once."""
+    why: dict[str | None, list[Planned]] = {}
+    for item in items:
+        why.setdefault(item.why, []).append(item)
+    for reason, of_it in why.items():
+        app.say(f"{state}: {of_it[0].case if len(of_it) == 1 else counted(len(of_it), 'case')}: {reason}")
 
 
 def _show(app: Context, found: Sequence[RunSummary], registry: Registry, json_output: bool) -> None:

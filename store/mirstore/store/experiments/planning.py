@@ -195,12 +195,27 @@ class _Planner:
                 else:
                     whole = self._load(task, replace(case, chunk=None), neighbours)
                     self._examples[key] = whole.chunked(case.chunk)
+            except UnknownNameError as error:
+                self._examples[key] = self._uncomputed(names, task) or error
             except (UsageError, StoreError) as error:
                 self._examples[key] = error
         found = self._examples[key]
         if isinstance(found, MirstoreError):
             raise found
         return found
+
+    def _uncomputed(self, names: Sequence[str], task: TaskEntry) -> UsageError | None:
+        """Return what to say of a dataset whose features could be computed and are not."""
+        there = self.store.names()
+        absent = [name for name in names if name.partition("@")[0] not in there]
+        known = {*self.registry.features, *self.plugins.names(Extractor)}
+        datasets = self.store.scan("core.datasets").select("dataset").collect()["dataset"]
+        if not absent or task.dataset not in datasets or not known.issuperset(n.partition("@")[0] for n in absent):
+            return None
+        return UsageError(
+            f"features {', '.join(absent)} were not computed",
+            hint=f"mirstore ingest … --dataset {task.dataset} --features {','.join(absent)}",
+        )
 
     def _fold(self, data: TaskExamples, runs: int) -> tuple[list[Fold], list[Leak], list[FoldDetails]]:
         """Return the folds, what leaks, and what is told of each fold."""

@@ -15,8 +15,10 @@ import polars as pl
 from mirstore.core.errors import MirstoreError, UsageError
 from mirstore.store.tables.formats import read_arff, read_excel, read_parquet
 from mirstore.store.tables.headed import Table, header, named
+from mirstore.store.tables.json_records import read_json
+from mirstore.store.tables.part_files import read_parts
 
-suffixes = frozenset(".csv .tsv .txt .tab .parquet .arff .xlsx .xlsm .xlsb .xls .ods".split())
+suffixes = frozenset(".csv .tsv .txt .tab .json .jsonl .parquet .arff .xlsx .xlsm .xlsb .xls .ods".split())
 """Of tables; text and ARFF may be gzipped."""
 _separators = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _chunk = 500_000  # cells that stand in memory as Python text at one time
@@ -44,9 +46,9 @@ def read(file: Path, *, may_be_empty: bool = False) -> Table:
     Parameters
     ----------
     file : path
-        CSV, TSV or text separated by semicolons or bars, in UTF-8, UTF-16 or Windows-1252; ARFF; these also gzipped;
-        Parquet; Excel (needs the extra ``excel``). Headers of several rows, as pandas writes them, are joined:
-        ``track_genre_top``.
+        CSV, TSV or text separated by semicolons or bars, in UTF-8, UTF-16 or Windows-1252; ARFF; JSON; these also
+        gzipped; Parquet; Excel (needs the extra ``excel``). Headers of several rows, as pandas writes them, are joined:
+        ``track_genre_top``. A pattern, as ``split-0/*.tsv``, is several tables, each a part of a split.
     may_be_empty : bool
         Whether a header alone is a table.
 
@@ -55,6 +57,8 @@ def read(file: Path, *, may_be_empty: bool = False) -> Table:
     UsageError
         If it cannot be read, has no rows, or a row has other cells than the header.
     """
+    if set("*?[") & set(file.name) and not file.exists():
+        return read_parts(file, read)
     try:
         with file.open("rb") as stream:
             magic = stream.read(8)
@@ -69,6 +73,9 @@ def read(file: Path, *, may_be_empty: bool = False) -> Table:
             if sample.lstrip().startswith("%") or sample.lstrip()[:9].lower() == "@relation":
                 with _open(file, encoding) as text:
                     table = read_arff(file, text)
+            elif sample.lstrip()[:1] in ("{", "["):
+                with _open(file, encoding) as text:
+                    table = read_json(file, text)
             else:
                 table = _read_text(file, encoding, sample)
     except MirstoreError:
