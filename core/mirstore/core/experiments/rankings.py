@@ -136,14 +136,19 @@ class Nearness:
         Its mean over random orders.
     p : float
         How likely a random order is as near.
+    ends : (float, float) or None
+        Between which the distance lies in 95 % of fits to other tracks; None if there are none.
     """
 
     distance: float
     by_chance: float
     p: float
+    ends: tuple[float, float] | None = None
 
 
-def nearness(shares: Mapping[str, float], raters: Agreement) -> Nearness:
+def nearness(
+    shares: Mapping[str, float], raters: Agreement, fits: Mapping[str, Sequence[float]] | None = None
+) -> Nearness:
     """Return how near the order of a model's shares is to the mean order of raters.
 
     Parameters
@@ -151,12 +156,14 @@ def nearness(shares: Mapping[str, float], raters: Agreement) -> Nearness:
     shares : Mapping
         Group to share, the largest is the first; all groups of the raters, others do not count.
     raters : Agreement
+    fits : Mapping, optional
+        Group to its shares in fits to other tracks, as to halves of them.
 
     Examples
     --------
     >>> raters = agreement({"ann": {"rhythm": 1, "timbre": 2, "harmony": 3}})
     >>> nearness({"rhythm": 0.6, "timbre": 0.3, "harmony": 0.1}, raters)
-    Nearness(distance=0.0, by_chance=0.8888888888888888, p=0.16666666666666666)
+    Nearness(distance=0.0, by_chance=0.8888888888888888, p=0.16666666666666666, ends=None)
     """
     mine = ranks_of([-shares[group] for group in raters.groups])
     theirs, found = ranks_of(raters.mean.tolist()), distance(mine, raters.mean)
@@ -166,7 +173,12 @@ def nearness(shares: Mapping[str, float], raters: Agreement) -> Nearness:
         orders, extra = np.random.default_rng(0).permuted(np.repeat(mine[None], draws, axis=0), axis=1), 1
     drawn = np.abs(orders - theirs).mean(axis=1)
     near = (drawn <= found + 1e-12).sum()
-    return Nearness(found, float(drawn.mean()), float((near + extra) / (len(drawn) + extra)))
+    ends = None
+    if fits and set(raters.groups) <= set(fits):
+        table = np.array([fits[group] for group in raters.groups]).T
+        low, high = np.quantile([distance(ranks_of(-row), raters.mean) for row in table], [0.025, 0.975])
+        ends = float(low), float(high)
+    return Nearness(found, float(drawn.mean()), float((near + extra) / (len(drawn) + extra)), ends)
 
 
 def _spread(ranks: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.rankings import Nearness, agreement, nearness
+from mirstore.store.experiments.report import CaseReport, Findings
 from mirstore.store.tables import cells
 from mirstore.store.tables.reading import read
 
@@ -40,15 +41,15 @@ class Listeners:
     cases: Mapping[str, Nearness]
 
 
-def compared(file: Path, shares: Mapping[str, Mapping[str, float]]) -> Listeners:
+def compared(file: Path, cases: Sequence[CaseReport]) -> Listeners:
     """Return what the raters of a table have in common, and how near the cases' orders are to it.
 
     Parameters
     ----------
     file : path
         A table with the columns ``rater``, ``group`` and ``rank``.
-    shares : Mapping
-        Run to group to share.
+    cases : sequence of CaseReport
+        Of one task.
 
     Raises
     ------
@@ -60,15 +61,27 @@ def compared(file: Path, shares: Mapping[str, Mapping[str, float]]) -> Listeners
         raters = agreement(ranked)
     except ValueError as error:
         raise UsageError(f"{file}: {error}", hint="a row per rater and group: rater,group,rank") from None
-    near = {run: nearness(of_run, raters) for run, of_run in shares.items() if set(of_run) == set(raters.groups)}
+    shares = {case.run: _shares(case.findings) for case in cases if case.findings}
+    halves = {case.run: case.findings.halves for case in cases if case.findings}
+    near = {
+        run: nearness(of_run, raters, halves[run])
+        for run, of_run in shares.items()
+        if set(of_run) == set(raters.groups)
+    }
     if not near:
-        known = dict.fromkeys(", ".join(sorted(of_run)) for of_run in shares.values())
+        known = dict.fromkeys(", ".join(sorted(of_run)) for of_run in shares.values() if of_run)
         raise UsageError(
             f"{file}: ranks {', '.join(sorted(raters.groups))}, and no case that has run has these groups",
             hint=f"there are: {'; '.join(known)}" if known else "run a case first",
         )
     means = dict(zip(raters.groups, raters.mean.tolist(), strict=True))
     return Listeners(file.name, list(ranked), means, raters.w, raters.p, raters.to_each_other, near)
+
+
+def _shares(findings: Findings) -> Mapping[str, float]:
+    """Return the shares of a fit to everything, or else their means over folds."""
+    rows = (row for row in findings.importances if row["measure"] == "share" and row["label"] is None)
+    return findings.whole or {row["group"]: row["mean"] for row in rows}
 
 
 def _ranked(file: Path) -> dict[str, dict[str, float]]:
