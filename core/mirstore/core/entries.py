@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mirstore.core.environments import Environment, having
 from mirstore.core.errors import PluginError
 
-
 Metric = Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
 
 
