@@ -26,8 +26,24 @@ def report(
         typer.Option("-o", "--output", help="HTML file.  [default: EXPERIMENT.html]", dir_okay=False),
     ] = None,
     embed_audio: Annotated[
-        int, typer.Option(min=0, help="Put ten seconds of audio of so many of the tracks that it shows into the page.")
+        int,
+        typer.Option(
+            min=0,
+            help="Put audio of so many of the tracks that it shows into the page: all of those given by --track, "
+            "ten seconds of the others.",
+        ),
     ] = 0,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Show this track too: its path, how its title ends, or how its id begins; may repeat."),
+    ] = None,
+    show: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="On tracks, also show these features over time: rows with start, end and a text; may repeat.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead.")] = False,
 ) -> None:
@@ -39,6 +55,7 @@ def report(
     --------
     $ mirstore report clips --open
     $ mirstore report clips -o report.html --embed-audio 9
+    $ mirstore report clips --track "Sleepless.ogg" --show chords --embed-audio 1
     """
     from mirstore.core.errors import UsageError
     from mirstore.core.extras import require
@@ -49,7 +66,7 @@ def report(
     if not json_output:
         require("report")
     with app.project() as project:
-        reports = project.report(*names, clips=embed_audio)
+        reports = project.report(*names, clips=embed_audio, tracks=track or (), show=show or ())
     if json_output:
         typer.echo(json.dumps([content.as_dict() for content in reports], ensure_ascii=False))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import groups, meaning, published, scores, tracks
+from mirstore.page import articles, groups, meaning, published, scores, tracks
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -19,6 +19,7 @@ titles = {
     "groups": "Groups of features",
     "meaning": "What the groups hold",
     "listen": "Listen",
+    "tracks": "Tracks",
     "smoothing": "Ambiguity",
     "health": "Health of the features",
     "provenance": "Provenance",
@@ -38,6 +39,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
     """
     report = {"features": [], "health": [], **report, "data": report.get("data") or {}}
     claims = Claims(report.get("verdict") or {}, ranking(report))
+    single = articles.articles(report, claims)
     found: dict[str, Any] = {
         "data": _data(report),
         "results": {"table": scores.table(report, claims), "folds": scores.fold_panels(report, claims)}
@@ -52,7 +54,8 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
             "heat": groups.heat_map(claims),
         },
         "meaning": meaning.meanings(claims),
-        "listen": tracks.listening(claims, report.get("clips") or {}),
+        "listen": tracks.listening(claims, report.get("clips") or {}, articles.places(single)),
+        "tracks": single,
         "smoothing": tracks.smoothing(claims.cases),
         "health": _health(report["health"] or []),
         "provenance": {"command": report.get("command"), **(report.get("provenance") or {})},

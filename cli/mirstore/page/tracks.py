@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from mirstore.page import plots
+from mirstore.page.articles import short_id
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import Scored
 from mirstore.page.svg import Figure
@@ -20,7 +21,7 @@ roles = {
 scores_shown = 5
 
 
-def listening(claims: Claims, clips: Mapping[str, str]) -> dict[str, Any] | None:
+def listening(claims: Claims, clips: Mapping[str, str], places: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the tracks of the explained case; None without such a case.
 
     Parameters
@@ -28,19 +29,25 @@ def listening(claims: Claims, clips: Mapping[str, str]) -> dict[str, Any] | None
     claims : Claims
     clips : Mapping of str to str
         Track to the data URL of its sound.
+    places : Mapping of str to str
+        Track to where the page says more of it.
     """
     case = claims.explained
-    return {"case": case, "roles": _by_role(case.raw["tracks"], clips)} if case and case.raw.get("tracks") else None
+    if case is None or not case.raw.get("tracks"):
+        return None
+    return {"case": case, "roles": _by_role(case.raw["tracks"], clips, places)}
 
 
-def _by_role(tracks: Sequence[Mapping[str, Any]], clips: Mapping[str, str]) -> list[tuple[str, list[dict[str, Any]]]]:
+def _by_role(
+    tracks: Sequence[Mapping[str, Any]], clips: Mapping[str, str], places: Mapping[str, str]
+) -> list[tuple[str, list[dict[str, Any]]]]:
     # One scale for all tracks, so that a long bar is a large contribution on every card.
     largest = max((abs(value) for track in tracks for value in _parts(track).values()), default=0.0) or 1.0
-    found = [
-        (title, [_track(track, clips, largest) for track in tracks if track.get("role") == role])
+    return [
+        (title, [{**_track(track, clips, largest), "place": places.get(track["track"])} for track in of_role])
         for role, title in roles.items()
+        if (of_role := [track for track in tracks if track.get("role") == role])
     ]
-    return [(title, items) for title, items in found if items]
 
 
 def _parts(track: Mapping[str, Any]) -> dict[str, float]:
@@ -51,7 +58,7 @@ def _track(track: Mapping[str, Any], clips: Mapping[str, str], largest: float) -
     truth, clip = track.get("truth") or [], clips.get(track["track"])
     return {
         "title": track.get("title")
-        or (PurePath(track["path"]).name if track.get("path") else _id(str(track["track"]))),
+        or (PurePath(track["path"]).name if track.get("path") else short_id(str(track["track"]))),
         "artist": track.get("artist"),
         "label": track.get("label"),
         "truth": truth,
@@ -59,11 +66,6 @@ def _track(track: Mapping[str, Any], clips: Mapping[str, str], largest: float) -
         "contributions": [(plain(g), v, round(50 * v / largest, 1)) for g, v in _largest_first(_parts(track))],
         "clip": clip if str(clip).startswith("data:audio/") else None,
     }
-
-
-def _id(track: str) -> str:
-    """Return what tells a track apart: the first letters of a checksum, a name as it is."""
-    return track[:10] if len(track) == 64 else track
 
 
 def _largest_first(parts: Mapping[str, float]) -> list[tuple[str, float]]:

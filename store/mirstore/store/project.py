@@ -361,7 +361,7 @@ class Project:
         fit = training.train(self.store, planned, self.registry, name=name, licence=licence, seconds=timeout)
         return (yield from fit.within())
 
-    def report(self, *names: str, clips: int = 0) -> list[Report]:
+    def report(self, *names: str, clips: int = 0, tracks: Sequence[str] = (), show: Sequence[str] = ()) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
 
         Parameters
@@ -369,16 +369,25 @@ class Project:
         *names : str
             Runs (the first letters do), or experiments.
         clips : int >= 0
-            Take ten seconds of audio of so many of the tracks that are shown.
+            Take audio of so many of the tracks that are shown: of those asked for all (ten minutes at most), of the
+            others ten seconds.
+        tracks : sequence of str
+            Tracks to report on beside those that are explained: paths or how they end, titles or how they end, ids or
+            how they begin.
+        show : sequence of str
+            Feature sets with ``start``, ``end`` and a text to show over time, beside those that the cases read; also
+            as ``NAME.COLUMN``.
 
         Raises
         ------
         UnknownNameError
             If nothing is called so.
+        UsageError
+            If several tracks are called so, or a feature set cannot be shown over time.
         ConfigError
             If a published figure of the registry does not say which case it is of.
         """
-        return reporting.collect(self.store, names, clips=clips, registry=self.registry)
+        return reporting.collect(self.store, names, clips=clips, tracks=tracks, show=show, registry=self.registry)
 
     # Questions: see the methods of `Store` for what they may be asked
 

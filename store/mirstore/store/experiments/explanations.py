@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mirstore.core.tracks import Track
 
 each = 3  # tracks per role
 clip_seconds = 10.0
+clip_rate = 22050  # [Hz]
 
 
 def explain(contributions: pl.DataFrame, predictions: pl.DataFrame, credits: pl.DataFrame) -> list[dict[str, Any]]:
@@ -76,24 +78,50 @@ def _scores(predictions: pl.DataFrame, track: str) -> dict[str, Any]:
     }
 
 
-def clip(path: str | None) -> str | None:
-    """Return ten seconds from the middle as an Ogg Vorbis data URL, None if the file is gone.
+@dataclass(frozen=True)
+class Clip:
+    """A part of a track's audio.
+
+    Attributes
+    ----------
+    sound : str
+        A data URL of Ogg Vorbis.
+    start, end : float [s]
+        Which part of the track it is.
+    """
+
+    sound: str
+    start: float
+    end: float
+
+
+def clip(path: str | None, seconds: float) -> Clip | None:
+    """Return the middle of a track, all of it if it is no longer; None if the file is gone.
 
     Parameters
     ----------
     path : str or None
         Of the audio file.
+    seconds : float > 0 [s]
     """
-    import soundfile
-
     if path is None or not Path(path).is_file():
         return None
     try:
-        whole = Track(path, Path(path)).audio(22050)
+        whole = Track(path, Path(path)).audio(clip_rate)
     except TrackError:
         return None
-    size = int(clip_seconds * 22050)
+    size = int(seconds * clip_rate)
     first = max(0, (len(whole) - size) // 2)
+    part = np.asarray(whole[first : first + size])
+    sound = "data:audio/ogg;base64," + base64.b64encode(_vorbis(part)).decode()
+    return Clip(sound, first / clip_rate, (first + len(part)) / clip_rate)
+
+
+def _vorbis(samples: np.ndarray) -> bytes:
+    import soundfile
+
     buffer = BytesIO()
-    soundfile.write(buffer, np.asarray(whole[first : first + size]), 22050, format="OGG", subtype="VORBIS")
-    return "data:audio/ogg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    with soundfile.SoundFile(buffer, "w", clip_rate, 1, "VORBIS", format="OGG") as file:
+        for first in range(0, len(samples), clip_rate):  # by the second: its encoder dies of minutes at once
+            file.write(samples[first : first + clip_rate])
+    return buffer.getvalue()

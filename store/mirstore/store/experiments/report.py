@@ -9,6 +9,7 @@ from typing import Any
 from mirstore.core.experiments.verdict import Verdict
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
 from mirstore.store.experiments.results import Statistics
+from mirstore.store.experiments.track_report import TrackReport
 from mirstore.store.health import ColumnHealth
 
 
@@ -183,6 +184,8 @@ class Report:
         What the cases say together.
     clips : Mapping of str to str
         Track to some seconds of its audio, as a data URL.
+    tracks : sequence of TrackReport
+        Those that were asked for, and those of the case that is explained.
     published : sequence of PublishedFigure
         Of all tasks of the experiments.
     """
@@ -198,6 +201,7 @@ class Report:
     verdict: Verdict
     cases: Sequence[CaseReport]
     clips: Mapping[str, str]
+    tracks: Sequence[TrackReport]
     published: Sequence[PublishedFigure]
     features: Sequence[FeatureReport]
     health: Sequence[ColumnHealth]

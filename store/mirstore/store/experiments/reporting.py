@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import Any
@@ -16,17 +15,27 @@ from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.core.registry import Registry
 from mirstore.store.experiments.details import Details, FoldDetails
-from mirstore.store.experiments.explanations import clip, explain
+from mirstore.store.experiments.explanations import clip_seconds, explain
+from mirstore.store.experiments.loaded import LoadedRun, loaded
 from mirstore.store.experiments.published import figures
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import per_fold, statistics, test_share
 from mirstore.store.experiments.runs import find
-from mirstore.store.experiments.runs import tables as result_tables
+from mirstore.store.experiments.track_names import meant
+from mirstore.store.experiments.track_reporting import longest, sounds, track_reports
 from mirstore.store.lake.withdrawn import withdrawn_among
 from mirstore.store.store import Store
 
 
-def collect(store: Store, names: Sequence[str], *, clips: int = 0, registry: Registry | None = None) -> list[Report]:
+def collect(
+    store: Store,
+    names: Sequence[str],
+    *,
+    clips: int = 0,
+    tracks: Sequence[str] = (),
+    show: Sequence[str] = (),
+    registry: Registry | None = None,
+) -> list[Report]:
     """Return one report per task of the runs.
 
     Parameters
@@ -35,7 +44,12 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0, registry: Reg
     names : sequence of str
         Runs or experiments; see `mirstore.store.experiments.runs.find`.
     clips : int
-        How many tracks of the case that is explained get ten seconds of their audio, where the file is there.
+        How many tracks get audio, where the file is there: those that were asked for all of it (ten minutes at most),
+        then those of the case that is explained ten seconds.
+    tracks : sequence of str
+        Tracks to report on beside those that are explained; see `mirstore.store.experiments.track_names.meant`.
+    show : sequence of str
+        Feature sets to show over time beside those that the cases read, also as ``NAME.COLUMN``.
     registry : Registry, optional
         Where published figures stand.
 
@@ -43,58 +57,38 @@ def collect(store: Store, names: Sequence[str], *, clips: int = 0, registry: Reg
     ------
     UnknownNameError
         If nothing is called so.
+    UsageError
+        If several tracks are called so, or a feature set cannot be shown over time.
     """
     runs = find(store, names)
-    small = [name for name in ("runs", *result_tables) if name not in large]
-    tables = {name: _Table(store, name, runs["run"].to_list()) for name in small}
     credits = store.sql("SELECT track, title, artist, path FROM tracks")
+    asked = _Asked(meant(credits, tracks), show, clips)
     published = figures(store, registry, runs) if registry else []
     reports = []
-    for (task,), of_task in runs.group_by("task", maintain_order=True):
-        cases = [_Case(store, tables, row) for row in of_task.iter_rows(named=True)]
-        report = _report(store, str(task), cases, credits, clips, several=runs["task"].n_unique() > 1)
+    every = loaded(store, runs)
+    tasks = list(dict.fromkeys(case.shown["task"] for case in every))
+    for task in tasks:
+        cases = [case for case in every if case.shown["task"] == task]
+        report = _report(store, task, cases, credits, asked, several=len(tasks) > 1)
         here = {case.row["experiment"] for case in cases}
         reports.append(replace(report, published=[figure for figure in published if figure.experiment in here]))
     return reports
 
 
-large = (
-    "predictions",
-    "chunk_predictions",
-    "label_distributions",
-)  # tables with a row per track and label: read run by run
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked of single tracks."""
+
+    tracks: Sequence[str]
+    show: Sequence[str]
+    clips: int
+
+
 strongest = 8  # labels per feature whose weights are told
 
 
-class _Table:
-    """A result table, read once for all runs."""
-
-    def __init__(self, store: Store, name: str, runs: Sequence[str]) -> None:
-        rows = store.scan(f"core.{name}").filter(pl.col("run").is_in(runs)).collect()
-        self.empty = rows.clear()
-        self.by_run = {str(run): part for (run,), part in rows.partition_by("run", as_dict=True).items()}
-
-
-class _Case:
-    """One run with its rows of the result tables."""
-
-    def __init__(self, store: Store, tables: Mapping[str, _Table], shown: Mapping[str, Any]) -> None:
-        self.run, self.shown, self._store, self._tables = shown["run"], shown, store, tables
-        (self.row,) = self.table("runs").to_dicts()
-        self.config, self.details = json.loads(self.row["config"]), Details.read(self.row["details"])
-        if withdrawn_among(store, [self.run]):
-            self.details = self.details.without_examples()
-
-    def table(self, name: str) -> pl.DataFrame:
-        """Return this run's rows of a result table."""
-        if name in large:
-            return self._store.scan(f"core.{name}").filter(pl.col("run") == self.run).drop("run").collect()
-        table = self._tables[name]
-        return table.by_run.get(self.run, table.empty).drop("run")
-
-
 def _report(
-    store: Store, task: str, cases: Sequence[_Case], credits: pl.DataFrame, clips: int, *, several: bool
+    store: Store, task: str, cases: Sequence[LoadedRun], credits: pl.DataFrame, asked: _Asked, *, several: bool
 ) -> Report:
     first = max(cases, key=lambda case: case.details.data.tracks)  # more features, fewer tracks that have them
     experiments = list(dict.fromkeys(case.row["experiment"] for case in cases))
@@ -107,7 +101,13 @@ def _report(
     health = {column.column: column for case in cases for column in case.details.health}
     shown = [_case(store, case, credits) for case in cases]
     finished = [case for case in cases if case.shown["state"] == "finished"]
-    explained = next((case.run for case in finished if case.details.explained), None)
+    main = next((case for case in finished if case.details.explained), None)
+    explained = main.run if main else None
+    paths = dict(credits.select("track", "path").iter_rows())
+    others = [item["track"] for case in shown if case.run == explained for item in _explained_tracks(case)]
+    whole = dict(sounds({track: paths.get(track) for track in asked.tracks[: asked.clips]}, longest))
+    left = max(asked.clips - len(asked.tracks), 0)
+    short = dict(sounds({track: paths.get(track) for track in others[:left]}, clip_seconds))
     sign = -1 if details.task.metric in smaller_is_better else 1
     return Report(
         experiment=", ".join(experiments),
@@ -128,7 +128,8 @@ def _report(
             [evidence for case in finished if (evidence := _evidence(case))], explained, details.data.tracks, sign
         ),
         cases=shown,
-        clips=_clips([case for case in shown if case.run == explained], clips),
+        clips={track: found.sound for track, found in short.items()},
+        tracks=track_reports(store, cases, main, asked.tracks, others, asked.show, {**short, **whole}),
         published=[],
         features=[_feature(store, name, feature) for name, feature in about],
         health=list(health.values()),
@@ -145,15 +146,11 @@ def _report(
     )
 
 
-def _clips(explained: Sequence[CaseReport], many: int) -> dict[str, str]:
-    """Return some seconds of the audio of the tracks that are shown: those of the case that is explained."""
-    wanted = {
-        item["track"]: item["path"] for case in explained if case.findings for item in case.findings.tracks[:many]
-    }
-    return {track: sound for track, path in wanted.items() if (sound := clip(path))}
+def _explained_tracks(case: CaseReport) -> Sequence[Mapping[str, Any]]:
+    return case.findings.tracks if case.findings else ()
 
 
-def _case(store: Store, case: _Case, credits: pl.DataFrame) -> CaseReport:
+def _case(store: Store, case: LoadedRun, credits: pl.DataFrame) -> CaseReport:
     details = case.details
     return CaseReport(
         run=case.run,
@@ -169,7 +166,7 @@ def _case(store: Store, case: _Case, credits: pl.DataFrame) -> CaseReport:
     )
 
 
-def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
+def _findings(store: Store, case: LoadedRun, credits: pl.DataFrame) -> Findings:
     details, task = case.details, case.details.task
     guessing = case.table("chance").filter(pl.col("kind") == "guessing")
     metrics, predictions, importances = case.table("metrics"), case.table("predictions"), case.table("importances")
@@ -183,14 +180,14 @@ def _findings(store: Store, case: _Case, credits: pl.DataFrame) -> Findings:
         halves=_draws(importances, "half"),
         permuted=_permuted(case),
         floor={name: found.mean for name, found in sorted(statistics(guessing, details.folds).items())},
-        groups=_groups(store, case),
+        groups=_groups(case),
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits),
         confusion=_confusion(predictions) if task.exclusive else None,
         ambiguity=_ambiguity(case.table("label_distributions")),
     )
 
 
-def _evidence(case: _Case) -> Evidence | None:
+def _evidence(case: LoadedRun) -> Evidence | None:
     """Return what a finished case gives to decide about, None if it ran under a mirstore that did not record it."""
     details, name = case.details, case.details.task.metric
     which = pl.DataFrame(
@@ -225,7 +222,7 @@ def _evidence(case: _Case) -> Evidence | None:
     )
 
 
-def _permuted(case: _Case) -> list[float]:
+def _permuted(case: LoadedRun) -> list[float]:
     drawn = case.table("chance").filter(pl.col("kind") == "permuted labels")
     return drawn.filter(pl.col("name") == case.details.task.metric).sort("number")["value"].to_list()
 
@@ -263,13 +260,9 @@ def _draws(importances: pl.DataFrame, kind: str) -> dict[str, list[float]] | Non
     return found or None
 
 
-def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
+def _groups(case: LoadedRun) -> list[dict[str, Any]]:
     """Return each group's columns in the words of their declarations, with their weights per label."""
-    declared = {
-        f"{name.partition('@')[0]}.{column['column']}": column
-        for name in case.config["case"]["features"]
-        for column in store.about(case.config["features"][name])["columns"]
-    }
+    meanings = case.meanings()
     ranked = case.table("column_weights").sort(pl.col("value").abs(), descending=True)
     weights: dict[str, dict[str, float]] = {}
     for column, label, value in (
@@ -283,7 +276,7 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
             "columns": [
                 {
                     "column": column,
-                    **_meaning(declared.get(column) or declared.get(column.rpartition("_")[0])),
+                    **meanings[column],
                     "weights": weights.get(column, {}),
                 }
                 for column in members
@@ -295,10 +288,6 @@ def _groups(store: Store, case: _Case) -> list[dict[str, Any]]:
         for group, names in case.details.lacking.items()
         if group not in case.details.groups
     ]
-
-
-def _meaning(column: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: column[key] if column else None for key in ("unit", "text", "low", "high")}
 
 
 def _confusion(predictions: pl.DataFrame) -> dict[str, Any]:

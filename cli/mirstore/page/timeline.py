@@ -1,0 +1,262 @@
+"""Chords, functions, words and sections on one timeline: lines of seconds, as lines of music, each with its strips."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mirstore.page.words import known
+
+lengths = (15.0, 30.0, 60.0, 150.0)  # [s] of a line; a wide page has two side by side
+most_lines = 24
+spoken = ("word", "text")  # columns of what is sung: it is set as text, and not into boxes
+longest_label = 16  # characters; what is longer is never written into a strip
+chord = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<quality>[^/]*))?(?P<bass>/.*)?")
+_fifths = "FCGDAEB"
+_no_chord = ("N", "X", "")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """How a strip's texts are coloured.
+
+    Attributes
+    ----------
+    chords : bool
+        Whether they are chords, coloured by root and third.
+    hues : Mapping of str to int
+        Else each text's hue [degrees]; empty if there are too many to be told apart.
+    """
+
+    chords: bool
+    hues: Mapping[str, int]
+
+    @classmethod
+    def of(cls, texts: Iterable[str | None]) -> Palette:
+        """Return the palette for all texts of a strip.
+
+        Parameters
+        ----------
+        texts : iterable of (str or None)
+
+        Examples
+        --------
+        >>> Palette.of(["C:maj", "N", "A:min"]).chords
+        True
+        >>> Palette.of(["verse", "chorus", None]).hues
+        {'chorus': 250, 'verse': 70}
+        """
+        found = sorted({text for text in texts if text})
+        sounding = [text for text in found if text not in _no_chord]
+        if sounding and all(chord.fullmatch(text) for text in sounding):
+            return cls(True, {})
+        return cls(False, dict(zip(found, hues, strict=False)) if len(found) <= len(hues) else {})
+
+    @property
+    def initials(self) -> Mapping[str, str]:
+        """First letters where they tell the texts apart, for boxes that are too narrow."""
+        letters = {text: text[0].upper() for text in self.hues}
+        return letters if len(set(letters.values())) == len(letters) else {}
+
+
+hues = (250, 70, 150, 330, 20, 200, 110, 290)
+"""[degrees] of texts that are no chords, neighbours far apart."""
+
+
+def timeline(track: Mapping[str, Any], palettes: Mapping[tuple[str, str], Palette]) -> dict[str, Any] | None:
+    """Return the lines of a track; None if there is nothing to draw.
+
+    Parameters
+    ----------
+    track : Mapping
+        `mirstore.store.experiments.track_report.TrackReport` as JSON.
+    palettes : Mapping
+        Feature and column to the palette of that strip.
+
+    Returns
+    -------
+    dict or None
+        ``lines``, each with ``start``, ``end``, ``width`` [%], ``ticks``, ``heard`` and ``strips``; ``strips``: what
+        each is, for the legend and the tables; ``heard``: what of the track the player has [s], None if all.
+    """
+    end = duration(track)
+    strips = [_laid(strip, palettes[strip["feature"], strip["column"]], end) for strip in track.get("strips") or []]
+    if not end or not strips:
+        return None
+    length = next((each for each in lengths if end <= each * most_lines), end / most_lines)
+    length = end if end <= 1.2 * length else length
+    starts = [i * length for i in range(max(1, math.ceil(end / length - 1e-9)))]
+    heard = track.get("heard")
+    return {
+        "lines": [
+            _line(start, min(start + length, end), length, strips, heard, last=start == starts[-1]) for start in starts
+        ],
+        "strips": strips,
+        "heard": heard if heard and heard[1] - heard[0] < 0.95 * end else None,
+    }
+
+
+def duration(track: Mapping[str, Any]) -> float:
+    """Return how long a track is [s]; where that is not known, where its last row ends.
+
+    Parameters
+    ----------
+    track : Mapping
+        As for `timeline`.
+    """
+    if known(track.get("duration")):
+        return float(track["duration"])
+    rows = [row for strip in track.get("strips") or [] for row in strip["rows"]]
+    return max((row[1] if known(row[1]) else row[0] for row in rows), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A strip as it is drawn.
+
+    Attributes
+    ----------
+    feature, column, text : str
+        What it is.
+    rows : sequence
+        Start, end and text, all that the page has.
+    total : int
+        How many there are in the store.
+    palette : Palette
+    segments : sequence of (float, float, str)
+        Start, end [s] and text within the track, none of which reaches into the next.
+    """
+
+    feature: str
+    column: str
+    text: str
+    rows: Sequence[Sequence[Any]]
+    total: int
+    palette: Palette
+    segments: Sequence[tuple[float, float, str]]
+
+    @property
+    def sung(self) -> bool:
+        """Whether it is set as text."""
+        return self.column in spoken
+
+
+def _laid(strip: Mapping[str, Any], palette: Palette, end: float) -> _Laid:
+    return _Laid(**strip, palette=palette, segments=list(_apart(strip["rows"], end)))
+
+
+def _apart(rows: Sequence[Sequence[Any]], end: float) -> Iterator[tuple[float, float, str]]:
+    """Yield start, end and text of rows within a track; where rows overlap, each ends where the next begins."""
+    following = [*(row[0] for row in rows[1:]), end]
+    for (start, stop, text), then in zip(rows, following, strict=True):
+        first, last = max(start, 0.0), min(stop if known(stop) else then, then, end)
+        if text is not None and last > first:
+            yield first, last, str(text)
+
+
+def _line(
+    start: float, end: float, length: float, strips: Sequence[_Laid], heard: Any, *, last: bool
+) -> dict[str, Any]:
+    """Return one line: positions are in per cent of the line itself."""
+
+    def at(seconds: float) -> float:
+        return round(100 * (min(max(seconds, start), end) - start) / (end - start), 3)
+
+    step = next((step for step in (1, 5, 10, 20, 60, 300) if length / step <= 6.5), length)
+    # The last one would have no room for its number.
+    first, last_tick = -(-start // step) * step, start + min(0.93 * length, end - start)
+    ticks = [(at(first + i * step), clock(first + i * step)) for i in range(8) if first + i * step < last_tick]
+    within = heard and heard[0] < end and heard[1] > start
+    return {
+        "start": clock(start),
+        "end": clock(end),
+        "width": round(100 * (end - start) / length, 3),
+        "ticks": ticks,
+        "heard": (at(heard[0]), round(at(heard[1]) - at(heard[0]), 3)) if within else None,
+        "strips": [
+            {
+                "strip": strip,
+                "segments": [
+                    _segment(text, at(a), at(b), strip.palette)
+                    for a, b, text in strip.segments
+                    if a < end and b > start
+                ],
+                "sung": _sung(strip, start, float("inf") if last else end) if strip.sung else "",
+            }
+            for strip in strips
+        ],
+    }
+
+
+def _sung(strip: _Laid, start: float, end: float) -> str:
+    """Return the words that begin in a line."""
+    first = -float("inf") if start == 0 else start
+    said = [str(text) for begun, _, text in strip.rows if text is not None and first <= begun < end]
+    return (" " if strip.column == "word" else " / ").join(said)
+
+
+def _segment(text: str, left: float, right: float, palette: Palette) -> dict[str, Any]:
+    shown = short_chord(text) if palette.chords else text
+    silent = palette.chords and text in _no_chord
+    return {
+        "text": text,
+        "shown": "" if silent or len(shown) > longest_label else shown,
+        "initial": palette.initials.get(text, ""),
+        "left": left,
+        "width": round(right - left, 3),
+        "look": "none" if silent else _look(text, palette),
+        "hue": None if silent else _hue(text, palette),
+    }
+
+
+def _look(text: str, palette: Palette) -> str:
+    found = chord.fullmatch(text) if palette.chords else None
+    return "minor" if found and (found["quality"] or "").startswith(("min", "dim", "hdim")) else ""
+
+
+def _hue(text: str, palette: Palette) -> int | None:
+    """Return a hue [degrees]: of chords by the circle of fifths, so that neighbours in it look alike."""
+    found = chord.fullmatch(text) if palette.chords else None
+    if not found:
+        return palette.hues.get(text)
+    root = found["root"]
+    fifths = _fifths.index(root[0]) - 1 + 7 * (root.count("#") - root.count("b"))
+    return 30 * (fifths % 12)
+
+
+def short_chord(label: str) -> str:
+    """Return a chord in Harte's syntax as songbooks write it.
+
+    Parameters
+    ----------
+    label : str
+
+    Examples
+    --------
+    >>> [short_chord(label) for label in ("C:maj", "F#:min7/b3", "Bb:7", "A:(3,5,b7)", "C:maj7", "D")]
+    ['C', 'F#m7/b3', 'Bb7', 'A(3,5,b7)', 'Cmaj7', 'D']
+    """
+    found = chord.fullmatch(label)
+    if not found:
+        return label
+    quality = found["quality"] or ""
+    quality = {"maj": ""}.get(quality, "m" + quality[3:] if quality.startswith("min") else quality)
+    return found["root"] + quality + (found["bass"] or "")
+
+
+def clock(seconds: float) -> str:
+    """Return a time as players show it.
+
+    Parameters
+    ----------
+    seconds : float >= 0 [s]
+
+    Examples
+    --------
+    >>> clock(0), clock(75.4), clock(3600)
+    ('0:00', '1:15', '60:00')
+    """
+    return f"{int(seconds + 1e-6) // 60}:{int(seconds + 1e-6) % 60:02}"

@@ -1,0 +1,58 @@
+"""Which track is meant by a path, the end of a title, or the first letters of an id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.text import some
+
+shortest = 4  # letters of an id
+
+
+def meant(tracks: pl.DataFrame, wanted: Sequence[str]) -> list[str]:
+    """Return the tracks that are meant, each once.
+
+    A path or an id comes before a title, and the whole of either before a part of it.
+
+    Parameters
+    ----------
+    tracks : pl.DataFrame
+        ``track``, ``title``, ``path``.
+    wanted : sequence of str
+        Paths or how they end, titles or how they end, ids or how they begin; of titles case does not matter.
+
+    Raises
+    ------
+    UnknownNameError
+        If no track is called so.
+    UsageError
+        If several are.
+    """
+    rows = tracks.select("track", "title", "path").to_dicts()
+    return list(dict.fromkeys(_one(rows, text) for text in wanted))
+
+
+def _one(rows: Sequence[dict[str, Any]], text: str) -> str:
+    for fits in _ways(text):
+        found = [row for row in rows if fits(row)]
+        if len(found) == 1:
+            return str(found[0]["track"])
+        if found:
+            names = some([f"{row['title'] or row['path']} ({row['track'][:10]})" for row in found], 5)
+            raise UsageError(f"track {text!r} could be any of {len(found)}: {names}", hint="give its id, or its path")
+    raise UnknownNameError("track", text, [name for row in rows for name in (row["title"], row["path"]) if name])
+
+
+def _ways(text: str) -> Iterator[Callable[[dict[str, Any]], bool]]:
+    """Yield ways to be meant, the surest first."""
+    absolute, lower = str(Path(text).expanduser().absolute()), text.casefold()
+    yield lambda row: row["track"] == text or row["path"] in (text, absolute)
+    yield lambda row: (row["path"] or "").endswith(f"/{text}")
+    yield lambda row: len(text) >= shortest and row["track"].startswith(text)
+    yield lambda row: (row["title"] or "").casefold() == lower
+    yield lambda row: bool(lower.strip()) and (row["title"] or "").casefold().endswith(lower)
