@@ -44,6 +44,13 @@ def report(
             help="On tracks, also show these features over time: rows with start, end and a text; may repeat.",
         ),
     ] = None,
+    listeners: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of people's rankings of the groups, to set beside ours: columns rater, group, rank.",
+            dir_okay=False,
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead.")] = False,
 ) -> None:
@@ -66,7 +73,7 @@ def report(
     if not json_output:
         require("report")
     with app.project() as project:
-        reports = project.report(*names, clips=embed_audio, tracks=track or (), show=show or ())
+        reports = project.report(*names, clips=embed_audio, tracks=track or (), show=show or (), listeners=listeners)
     if json_output:
         typer.echo(json.dumps([content.as_dict() for content in reports], ensure_ascii=False))
         return

@@ -149,7 +149,7 @@ def measure_tables(claims: Claims) -> list[dict[str, Any]]:
         for case in pair:
             rows = _rows(case)
             names = list(dict.fromkeys(row["measure"] for row in rows))
-            values = {(row["group"], row["measure"]): row for row in rows}
+            values = {(row["group"], row["measure"]): row | {"sd": _deviation(row)} for row in rows}
             there = {row["group"] for row in rows}
             table = [
                 (group, [values.get((group, name)) for name in names])
@@ -159,6 +159,12 @@ def measure_tables(claims: Claims) -> list[dict[str, Any]]:
             said = {name: text for name in names if (text := (case.raw.get("measures") or {}).get(name))}
             tables.append({"grouping": grouping, "case": case, "names": names, "words": said, "rows": table})
     return tables
+
+
+def _deviation(row: Mapping[str, Any]) -> float | None:
+    """Return the deviation over folds, or over repetitions where there is one fold."""
+    found: float | None = row["sd"] if row.get("sd") is not None else row.get("over_repetitions")
+    return found
 
 
 def heat_map(claims: Claims) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,12 +36,18 @@ def table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
             "marks": _marks(case, claims),
             "others": [case.raw["metrics"].get(name) or {} for name in others],
             "range": _range(case.value, low, high),
+            "repeated": _over_repetitions(case.value),
         }
         for case in cases
     ]
     floors = {name: _floor(claims.cases, name) for name in (main, *others)}
     line = [_at(floor, low, high) for case in cases[:1] if known(floor := case.floor) and low <= floor <= high]
     return {"main": main, "others": others, "rows": rows, "floors": floors, "line": line, "low": low, "high": high}
+
+
+def _over_repetitions(value: Mapping[str, Any]) -> float | None:
+    values = value.get("repetitions") or []
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def learned(cases: Sequence[Scored]) -> list[Scored]:

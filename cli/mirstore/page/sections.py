@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import articles, groups, meaning, published, scores, tracks
+from mirstore.page import articles, groups, listeners, meaning, published, scores, tracks
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -17,6 +17,7 @@ titles = {
     "published": "Published figures",
     "labels": "Labels",
     "groups": "Groups of features",
+    "listeners": "What listeners say",
     "meaning": "What the groups hold",
     "listen": "Listen",
     "tracks": "Tracks",
@@ -53,6 +54,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
             "measures": groups.measure_tables(claims),
             "heat": groups.heat_map(claims),
         },
+        "listeners": listeners.comparison(report, claims),
         "meaning": meaning.meanings(claims),
         "listen": tracks.listening(claims, report.get("clips") or {}, articles.places(single)),
         "tracks": single,

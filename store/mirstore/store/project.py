@@ -23,6 +23,7 @@ from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import models
 from mirstore.store.experiments import planning, reporting, running, training
+from mirstore.store.experiments.listeners import beside_listeners
 from mirstore.store.experiments.planned import Planned
 from mirstore.store.experiments.remarks import remarks
 from mirstore.store.experiments.report import Report
@@ -361,7 +362,14 @@ class Project:
         fit = training.train(self.store, planned, self.registry, name=name, licence=licence, seconds=timeout)
         return (yield from fit.within())
 
-    def report(self, *names: str, clips: int = 0, tracks: Sequence[str] = (), show: Sequence[str] = ()) -> list[Report]:
+    def report(
+        self,
+        *names: str,
+        clips: int = 0,
+        tracks: Sequence[str] = (),
+        show: Sequence[str] = (),
+        listeners: Path | None = None,
+    ) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
 
         Parameters
@@ -377,17 +385,20 @@ class Project:
         show : sequence of str
             Feature sets with ``start``, ``end`` and a text to show over time, beside those that the cases read; also
             as ``NAME.COLUMN``.
+        listeners : path, optional
+            A table of people's rankings of groups, with the columns ``rater``, ``group`` and ``rank``.
 
         Raises
         ------
         UnknownNameError
             If nothing is called so.
         UsageError
-            If several tracks are called so, or a feature set cannot be shown over time.
+            If several tracks are called so, a feature set cannot be shown over time, or the rankings cannot be used.
         ConfigError
             If a published figure of the registry does not say which case it is of.
         """
-        return reporting.collect(self.store, names, clips=clips, tracks=tracks, show=show, registry=self.registry)
+        found = reporting.collect(self.store, names, clips=clips, tracks=tracks, show=show, registry=self.registry)
+        return beside_listeners(listeners, found) if listeners else found
 
     # Questions: see the methods of `Store` for what they may be asked
 

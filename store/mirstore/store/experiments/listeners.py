@@ -3,79 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from mirstore.core.errors import UsageError
-from mirstore.core.experiments.rankings import Nearness, agreement, nearness
-from mirstore.store.experiments.report import CaseReport, Findings
+from mirstore.core.experiments.rankings import agreement, nearness
+from mirstore.store.experiments.report import Findings, Listeners, Report
 from mirstore.store.tables import cells
 from mirstore.store.tables.reading import read
 
 
-@dataclass(frozen=True)
-class Listeners:
-    """Rankings of groups by people, and how near the cases' orders are to theirs.
-
-    Attributes
-    ----------
-    source : str
-        The table's name.
-    raters : sequence of str
-    mean_ranks : Mapping of str to float
-        Group to its mean rank, 1 the most important.
-    w, p : float or None
-        Kendall's W, and how likely so high a one is if each orders by chance; None with one rater.
-    to_each_other : float or None
-        Mean distance of a rater's ranks to the mean of the others.
-    cases : Mapping of str to Nearness
-        Run to the distance of its shares' order; of the runs that have these groups.
-    """
-
-    source: str
-    raters: Sequence[str]
-    mean_ranks: Mapping[str, float]
-    w: float | None
-    p: float | None
-    to_each_other: float | None
-    cases: Mapping[str, Nearness]
-
-
-def compared(file: Path, cases: Sequence[CaseReport]) -> Listeners:
-    """Return what the raters of a table have in common, and how near the cases' orders are to it.
+def beside_listeners(file: Path, reports: Sequence[Report]) -> list[Report]:
+    """Return reports with what the raters of a table have in common, and how near the cases' orders are to it.
 
     Parameters
     ----------
     file : path
         A table with the columns ``rater``, ``group`` and ``rank``.
-    cases : sequence of CaseReport
-        Of one task.
+    reports : sequence of Report
 
     Raises
     ------
     UsageError
-        If the table cannot be read, raters rank unlike groups, or no run has these groups.
+        If the table cannot be read, raters rank unlike groups, or no finished case has these groups.
     """
     ranked = _ranked(file)
     try:
         raters = agreement(ranked)
     except ValueError as error:
         raise UsageError(f"{file}: {error}", hint="a row per rater and group: rater,group,rank") from None
-    shares = {case.run: _shares(case.findings) for case in cases if case.findings}
-    halves = {case.run: case.findings.halves for case in cases if case.findings}
-    near = {
-        run: nearness(of_run, raters, halves[run])
-        for run, of_run in shares.items()
-        if set(of_run) == set(raters.groups)
-    }
-    if not near:
-        known = dict.fromkeys(", ".join(sorted(of_run)) for of_run in shares.values() if of_run)
-        raise UsageError(
-            f"{file}: ranks {', '.join(sorted(raters.groups))}, and no case that has run has these groups",
-            hint=f"there are: {'; '.join(known)}" if known else "run a case first",
-        )
     means = dict(zip(raters.groups, raters.mean.tolist(), strict=True))
-    return Listeners(file.name, list(ranked), means, raters.w, raters.p, raters.to_each_other, near)
+    found, known = [], dict[str, None]()
+    for report in reports:
+        near = {}
+        for case in report.cases:
+            shares = _shares(case.findings) if case.findings else {}
+            known[", ".join(sorted(shares))] = None
+            if case.findings and set(shares) == set(raters.groups):
+                near[case.run] = nearness(shares, raters, case.findings.halves)
+        said = Listeners(file.name, list(ranked), means, raters.w, raters.p, raters.to_each_other, near)
+        found.append(replace(report, listeners=said) if near else report)
+    if not any(report.listeners for report in found):
+        raise UsageError(
+            f"{file}: ranks {', '.join(sorted(raters.groups))}, and no finished case has these groups",
+            hint=f"there are: {'; '.join(filter(None, known))}" if any(known) else "run a case first",
+        )
+    return found
 
 
 def _shares(findings: Findings) -> Mapping[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from mirstore.core.experiments.rankings import Nearness
 from mirstore.core.experiments.verdict import Verdict
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
 from mirstore.store.experiments.results import Statistics
@@ -169,6 +170,34 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Listeners:
+    """Rankings of groups by people, and how near the cases' orders are to theirs.
+
+    Attributes
+    ----------
+    source : str
+        The table's name.
+    raters : sequence of str
+    mean_ranks : Mapping of str to float
+        Group to its mean rank, 1 the most important.
+    w, p : float or None
+        Kendall's W, and how likely so high a one is if each orders by chance; None with one rater.
+    to_each_other : float or None
+        Mean distance of a rater's ranks to the mean of the others.
+    cases : Mapping of str to Nearness
+        Run to the distance of its shares' order; of the runs that have these groups.
+    """
+
+    source: str
+    raters: Sequence[str]
+    mean_ranks: Mapping[str, float]
+    w: float | None
+    p: float | None
+    to_each_other: float | None
+    cases: Mapping[str, Nearness]
+
+
+@dataclass(frozen=True)
 class Report:
     """What the cases of one task found.
 
@@ -188,6 +217,8 @@ class Report:
         Those that were asked for, and those of the case that is explained.
     published : sequence of PublishedFigure
         Of all tasks of the experiments.
+    listeners : Listeners or None
+        If people's rankings were given.
     """
 
     experiment: str
@@ -206,6 +237,7 @@ class Report:
     features: Sequence[FeatureReport]
     health: Sequence[ColumnHealth]
     provenance: Provenance
+    listeners: Listeners | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

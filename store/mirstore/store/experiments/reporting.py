@@ -246,11 +246,15 @@ def _labels(metrics: pl.DataFrame, folds: Sequence[FoldDetails]) -> list[dict[st
 
 
 def _importances(importances: pl.DataFrame, folds: Sequence[FoldDetails]) -> list[dict[str, Any]]:
-    values = per_fold(importances.filter(pl.col("kind") == "fold"), folds, "measure", "label", "group")
-    rows = values.group_by("measure", "label", "group", maintain_order=True)
-    return rows.agg(
+    of_folds, what = importances.filter(pl.col("kind") == "fold"), ["measure", "label", "group"]
+    values = per_fold(of_folds, folds, *what).group_by(what, maintain_order=True)
+    repeat = pl.col("number") // (1 + max((fold.fold for fold in folds), default=0))
+    means = of_folds.group_by(*what, repeat.alias("repeat")).agg(pl.col("value").mean())
+    over = means.group_by(what).agg(pl.col("value").std().alias("over_repetitions"))
+    rows = values.agg(
         pl.col("value").mean().alias("mean"), pl.col("value").std().alias("sd"), pl.col("value").alias("values")
-    ).to_dicts()
+    )
+    return rows.join(over, on=what, how="left", nulls_equal=True, maintain_order="left").to_dicts()
 
 
 def _draws(importances: pl.DataFrame, kind: str) -> dict[str, list[float]] | None:
