@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from done import collect, summaries
 from done import run as run_in_processes
+from pydantic import ValidationError
 
 from mirstore.core import Column, Extractor
 from mirstore.core.errors import ConfigError, UnknownNameError
@@ -655,6 +656,69 @@ def test_another_seed_on_the_same_fold_is_no_other_fold(store, plugins):
     spreads = {value["sd"] for row in case["labels"] for value in row["metric"].values()}
     assert spreads | {row["sd"] for row in case["importances"]} == {None}
     assert {len(row["values"]) for row in case["importances"]} == {1}
+
+
+def test_training_parts_drawn_from_one_fold_are_no_other_folds_but_have_a_spread_of_their_own(store, plugins):
+    add_split(store, [(f"small:t{i:03}", "train" if i < 40 else "test") for i in range(60)])
+    changes = {"tasks__genre__train_size": 0.5, "experiments__one__runs": 4}
+    (item,) = planned(store, plugins, tasks__genre__split="theirs", **changes)
+    (outcome,) = run(store, [item])
+    accuracy = summaries(store, [outcome.run])[0]["metrics"]["accuracy"]
+    assert len(accuracy["values"]) == 1
+    assert accuracy["low"] is None
+    assert len(accuracy["repetitions"]) == 4
+    assert len(set(accuracy["repetitions"])) > 1
+    assert np.mean(accuracy["repetitions"]) == pytest.approx(accuracy["mean"])
+    (report,) = collect(store, [outcome.run])
+    shares = [row for row in report["cases"][0]["importances"] if row["measure"] == "share"]
+    assert all(row["sd"] is None and row["over_repetitions"] > 0 for row in shares)
+    assert report["task"]["train_size"] == 0.5
+    assert len(item.assembly.folds[0].train) < 40
+
+
+def test_what_explains_a_case_is_fitted_to_the_whole_training_part(store, plugins):
+    add_split(store, [(f"small:t{i:03}", "train" if i < 40 else "test") for i in range(60)])
+    wholes = []
+    for size in (1.0, 0.5):
+        changes = {"tasks__genre__split": "theirs", "tasks__genre__train_size": size}
+        (outcome,) = run(store, planned(store, plugins, **changes))
+        (report,) = collect(store, [outcome.run])
+        wholes.append(report["cases"][0]["whole"])
+    assert wholes[0] == wholes[1]
+
+
+def test_a_validation_part_is_learned_from_where_the_task_says_so(store, plugins):
+    parts = ["train"] * 30 + ["validation"] * 10 + ["test"] * 20
+    add_split(store, [(f"small:t{i:03}", part) for i, part in enumerate(parts)])
+    for learned, sizes in ((False, (30, 10)), (True, (40, 0))):
+        changes = {"tasks__genre__split": "theirs", "tasks__genre__learn_validation": learned}
+        (item,) = planned(store, plugins, **changes)
+        (fold,) = item.assembly.folds
+        assert (len(fold.train), len(fold.validation), len(fold.test)) == (*sizes, 20)
+
+
+def test_a_validation_part_to_learn_from_needs_a_published_split(store):
+    with pytest.raises(ValidationError, match="'grouped' has no validation part"):
+        registry(tasks__genre__learn_validation=True)
+
+
+def test_an_absent_dataset_says_where_it_comes_from(store, plugins):
+    changes = {"tasks__genre__dataset": "far", "tasks__genre__source": "ask its authors"}
+    (item,) = planned(store, plugins, **changes)
+    assert item.why == "dataset 'far' is not in this store (ask its authors)"
+
+
+def test_where_a_dataset_comes_from_is_no_part_of_a_case(store, plugins):
+    (one,), (other,) = (planned(store, plugins, tasks__genre__source=text) for text in ("", "ask its authors"))
+    assert one.sha256 == other.sha256
+
+
+def test_columns_in_no_group_are_told(store, plugins):
+    changes = {"experiments__one__grouping": "mine", "groupings__mine__groups": {"a": ["f1", "f2"]}}
+    (item,) = planned(store, plugins, **changes)
+    (told,) = item.details.remarks
+    assert told.startswith("mine groups 2 of ")
+    assert told.endswith("not used")
 
 
 def test_of_repeated_folds_all_spreads_are_over_different_folds(store, plugins):

@@ -149,7 +149,7 @@ def measure_tables(claims: Claims) -> list[dict[str, Any]]:
         for case in pair:
             rows = _rows(case)
             names = list(dict.fromkeys(row["measure"] for row in rows))
-            values = {(row["group"], row["measure"]): row | {"sd": _deviation(row)} for row in rows}
+            values = {(row["group"], row["measure"]): {**row, "sd": _deviation(row)} for row in rows}
             there = {row["group"] for row in rows}
             table = [
                 (group, [values.get((group, name)) for name in names])
