@@ -27,7 +27,9 @@ from mirstore.core.artifacts.files import Artifact
 from mirstore.core.checks import checks_for
 from mirstore.core.errors import ConfigError, PluginError, StoreError, UnknownNameError
 from mirstore.core.experiments.assembly import take, without_columns
+from mirstore.core.experiments.fitted import Fitted
 from mirstore.core.experiments.regression import pearson_r
+from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.plugins import Plugins
 from mirstore.core.recording import Audio
 from mirstore.core.registry import Registry
@@ -168,6 +170,20 @@ def test_a_prediction_does_not_depend_on_the_others_to_the_last_bit():
     given = examples()
     model = fitted(given)
     assert np.array_equal(model.predict(given)[:5], model.predict(take(given, np.arange(5))))
+
+
+def test_a_track_is_predicted_as_in_an_experiment_or_not_at_all():
+    given = examples(artists=10)
+    model = fitted(given)
+    fitted_one = Fitted(model, Scaling.fit(given.table), (), {"mfcc.mfcc": 0.02}, targets, False, True)
+    rows = [pl.DataFrame({"mfcc": pl.Series([array], dtype=pl.Object)}) for array in given.tensors["mfcc.mfcc"]]
+    found = [fitted_one.scores_of_track({"mfcc": frame}) for frame in rows]
+    assert np.array_equal(found, model.predict(given))
+    lacking = pl.DataFrame({"mfcc": pl.Series([None], dtype=pl.Object)})
+    assert fitted_one.scores_of_track({"mfcc": lacking}) is None
+    assert fitted_one.scores_of_track({"mfcc": rows[0][:0]}) is None
+    several = pl.concat([rows[0].with_columns(start=pl.lit(0.0)), rows[1].with_columns(start=pl.lit(1.0))])
+    assert fitted_one.scores_of_track({"mfcc": several}) == pytest.approx(np.mean(found[:2], axis=0))
 
 
 # Stopping
