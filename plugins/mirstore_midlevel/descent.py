@@ -5,7 +5,8 @@ It knows neither what goes in nor what comes out: batches and the loss are the c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -142,26 +143,19 @@ def descend(
     net.eval()
 
 
-class seeded:  # noqa: N801 (a context manager)
+@contextmanager
+def seeded(*numbers: int) -> Iterator[None]:
     """Have torch draw from a seed of these numbers, and go on outside as if nothing had been drawn.
 
     Parameters
     ----------
     *numbers : int >= 0
     """
+    import torch
 
-    def __init__(self, *numbers: int) -> None:
-        self._seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-    def __enter__(self) -> None:
-        import torch
-
-        self._fork = torch.random.fork_rng()
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *error: Any) -> None:
-        self._fork.__exit__(*error)
+    with torch.random.fork_rng():
+        torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+        yield
 
 
 def _epoch(progress: _Progress, loss: Loss, train: Batches, size: int) -> float:
