@@ -1,10 +1,13 @@
-"""Perceptual features between sound and meaning, by a trained network."""
+"""Perceptual features between sound and meaning, by a network that learns them from ratings."""
 
 from __future__ import annotations
 
-from mirstore.core import Extractor, hookimpl
+from mirstore.core import Model, hookimpl
+from mirstore_midlevel.model import MidlevelNet
+
+__all__ = ["MidlevelNet"]
 
 
 @hookimpl
-def register_extractors() -> list[type[Extractor]]:
-    return []
+def register_models() -> list[type[Model]]:
+    return [MidlevelNet]

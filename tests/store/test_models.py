@@ -413,7 +413,7 @@ def test_the_extractor_keeps_the_contract(store, plugins):
 
 def test_an_unknown_model_is_named_with_what_is_near(store, plugins):
     trained(store, plugins)
-    with pytest.raises(UnknownNameError, match=r"unknown kept model 'genre'.*did you mean 'genres'"):
+    with pytest.raises(ConfigError, match=r"scores\.params\.artifact: unknown kept model 'genre'.*'genres'"):
         resolve(["scores"], changed("scores", "genre"), plugins, kept=located(store))
 
 

@@ -53,7 +53,8 @@ def ingest(
     targets: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=COLUMNS", help="Columns of numbers to predict, as one label set: emotion=arousal,valence."
+            metavar="NAME=COLUMNS",
+            help="Columns of numbers to predict, as one label set: emotion=arousal,valence; …/10 divides them by 10.",
         ),
     ] = None,
     label_from_folder: Annotated[
@@ -135,8 +136,20 @@ def _options(labels: list[str], label_sets: list[str], targets: list[str], path_
     from mirstore.store.tables.column_options import Options
 
     sets = dict(_named_columns(text, "--label-set mood=happy,sad") for text in label_sets)
-    numbers = dict(_named_columns(text, "--targets emotion=arousal,valence") for text in targets)
-    return Options(path_column, labels, sets, numbers)
+    divisors: dict[str, float] = {}
+    numbers = dict(_named_columns(_undivided(text, divisors), "--targets emotion=arousal,valence") for text in targets)
+    return Options(path_column, labels, sets, numbers, divisors)
+
+
+def _undivided(text: str, divisors: dict[str, float]) -> str:
+    """Return ``NAME=COLUMNS`` of ``NAME=COLUMNS/10``, and note the 10."""
+    import re
+
+    found = re.fullmatch(r"(\s*(.*?)\s*=.*)/(\d+(?:\.\d+)?)\s*", text)
+    if found is None or not float(found[3]):
+        return text
+    divisors[found[2]] = float(found[3])
+    return found[1]
 
 
 def _named_columns(text: str, example: str) -> tuple[str, list[str]]:

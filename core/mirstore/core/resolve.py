@@ -83,7 +83,8 @@ def _resolve(
                 hint="experiments, export and SQL do; for rows about audio files: --annotation NAME='*.csv'",
             )
         kind = _extractor(name, entry, registry, plugins)
-        extractor = build(kind, _located(kind, entry.params, kept), f"features.{name}.params")
+        where = f"features.{name}.params"
+        extractor = build(kind, _located(kind, entry.params, kept, registry, where), where)
         inputs, audio, reads = {}, None, extractor.reads()
         unknown = entry.inputs.keys() - {*reads, heard}
         if unknown:
@@ -111,10 +112,21 @@ def _resolve(
     return made[name]
 
 
-def _located(kind: type[Extractor], params: dict[str, Any], kept: Kept) -> dict[str, Any]:
+def _located(
+    kind: type[Extractor], params: dict[str, Any], kept: Kept, registry: Registry, where: str
+) -> dict[str, Any]:
     """Return the parameters with folders where they name kept models."""
     names = {field.name for field in fields(kind) if "kept_model" in field.metadata} & params.keys()
-    return params | {name: str(kept(str(params[name])).absolute()) for name in names if params[name]}
+    found = dict(params)
+    for name in names:
+        if model := str(params[name]):
+            try:
+                found[name] = str(kept(model).absolute())
+            except UnknownNameError as error:
+                trained = f"mirstore train {model}, or mirstore models add FILE --name {model}"
+                hint = trained if model in registry.experiments else error.hint
+                raise ConfigError(f"{where}.{name}: {error.message}", hint=hint) from None
+    return found
 
 
 def _sound(source: FeatureSet, column: str, where: str) -> str:

@@ -12,6 +12,7 @@ from typing import Self, Unpack
 import polars as pl
 
 from mirstore.core.cores import cores
+from mirstore.core.errors import UnknownNameError
 from mirstore.core.events import Event, Warned, job
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.published import published
@@ -233,6 +234,8 @@ class Project:
         tables = imported(self._there) if self._there else ()
 
         def kept(name: str) -> Path:
+            if self._there is None:
+                raise UnknownNameError("kept model", name, ())
             return models.find(self.store, name).folder
 
         return resolve(wanted, self.registry, self.plugins, there, kept, tables)

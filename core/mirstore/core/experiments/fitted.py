@@ -87,7 +87,8 @@ class Fitted:
         np.ndarray or None
             None if there is nothing to predict from: no rows, no tensor, or one too short for a chunk.
         """
-        table, tensors = self._side_by_side(inputs)
+        alone = not self.columns and all(f.height == 1 and "start" not in f.columns for f in inputs.values())
+        table, tensors = self._of_one_row(inputs) if alone else self._side_by_side(inputs)
         if self.chunk is not None:
             chunks = cut(tensors, self.chunk)
             table, tensors = table[chunks.rows], chunks.tensors
@@ -95,6 +96,12 @@ class Fitted:
             return None
         scores = self.scores(table, tensors)
         return vote(scores, np.zeros(len(scores), dtype=np.int64), self.exclusive)[0]
+
+    def _of_one_row(self, inputs: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, Tensors]]:
+        """Do what `_side_by_side` does for tensors alone, one of each: joins would cost more than a small network."""
+        arrays = {name: inputs[name.partition(".")[0]][name.partition(".")[2]][0] for name in self.tensors}
+        rows = int(all(array is not None for array in arrays.values()))
+        return without_columns(rows), {name: Arrays([arrays[name]][:rows], hop) for name, hop in self.tensors.items()}
 
     def _side_by_side(self, inputs: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, Tensors]]:
         """Return a table with all columns, null where a vector is shorter, and the tensors of its rows."""

@@ -98,7 +98,7 @@ def read_listing(file: Path, options: Options = default) -> Listing:
     if empty:
         raise UsageError(f"{file}: row {empty[0]} has nothing in column {key!r}", hint="give each row a path")
     _refuse_segments(frame, names, file)
-    labels = label_rows(frame, found)
+    labels = options.divided(label_rows(frame, found))
     _refuse_weights(frame, found, file)
     report = Report(file.name, remarks=[*table.remarks, *missing(frame.drop(key))])
     rows = _sources(table, found, names, labels, report)

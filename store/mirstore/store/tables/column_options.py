@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.tables import column_roles
 
@@ -24,12 +26,15 @@ class Options:
         Label set to its columns, with 0 and 1 or with labels; ``first..last`` is a range.
     targets : Mapping of str to sequence of str
         The same for columns with numbers that are to be predicted.
+    divisors : Mapping of str to float
+        Of these label sets of numbers, what each number is divided by: 10 makes 0.65 of a rating of 6.5.
     """
 
     path_column: str | None = None
     labels: Sequence[str] = ()
     label_sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    divisors: Mapping[str, float] = field(default_factory=dict)
 
     def sets(self, columns: Sequence[str], file: Path) -> dict[str, list[str]]:
         """Return label sets with those of their columns that a table has.
@@ -55,6 +60,19 @@ class Options:
             Of the table, for messages.
         """
         return _expanded(self.targets, columns, file)
+
+    def divided(self, labels: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of labels with their values divided as the user said.
+
+        Parameters
+        ----------
+        labels : pl.DataFrame
+            With ``label_set`` and ``value``.
+        """
+        if not self.divisors:
+            return labels
+        by = pl.col("label_set").replace_strict(dict(self.divisors), default=1.0, return_dtype=pl.Float64)
+        return labels.with_columns(pl.col("value") / by)
 
     def check(self, tables: Iterable[Collection[str]]) -> None:
         """Refuse columns that no table has.

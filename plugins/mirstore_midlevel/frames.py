@@ -1,0 +1,160 @@
+"""Matrices of tracks as a network reads them: scaled per coefficient, some tracks at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirstore.core import Tensors
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and deviation that are taken out before, and put back after.
+
+    Attributes
+    ----------
+    means, deviations : np.ndarray [shape=(d,), dtype=float64]
+        A deviation of what does not vary is 1.
+    """
+
+    means: np.ndarray
+    deviations: np.ndarray
+
+    @classmethod
+    def of_columns(cls, values: np.ndarray) -> Scale:
+        """Return the scale of a table's columns.
+
+        Parameters
+        ----------
+        values : np.ndarray [shape=(n, d)]
+        """
+        return cls.of_sums(len(values), values.sum(axis=0), (values**2).sum(axis=0))
+
+    @classmethod
+    def of_sums(cls, n: int, sums: np.ndarray, squares: np.ndarray) -> Scale:
+        """Return the scale of n values, by their sums and the sums of their squares.
+
+        Parameters
+        ----------
+        n : int > 0
+        sums, squares : np.ndarray [shape=(d,)]
+        """
+        means = sums / n
+        variances = squares / n - means**2
+        varies = variances > 1e-12 * (means**2 + 1)
+        return cls(means, np.sqrt(np.where(varies, variances, 1.0)))
+
+    @classmethod
+    def of_rows(cls, tensors: Tensors, rows: np.ndarray) -> Scale:
+        """Return the scale of the first axis of matrices, reading one at a time.
+
+        Parameters
+        ----------
+        tensors : Tensors
+            Matrices of one shape.
+        rows : np.ndarray of int
+            Which of them.
+
+        Raises
+        ------
+        ValueError
+            If one has another shape than the first, or holds what is no finite number.
+        """
+        shape = tensors[int(rows[0])].shape
+        sums, squares = np.zeros(shape[0]), np.zeros(shape[0])
+        for row in rows:
+            matrix = checked(tensors[int(row)], shape).astype(np.float64)
+            sums, squares = sums + matrix.sum(axis=1), squares + (matrix**2).sum(axis=1)
+        return cls.of_sums(len(rows) * shape[1], sums, squares)
+
+
+def checked(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a matrix if it has this shape, and only finite numbers.
+
+    Parameters
+    ----------
+    matrix : np.ndarray
+    shape : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if matrix.shape != shape:
+        raise ValueError(f"a track has a matrix of shape {matrix.shape}, and the network is for {shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError("a track's matrix holds what is no finite number")
+    return matrix
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Scaled matrices.
+
+    Attributes
+    ----------
+    tensors : Tensors
+    shape : tuple of int
+        Of each.
+    scale : Scale
+        Of their coefficients.
+    """
+
+    tensors: Tensors
+    shape: tuple[int, ...]
+    scale: Scale
+
+    def read(self, rows: np.ndarray) -> torch.Tensor:
+        """Return some of them [shape=(n, 1, coefficients, frames)].
+
+        Parameters
+        ----------
+        rows : np.ndarray of int
+        """
+        import torch
+
+        found = np.stack([checked(self.tensors[int(row)], self.shape) for row in rows]).astype(np.float32)
+        found -= self.scale.means.astype(np.float32)[:, None]
+        found /= self.scale.deviations.astype(np.float32)[:, None]
+        return torch.from_numpy(found[:, None]).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of matrices with what should come out, in batches.
+
+    Attributes
+    ----------
+    frames : Frames
+    wanted : np.ndarray [shape=(rows of the frames, k)]
+        Scaled.
+    rows : np.ndarray of int
+        Those that belong to the part.
+    """
+
+    frames: Frames
+    wanted: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what goes in, and what should come out.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int
+            From 0 to the length of the part.
+        """
+        import torch
+
+        of_all = self.rows[rows]
+        return self.frames.read(of_all), torch.from_numpy(self.wanted[of_all].astype(np.float32))
