@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirstore.core import Column
 from mirstore.core.checks import checks_for
 from mirstore.core.errors import ConfigError, UsageError
 from mirstore.core.experiments.grouping import apply_grouper
 from mirstore.core.resolve import build
+from mirstore_chords import Chords
 from mirstore_essentia.columns import declared
 from mirstore_groupings import AllFeatures, DomainExpert, Random, UserFriendly
 from mirstore_groupings.names import domain_expert, lyrical, plain, user_friendly
+from mirstore_harmony import FunctionalHarmony
+from mirstore_lyrics import Lyrics
 
 groupers = [AllFeatures(), DomainExpert(), Random(), UserFriendly()]
 essentia = [f"essentia.{name}" for name in declared()]
@@ -209,3 +213,36 @@ def test_another_seed_is_another_draw():
 def test_settings_that_make_no_sense_name_their_entry(settings, message):
     with pytest.raises(ConfigError, match=rf"groupings\.mine\.params: {message}"):
         build(Random, settings, "groupings.mine.params")
+
+
+perceived = "melody articulation rhythm_complexity rhythm_stability dissonance tonal_stability minorness".split()
+"""Columns of the published ratings, which `mirstore train midlevel` makes features of."""
+
+
+def produced():
+    """Return what the extractors of SAMAT's features write, as ``featureset.column``."""
+    harmony = FunctionalHarmony().columns({"chords": Chords().columns()})
+    words = Lyrics().columns({"words": {"text": Column(pl.String, "", "a line")}})
+    numbers = [name for name, column in words.items() if column.dtype != pl.String]
+    columns = {"essentia": list(declared()), "midlevel": perceived, "harmony": list(harmony), "lyrics": numbers}
+    return [f"{feature}.{name}" for feature, names in columns.items() for name in names]
+
+
+@pytest.mark.parametrize(("grouper", "size"), [(UserFriendly(), 67), (DomainExpert(), 42), (AllFeatures(), 419)])
+def test_every_name_of_the_paper_is_a_column_that_some_extractor_writes(grouper, size):
+    columns = produced()
+    assert grouper.lacking(columns) == {}
+    grouped = [column for members in grouper.group(columns).values() for column in members]
+    assert len(grouped) == len(set(grouped)) == size
+    names = [plain(column) for column in grouped]
+    assert len(set(names)) == size  # no name of the paper is two columns
+    assert set(columns) - set(grouped) >= {"harmony.tonics"}
+
+
+def test_all_features_are_85_and_7_and_318_and_9():
+    assert sizes(AllFeatures(), produced()) == {"essentia": 85, "midlevel": 7, "harmony": 318, "lyrics": 9}
+
+
+def test_every_sequence_of_functions_is_harmonic():
+    alone = [f"all.{column.partition('.')[2]}" for column in produced()]
+    assert sizes(AllFeatures(), alone) == {"signal": 85, "dnn": 7, "harmonic": 318, "lyrics": 9}
