@@ -167,33 +167,48 @@ def _deviation(row: Mapping[str, Any]) -> float | None:
     return found
 
 
-def heat_map(claims: Claims) -> dict[str, Any] | None:
-    """Return the shares of the explained case's groups per label, None if it has no such.
+def heat_maps(claims: Claims) -> list[dict[str, Any]]:
+    """Return the shares of the explained case's groups per label, by each measure that it has per label.
 
     Parameters
     ----------
     claims : Claims
+
+    Returns
+    -------
+    list of dict
+        ``case``, ``measure``, ``groups``, ``means`` (rows over all labels: the mean of their rows, and the measure of
+        all labels together, if there is one) and ``parts`` (rows of labels, to set side by side).
     """
     case = claims.explained
-    found = _label_shares(case, claims) if case else None
-    return {"case": case, **found} if found else None
-
-
-def _label_shares(case: Scored, claims: Claims) -> dict[str, Any] | None:
-    rows = [row for row in case.raw.get("importances") or [] if row.get("label") is not None and known(row["mean"])]
-    names = dict.fromkeys(row["measure"] for row in rows)
-    measure = next((name for name in ("share", *names) if name in names), None)
-    shares: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row["measure"] == measure:
-            shares.setdefault(row["label"], {})[row["group"]] = max(float(row["mean"]), 0.0)
-    if not shares:
-        return None
-    groups = [group for group in ordered([case], claims) if any(group in of_label for of_label in shares.values())]
-    table = [
-        (label, [of_label.get(group, 0.0) / (sum(of_label.values()) or 1.0) for group in groups])
-        for label, of_label in sorted(shares.items())
+    rows = [row for row in (case.raw.get("importances") or []) if known(row["mean"])] if case else []
+    names = dict.fromkeys(row["measure"] for row in rows if row.get("label") is not None)
+    return [
+        {"case": case, "measure": name, **_label_shares([row for row in rows if row["measure"] == name], claims)}
+        for name in names
+        if name != freedom
     ]
+
+
+def _label_shares(rows: Sequence[Mapping[str, Any]], claims: Claims) -> dict[str, Any]:
+    values: dict[str | None, dict[str, float]] = {}
+    for row in rows:
+        values.setdefault(row.get("label"), {})[row["group"]] = max(float(row["mean"]), 0.0)
+    together = values.pop(None, {})
+    order = ordered([claims.explained] if claims.explained else [], claims)
+    groups = [group for group in order if any(group in of_label for of_label in values.values())]
+    table = [
+        (str(label), _scaled([of_label.get(group, 0.0) for group in groups])) for label, of_label in values.items()
+    ]
+    table.sort()
+    columns = zip(*(shares for _, shares in table), strict=True)
+    means = [("mean of the rows", [sum(column) / len(table) for column in columns])]
+    if together:
+        means.append(("all labels together", _scaled([together.get(group, 0.0) for group in groups])))
     size = -(-len(table) // -(-len(table) // rows_per_table))  # parts of about the same length, to set side by side
     parts = [table[i : i + size] for i in range(0, len(table), size)]
-    return {"measure": measure, "groups": groups, "parts": parts}
+    return {"groups": groups, "means": means, "parts": parts}
+
+
+def _scaled(values: Sequence[float]) -> list[float]:
+    return [value / (sum(values) or 1.0) for value in values]

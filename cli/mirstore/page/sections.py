@@ -52,7 +52,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
             "shares": groups.share_table(claims),
             "figures": groups.importance_figures(claims),
             "measures": groups.measure_tables(claims),
-            "heat": groups.heat_map(claims),
+            "heat": groups.heat_maps(claims),
         },
         "listeners": listeners.comparison(report, claims),
         "meaning": meaning.meanings(claims),
