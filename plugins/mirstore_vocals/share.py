@@ -20,7 +20,7 @@ class VocalShare(Extractor):
 
     name = "vocal-share"
     version = 1
-    cost = 0.001
+    cost = 0.0002
     inputs = ("vocals",)
 
     def columns(self) -> dict[str, Column]:

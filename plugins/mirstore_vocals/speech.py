@@ -22,7 +22,7 @@ class VocalsForSpeech(Extractor):
 
     name = "vocals-for-speech"
     version = 1
-    cost = 0.002
+    cost = 0.0002
     inputs = ("vocals",)
     accompaniment: float = 0.1
 

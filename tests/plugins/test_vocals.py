@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import wave
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -320,6 +322,20 @@ def test_a_file_that_names_something_else_than_a_model_has_nothing_called(tmp_pa
     path = write_model(tmp_path / "m.safetensors", klass="os.mkdir")
     with pytest.raises(MirstoreError, match=r"its class is 'os\.mkdir', not demucs\.htdemucs\.HTDemucs or"):
         loaded(path)
+
+
+def test_a_model_written_as_the_page_says_can_be_loaded(tmp_path, monkeypatch):
+    from demucs.htdemucs import HTDemucs
+
+    page = (Path(__file__).parents[2] / "docs/vocals.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "save_file" in block)
+    exec(code, names := {})
+    monkeypatch.chdir(tmp_path)
+    model = HTDemucs(**small | {"segment": Fraction(39, 20)})
+    names["write"](model)
+    net = loaded(Path("mine.safetensors"))
+    assert net.segment == Fraction(39, 20)
+    assert all(torch.equal(array, net.state_dict()[name]) for name, array in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
