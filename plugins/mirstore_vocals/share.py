@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
+from mirstore_vocals.stems import part, rate
+
+_piece = 1 << 20  # [samples]
 
 
 @dataclass
@@ -23,20 +27,17 @@ class VocalShare(Extractor):
     cost = 0.0002
     inputs = ("vocals",)
 
-    def columns(self) -> dict[str, Column]:
+    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+        rate(inputs["vocals"], self.name)
         text = "energy of the voice / (voice + accompaniment); null where both are silent"
         return {"vocal_share": Column(pl.Float32, "", text, range=(0, 1), nullable=True)}
 
     def extract(self, track: Track) -> Row:
-        stems = track.features("vocals")
-        voice, rest = (_energy(stems[name][0]) for name in ("vocals", "accompaniment"))
+        voice, rest = _energy(part(track, "vocals")), _energy(part(track, "accompaniment"))
         return {"vocal_share": voice / (voice + rest) if voice + rest > 0 else None}
 
 
 def _energy(samples: np.ndarray) -> float:
-    return sum(float(np.dot(part, part)) for channel in np.atleast_2d(samples) for part in _pieces(channel))
-
-
-def _pieces(channel: np.ndarray) -> list[np.ndarray]:
-    """Return parts of it as float64: sums of a million squares need more than float32 has."""
-    return [channel[at : at + (1 << 20)].astype(np.float64) for at in range(0, len(channel), 1 << 20)]
+    """Return the sum of squares, as float64, piece by piece: 20 minutes are large."""
+    pieces = (samples[:, at : at + _piece].astype(np.float64) for at in range(0, samples.shape[1], _piece))
+    return sum(float(np.vdot(piece, piece)) for piece in pieces)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Sound, Track
+from mirstore_vocals.stems import part, rate
 
 
 @dataclass
@@ -34,12 +35,11 @@ class VocalsForSpeech(Extractor):
             )
 
     def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
-        kind = Sound(inputs["vocals"]["vocals"].dtype.sr, 1)
+        kind = Sound(rate(inputs["vocals"], self.name), 1)
         return {"vocals": Column(kind, "", "the voice with some accompaniment")}
 
     def extract(self, track: Track) -> Row:
-        stems = track.features("vocals")
-        voice, rest = (stems[name][0].mean(axis=0) for name in ("vocals", "accompaniment"))
+        voice, rest = (part(track, name).mean(axis=0) for name in ("vocals", "accompaniment"))
         rest *= self.accompaniment
         voice += rest
         return {"vocals": voice}

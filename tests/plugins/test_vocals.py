@@ -433,6 +433,14 @@ def test_a_tenth_of_the_accompaniment_stays_in_what_recognisers_hear(no_weights)
         np.testing.assert_allclose(made, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("reader", ["vocal-share", "vocals-for-speech"])
+def test_what_has_no_voice_cannot_be_read(reader):
+    registry = Registry.load()
+    registry.features["wrong"] = FeatureEntry(extractor=f"{reader}@1", inputs={"vocals": "hpss"})
+    with pytest.raises(ConfigError, match=f"features.wrong: {reader}: what it reads has no sound 'vocals'"):
+        _ = resolve(["wrong"], registry, Plugins.installed())["wrong"].columns
+
+
 def test_more_than_all_of_the_accompaniment_is_refused():
     with pytest.raises(MirstoreError, match=r"accompaniment=2 must be from 0 to 1"):
         VocalsForSpeech(accompaniment=2)
