@@ -14,6 +14,8 @@ steps = 32767  # from silence to the peak
 faintest, loudest = 1e-33, 1e38
 """Peaks between which every step of a sound is a float32 of full precision."""
 
+_block = 1 << 20  # [samples] that are quantised at once
+
 
 @dataclass(frozen=True, eq=False)
 class PCM:
@@ -50,7 +52,11 @@ class PCM:
         """
         peak = float(np.abs(samples).max(initial=0.0))
         scale = peak / steps or 1.0
-        return cls(np.rint(samples / scale).astype(np.int16), sr, scale)
+        quantised = np.empty(samples.shape, np.int16)
+        for at in range(0, samples.shape[1], _block):  # no second copy of 20 minutes
+            part = samples[:, at : at + _block]
+            quantised[:, at : at + _block] = np.rint(part / scale)
+        return cls(quantised, sr, scale)
 
     @property
     def duration(self) -> float:
