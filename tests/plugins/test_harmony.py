@@ -396,11 +396,15 @@ def test_wrong_parameters_are_refused(params):
         build(FunctionalHarmony, params, "features.harmony.params")
 
 
-subject = FeatureSet("harmony", FunctionalHarmony(), {"chords": FeatureSet("chords", Progression())})
+subjects = [
+    FeatureSet(kind.name, kind(), {"chords": FeatureSet("chords", Progression())})
+    for kind in (FunctionalHarmony, ChordFunctions)
+]
+checks = [(subject, check) for subject in subjects for check in checks_for(subject)]
 
 
-@pytest.mark.parametrize("check", checks_for(subject), ids=lambda check: check.__name__)
-def test_keeps_the_contract(check):
+@pytest.mark.parametrize(("subject", "check"), checks, ids=lambda each: getattr(each, "__name__", ""))
+def test_keeps_the_contract(subject, check):
     check(subject)
 
 

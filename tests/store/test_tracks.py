@@ -48,6 +48,7 @@ tracks = pl.DataFrame(
         ("bb33", 2),
         ("aa22" * 16, 1),
         ("small:t1", 3),
+        ("t1", 3),
         ("Harvest Moon.flac", 2),
         ("Harvest Moon", 1),
         ("One", 3),

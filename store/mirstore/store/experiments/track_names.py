@@ -53,7 +53,7 @@ def _ways(text: str) -> Iterator[Callable[[dict[str, Any]], bool]]:
     """Yield ways to be meant, the surest first."""
     absolute, lower = str(Path(text).expanduser().absolute()), text.casefold()
     yield lambda row: row["track"] == text or row["path"] in (text, absolute)
-    yield lambda row: (row["path"] or "").endswith(f"/{text}")
+    yield lambda row: (row["path"] or "").endswith(f"/{text}") or row["track"].endswith(f":{text}")  # of a table
     yield lambda row: len(text) >= shortest and row["track"].startswith(text)
     if lower.strip():
         yield lambda row: (row["title"] or "").casefold() == lower
