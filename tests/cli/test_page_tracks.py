@@ -249,7 +249,7 @@ def explanation(value: float = 0.4, **more: Any) -> dict[str, Any]:
         {"group": "rhythm", "value": -0.3, "columns": [column(column="e.bpm")], "missing": 2},
         {"group": "mode", "value": 0.001, "columns": [column(column="e.mode")], "missing": 0},
     ]
-    return {"label": "jazz", "fold": 2, "tracks": 101, "groups": groups, **more}
+    return {"label": "jazz", "fold": 2, "tracks": 101, "averaged": False, "groups": groups, **more}
 
 
 def text(page: str) -> str:
@@ -296,6 +296,20 @@ def test_what_groups_added_is_said_with_columns_of_those_that_matter():
     assert "the 100 other tracks that the case was tested on" in said
     assert "learned without this track (test part of fold 3)" in said
     assert "no cause in the music" in said
+
+
+def test_without_values_nothing_is_compared():
+    groups = [{"group": "rhythm", "value": 0.3, "columns": [], "missing": 0}]
+    said = text(render(report(track(explanations=[explanation(tracks=0, groups=groups)]))))
+    assert "rhythm adds 0.30 " in said
+    assert "are not in the store, so columns are not told" in said
+    assert "other tracks" not in said
+
+
+def test_means_over_rows_are_called_that():
+    assert "values, means over the rows of a track, are" in text(
+        render(report(track(explanations=[explanation(averaged=True)])))
+    )
 
 
 def test_nothing_is_explained_of_a_case_that_is_not_above_guessing():

@@ -229,8 +229,8 @@ def make_store(folder, n: int = 40) -> Store:
     return store
 
 
-def explained(store, model: str = "ridge", **task) -> tuple[dict[str, TrackReport], Project]:
-    groups = {"first": ["signal", "holes"], "second": ["mirrored", "ties", "constant", "skewed"]}
+def explained(store, model: str = "ridge", features=("small",), **task) -> tuple[dict[str, TrackReport], Project]:
+    groups = {"first": ["signal", "holes", "level"], "second": ["mirrored", "ties", "constant", "skewed"]}
     about = {"dataset": "small", "labels": "genre", "metric": "accuracy", "split": "stratified", "folds": 4, **task}
     entries = Registry.model_validate(
         {
@@ -239,7 +239,7 @@ def explained(store, model: str = "ridge", **task) -> tuple[dict[str, TrackRepor
             "tasks": {"genre": about},
             "experiments": {
                 "one": {
-                    "task": "genre", "features": ["small"], "grouping": "mine", "model": model, "permutations": 0,
+                    "task": "genre", "features": list(features), "grouping": "mine", "model": model, "permutations": 0,
                     "halves": 0, "random_groupings": 0,
                 }
             },
@@ -355,6 +355,21 @@ def test_of_a_held_out_part_values_are_compared_with_that_part_only(tmp_path):
         track = report.tracks[0]
         assert (track.tested, track.explanations) == ([], [])
         assert track.labels == {"rock" if int(untested.rpartition("t")[2]) % 2 else "jazz": 1.0}
+
+
+def test_of_several_rows_their_mean_is_compared(tmp_path):
+    with make_store(tmp_path) as store:
+        level = np.round(rng.normal(size=120), 3) + np.repeat(np.arange(40) % 2, 3)
+        rows = {"id": [f"t{i}" for i in range(40) for _ in range(3)], "start": [0.0, 1.0, 2.0] * 40, "level": level}
+        pl.DataFrame(rows).write_csv(tmp_path / "rows.csv")
+        import_table(store, tmp_path / "rows.csv", dataset="small", feature="rows")
+        found, _ = explained(store, features=("small", "rows"))
+    means = level.reshape(40, 3).mean(axis=1)
+    told = [entry for entry in columns(found) if entry[3].column == "rows.level"]
+    assert told
+    for track, one, _, column in told:
+        assert column.value == pytest.approx(means[int(track.track.rpartition("t")[2])])
+        assert one.averaged
 
 
 def test_values_of_features_that_were_removed_are_not_told(tmp_path):
