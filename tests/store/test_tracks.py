@@ -330,7 +330,7 @@ def test_columns_that_would_together_push_the_other_way_are_not_told(value, told
     """The fit to everything, whose weights they are, then tells another story than the one that did not see it."""
     weights = pl.DataFrame({"label": ["x", "x"], "column": ["f.a", "f.b"], "value": [2.0, -0.5]})
     case = SimpleNamespace(
-        details=SimpleNamespace(groups={"g": ["f.a", "f.b"]}), meanings=dict, table=lambda name: weights
+        details=SimpleNamespace(groups={"g": ["f.a", "f.b"]}), meanings={}, table=lambda name: weights
     )
     values = pl.DataFrame({"track": ["s", "t", "u"], "f.a": [1.0, 5.0, 3.0], "f.b": [1.0, 5.0, 3.0]})
     found = _Compared(case, values).part("t", "x", "g", value)

@@ -94,7 +94,7 @@ class _Compared:
 
     def __post_init__(self) -> None:
         self.at = {track: i for i, track in enumerate(self.values["track"])}
-        self.meanings = self.case.meanings()
+        self.meanings = self.case.meanings
         self.weights: dict[str, dict[str, float]] = {}
         for label, column, value in self.case.table("column_weights").select("label", "column", "value").iter_rows():
             self.weights.setdefault(label, {})[column] = value
