@@ -196,3 +196,15 @@ def test_a_report_says_that_a_track_was_withdrawn_and_does_not_name_it(project):
     assert data["withdrawn"] == 1
     assert "1 track was withdrawn since these cases ran" in page
     assert "hush" not in page + json.dumps(data) + run("runs", "show", "first").stdout
+
+
+def test_a_report_shows_tracks_that_are_asked_for(project):
+    run("run-experiment", "first", "--only", "model=centroid")
+    assert run("report", "first", "--track", "t3", "--track", "small:t11").stdout.strip() == "first.html"
+    tracks = [row for row in json.loads((project / "first.json").read_text())["tracks"] if row["asked"]]
+    assert [row["track"] for row in tracks] == ["small:t3", "small:t11"]
+    assert [len(row["tested"]) for row in tracks] == [1, 1]
+    assert "It was in no test part" not in (project / "first.html").read_text()
+    assert "unknown track 'nothing'" in run("report", "first", "--track", "nothing", code=2).stderr
+    refused = run("report", "first", "--track", "t3", "--show", "small", code=2).stderr
+    assert "'small' cannot be shown over time" in refused

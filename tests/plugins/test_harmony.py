@@ -35,7 +35,7 @@ from mirstore.store.ingest.annotation_sets import find as find_annotations
 from mirstore.store.ingest.sources import find as find_audio
 from mirstore_groupings import DomainExpert, UserFriendly
 from mirstore_groupings.names import plain
-from mirstore_harmony import FunctionalHarmony, graph, ontology, published, table
+from mirstore_harmony import ChordFunctions, FunctionalHarmony, graph, ontology, published, table
 from mirstore_harmony.derivation import derive
 from mirstore_harmony.labels import is_harte, parse
 from mirstore_harmony.ngrams import bigrams, column, functions_of, ratios, tokens, trigrams
@@ -142,6 +142,44 @@ def test_a_song_has_the_functions_that_the_published_ontology_says():
     found = counted(run(labels, FunctionalHarmony(vocabulary="sevenths")), len(labels))
     assert len(labels) == 79
     assert [found.get(name, 0) for name in functions] == [14, 17, 2, 3, 0, 0]
+
+
+def functions_over_time(labels, **parameters):
+    """Return start, end, function and label of each row, checked against their declaration."""
+    rows = [each if isinstance(each, dict) else row(float(at), at + 1.0, each) for at, each in enumerate(labels)]
+    read = source()
+    feature = FeatureSet("chord-functions", ChordFunctions(**parameters), {"chords": read})
+    track = Track("t", Path("t.wav"), inputs=Inputs(feature, {read.id: rows}))
+    found = check_rows(feature.extractor.extract(track), feature.columns)
+    return [(each["start"], each["end"], each["function"], each["label"]) for each in found]
+
+
+def test_functions_have_the_times_of_the_chords_that_count():
+    found = functions_over_time(["N", "C:maj7", "C:maj", row(3, 3.05, "F:maj"), "G:7", "C:maj"])
+    assert found == [
+        (1.0, 3.0, "subdominant", "C:maj7"),  # IV of what comes next
+        (4.0, 5.0, "dominant", "G:7"),
+        (5.0, 6.0, "tonic", "C:maj"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["C F G C", "C G Am F C G Am F", "Dm G C A Dm Bb F C Fm C Eb Bb"])
+def test_functions_over_time_add_up_to_the_shares(text):
+    labels = harte(text)
+    functions = Counter(each[2] for each in functions_over_time(labels))
+    shares, n = run(labels), len(labels)
+    for function in ("dominant", "subdominant", "tonic"):
+        assert functions[function] / n == pytest.approx(shares[f"{function}s"])
+
+
+def test_a_track_without_chords_has_no_functions_and_does_not_fail():
+    assert functions_over_time([]) == functions_over_time(["N", "X"]) == []
+
+
+def test_after_a_long_gap_a_chord_has_no_function_by_the_next():
+    labels = [row(0, 1, "G:maj"), row(9, 10, "C:maj")]
+    assert [each[2] for each in functions_over_time(labels)] == ["dominant", "tonic"]
+    assert [each[2] for each in functions_over_time(labels, break_gap=2.0)] == [None, None]
 
 
 def test_the_48_moves_of_major_and_minor_triads():
@@ -358,11 +396,15 @@ def test_wrong_parameters_are_refused(params):
         build(FunctionalHarmony, params, "features.harmony.params")
 
 
-subject = FeatureSet("harmony", FunctionalHarmony(), {"chords": FeatureSet("chords", Progression())})
+subjects = [
+    FeatureSet(kind.name, kind(), {"chords": FeatureSet("chords", Progression())})
+    for kind in (FunctionalHarmony, ChordFunctions)
+]
+checks = [(subject, check) for subject in subjects for check in checks_for(subject)]
 
 
-@pytest.mark.parametrize("check", checks_for(subject), ids=lambda check: check.__name__)
-def test_keeps_the_contract(check):
+@pytest.mark.parametrize(("subject", "check"), checks, ids=lambda each: getattr(each, "__name__", ""))
+def test_keeps_the_contract(subject, check):
     check(subject)
 
 

@@ -41,7 +41,7 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="On tracks, also show these features over time: rows with start, end and a text; may repeat.",
+            help="On tracks, also show these features over time: rows with start and a text; may repeat.",
         ),
     ] = None,
     listeners: Annotated[

@@ -22,14 +22,16 @@ def explained(track: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``label``, ``fold`` (from 1), ``others`` (how many tracks values are compared with), ``groups``: ``name``,
-        ``value``, ``missing`` and ``columns`` of each, the latter with ``name``, ``text`` and ``said``.
+        ``label``, ``fold`` (from 1), ``others`` (how many tracks values are compared with), ``averaged`` (whether they
+        are means over rows), ``groups``: ``name``, ``value``, ``missing`` and ``columns`` of each, the latter with
+        ``name``, ``text`` and ``said``.
     """
     return [
         {
             "label": one["label"],
             "fold": one["fold"] + 1,
             "others": max(one["tracks"] - 1, 0),
+            "averaged": one["averaged"],
             "groups": [
                 {
                     "name": plain(group["group"]),

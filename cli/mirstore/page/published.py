@@ -28,7 +28,7 @@ def table(report: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     varying = differing([figure["case"] for figure in figures if not figure["name"]])
     texts = list(dict.fromkeys(figure["deviation"] for figure in figures if figure["deviation"]))
-    tasks = {figure["case"].get("task") for figure in figures}
+    tasks = {task for figure in figures if (task := figure["case"].get("task"))}
     return {
         "tasks": len(tasks) > 1,
         "metrics": len({figure["metric"] for figure in figures}) > 1,

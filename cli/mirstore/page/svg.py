@@ -128,15 +128,20 @@ def shorten(text: str, length: int) -> str:
 
 
 def _shorten(line: str, length: int) -> str:
-    if _letters(line) <= length:
+    if letters(line) <= length:
         return line
-    while _letters(line) > length - 1:
+    while letters(line) > length - 1:
         line = line[:-1]
     return line.rstrip() + "…"
 
 
-def _letters(line: str) -> int:
-    """Return the width in Latin letters: Chinese and Japanese ones count twice."""
+def letters(line: str) -> int:
+    """Return the width in Latin letters: Chinese and Japanese ones count twice.
+
+    Parameters
+    ----------
+    line : str
+    """
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in line)
 
 
@@ -147,4 +152,4 @@ def label_width(labels: list[str]) -> float:
     ----------
     labels : list of str
     """
-    return 14 + 0.57 * em * max((_letters(line) for label in labels for line in label.split("\n")), default=0)
+    return 14 + 0.57 * em * max((letters(line) for label in labels for line in label.split("\n")), default=0)

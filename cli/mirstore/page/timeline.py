@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mirstore.page.svg import letters
 from mirstore.page.words import known
 
 lengths = (15.0, 30.0, 60.0, 150.0)  # [s] of a line; a wide page has two side by side
 most_lines = 24
 spoken = ("word", "text")  # columns of what is sung: it is set as text, and not into boxes
-longest_label = 16  # characters; what is longer is never written into a strip
+longest_label = 16  # letters; what is longer is never written into a strip
 chord = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<quality>[^/]*))?(?P<bass>/.*)?")
 _fifths = "FCGDAEB"
 _no_chord = ("N", "X", "")
@@ -83,7 +84,9 @@ def timeline(track: Mapping[str, Any], palettes: Mapping[tuple[str, str], Palett
         each is, for the legend and the tables; ``heard``: what of the track the player has [s], None if all.
     """
     end = duration(track)
-    strips = [_laid(strip, palettes[strip["feature"], strip["column"]], end) for strip in track.get("strips") or []]
+    given = track.get("strips") or []
+    strips = [_laid(strip, palettes[strip["feature"], strip["column"]], end) for strip in given]
+    strips.sort(key=lambda strip: strip.sung)  # text takes as many lines as it needs: below it nothing is in line
     if not end or not strips:
         return None
     length = next((each for each in lengths if end <= each * most_lines), end / most_lines)
@@ -137,6 +140,11 @@ class _Laid:
     total: int
     palette: Palette
     segments: Sequence[tuple[float, float, str]]
+
+    @property
+    def name(self) -> str:
+        """What it is called in the page."""
+        return f"{self.feature}: {self.column}"
 
     @property
     def sung(self) -> bool:
@@ -203,7 +211,8 @@ def _segment(text: str, left: float, right: float, palette: Palette) -> dict[str
     silent = palette.chords and text in _no_chord
     return {
         "text": text,
-        "shown": "" if silent or len(shown) > longest_label else shown,
+        "shown": "" if silent or letters(shown) > longest_label else shown,
+        "room": letters(shown),
         "initial": palette.initials.get(text, ""),
         "left": left,
         "width": round(right - left, 3),

@@ -386,7 +386,7 @@ class Project:
             Tracks to report on beside those that are explained: paths or how they end, titles or how they end, ids or
             how they begin.
         show : sequence of str
-            Feature sets with ``start``, ``end`` and a text to show over time, beside those that the cases read; also
+            Feature sets with ``start`` and a text to show over time, beside those that the cases read; also
             as ``NAME.COLUMN``.
         listeners : path, optional
             A table of people's rankings of groups, with the columns ``rater``, ``group`` and ``rank``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -74,8 +75,9 @@ class LoadedRun:
         table = self._tables[name]
         return table.by_run.get(self.run, table.empty).drop("run")
 
+    @cached_property
     def meanings(self) -> dict[str, dict[str, Any]]:
-        """Return ``unit``, ``text``, ``low`` and ``high`` of each column of its groups, None where not declared."""
+        """``unit``, ``text``, ``low`` and ``high`` of each column of its groups, None where not declared."""
         declared = {
             f"{name.partition('@')[0]}.{column['column']}": column
             for name, id_ in self.config["features"].items()

@@ -266,7 +266,6 @@ def _draws(importances: pl.DataFrame, kind: str) -> dict[str, list[float]] | Non
 
 def _groups(case: LoadedRun) -> list[dict[str, Any]]:
     """Return each group's columns in the words of their declarations, with their weights per label."""
-    meanings = case.meanings()
     ranked = case.table("column_weights").sort(pl.col("value").abs(), descending=True)
     weights: dict[str, dict[str, float]] = {}
     for column, label, value in (
@@ -280,7 +279,7 @@ def _groups(case: LoadedRun) -> list[dict[str, Any]]:
             "columns": [
                 {
                     "column": column,
-                    **meanings[column],
+                    **case.meanings[column],
                     "weights": weights.get(column, {}),
                 }
                 for column in members

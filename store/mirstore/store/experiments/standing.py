@@ -39,7 +39,7 @@ def explanations(store: Store, case: LoadedRun, tracks: Sequence[str]) -> dict[s
     if parts.is_empty():
         return {}
     predictions = case.table("predictions").filter(pl.col("repeat") == 0)
-    values = _values(store, case, predictions["track"].unique().sort().to_list())
+    values, averaged = _values(store, case, predictions["track"].unique().sort().to_list())
     compared = _Compared(case, values) if values is not None and case.details.components.role == "signed" else None
     found: dict[str, list[LocalExplanation]] = {}
     for track, label, fold in _explained(predictions.filter(here), numeric=case.details.task.numeric):
@@ -51,7 +51,7 @@ def explanations(store: Store, case: LoadedRun, tracks: Sequence[str]) -> dict[s
         ]
         if made:
             several = values.height if values is not None else 0
-            found.setdefault(track, []).append(LocalExplanation(label, fold, several, made))
+            found.setdefault(track, []).append(LocalExplanation(label, fold, several, averaged, made))
     return found
 
 
@@ -64,21 +64,25 @@ def _explained(predictions: pl.DataFrame, *, numeric: bool) -> Iterator[tuple[st
         yield from ((str(track), label, fold) for label, fold in wanted.select("label", "fold").iter_rows())
 
 
-def _values(store: Store, case: LoadedRun, tracks: Sequence[str]) -> pl.DataFrame | None:
-    """Return the numbers of some tracks as the case saw them, a row each; None if they are not there any more."""
-    frames = []
+def _values(store: Store, case: LoadedRun, tracks: Sequence[str]) -> tuple[pl.DataFrame | None, bool]:
+    """Return the numbers of some tracks as the case saw them, a row each, and whether these are means of several rows.
+
+    None if they are not there any more.
+    """
+    frames, averaged = list[pl.DataFrame](), False
     with Store(store.path, snapshot=case.row["snapshot"]) as then, suppress(UsageError):
         for name, id_ in case.config["features"].items():
             frame = qualified(name.partition("@")[0], then.features(id_, tracks))
             numbers = frame.drop(references(frame), "start", strict=False)
             finite = pl.exclude("track").cast(pl.Float64)
             numbers = numbers.with_columns(pl.when(finite.is_finite()).then(finite))
+            averaged = averaged or numbers["track"].is_duplicated().any()
             frames.append(numbers.group_by("track").agg(pl.all().mean()))
         wide = frames[0]
         for frame in frames[1:]:
             wide = wide.join(frame, on="track", how="inner")
-        return wide.sort("track")
-    return None
+        return wide.sort("track"), averaged
+    return None, False
 
 
 @dataclass
@@ -90,7 +94,7 @@ class _Compared:
 
     def __post_init__(self) -> None:
         self.at = {track: i for i, track in enumerate(self.values["track"])}
-        self.meanings = self.case.meanings()
+        self.meanings = self.case.meanings
         self.weights: dict[str, dict[str, float]] = {}
         for label, column, value in self.case.table("column_weights").select("label", "column", "value").iter_rows():
             self.weights.setdefault(label, {})[column] = value

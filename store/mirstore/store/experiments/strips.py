@@ -1,4 +1,4 @@
-"""What feature sets say of a track over time: chords, functions, words, sections, each with a beginning and an end."""
+"""What feature sets say of a track over time: chords, functions, words, sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ most_rows = 3000  # of a track that a page shows; a song has some hundred chords
 
 @dataclass(frozen=True)
 class Timed:
-    """A feature set with rows of ``start``, ``end`` [s] and a text.
+    """A feature set with rows of ``start`` [s] and a text.
 
     Attributes
     ----------
@@ -25,12 +25,15 @@ class Timed:
         Its id and what it is called.
     column, text : str
         The column of text, and what that is, as declared.
+    ends : bool
+        Whether it says where rows end; lyrics by the line do not.
     """
 
     id: str
     feature: str
     column: str
     text: str
+    ends: bool
 
 
 def timed(store: Store, read: Iterable[str], named: Sequence[str]) -> list[Timed]:
@@ -49,7 +52,7 @@ def timed(store: Store, read: Iterable[str], named: Sequence[str]) -> list[Timed
     UnknownNameError
         If nothing stored is called so.
     UsageError
-        If it has no rows with a beginning, an end and a text.
+        If it has no rows with a start and a text.
     """
     inputs = _inputs(store)
     names = {id_: name for name, id_ in store.names().items()}
@@ -90,17 +93,18 @@ def _named(store: Store, text: str) -> Timed:
     found = _of(store, id_, name, column)
     if found is None:
         what = f"a text in column {column!r}" if column else "a text"
-        raise UsageError(f"features {name!r} cannot be shown over time: no rows with start, end and {what}")
+        raise UsageError(f"features {name!r} cannot be shown over time: no rows with start and {what}")
     return found
 
 
 def _of(store: Store, id_: str, name: str | None, column: str = "") -> Timed | None:
     about = store.about(id_)
     columns = {row["column"]: row for row in about["columns"]}
-    texts = [name for name, row in columns.items() if row["dtype"] == "String" and column in ("", name)]
-    if not {"start", "end"} <= columns.keys() or not texts:
+    texts = [each for each, row in columns.items() if row["dtype"] == "String" and column in ("", each)]
+    if "start" not in columns or not texts:
         return None
-    return Timed(id_, name or about["extractor"].partition("@")[0], texts[0], columns[texts[0]]["text"])
+    called = name or about["extractor"].partition("@")[0]
+    return Timed(id_, called, texts[0], columns[texts[0]]["text"], "end" in columns)
 
 
 def strips(store: Store, sets: Sequence[Timed], tracks: Sequence[str]) -> dict[str, list[Strip]]:
@@ -117,6 +121,7 @@ def strips(store: Store, sets: Sequence[Timed], tracks: Sequence[str]) -> dict[s
         with suppress(UsageError):  # not kept, or removed
             rows = store.features(one.id, tracks).filter(pl.col("start").is_finite())
             for (track,), part in rows.partition_by("track", as_dict=True, maintain_order=True).items():
-                shown = part.select("start", "end", one.column).head(most_rows).rows()
+                end = pl.col("end") if one.ends else pl.lit(None, dtype=pl.Float64).alias("end")
+                shown = part.select("start", end, one.column).head(most_rows).rows()
                 found[str(track)].append(Strip(one.feature, one.column, one.text, shown, part.height))
     return found

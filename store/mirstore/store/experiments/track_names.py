@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import UsageError
 from mirstore.core.text import some
 
 shortest = 4  # letters of an id
@@ -28,10 +29,8 @@ def meant(tracks: pl.DataFrame, wanted: Sequence[str]) -> list[str]:
 
     Raises
     ------
-    UnknownNameError
-        If no track is called so.
     UsageError
-        If several are.
+        If no track is called so, or several are.
     """
     rows = tracks.select("track", "title", "path").to_dicts()
     return list(dict.fromkeys(_one(rows, text) for text in wanted))
@@ -45,14 +44,17 @@ def _one(rows: Sequence[dict[str, Any]], text: str) -> str:
         if found:
             names = some([f"{row['title'] or row['path']} ({row['track'][:10]})" for row in found], 5)
             raise UsageError(f"track {text!r} could be any of {len(found)}: {names}", hint="give its id, or its path")
-    raise UnknownNameError("track", text, [name for row in rows for name in (row["title"], row["path"]) if name])
+    close = get_close_matches(text, [name for row in rows for name in (row["title"], row["path"]) if name], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "mirstore sql 'SELECT title, path, track FROM tracks'"
+    raise UsageError(f"unknown track {text!r}", hint=hint)  # a list of all would be too long
 
 
 def _ways(text: str) -> Iterator[Callable[[dict[str, Any]], bool]]:
     """Yield ways to be meant, the surest first."""
     absolute, lower = str(Path(text).expanduser().absolute()), text.casefold()
     yield lambda row: row["track"] == text or row["path"] in (text, absolute)
-    yield lambda row: (row["path"] or "").endswith(f"/{text}")
+    yield lambda row: (row["path"] or "").endswith(f"/{text}") or row["track"].endswith(f":{text}")  # of a table
     yield lambda row: len(text) >= shortest and row["track"].startswith(text)
-    yield lambda row: (row["title"] or "").casefold() == lower
-    yield lambda row: bool(lower.strip()) and (row["title"] or "").casefold().endswith(lower)
+    if lower.strip():
+        yield lambda row: (row["title"] or "").casefold() == lower
+        yield lambda row: (row["title"] or "").casefold().endswith(lower)

@@ -97,12 +97,15 @@ class LocalExplanation:
         In whose test part the track was, from 0: what groups added is of the model that learned from the others.
     tracks : int
         How many tracks values are compared with, this one among them.
+    averaged : bool
+        Whether values are means over the rows of a track.
     groups : sequence of GroupPart
     """
 
     label: str
     fold: int
     tracks: int
+    averaged: bool
     groups: Sequence[GroupPart]
 
 
