@@ -14,7 +14,7 @@ from typing import IO
 
 from mirstore.core.errors import WeightsError
 from mirstore.core.events import Event, Progress
-from mirstore.core.pretrained import File, Weights, converted_name
+from mirstore.core.pretrained import File, WebFile, Weights, converted_name
 from mirstore.core.weights.cache import cache, digest, folder, state, write_card
 from mirstore.core.weights.convert import convert
 
@@ -124,6 +124,9 @@ def _keep(weights: Weights) -> Iterator[Event]:
 
 def _problem(file: File, path: Path) -> str | None:
     """Return why a file is not the declared one, None if it is."""
+    if isinstance(file, WebFile) and file.sha256 is None:  # more than its size is for convert to check
+        size = path.stat().st_size
+        return None if size == file.bytes else f"it has {size:,} bytes, not {file.bytes:,}"
     if file.sha256 is None:
         return None if _is_safetensors(path) else "it is not safetensors, and other formats may hold code"
     found = digest(path)
