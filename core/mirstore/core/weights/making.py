@@ -104,6 +104,7 @@ def _keep(weights: Weights) -> Iterator[Event]:
             shutil.rmtree(part(weights, ""))
             hint = "damaged on the way, altered, or replaced by its makers: try again, or ask the plugin's author"
             raise WeightsError(f"{file} is refused: {problem}", hint=hint)
+    hashes = [file.sha256 or digest(path) for file, path in zip(weights.files, files, strict=True)]
     made = part(weights, "made")
     for left in (made, made.with_name("old")):  # by a fetch that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -116,7 +117,7 @@ def _keep(weights: Weights) -> Iterator[Event]:
         for _ in convert(weights, files, made / converted_name):
             yield Progress("convert", 0, 1)
         _compare(weights, made / converted_name)
-    write_card(weights, made)
+    write_card(weights, made, hashes)
     _put(made, folder(weights))
     shutil.rmtree(part(weights, ""), ignore_errors=True)
     yield Progress("convert", 1, 1)
