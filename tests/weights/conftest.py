@@ -14,6 +14,8 @@ from types import ModuleType
 
 import pytest
 
+from mirstore.core.plugins import Plugins
+
 
 class Server:
     """Serves files on loopback; what it was asked is in `asked`.
@@ -117,10 +119,15 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def plugin(test_plugins: list[str], server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module of tests/plugin_weights, whose address is the server's."""
+    """The module of tests/plugin_weights, whose address is the server's; what mirstore ships needs no weights."""
     monkeypatch.setenv("MIRSTORE_TEST_WEIGHTS", server.url)
     sys.modules.pop("mirstore_test_weights", None)
+    shipped, declared = {needed.weights.name for needed in Plugins.installed().needed()}, Plugins.needed
     module = import_module("mirstore_test_weights")
+    shipped -= {weights.name for weights in (module.web, module.wheel, module.own)}
+    monkeypatch.setattr(
+        Plugins, "needed", lambda self: [each for each in declared(self) if each.weights.name not in shipped]
+    )
     server.files |= {"/gain.index": module.index, "/gain.data": module.data}
     yield module
     sys.modules.pop("mirstore_test_weights", None)
