@@ -40,7 +40,7 @@ class ChordsLarge(Extractor):
 
     name = "chords-large"
     version = 1
-    cost = 0.02
+    cost = 0.014
     cite = (jiang,)
     needs = (chords_large,)
     nets: Literal[1, 5] = 1

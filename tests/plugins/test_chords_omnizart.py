@@ -175,9 +175,11 @@ def test_a_random_network_gives_the_chords_that_the_package_gives_with_it(omniza
         soundfile.write(tmp_path / "music" / f"{name}.wav", part, rate, subtype="FLOAT")
     soundfile.write(tmp_path / "music" / "noise.wav", np.random.default_rng(0).uniform(-0.3, 0.3, 3 * rate), rate)
     made = CliRunner().invoke(app, ["ingest", "music", "--features", "chords,functional-harmony", "-j", "1"])
-    assert made.exit_code == 0, made.output
+    assert made.exit_code == 3, made.output  # one file is too short for any extractor
     with Store(tmp_path / "store") as store:
-        assert store.sql("FROM failures").filter(pl.col("error") != "no chords").is_empty()
+        failures = store.sql("FROM failures").filter(pl.col("error") != "no chords")
+        assert failures["path"].str.ends_with("tiny.wav").all()
+        assert store.sql("SELECT DISTINCT track FROM chords").height >= 3
         rows = store.sql("SELECT c.* FROM chords c JOIN tracks t USING (track) WHERE t.path LIKE '%whole%'")
         assert store.sql('FROM "functional-harmony"').height >= 1
     rows = rows.sort("start")
@@ -203,7 +205,7 @@ def test_numbers_that_are_not_those_of_the_index_are_refused(omnizart, tmp_path,
     monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "cache"))
     random = np.random.default_rng(0).integers(0, 256, weights.files[2].bytes, np.uint8)
     random.tofile(tmp_path / "variables.data")
-    with pytest.raises(WeightsError, match="'omnizart-chord' could not be converted: DataLossError"):
+    with pytest.raises(WeightsError, match="could not be converted: ValueError: the numbers are not those of Omni"):
         list(add(weights, [wheel, tmp_path / "variables.data"]))
     (tmp_path / "variables.data").write_bytes(random.tobytes()[:-1])
     with pytest.raises(MirstoreError, match=r"is not .*variables.data-00000-of-00001 of 44,242,072 bytes"):

@@ -27,13 +27,21 @@ def checked(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     ----------
     paths : sequence of three path
         In the order of `places`.
+
+    Raises
+    ------
+    ValueError
+        If one differs.
     """
     files = {place: np.fromfile(path, np.uint8) for place, path in zip(places, paths, strict=True)}
     with TemporaryDirectory() as folder:
         lay_out(files, Path(folder))
         reader = tensorflow().compat.v1.train.NewCheckpointReader(f"{folder}/variables/variables")
         for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)  # raises DataLossError where the checksum differs
+            try:
+                reader.get_tensor(name)  # compares checksums
+            except tensorflow().errors.OpError as error:
+                raise ValueError(f"the numbers are not those of Omnizart's index: {name} is damaged") from error
     return files
 
 
