@@ -31,7 +31,7 @@ class ChordsLarge(Extractor):
     Parameters
     ----------
     nets : {1, 5}
-        How many networks are asked; five cost almost five times as much.
+        How many networks are asked; five cost four times as much.
     vocabulary : {"large", "sixths", "root-position"}
         What chords are told apart: 25 types; 25 with sixths in place of some basses; 14 without basses.
     penalty : float >= 0

@@ -52,7 +52,7 @@ class ChordsOmnizart(Extractor):
 
     name = "chords-omnizart"
     version = 1
-    cost = 0.03
+    cost = 0.01
     memory = 1_500_000_000
     cite = (_wu, _chen)
     needs = (omnizart_chord, omnizart_chroma)

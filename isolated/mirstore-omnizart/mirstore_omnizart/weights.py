@@ -48,7 +48,7 @@ def checked(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 omnizart_chord = Weights(
     "omnizart-chord",
     "the chord network of Omnizart: major and minor chords",
-    "MIT, (c) 2020 Music and Culture Technology Lab, for code and models alike",
+    "MIT, (c) 2020 MCTLab: the licence of the package; of the numbers it says nothing apart",
     (
         WheelFile(
             "omnizart==0.6.0",
@@ -70,7 +70,7 @@ omnizart_chord = Weights(
 omnizart_chroma = Weights(
     "omnizart-chroma",
     "NNLS-Chroma, the Vamp plugin that Omnizart's chord network hears by; for Linux on x86-64",
-    "GPL-2, (c) 2008-2010 Matthias Mauch and Queen Mary, University of London",
+    "GPL-2 or later, by Matthias Mauch",
     (
         WheelFile(
             "omnizart==0.6.0",
