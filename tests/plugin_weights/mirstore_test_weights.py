@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,13 @@ def register_extractors() -> list[type[Extractor]]:
 def read_pickle(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """Read a pickle of numbers, whose hash was looked at before."""
     return {"gain": np.array(pickle.loads(paths[0].read_bytes()), dtype="f4")}
+
+
+def compares(paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Read the two files, after the numbers were compared with a checksum that the plugin knows."""
+    if zlib.crc32(paths[1].read_bytes()) != 3959699625:
+        raise ValueError("the numbers have another checksum")
+    return read(paths)
 
 
 def fails(paths: Sequence[Path]) -> dict[str, np.ndarray]:

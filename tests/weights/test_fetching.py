@@ -222,6 +222,37 @@ def test_weights_of_the_users_own_may_be_replaced_and_have_the_hash_of_the_file(
     assert leftovers() == []
 
 
+def of_unknown_hash(plugin) -> Weights:
+    """Weights whose second file has a known size, and a checksum that only their conversion knows."""
+    index, data = plugin.web.files
+    return replace(plugin.web, name="unknown-gain", files=(index, replace(data, sha256=None)), convert=plugin.compares)
+
+
+def test_a_file_whose_hash_nobody_knows_is_checked_by_its_conversion_and_its_hash_is_written_down(plugin, server):
+    weights = of_unknown_hash(plugin)
+    list(fetch(weights))
+    card = json.loads((weights.path().parent / card_name).read_text())
+    assert [made["sha256"] for made in card["made_of"]] == [file.sha256 for file in plugin.web.files]
+    assert identity([weights]) == card["kept"]["weights.safetensors"]["sha256"] == plugin.wheel.sha256
+    server.files["/gain.data"] = plugin.data[::-1]
+    with pytest.raises(WeightsError, match=r"could not be converted: ValueError: the numbers have another checksum"):
+        list(fetch(replace(weights, name="altered-gain")))
+    server.files["/gain.data"] = plugin.data + b"."
+    with pytest.raises(WeightsError, match=r"gain.data is refused: it has 29 bytes, not 28"):
+        list(fetch(replace(weights, name="longer-gain")))
+    assert state(replace(weights, name="altered-gain")).word == "missing"
+
+
+def test_a_file_whose_hash_nobody_knows_is_found_among_the_given_ones_by_its_size(plugin, tmp_path):
+    for name, content in {"first": plugin.data, "second": plugin.index, "third": plugin.data[:-1]}.items():
+        (tmp_path / name).write_bytes(content)
+    weights = of_unknown_hash(plugin)
+    with pytest.raises(UsageError, match=r"second, third is not gain.data of 28 bytes"):
+        list(add(weights, [tmp_path / "second", tmp_path / "third"]))
+    list(add(weights, [tmp_path / "third", tmp_path / "first", tmp_path / "second"]))
+    assert weights.load()["gain"] == 2
+
+
 def test_the_hash_of_the_kept_file_is_in_the_identity_and_a_pinned_one_is_known_in_advance(plugin):
     plugins = Plugins.installed()
     registry = Registry.load()
@@ -280,6 +311,7 @@ def test_other_files_or_another_conversion_have_a_folder_of_their_own(plugin):
         ({"files": (WebFile("https://example.org/a", "0" * 63, 1),)}, "64 lower-case hex"),
         ({"files": (WebFile("https://example.org/a", "0" * 64, 0),)}, "a number of bytes"),
         ({"files": (UserFile("a.pt", "b"),)}, "must be safetensors"),
+        ({"files": (WebFile("https://example.org/a", None, 1),), "convert": None}, "needs a convert that checks it"),
         ({"convert": None, "sha256": "0" * 64}, "only what convert gives"),
     ],
 )

@@ -30,14 +30,15 @@ class WebFile:
     ----------
     url : str
         ``https://…`` or ``file:///…``; ``http://`` only to this machine itself.
-    sha256 : str
-        Of the file, 64 hex digits.
+    sha256 : str or None
+        Of the file, 64 hex digits. None if it is not known: then ``convert`` of its weights compares it with something
+        that is pinned, such as checksums in another file, and raises if it differs.
     bytes : int > 0
         Its size.
     """
 
     url: str
-    sha256: str
+    sha256: str | None
     bytes: int
 
     def __post_init__(self) -> None:
@@ -215,7 +216,8 @@ def _problems(weights: Weights) -> list[str]:
     if not isinstance(weights.files, tuple) or not all(isinstance(file, File) for file in weights.files):
         return ["files is a tuple of WebFile, WheelFile and UserFile"]
     names = [file.name for file in weights.files]
-    free = [file for file in weights.files if file.sha256 is None]
+    own = [file for file in weights.files if isinstance(file, UserFile) and file.sha256 is None]
+    unknown = [file for file in weights.files if isinstance(file, WebFile) and file.sha256 is None]
     hashes = [weights.sha256, *(file.sha256 for file in weights.files)]
     checks = {
         "its name is not lower case with digits and hyphens": is_name(weights.name),
@@ -226,8 +228,9 @@ def _problems(weights: Weights) -> list[str]:
         "a SHA-256 has 64 lower-case hex digits": all(one is None or _sha256.fullmatch(one) for one in hashes),
         "a file's size is a number of bytes": all(file.bytes is None or file.bytes > 0 for file in weights.files),
         "only what convert gives has a sha256 of its own": bool(weights.convert) or weights.sha256 is None,
-        "a file without sha256 must be safetensors, alone and not converted": not free
+        "a file of the user's without sha256 must be safetensors, alone and not converted": not own
         or (len(names) == 1 and weights.convert is None and names[0].endswith(".safetensors")),
+        "a file from an address without sha256 needs a convert that checks it": not unknown or bool(weights.convert),
     }
     return [problem for problem, holds in checks.items() if not holds]
 

@@ -189,7 +189,7 @@ def require(components: Iterable[Component]) -> None:
         raise WeightsError("\n".join(each.message for each in refusals), hint=f"mirstore weights fetch {names}")
 
 
-def write_card(weights: Weights, place: Path) -> None:
+def write_card(weights: Weights, place: Path, hashes: Sequence[str]) -> None:
     """Write what is known of the files in a folder beside them.
 
     Parameters
@@ -197,17 +197,20 @@ def write_card(weights: Weights, place: Path) -> None:
     weights : Weights
     place : path
         The folder, with all of its files.
+    hashes : sequence of str
+        SHA-256 of the files that they were made of.
     """
     from datetime import UTC, datetime
     from importlib.metadata import version
 
     kept = {file.name: {"sha256": digest(file), "bytes": file.stat().st_size} for file in sorted(place.iterdir())}
+    came = zip(weights.files, hashes, strict=True)
     card = {
         "schema": 1,
         "name": weights.name,
         "text": weights.text,
         "licence": weights.licence,
-        "made_of": [{"file": str(file), "sha256": file.sha256, "bytes": file.bytes} for file in weights.files],
+        "made_of": [{"file": str(file), "sha256": sha256, "bytes": file.bytes} for file, sha256 in came],
         "kept": kept,
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
         "mirstore": version("mirstore"),

@@ -55,7 +55,9 @@ def convert(weights: Weights, files: Sequence[Path], to: Path) -> Iterator[None]
     finally:
         pool.shutdown()
     if why:
-        hint = "the fetched files are as declared: tell the plugin's author"
+        unknown = [file.name for file in weights.files if file.sha256 is None]
+        known = "the fetched files are as declared: tell the plugin's author"
+        hint = f"get {', '.join(unknown)} again: its hash is not known" if unknown else known
         raise WeightsError(f"weights {weights.name!r} could not be converted: {why}", hint=hint)
 
 

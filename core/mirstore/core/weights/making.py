@@ -14,7 +14,7 @@ from typing import IO
 
 from mirstore.core.errors import WeightsError
 from mirstore.core.events import Event, Progress
-from mirstore.core.pretrained import File, Weights, converted_name
+from mirstore.core.pretrained import File, WebFile, Weights, converted_name
 from mirstore.core.weights.cache import cache, digest, folder, state, write_card
 from mirstore.core.weights.convert import convert
 
@@ -104,6 +104,7 @@ def _keep(weights: Weights) -> Iterator[Event]:
             shutil.rmtree(part(weights, ""))
             hint = "damaged on the way, altered, or replaced by its makers: try again, or ask the plugin's author"
             raise WeightsError(f"{file} is refused: {problem}", hint=hint)
+    hashes = [file.sha256 or digest(path) for file, path in zip(weights.files, files, strict=True)]
     made = part(weights, "made")
     for left in (made, made.with_name("old")):  # by a fetch that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -116,7 +117,7 @@ def _keep(weights: Weights) -> Iterator[Event]:
         for _ in convert(weights, files, made / converted_name):
             yield Progress("convert", 0, 1)
         _compare(weights, made / converted_name)
-    write_card(weights, made)
+    write_card(weights, made, hashes)
     _put(made, folder(weights))
     shutil.rmtree(part(weights, ""), ignore_errors=True)
     yield Progress("convert", 1, 1)
@@ -124,6 +125,9 @@ def _keep(weights: Weights) -> Iterator[Event]:
 
 def _problem(file: File, path: Path) -> str | None:
     """Return why a file is not the declared one, None if it is."""
+    if isinstance(file, WebFile) and file.sha256 is None:  # more than its size is for convert to check
+        size = path.stat().st_size
+        return None if size == file.bytes else f"it has {size:,} bytes, not {file.bytes:,}"
     if file.sha256 is None:
         return None if _is_safetensors(path) else "it is not safetensors, and other formats may hold code"
     found = digest(path)
