@@ -105,6 +105,11 @@ class FunctionalHarmony(Extractor):
             raise TrackError("no chords", f"nothing that counts as a chord: {seen}")
         return ngrams.ratios([[sounding.chord for sounding in part] for part in parts], self.table())
 
+    def rdf(self, inputs: Mapping[str, pl.DataFrame]) -> str:
+        from mirstore_harmony.rdf import graph
+
+        return str(graph(inputs["chords"], self).serialize(format="turtle"))
+
     def parts(self, rows: pl.DataFrame) -> list[list[Sounding]]:
         """Return the chords that count, in parts between which there is a gap.
 
