@@ -97,6 +97,11 @@ class ReadsChords(Extractor):
                     hint="it needs start, end [s] and label, a chord in Harte's syntax as C:maj",
                 )
 
+    def rdf(self, inputs: Mapping[str, pl.DataFrame]) -> str:
+        from mirstore_harmony.rdf import graph
+
+        return str(graph(inputs["chords"], self).serialize(format="turtle"))
+
     def parts(self, rows: pl.DataFrame) -> list[list[Sounding]]:
         """Return the chords that count, in parts between which there is a gap.
 

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import pairwise, product
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from done import ingest
@@ -17,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from progressions import Progression, row
 from progressions import columns as chord_columns
+from typer.testing import CliRunner
 
+from mirstore.cli import app
 from mirstore.core import Column
 from mirstore.core.annotations import Annotation
 from mirstore.core.checks import checks_for
@@ -29,7 +32,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import build, resolve
 from mirstore.core.tracks import Track
-from mirstore.store import Store
+from mirstore.store import Project, Store
 from mirstore.store.ingest.annotation_sets import Given, all_sets
 from mirstore.store.ingest.annotation_sets import find as find_annotations
 from mirstore.store.ingest.sources import find as find_audio
@@ -551,6 +554,45 @@ def test_sparql_counts_what_the_columns_say(vocabulary):
             found["glob_glob"] * (n - 1)
         )
     assert count(made, "?c dcterms:isPartOf <urn:mirstore:track:c>") == 0
+
+
+def test_a_store_exports_a_graph_for_each_dataset_whose_counts_are_the_columns(tmp_path, monkeypatch, make_wav):
+    rdflib = pytest.importorskip("rdflib", reason="chords as RDF need mirstore[harmony]")
+    monkeypatch.chdir(tmp_path)
+    songs = {"one": "G:7 C:maj F:maj G:maj A:min", "two": "D:min7 G:7 C:maj7", "three": "C:maj G:maj"}
+    for name, labels in songs.items():
+        make_wav(tmp_path / "music" / f"{name}.wav", 0.1 * np.random.default_rng(len(labels)).uniform(-1, 1, 5 * 22050))
+        lines = [f"{at}\t{at + 1}\t{label}\n" for at, label in enumerate(labels.split())]
+        (tmp_path / f"{name}.lab").write_text("".join(lines))
+    for dataset, names in {"a": ("one", "two"), "b": ("three",)}.items():
+        (tmp_path / f"{dataset}.csv").write_text("path\n" + "".join(f"music/{name}.wav\n" for name in names))
+    (tmp_path / "registry.toml").write_text(
+        'schema = 1\n[features.harmony-true]\nextractor = "functional-harmony"\ninputs = { chords = "chords-true" }\n'
+        'params = { vocabulary = "sevenths" }\n'
+    )
+    for dataset in "ab":
+        given = [f"{dataset}.csv", "--dataset", dataset, "--annotation", "chords-true=*.lab", "-j", "1"]
+        assert CliRunner().invoke(app, ["ingest", *given, "--features", "harmony-true"]).exit_code == 0
+    for dataset, tracks in (("a", 2), ("b", 1), (None, 3)):
+        options = ["--dataset", dataset] if dataset else []
+        done = CliRunner().invoke(app, ["export", "--rdf", "harmony-true", *options, "-o", "chords.ttl"])
+        assert done.exit_code == 0, done.output
+        made = rdflib.Graph().parse("chords.ttl")
+        with Project("store", "registry.toml") as project:
+            members = f"WHERE track IN (SELECT track FROM items WHERE dataset = '{dataset}')" if dataset else ""
+            rows = project.sql(f'FROM "harmony-true" {members}').rows(named=True)
+        assert len(rows) == tracks
+        for found in rows:
+            here = f"?c dcterms:isPartOf <urn:mirstore:track:{found['track']}>"
+            n = count(made, here)
+            for name, kind in functions.items():
+                assert count(made, f"{here}; a h:{kind}") == round(found[name] * n)
+        assert count(made, "?c a h:DominantFunction") > 0 or dataset == "b"
+        assert len(set(made.objects(None, rdflib.DCTERMS.isPartOf))) == tracks
+    refused = CliRunner().invoke(app, ["export", "--rdf", "chords-true"])
+    assert (refused.exit_code, "has no form in RDF" in refused.output + refused.stderr) == (2, True)
+    both = CliRunner().invoke(app, ["export", "--rdf", "harmony-true", "--features", "harmony-true"])
+    assert (both.exit_code, "give one of" in both.output + both.stderr) == (2, True)
 
 
 def count(made, pattern: str) -> int:

@@ -9,13 +9,18 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.context import AtOption, SnapshotOption
+from mirstore.core.errors import UsageError
 
 
 def export(
     context: typer.Context,
     features: Annotated[
-        str, typer.Option(help="Names, separated by commas.", autocompletion=complete.several_features)
-    ],
+        str | None, typer.Option(help="Names, separated by commas.", autocompletion=complete.several_features)
+    ] = None,
+    rdf: Annotated[
+        str | None,
+        typer.Option(help="Name of a feature set: what it reads, as a graph.", autocompletion=complete.features),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File; its suffix says the format.  [default: stdout]"),
@@ -35,21 +40,36 @@ def export(
     snapshot: SnapshotOption = None,
     at: AtOption = None,
 ) -> None:
-    """Write a wide table: one row per track, all columns of the chosen features, then the labels.
+    """Write a wide table: one row per track, all columns of the chosen features, then the labels; or a graph in RDF.
 
     Examples
     --------
     $ mirstore export --features essentia,mfcc-stats -o wide.parquet
     $ mirstore export --features essentia --dataset clips > clips.csv
+    $ mirstore export --rdf harmony --dataset clips -o chords.ttl
     """
+    if (features is None) == (rdf is None):
+        raise UsageError("give one of --features and --rdf", hint="mirstore export --features essentia")
     from mirstore.cli.output import save, show
     from mirstore.cli.text import listed
+    from mirstore.store import Project
     from mirstore.store.export import wide_table
 
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
-        frame = wide_table(store, listed(features, "--features"), dataset=dataset)
+        if rdf is not None:
+            _write(context, Project(store, context.obj.registry).rdf(rdf, dataset=dataset), output)
+            return
+        frame = wide_table(store, listed(features or "", "--features"), dataset=dataset)
     if output is None:
         show(frame, output_format or "csv")
     else:
         save(frame, output, output_format or output.suffix.removeprefix(".").lower())
         context.obj.say(f"wrote {frame.height} rows × {frame.width} columns to {output}")
+
+
+def _write(context: typer.Context, graph: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(graph, nl=False)
+        return
+    output.write_text(graph, encoding="utf-8")
+    context.obj.say(f"wrote {output}")

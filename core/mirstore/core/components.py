@@ -13,10 +13,12 @@ from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mirstore.core.columns import Column, Row
+from mirstore.core.errors import UsageError
 from mirstore.core.pretrained import Weights
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
 
     from mirstore.core.tracks import Track
 
@@ -161,6 +163,21 @@ class Extractor(Component):
             In the order of ``tracks``; each as `extract` returns it, but for rounding.
         """
         return [self.extract(track) for track in tracks]
+
+    def rdf(self, inputs: Mapping[str, pl.DataFrame]) -> str:
+        """Return what it takes of its inputs for, as a graph in Turtle; override it where there is such a form.
+
+        Parameters
+        ----------
+        inputs : Mapping of str to pl.DataFrame
+            The rows of all tracks, with ``track``, by the names in `inputs`.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        raise UsageError(f"{self.name!r} has no form in RDF", hint="mirstore export --features writes tables")
 
     def reads(self) -> Mapping[str, str | None]:
         """Return what it reads by name, and the id that this feature set must have, None if any will do.

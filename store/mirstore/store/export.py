@@ -1,4 +1,4 @@
-"""A wide table of chosen features with labels, for the tools of others."""
+"""For the tools of others: a wide table of chosen features with labels, and what an extractor has as RDF."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.features import FeatureSet
 from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
 
@@ -37,11 +38,7 @@ def wide_table(store: Store, features: Sequence[str], *, dataset: str | None = N
     frame = frame.select(*credits, pl.exclude(credits))
     if dataset is None:
         return frame
-    names = store.scan("core.datasets").select("dataset").collect()["dataset"].to_list()
-    if dataset not in names:
-        raise UnknownNameError("dataset", dataset, names)
-    members = store.scan("core.items").filter(pl.col("dataset") == dataset).select("track").unique().collect()
-    frame = frame.join(members, on="track", how="semi")
+    frame = _of_dataset(store, frame, dataset)
     labels = store.sql(
         f"SELECT track, label_set, string_agg(label, '|' ORDER BY label) AS labels FROM labels "
         f"WHERE dataset = {literal(dataset)} GROUP BY track, label_set ORDER BY label_set"
@@ -51,3 +48,35 @@ def wide_table(store: Store, features: Sequence[str], *, dataset: str | None = N
     return frame.join(
         labels.pivot("label_set", index="track", values="labels"), on="track", how="left", suffix="_label"
     )
+
+
+def rdf(store: Store, feature: FeatureSet, *, dataset: str | None = None) -> str:
+    """Return the graph of what a feature set reads, in Turtle, as its extractor and parameters have it.
+
+    Parameters
+    ----------
+    store : Store
+        To read from.
+    feature : FeatureSet
+    dataset : str, optional
+        Only its tracks.
+
+    Raises
+    ------
+    UnknownNameError
+        If what it reads is not stored, or the dataset does not exist.
+    UsageError
+        If the extractor has no form in RDF.
+    """
+    read = {name: store.features(source.id) for name, source in feature.inputs.items()}
+    chosen = read if dataset is None else {name: _of_dataset(store, rows, dataset) for name, rows in read.items()}
+    return feature.extractor.rdf(chosen)
+
+
+def _of_dataset(store: Store, frame: pl.DataFrame, dataset: str) -> pl.DataFrame:
+    """Return the rows of a dataset's tracks."""
+    names = store.scan("core.datasets").select("dataset").collect()["dataset"].to_list()
+    if dataset not in names:
+        raise UnknownNameError("dataset", dataset, names)
+    members = store.scan("core.items").filter(pl.col("dataset") == dataset).select("track").unique().collect()
+    return frame.join(members, on="track", how="semi")

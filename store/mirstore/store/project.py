@@ -22,7 +22,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
-from mirstore.store import models
+from mirstore.store import export, models
 from mirstore.store.experiments import planning, reporting, running, training
 from mirstore.store.experiments.listeners import beside_listeners
 from mirstore.store.experiments.planned import Planned
@@ -428,6 +428,25 @@ class Project:
             Only these.
         """
         return self.store.features(names, tracks)
+
+    def rdf(self, name: str, *, dataset: str | None = None) -> str:
+        """Return the graph of what a feature set reads, in Turtle: chords for ``harmony``.
+
+        Parameters
+        ----------
+        name : str
+            Feature set, of an extractor that has such a form.
+        dataset : str, optional
+            Only its tracks.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such name, or what it reads is not stored.
+        UsageError
+            If its extractor has no form in RDF.
+        """
+        return export.rdf(self.store, self._features(name, ())[name], dataset=dataset)
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
         """Return the tensors of a feature set, to be read one by one; see `Store.tensors`.
