@@ -20,8 +20,9 @@ import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.errors import ConfigError
+from mirstore.core.languages import code
 from mirstore_lyrics import measures
-from mirstore_lyrics.languages import Language, code, language_of
+from mirstore_lyrics.languages import Language, language_of
 from mirstore_lyrics.publications import cmudict, patakis
 from mirstore_lyrics.sounds import spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling

@@ -104,6 +104,8 @@ def _resolve(
             try:
                 inputs[declared] = _resolve(source, registry, plugins, kept, imported, made, (*path, name))
             except UnknownNameError as error:
+                if declared in kind.optional and declared not in entry.inputs:
+                    continue  # an annotation that nobody has given, for one
                 raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
         if audio is not None:
             audio = _sound(inputs[heard], audio, f"features.{name}.inputs.{heard}")
