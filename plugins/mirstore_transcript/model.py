@@ -63,7 +63,7 @@ def digest(folder: Path) -> str:
         If it is no folder of such a network. What lacks a tokenizer would be looked for on the network.
     """
     lacking = [name for name in _needed if not (folder / name).is_file()]
-    if lacking or (folder / "model.bin").open("rb").read(len(_begins)) != _begins:
+    if lacking or not _is_whisper(folder / "model.bin"):
         why = f"has no {', '.join(lacking)}" if lacking else "holds another kind of network in model.bin"
         raise ConfigError(
             f"transcript-segments: folder {folder} {why}",
@@ -75,3 +75,8 @@ def digest(folder: Path) -> str:
         with open(file, "rb") as data:
             lines.append(f"{hashlib.file_digest(data, 'sha256').hexdigest()}  {file.name}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _is_whisper(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_begins)) == _begins

@@ -488,6 +488,9 @@ def test_given_lyrics_become_numbers_by_the_command_line(tmp_path, monkeypatch, 
     for number, name in enumerate(("cat", "hum", "other")):
         make_wav(tmp_path / "music" / f"{name}.wav", 0.3 * np.random.default_rng(number).uniform(-1, 1, 8000 * 8), 8000)
     (tmp_path / "lrc").mkdir()
+    (tmp_path / "registry.toml").write_text(  # what is not given is not heard
+        'schema = 1\n[features.lyrics]\nextractor = "lyrics@1"\ninputs = { words = "words" }\n'
+    )
     times = [f"[00:0{2 * at}.00]{line}" for at, line in enumerate([*verse.splitlines()[:3], ""])]
     (tmp_path / "lrc" / "cat.lrc").write_text("\n".join(times))
     (tmp_path / "lrc" / "hum.lrc").write_text("")
