@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
+from transcripts import believed, file_of, have_weights, heard, segment, segments_of, silence, words
 from typer.testing import CliRunner
 
 from mirstore.cli import app
-from mirstore.core import Audio, Extractor, TrackError
+from mirstore.core import Extractor, TrackError
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows
-from mirstore.core.errors import ConfigError, MirstoreError
+from mirstore.core.errors import ConfigError
 from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import build, resolve
-from mirstore.core.tracks import Track
-from mirstore.core.weights.cache import state
-from mirstore.core.weights.fetch import fetch
 from mirstore_transcript import Transcript, TranscriptSegments
 from mirstore_transcript.model import tiny_en
 
@@ -32,39 +29,7 @@ from mirstore_transcript.model import tiny_en
 @pytest.fixture(scope="session")
 def whisper() -> None:
     """Real weights, fetched once."""
-    pytest.importorskip("faster_whisper")
-    if state(tiny_en).word == "missing":
-        try:
-            list(fetch(tiny_en))
-        except MirstoreError as error:
-            pytest.skip(f"{error}: mirstore weights fetch {tiny_en.name}")
-
-
-def segment(start: float, end: float, *pieces: str, nsp=0.1, lp=-0.3, cr=1.2, language="en", detected=None):
-    times = np.linspace(start, end, len(pieces) + 1)
-    told = [[text, times[at], times[at + 1], 0.9 - 0.1 * at] for at, text in enumerate(pieces)]
-    numbers = {"no_speech_prob": nsp, "avg_logprob": lp, "compression_ratio": cr}
-    said = {"language": language, "detected": detected}
-    return {"start": start, "end": end, "text": "".join(pieces), **numbers, "pieces": json.dumps(told), **said}
-
-
-def silence(seconds: float = 5.0):
-    return segment(0.0, seconds, nsp=None, lp=None, cr=None)
-
-
-def heard(*segments, language: str | None = None, **params):
-    """What the extractor makes of segments, checked as a worker does."""
-    columns = TranscriptSegments().columns()
-    schema = {name: column.dtype for name, column in columns.items()}
-    inputs = {"transcript-segments": pl.DataFrame(segments, schema)}
-    if language is not None:
-        inputs["language"] = pl.DataFrame({"start": [0.0], "text": [language]})
-    extractor = build(Transcript, params, "features.t.params")
-    return check_rows(extractor.extract(Track("0" * 64, Path("a.wav"), inputs)), extractor.columns())
-
-
-def words(rows) -> list[str]:
-    return [row["word"] for row in rows if row["word"] is not None]
+    have_weights(tiny_en)
 
 
 @dataclass
@@ -238,20 +203,6 @@ def test_the_extractor_alone_reads_what_is_given_and_leaves_the_others(project):
 
 
 # With real weights
-
-
-def segments_of(samples: np.ndarray, **params):
-    recording = Audio(np.float32(samples)[None], 16_000, "pcm", "none", ("FC",))
-    extractor = TranscriptSegments(**params)
-    return check_rows(extractor.extract(Track("0" * 64, Path("a.wav"), recording=recording)), extractor.columns())
-
-
-def believed(rows, **params) -> str:
-    return " ".join(words(heard(*rows, **params)))
-
-
-def file_of(path: Path) -> Track:
-    return Track("0" * 64, path)
 
 
 american = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"

@@ -29,6 +29,7 @@ tiny_en = Weights(
         ),
     ),
     convert=read,
+    sha256="6fef69e7f0001bb30d9968d407b64dfc0a3db5188fecc93a265c9fc63dffd17c",
 )
 
 
@@ -70,7 +71,9 @@ class TranscriptSegmentsOpenAI(Extractor):
                 range=(0, None),
                 **number,
             ),
-            "pieces": Column(pl.String, "", "parts of words, as JSON: text, start [s], end [s] and probability of each"),
+            "pieces": Column(
+                pl.String, "", "parts of words, as JSON: text, start [s], end [s] and probability of each"
+            ),
             "language": Column(pl.String, "", "in which it wrote, in ISO 639-1"),
             "detected": Column(
                 pl.Float32, text="probability of that language, where the network detects it", range=(0, 1), **number

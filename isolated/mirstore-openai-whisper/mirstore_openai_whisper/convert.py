@@ -124,7 +124,7 @@ def _in_block(block: str, part: str, inner: list[str], value: np.ndarray) -> Ite
         ("cross_attn", "linear_1"): ("key", "value"),
         ("cross_attn", "linear_2"): ("out",),
     }[kind, inner[0]]
-    for what, each in zip(stacked, np.split(value, len(stacked))):
+    for what, each in zip(stacked, np.split(value, len(stacked)), strict=True):
         if what == "key" and inner[1] == "bias":
             if each.any():
                 raise ValueError(f"{block}: keys have a bias, for which OpenAI's network has no place")
