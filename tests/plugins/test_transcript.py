@@ -269,7 +269,7 @@ def test_only_what_has_no_text_is_transcribed(whisper, shared, tmp_path, monkeyp
     (tmp_path / "registry.toml").write_text('schema = 1\n[features.hpss]\nextractor = "hpss@1"\nkeep = false\n')
     run("ingest", "music", "--features", "lyrics", "-j", "1", "--annotation", "words=*.lyrics.txt")
     assert {row["source"] for row in rows_of('SELECT source FROM "lyric-lines"')} == {"given", "heard"}
-    heard_words = rows_of("SELECT DISTINCT path FROM transcript JOIN locations USING (track)")
+    heard_words = rows_of("SELECT DISTINCT path FROM transcript JOIN tracks USING (track)")
     assert [Path(row["path"]).name for row in heard_words] == ["heard.flac"]
     found = rows_of("SELECT total_syllables, words_per_second, language, language_source FROM lyrics ORDER BY 1")
     assert [(row["total_syllables"], row["language_source"]) for row in found] == [(4, "assumed"), (28, "assumed")]
