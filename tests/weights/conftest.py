@@ -14,6 +14,8 @@ from types import ModuleType
 
 import pytest
 
+from mirstore.core.plugins import Plugins
+
 
 class Server:
     """Serves files on loopback; what it was asked is in `asked`.
@@ -113,6 +115,13 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "no-index").as_uri())
     monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def needed_by_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the weights of plugins that come with mirstore: no test of these asks for them."""
+    needed, tests = Plugins.needed, ("-gain", "elsewhere-plain", "elsewhere-broken")
+    monkeypatch.setattr(Plugins, "needed", lambda self: [n for n in needed(self) if n.weights.name.endswith(tests)])
 
 
 @pytest.fixture
