@@ -21,7 +21,7 @@ import polars as pl
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.languages import code
 from mirstore_lyrics import measures
-from mirstore_lyrics.languages import Language, language_of
+from mirstore_lyrics.languages import Language, first, language_of
 from mirstore_lyrics.publications import cmudict, patakis
 from mirstore_lyrics.sounds import spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
@@ -140,8 +140,9 @@ def _share(text: str) -> Column:
 
 def _silent(rows: pl.DataFrame) -> Row | Sequence[Row]:
     """Return no row where it is known that there are no words, and why there are none where that is not known."""
-    reason = next(filter(None, rows["reason"]), None) if rows.schema.get("reason") == pl.String else None
-    return {**dict.fromkeys(_numbers), **_said(Language(None, "unknown", reason), [reason])} if reason else []
+    reason = first(rows, "reason")
+    tongue = Language(first(rows, "language"), first(rows, "language_source") or "unknown")
+    return {**dict.fromkeys(_numbers), **_said(tongue, [reason])} if reason else []
 
 
 def _counted(text: list[Line]) -> _Found:

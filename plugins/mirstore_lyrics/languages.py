@@ -33,7 +33,7 @@ def language_of(rows: pl.DataFrame, text: list[Line], required: bool) -> Languag
     required : bool
         Whether nothing is assumed.
     """
-    said, source = _first(rows, "language"), _first(rows, "language_source") or "given"
+    said, source = first(rows, "language"), first(rows, "language_source") or "given"
     if said and source != "assumed":
         known = code(said)
         doubt = "" if known else f"language {said!r} is neither a code of ISO 639-1 nor a name that is known here"
@@ -42,8 +42,15 @@ def language_of(rows: pl.DataFrame, text: list[Line], required: bool) -> Languag
     return Language(None, "unknown", doubt) if doubt else Language("en", "assumed")
 
 
-def _first(rows: pl.DataFrame, column: str) -> str | None:
-    """Return the first value of a column of text, None if there is none."""
+def first(rows: pl.DataFrame, column: str) -> str | None:
+    """Return the first value of a column of text, None if there is none.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+    column : str
+        It need not be there.
+    """
     if rows.schema.get(column) != pl.String:
         return None
     return next((value for value in rows[column] if value), None)

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from transcripts import believed, file_of, have_weights, heard
 
-from mirstore.core import inside
+from mirstore.core import Extractor
 from mirstore.core.columns import check_rows
 from mirstore.core.environments import environments
 from mirstore.core.errors import PluginError
-from mirstore.core.interpreters import asked
-from mirstore.core.isolated import kinds
+from mirstore.core.isolated import everywhere, kinds
 from mirstore_transcript import TranscriptSegments
 from mirstore_transcript.model import tiny_en
 
@@ -136,5 +135,5 @@ def test_an_interpreter_that_is_gone_is_told_with_the_line_that_makes_it_again(e
     (found,) = environments()
     assert found.problem
     assert "mirstore plugins install" in found.remedy
-    with pytest.raises(PluginError):
-        asked(found, inside.ask, "transcript-segments-openai", 1, {}, patience=10)
+    with pytest.raises(PluginError, match=r"'transcript-segments-openai' cannot be used.*is gone"):
+        everywhere().get(Extractor, "transcript-segments-openai")
