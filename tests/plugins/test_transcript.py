@@ -158,6 +158,15 @@ def test_the_registry_has_the_names_for_what_is_heard_and_what_is_given():
     assert registry.features["lyric-lines-vocals"].inputs == {"transcript": "transcript-vocals"}
 
 
+def test_a_part_of_the_music_can_be_heard_instead_of_the_file():
+    registry = Registry.load()
+    registry.features["transcript-segments-vocals"].inputs = {"audio": "hpss.harmonic"}
+    lyrics = resolve(["lyrics-vocals"], registry, Plugins.installed())["lyrics-vocals"]
+    segments = lyrics.inputs["words"].inputs["transcript"].inputs["transcript-segments"]
+    assert (segments.inputs["audio"].name, segments.audio) == ("hpss", "harmonic")
+    assert segments.id != FeatureSet("transcript-segments", TranscriptSegments()).id
+
+
 # Texts that are given are used, and nothing is transcribed
 
 
