@@ -54,30 +54,18 @@ class TranscriptSegmentsOpenAI(Extractor):
             raise ValueError(f"beam_size={self.beam_size} must be 1 or more")
 
     def columns(self) -> dict[str, Column]:
-        number = {"unit": "", "nullable": True}
         return {
             "start": Column(pl.Float64, "s", "where the segment begins", (0, None)),
             "end": Column(pl.Float64, "s", "where it ends", (0, None)),
             "text": Column(pl.String, "", "what the network wrote, believed or not"),
-            "no_speech_prob": Column(
-                pl.Float32, text="how sure it is that nobody speaks or sings", range=(0, 1), **number
-            ),
-            "avg_logprob": Column(
-                pl.Float32, text="mean log probability of what it wrote, for each token", range=(None, 0), **number
-            ),
-            "compression_ratio": Column(
-                pl.Float32,
-                text="length of the text by that of its zip: high where it repeats",
-                range=(0, None),
-                **number,
-            ),
+            "no_speech_prob": _number("how sure it is that nobody speaks or sings", (0, 1)),
+            "avg_logprob": _number("mean log probability of what it wrote, for each token", (None, 0)),
+            "compression_ratio": _number("length of the text by that of its zip: high where it repeats", (0, None)),
             "pieces": Column(
                 pl.String, "", "parts of words, as JSON: text, start [s], end [s] and probability of each"
             ),
             "language": Column(pl.String, "", "in which it wrote, in ISO 639-1"),
-            "detected": Column(
-                pl.Float32, text="probability of that language, where the network detects it", range=(0, 1), **number
-            ),
+            "detected": _number("probability of that language, where the network detects it", (0, 1)),
         }
 
     @cached_property
@@ -114,6 +102,10 @@ class TranscriptSegmentsOpenAI(Extractor):
         said = {"language": "en", "detected": None}
         rows = [{**_row(segment, track.duration), **said} for segment in found["segments"] if segment["text"].strip()]
         return rows or [{**_nothing(track.duration), **said}]
+
+
+def _number(text: str, ends: tuple[float | None, float | None]) -> Column:
+    return Column(pl.Float32, "", text, ends, nullable=True)
 
 
 def _row(segment: dict[str, Any], duration: float) -> dict[str, Any]:
