@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -25,12 +25,14 @@ class Coalesce(Extractor):
     """The rows of ``a`` where a track has an answer there, else those of ``b``: true chords, or else estimated ones.
 
     It has the columns that both have, in the order of ``a``, and ``source``, which is ``a`` or ``b``. An answer without
-    rows is an answer: then there are none here either. A track for which both failed, or have nothing, fails.
+    rows is an answer: then there are none here either. A track for which both failed, or have nothing, fails. Unless
+    it is asked for by itself, ``b`` is computed only for tracks that have no answer in ``a``.
     """
 
     name = "coalesce"
     inputs = ("a", "b")
     optional = frozenset({"a", "b"})
+    fallbacks: ClassVar[Mapping[str, str]] = {"b": "a"}
     cost = 1e-5
 
     def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:

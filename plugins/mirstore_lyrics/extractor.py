@@ -19,15 +19,15 @@ from typing import Any, Literal
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
-from mirstore.core.errors import ConfigError
+from mirstore.core.languages import code
 from mirstore_lyrics import measures
-from mirstore_lyrics.languages import Language, code, language_of
+from mirstore_lyrics.languages import Language, first, language_of
 from mirstore_lyrics.publications import cmudict, patakis
 from mirstore_lyrics.sounds import spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
+from mirstore_lyrics.texts import require_text, text_column
 from mirstore_lyrics.words import Line, has_word_breaks, lines, sung
 
-_texts = ("word", "words", "text", "line", "lyrics")
 _Found = tuple[dict[str, Any], list[str]]  # numbers by name, and why others are null
 
 
@@ -36,7 +36,8 @@ class Lyrics(Extractor):
     """How the words of a song sound, how they repeat, and how dense they are.
 
     A track whose words are known to be none, as of an instrumental, has no row. Where a number cannot be told it is
-    null, and ``reason`` says why. How each is defined: the page on lyrics.
+    null, and ``reason`` says why; all are where the input has no words and says why itself, in a column ``reason``. How
+    each is defined: the page on lyrics.
 
     Parameters
     ----------
@@ -74,14 +75,7 @@ class Lyrics(Extractor):
             self.language = known  # one identity for "en" and "English"
 
     def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
-        kinds = {name: each.dtype for name, each in inputs["words"].items() if not each.is_packed}
-        if self._column(kinds) is None:
-            texts = ", ".join(name for name, kind in kinds.items() if kind == pl.String)
-            wanted = f"no column of text {self.column!r}" if self.column else "no column that must be the text"
-            raise ConfigError(
-                f"lyrics: what it reads has {wanted}",
-                hint=f"columns of text: {texts}; say params = {{ column = … }}" if texts else "it reads words or lines",
-            )
+        require_text(self.name, inputs["words"], self.column)
         near = f"share of pairs of near words that {{}}, by their {self.sounds}"
         vowel = "have the same stressed vowel" if self.sounds == "phones" else "have the same first vowels"
         return {
@@ -103,10 +97,10 @@ class Lyrics(Extractor):
 
     def extract(self, track: Track) -> Row | Sequence[Row]:
         rows = track.features("words")
-        column = self._column(dict(rows.schema)) or self.column
+        column = text_column(dict(rows.schema), self.column) or self.column
         text = lines(sung(rows, column))
         if not text:
-            return []
+            return _silent(rows)
         tongue = Language(self.language, "given") if self.language else language_of(rows, text, self.require_language)
         told: dict[str, Any] = dict.fromkeys(_numbers)
         if not has_word_breaks(text):
@@ -128,13 +122,6 @@ class Lyrics(Extractor):
         last = ["no two lines whose last words' sounds are known"] if found["rhyme_density"] is None else []
         return found, near + last
 
-    def _column(self, kinds: Mapping[str, Any]) -> str | None:
-        """Return the column of text, None if there is none that must be it."""
-        texts = [name for name, kind in kinds.items() if kind == pl.String and not name.startswith("language")]
-        if self.column:
-            return self.column if self.column in texts else None
-        return next((name for name in _texts if name in texts), texts[0] if len(texts) == 1 else None)
-
     def _words_per_second(self, track: Track, rows: pl.DataFrame, column: str, text: list[Line]) -> float | None:
         if self.per == "track":
             return sum(map(len, text)) / track.duration
@@ -149,6 +136,13 @@ _numbers = (
 
 def _share(text: str) -> Column:
     return Column(pl.Float64, "", text, (0, 1), nullable=True)
+
+
+def _silent(rows: pl.DataFrame) -> Row | Sequence[Row]:
+    """Return no row where it is known that there are no words, and why there are none where that is not known."""
+    reason = first(rows, "reason")
+    tongue = Language(first(rows, "language"), first(rows, "language_source") or "unknown")
+    return {**dict.fromkeys(_numbers), **_said(tongue, [reason])} if reason else []
 
 
 def _counted(text: list[Line]) -> _Found:

@@ -78,13 +78,25 @@ def sung(rows: pl.DataFrame, column: str) -> list[str]:
     ['one two', 'three']
     """
     texts = rows[column].fill_null("").to_list()
-    counts = [count for text in texts if (count := len(text.split()))]
-    if column not in ("word", "words") or sum(counts) > _words_per_row * len(counts):
+    if not are_words(rows, column):
         return texts
     if "segment" in rows.columns:
         pairs = zip(rows["segment"].to_list(), texts, strict=True)
         return [" ".join(text for _, text in pair) for _, pair in groupby(pairs, key=lambda pair: pair[0])]
     return [" ".join(texts)]
+
+
+def are_words(rows: pl.DataFrame, column: str) -> bool:
+    """Whether each row is a word, or a few.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+    column : str
+        Of text; only ``word`` and ``words`` may hold words one by one.
+    """
+    counts = [count for text in rows[column].fill_null("") if (count := len(text.split()))]
+    return column in ("word", "words") and sum(counts) <= _words_per_row * len(counts)
 
 
 def has_word_breaks(text: list[Line]) -> bool:

@@ -18,14 +18,14 @@ from mirstore.cli import app
 from mirstore.core import Audio, Column, Extractor
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows
-from mirstore.core.errors import ConfigError
+from mirstore.core.errors import ConfigError, TrackError
 from mirstore.core.features import FeatureSet
 from mirstore.core.inputs import Inputs
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
 from mirstore.store.ingest.annotation_files import read
 from mirstore_groupings.names import lyrical
-from mirstore_lyrics import Lyrics
+from mirstore_lyrics import LyricLines, Lyrics
 from mirstore_lyrics.measures import pairs, rhyme_density
 from mirstore_lyrics.sounds import pronunciation, spelled, spoken, spoken_syllables
 from mirstore_lyrics.syllables import by_spelling
@@ -483,11 +483,62 @@ def test_forty_songs_have_the_numbers_of_songs(shared):
         assert assumed["language"] == ("en" if language == "en" else None), name
 
 
+def lines_of(words=None, transcript=None, language=None):
+    """Return the lines of what is given and heard, checked as a worker does."""
+    inputs = {"words": words, "transcript": transcript}
+    frames = {name: pl.DataFrame(rows) for name, rows in inputs.items() if rows is not None}
+    if language:
+        frames["language"] = pl.DataFrame({"start": [0.0], "text": [language]})
+    extractor = LyricLines()
+    columns = extractor.columns({"words": whole})
+    return check_rows(extractor.extract(Track("t", Path("t.wav"), frames)), columns)
+
+
+heard = {"start": [1.0, 1.5, 4.0], "end": [1.5, 2.0, 5.0], "word": ["Oh,", "yes", "no"], "segment": [0, 0, 1]}
+
+
+def test_lines_are_those_given_and_else_those_heard():
+    given = {"start": [0.0], "text": ["a line\nand another"]}
+    (line,) = lines_of(given, heard, "English")
+    assert (line["text"], line["source"]) == ("a line\nand another", "given")
+    assert (line["language"], line["language_source"]) == ("English", "given")
+    said = heard | {
+        "language": ["en"] * 3,
+        "language_source": ["assumed"] * 3,
+        "reason": pl.Series([None] * 3, dtype=pl.String),
+    }
+    found = lines_of(None, said, "English")
+    assert [(row["start"], row["end"], row["text"]) for row in found] == [(1.0, 2.0, "Oh, yes"), (4.0, 5.0, "no")]
+    assert {(row["source"], row["language"], row["language_source"]) for row in found} == {("heard", "en", "assumed")}
+
+
+def test_an_empty_given_text_is_an_instrumental_whatever_is_heard():
+    assert lines_of({"start": pl.Series([], dtype=pl.Float64), "text": pl.Series([], dtype=pl.String)}, heard) == []
+
+
+def test_without_text_and_transcript_there_are_no_lines():
+    with pytest.raises(TrackError, match="no text is given, and none could be heard"):
+        lines_of()
+
+
+def test_words_that_are_not_known_are_null_and_the_reason_is_passed_on():
+    told = {"start": [0.0], "end": [9.0], "word": pl.Series([None], dtype=pl.String), "segment": [None]}
+    said = told | {"language": ["es"], "language_source": ["given"], "reason": ["the language is 'es'"]}
+    schema = {name: column.dtype for name, column in LyricLines().columns({}).items()}
+    found = pl.DataFrame(lines_of(None, said), schema)
+    row = Lyrics().extract(Track("t", Path("t.wav"), {"words": found}))
+    assert set(numbers(row).values()) == {None}
+    assert (row["language"], row["language_source"], row["reason"]) == ("es", "given", "the language is 'es'")
+
+
 def test_given_lyrics_become_numbers_by_the_command_line(tmp_path, monkeypatch, make_wav):
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate(("cat", "hum", "other")):
         make_wav(tmp_path / "music" / f"{name}.wav", 0.3 * np.random.default_rng(number).uniform(-1, 1, 8000 * 8), 8000)
     (tmp_path / "lrc").mkdir()
+    (tmp_path / "registry.toml").write_text(  # what is not given is not heard
+        'schema = 1\n[features.lyrics]\nextractor = "lyrics@1"\ninputs = { words = "words" }\n'
+    )
     times = [f"[00:0{2 * at}.00]{line}" for at, line in enumerate([*verse.splitlines()[:3], ""])]
     (tmp_path / "lrc" / "cat.lrc").write_text("\n".join(times))
     (tmp_path / "lrc" / "hum.lrc").write_text("")

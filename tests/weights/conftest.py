@@ -117,6 +117,13 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture(autouse=True)
+def needed_by_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the weights of plugins that come with mirstore: no test of these asks for them."""
+    needed, tests = Plugins.needed, ("-gain", "elsewhere-plain", "elsewhere-broken")
+    monkeypatch.setattr(Plugins, "needed", lambda self: [n for n in needed(self) if n.weights.name.endswith(tests)])
+
+
 @pytest.fixture
 def plugin(test_plugins: list[str], server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module of tests/plugin_weights, whose address is the server's; what mirstore ships needs no weights."""

@@ -36,7 +36,8 @@ def ingest(
         list[str] | None,
         typer.Option(
             metavar="NAME=PATTERN",
-            help="Annotations of these files by their names: chords='labs/*.lab' (or .txt .lrc .csv .tsv .jams).",
+            help="Annotations of these files by their names: chords='labs/*.lab' (or .txt .lrc .lyrics.txt .csv .tsv "
+            ".jams); or texts in a table's column or in tags: words=column:lyrics, words=tag:lyrics.",
         ),
     ] = None,
     label: Annotated[

@@ -154,8 +154,10 @@ def _with_inputs(app: Context, name: str, registry: Registry, plugins: Plugins) 
     from mirstore.store.models import find
 
     known = {*registry.features, *plugins.names(Extractor)}
-    reads = [] if name in registry.features else plugins.get(Extractor, name)().reads()
-    if unknown := [read for read in reads if read not in known]:
+    extractor = None if name in registry.features else plugins.get(Extractor, name)()
+    reads = extractor.reads() if extractor else {}
+    spared = extractor.optional if extractor and known & reads.keys() else frozenset()
+    if unknown := [read for read in reads if read not in known | spared]:
         raise UsageError(
             f"extractor {name!r} reads {', '.join(unknown)}, and only an entry of registry.toml says what that is",
             hint=f'mirstore plugins check ENTRY, for a [features.ENTRY] with extractor = "{name}"',

@@ -70,7 +70,11 @@ class Extractor(Component):
         Feature sets that it reads; none means that it reads audio.
     optional : frozenset of str
         Those of ``inputs`` that a track may lack: they are not in ``track.inputs`` then, and empty if they are read.
-        Where one comes later, what was computed without it is computed again.
+        Where one comes later, what was computed without it is computed again. One that the registry's entry does not
+        name, and that nothing is called, is left out.
+    fallbacks : Mapping of str to str
+        Those of ``inputs`` that stand in for another one, to that one: a fallback is computed for tracks only that have
+        no answer there. It is not optional by that.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
     place : str
@@ -106,6 +110,7 @@ class Extractor(Component):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[frozenset[str]] = frozenset()
+    fallbacks: ClassVar[Mapping[str, str]] = {}
     batch: ClassVar[int] = 1
     place: ClassVar[str] = "cpu"
     memory: ClassVar[int | None] = None

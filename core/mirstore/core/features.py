@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
@@ -118,6 +118,18 @@ class FeatureSet:
     def tables(self) -> dict[str, FeatureSet]:
         """What the extractor reads as tables."""
         return {name: source for name, source in self.inputs.items() if name != heard}
+
+    def needed(self, there: Container[str]) -> list[FeatureSet]:
+        """Return what it reads of a track: a fallback only where the track lacks what that stands in for.
+
+        Parameters
+        ----------
+        there : container of str
+            Ids of feature sets of which the track has an answer.
+        """
+        instead = self.extractor.fallbacks
+        spared = {name for name, other in instead.items() if other in self.inputs and self.inputs[other].id in there}
+        return [source for name, source in self.inputs.items() if name not in spared]
 
     @property
     def reads_file(self) -> bool:

@@ -12,7 +12,7 @@ _info, _title = 0x1549A966, 0x7BA9
 _of_the_album = 50  # the type of what a tag says of the album that the recording is on
 _names = {"PART_NUMBER": "tracknumber", "DATE_RELEASED": "date", "DATE_RECORDED": "date"}
 _album_names = {"TITLE": "album", "ARTIST": "albumartist"}
-_most_of_a_text = 4096
+_most_of_a_text = 1 << 20  # characters: lyrics are long
 
 
 def matroska_tags(file: Stored) -> dict[str, list[str]]:

@@ -126,7 +126,7 @@ class Weights:
     Parameters
     ----------
     name : str
-        Lower case, digits and hyphens: ``msd-musicnn``.
+        Lower case, digits, hyphens and dots: ``msd-musicnn``, ``whisper-tiny.en``.
     text : str
         What they are for, in a sentence.
     licence : str
@@ -220,7 +220,7 @@ def _problems(weights: Weights) -> list[str]:
     unknown = [file for file in weights.files if isinstance(file, WebFile) and file.sha256 is None]
     hashes = [weights.sha256, *(file.sha256 for file in weights.files)]
     checks = {
-        "its name is not lower case with digits and hyphens": is_name(weights.name),
+        "its name is not lower case with digits, hyphens and dots": is_name(weights.name.replace(".", "-")),
         "give text and licence": bool(weights.text and weights.licence),
         "give at least one file": bool(names),
         "two of its files have the same name": len(set(names)) == len(names),

@@ -105,7 +105,14 @@ def _resolve(
             try:
                 inputs[declared] = _resolve(source, registry, plugins, kept, imported, made, (*path, name))
             except UnknownNameError as error:
+                if declared in kind.optional and declared not in entry.inputs:
+                    continue  # an annotation that nobody has given, for one
                 raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+        if reads and not inputs:
+            raise ConfigError(
+                f"features.{name}: {entry.extractor} reads {' or '.join(reads)}, and nothing is called so",
+                hint=f"name what it reads: inputs = {{ {next(iter(reads))} = … }}",
+            )
         if audio is not None:
             audio = _sound(inputs[heard], audio, f"features.{name}.inputs.{heard}")
         made[name] = FeatureSet(name, extractor, inputs, audio, entry.keep, entry.place or "")

@@ -22,6 +22,7 @@ from mirstore.core.stored import OddFileError, Stored
 from mirstore.core.trimming import ape_items, between_tags, tags_at_end
 
 _most_of_a_text = 4096  # characters
+_most_of_lyrics = 1 << 20
 _most_values = 100
 _most_of_a_read = 1 << 24  # [bytes]; more is a cover, or a lie
 
@@ -75,17 +76,39 @@ def read_tags(path: Path) -> Tags:
     path : pathlib.Path
         Any file; the content decides what it is.
     """
-    try:
-        with open_file(path) as file:
-            stored = Stored(file, range(os.fstat(file.fileno()).st_size))
-            problems: list[str] = []
-            found = list(_sources(file, stored, problems))
-    except (AudioError, OSError, OddFileError) as error:
-        return Tags(problem=str(error) or "its structure is odd")
-    return _tags(found, "; ".join(problems) or None)
+    found, problem = _read(path)
+    return _tags(found, problem)
+
+
+def read_tag(path: Path, name: str) -> str | None:
+    """Return what one tag says, whole; None if the file has no such tag, or it says nothing. Never raises.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+    name : str
+        In any spelling; ``lyrics`` is what ID3 calls ``USLT`` and MP4 ``©lyr``, or ``UNSYNCEDLYRICS``.
+    """
+    found, _ = _read(path)
+    keys = (_plain(name), *(_lyrics if _plain(name) == "lyrics" else ()))
+    values = (value for source in found for key in keys for value in source.get(key, ()))
+    return next((text for value in values if (text := _storable(value)[:_most_of_lyrics])), None)
 
 
 Values = Mapping[str, Sequence[str]]
+_lyrics = ("unsyncedlyrics", "unsynchronizedlyrics", "syncedlyrics", "uslt")
+
+
+def _read(path: Path) -> tuple[list[Values], str | None]:
+    """Return what each kind of tags says, and why some could not be read."""
+    problems: list[str] = []
+    try:
+        with open_file(path) as file:
+            stored = Stored(file, range(os.fstat(file.fileno()).st_size))
+            return list(_sources(file, stored, problems)), "; ".join(problems) or None
+    except (AudioError, OSError, OddFileError) as error:
+        return [], str(error) or "its structure is odd"
 
 
 def _sources(file: BinaryIO, stored: Stored, problems: list[str]) -> Iterator[Values]:
@@ -153,7 +176,7 @@ def _by_tinytag(file: Any, problems: list[str]) -> Values:
 def _ape(file: Stored, tag: range) -> Values:
     found: dict[str, list[str]] = {}
     for key, span, flags in ape_items(file, tag):
-        if not flags & 0b110 and len(span) <= _most_of_a_text:  # text
+        if not flags & 0b110 and len(span) <= _most_of_lyrics:  # text
             found.setdefault(_plain(key), []).extend(
                 file.read(span.start, len(span)).decode(errors="replace").split("\0")
             )
@@ -201,9 +224,13 @@ def _tags(sources: Sequence[Values], problem: str | None) -> Tags:
 def _cleaned(values: Sequence[str]) -> list[str]:
     """Return values as text that any table holds, without what pads them; those of one NUL-separated list apart."""
     parts = [part for value in values[:_most_values] for part in value.split("\0")]
-    texts = [re.sub(r"[\ud800-\udfff]", "\ufffd", part)[:_most_of_a_text].strip() for part in parts]
-    controls = [re.sub(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text) for text in texts]
-    return list(dict.fromkeys(text for text in controls if text))[:_most_values]
+    texts = [_storable(part[:_most_of_a_text]) for part in parts]
+    return list(dict.fromkeys(text for text in texts if text))[:_most_values]
+
+
+def _storable(text: str) -> str:
+    """Return text that any table holds, without what pads it."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", re.sub(r"[\ud800-\udfff]", "\ufffd", text).strip())
 
 
 def _genres(text: str) -> Iterator[str]:

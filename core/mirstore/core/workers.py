@@ -179,7 +179,7 @@ def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
     wanted = set(job.features)
     for id_, feature in reversed(list(plan.items())):
         if id_ in wanted:
-            wanted |= {s.id for s in feature.inputs.values() if not plan[s.id].keep and s.id not in job.given}
+            wanted |= {s.id for s in feature.needed(job.given) if not plan[s.id].keep and s.id not in job.given}
     return [id_ for id_ in plan if id_ in wanted]
 
 

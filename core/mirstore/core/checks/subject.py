@@ -54,7 +54,8 @@ def feature_of(subject: Subject) -> FeatureSet:
         feature = FeatureSet(subject.name, subject)
     else:
         raise TypeError(f"{subject!r} is no extractor")
-    lacking = sorted(feature.extractor.reads().keys() - feature.inputs.keys())
+    optional = feature.extractor.optional if feature.inputs else frozenset()
+    lacking = sorted(feature.extractor.reads().keys() - feature.inputs.keys() - optional)
     if lacking:
         hint = f"check FeatureSet({feature.name!r}, extractor, {json.dumps(dict.fromkeys(lacking, '...'))})"
         raise UsageError(f"extractor {feature.extractor.name!r} reads {', '.join(lacking)}, not given", hint=hint)

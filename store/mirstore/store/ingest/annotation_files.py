@@ -24,7 +24,8 @@ from mirstore.store.tables.reading import read as read_table
 start = Column(pl.Float64, "s", "where it begins", range=(0, None))
 end = Column(pl.Float64, "s", "where it ends", range=(0, None))
 _segment = {"start": start, "end": end, "label": Column(pl.String, "", "the label given")}
-_line = {"start": start, "text": Column(pl.String, "", "the line sung from here on")}
+_line = {"start": start, "text": Column(pl.String, "", "the line sung from here on, or the whole text")}
+_plain = ".lyrics.txt"
 largest = 1 << 28  # [bytes] of a file
 _slack = 0.01  # [s] by which a segment may reach into the next one: times are rounded
 
@@ -55,8 +56,11 @@ def kind_of(path: str) -> str:
     --------
     >>> kind_of("chords/01.LAB"), kind_of("cover.jpg")
     ('.lab', '')
+    >>> kind_of("songs/01.lyrics.txt"), kind_of("labs/01.txt")
+    ('.lyrics.txt', '.txt')
     """
-    suffix = Path(path).suffix.lower()
+    name = Path(path).name.lower()
+    suffix = _plain if name.endswith(_plain) else Path(name).suffix
     return suffix if suffix in _readers else ""
 
 
@@ -66,8 +70,8 @@ def read(path: Path) -> dict[str, Parsed]:
     Parameters
     ----------
     path : path
-        ``.lab`` or ``.txt``: a start, an end [s] and a label per line. ``.lrc``: lyrics. ``.csv`` or ``.tsv``: a header
-        with ``start`` and perhaps ``end`` [s]. ``.jams``.
+        ``.lab`` or ``.txt``: a start, an end [s] and a label per line. ``.lrc``: lyrics. ``.lyrics.txt``: lyrics, with
+        or without times. ``.csv`` or ``.tsv``: a header with ``start`` and perhaps ``end`` [s]. ``.jams``.
 
     Returns
     -------
@@ -137,8 +141,31 @@ _offset = re.compile(r"\[offset:\s*([+-]?\d+)\s*\]", re.IGNORECASE)
 
 
 def _lyrics(path: Path) -> dict[str, Parsed]:
-    """Read lyrics: ``[01:23.45]a line``, with several times where it is sung again."""
+    """Read lyrics with times, which they must have."""
     text = _text(path)
+    rows = _timed(text)
+    if text.strip() and not rows:
+        raise TrackError("no times", "has no line with a time, as [01:23.45]")
+    return {"": Parsed(_line, rows)}
+
+
+def said(text: str) -> Parsed:
+    r"""Read a text without a file: lyrics with times, or else all of it as one row from the beginning on.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> said("[00:01.50]one[br]").rows, said("one\ntwo\n").rows
+    ([{'start': 1.5, 'text': 'one[br]'}], [{'start': 0.0, 'text': 'one\ntwo'}])
+    """
+    return Parsed(_line, _timed(text) or ([{"start": 0.0, "text": text.strip()}] if text.strip() else []))
+
+
+def _timed(text: str) -> list[dict[str, Any]]:
+    """Return lines with times: ``[01:23.45]a line``, with several where it is sung again."""
     shift = int(match[1]) / 1000 if (match := _offset.search(text)) else 0.0  # how much earlier the lines are
     rows: list[dict[str, Any]] = []
     for line in re.split(r"\r\n?|\n", text):
@@ -148,10 +175,7 @@ def _lyrics(path: Path) -> dict[str, Parsed]:
             line = line[match.end() :]
         words = " ".join(_word_stamp.sub(" ", line).split())
         rows += [{"start": max(0.0, time - shift), "text": words} for time in times]
-    if text.strip() and not rows:
-        raise TrackError("no times", "has no line with a time, as [01:23.45]")
-    rows.sort(key=lambda row: row["start"])
-    return {"": Parsed(_line, rows)}
+    return sorted(rows, key=lambda row: row["start"])
 
 
 def _table(path: Path) -> dict[str, Parsed]:
@@ -196,6 +220,7 @@ _readers: dict[str, Callable[[Path], dict[str, Parsed]]] = {
     ".lab": _segments,
     ".txt": _segments,
     ".lrc": _lyrics,
+    _plain: lambda path: {"": said(_text(path))},
     ".csv": _table,
     ".tsv": _table,
     ".jams": lambda path: {
@@ -204,8 +229,10 @@ _readers: dict[str, Callable[[Path], dict[str, Parsed]]] = {
     },
 }
 suffixes = frozenset(_readers)
-fixed: Mapping[str, Mapping[str, Column]] = {".lab": _segment, ".txt": _segment, ".lrc": _line}
-"""Columns of the formats whose files all have the same, by suffix."""
+fixed: Mapping[str, Mapping[str, Column]] = {
+    ".lab": _segment, ".txt": _segment, ".lrc": _line, _plain: _line, "column": _line, "tag": _line
+}  # fmt: skip
+"""Columns of what always has the same: formats by their suffix, and texts that stand in a table or in tags."""
 
 
 def _declared(rows: Sequence[Mapping[str, Any]], namespace: str) -> dict[str, Column]:

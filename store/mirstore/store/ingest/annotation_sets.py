@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +27,7 @@ _types = {str(kind): kind for kind in (pl.Float64, pl.String, pl.Boolean)}
 
 @dataclass(frozen=True)
 class Given:
-    """What a user gave: ``chords-true=labs/*.lab``, ``chords-true:chord_harte=jams/*.jams``.
+    """What a user gave: ``chords-true=labs/*.lab``, ``chords-true:chord_harte=jams/*.jams``, ``words=tag:lyrics``.
 
     Attributes
     ----------
@@ -35,9 +36,11 @@ class Given:
     namespace : str
         The only one of JAMS that is asked for; ``""`` for all.
     files : sequence of str
-        Absolute paths.
+        Absolute paths; none if it is no files that say it.
     kind : str
-        Their suffix.
+        Their suffix; ``"column"`` of the tables that list the tracks, or ``"tag"`` of the audio files.
+    key : str
+        Name of the column or tag.
     """
 
     text: str
@@ -45,6 +48,7 @@ class Given:
     namespace: str
     files: Sequence[str]
     kind: str
+    key: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Given:
@@ -53,7 +57,7 @@ class Given:
         Parameters
         ----------
         text : str
-            ``NAME=PATTERN`` or ``NAME:NAMESPACE=PATTERN``.
+            ``NAME=PATTERN``, ``NAME:NAMESPACE=PATTERN``, ``NAME=column:COLUMN`` or ``NAME=tag:TAG``.
 
         Raises
         ------
@@ -64,6 +68,9 @@ class Given:
         name, colon, namespace = (part.strip() for part in named.partition(":"))
         if not name or not pattern or bool(colon) != bool(namespace):
             raise UsageError(f"--annotation {text!r} is not NAME=PATTERN", hint="--annotation chords-true='labs/*.lab'")
+        kind, _, key = pattern.partition(":")
+        if kind in ("column", "tag") and key and not namespace:
+            return cls(text, name, "", (), kind, key)
         pattern = os.path.expanduser(pattern)
         matched = glob_files(pattern) if glob.has_magic(pattern) else [Path(os.path.abspath(pattern))]
         files = [str(file) for file in sorted(matched) if file.is_file()]
@@ -128,7 +135,8 @@ def find(lake: Lake | None, given: Iterable[Given]) -> list[Source]:
     Raises
     ------
     UsageError
-        If a name is taken by other features, or no file of a set can be read.
+        If a name is taken by other features, no file of a set can be read, or two sources of one set have different
+        columns.
     """
     there = stored(lake) if lake else {}
     taken = current(lake).keys() - there.keys() if lake else set()
@@ -136,6 +144,16 @@ def find(lake: Lake | None, given: Iterable[Given]) -> list[Source]:
     for name in all_sets(sources):
         if name in taken:
             raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name")
+    for one, other in combinations(sources, 2):
+        for feature in one.sets.values():
+            twin = other.sets.get(one.given.namespace) if one.given.name == other.given.name else None
+            if twin and twin.id != feature.id:
+                columns = " and ".join(", ".join(each.columns) for each in (feature, twin))
+                raise UsageError(
+                    f"annotations {feature.name!r}: {one.given.text} and {other.given.text} differ in columns or "
+                    f"types: {columns}",
+                    hint="give one of them another name",
+                )
     return sources
 
 

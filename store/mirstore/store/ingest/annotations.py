@@ -23,8 +23,8 @@ from mirstore.core.errors import TrackError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Job, Outcome
 from mirstore.core.text import counted, some
-from mirstore.store.ingest import annotation_files
-from mirstore.store.ingest.annotation_sets import Source
+from mirstore.store.ingest import annotation_files, annotation_texts
+from mirstore.store.ingest.annotation_sets import Given, Source
 from mirstore.store.ingest.costs import declared_length
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.lake.lake import Lake
@@ -46,6 +46,8 @@ class File:
         The track's file.
     sha256 : str or None
         Of the content that the track's latest answer is of; None if there is none, or it is to be read whatever it is.
+    text : str or None
+        What is said, where it stands in a table or in a tag and not in a file of its own.
     """
 
     feature: FeatureSet
@@ -54,6 +56,7 @@ class File:
     track: str
     audio: Path
     sha256: str | None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
     Raises
     ------
     UsageError
-        If the files of a source belong to none of the tracks.
+        If the files of a source belong to none of the tracks, or no table has its column.
     """
     found = Annotated()
     if not sources:
@@ -131,23 +134,26 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
     ids = [feature.id for source in sources for feature in source.sets.values()]
     files, answers = _latest(lake, "core.annotations", ids), _latest(lake, "core.extractions", ids)
     tracks = {item.shown: item for item in scanned if item.track}
+    told: dict[str, set[str]] = {}  # name of a set to the paths of which a source says something: the first one counts
     for source in sources:
-        sets = [feature.id for feature in source.sets.values()]
-        kept = {shown for shown, item in tracks.items() if any((id_, item.track) in answers for id_ in sets)}
-        pairs, report = _matched(source, list(tracks), kept)
+        report, before = Report(source.given.text), told.setdefault(source.given.called(""), set())
         found.reports.append(report)
-        for path, item in ((path, tracks[shown]) for path, shown in pairs):
-            assert item.track is not None
-            where = _where(path)
-            for namespace, feature in source.sets.items():
-                before, answer = files.get((feature.id, item.track)), answers.get((feature.id, item.track))
-                again = retry_failed and answer is not None and answer["status"] == "failed"
-                if not again and before and where.items() <= before.items():
-                    found.stays(feature.id, answer)
-                    continue
-                sha256 = before["sha256"] if before and not again else None
-                audio = Path(item.source.path)
-                found.files.append(File(feature, namespace, path, item.track, audio, sha256))
+        for path, item in list(_pairs(source.given, tracks, report)):
+            if item.shown in before:
+                continue
+            new = _to_read(source, path, item, files, answers, retry_failed)
+            if new is None:
+                continue
+            before.add(item.shown)
+            found.files.extend(new)
+            unread = {feature.id for feature in source.sets.values()} - {file.feature.id for file in new}
+            for id_ in unread:
+                found.stays(id_, answers.get((id_, item.track or "")))
+    last = {source.given.called(""): (source, report) for source, report in zip(sources, found.reports, strict=True)}
+    for name, (source, report) in last.items():
+        ids = [feature.id for feature in source.sets.values()]
+        kept = {shown for shown, item in tracks.items() if any((id_, item.track) in answers for id_ in ids)}
+        report.remarks += _lacking([shown for shown in tracks if shown not in told[name]], kept, len(tracks))
     for each in read(lake, found.files):
         key = each.file.track, each.file.feature.id
         if each.outcome:
@@ -155,6 +161,10 @@ def look(lake: Lake, sources: Sequence[Source], scanned: Sequence[Scanned], *, r
         else:
             found.stays(each.file.feature.id, answers.get((each.file.feature.id, each.file.track)))
     return found
+
+
+_Entries = Mapping[tuple[str, str], Mapping[str, Any]]
+"""Rows by set and track."""
 
 
 def _latest(lake: Lake, table: str, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -171,22 +181,49 @@ def _where(path: str) -> dict[str, Any]:
     return {"path": shown, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def _matched(source: Source, paths: Sequence[str], kept: Set[str]) -> tuple[list[tuple[str, str]], Report]:
-    """Return pairs of an annotation file and an audio file, and what is to be said of the others.
+def _pairs(given: Given, tracks: Mapping[str, Scanned], report: Report) -> Iterator[tuple[str, Scanned]]:
+    """Yield the tracks of which a source may say something, and where."""
+    if given.files:
+        yield from ((path, tracks[shown]) for path, shown in _matched(given, list(tracks), report))
+    else:
+        annotation_texts.refuse_unknown(given, (item.source for item in tracks.values()))
+        yield from ((annotation_texts.where(given, item.source), item) for item in tracks.values())
 
-    Those that had an annotation, in ``kept``, keep it without the file.
-    """
-    files, report = source.given.files, Report(source.given.text)
-    found = matches(files, paths)
+
+def _to_read(
+    source: Source, path: str, item: Scanned, files: _Entries, answers: _Entries, retry_failed: bool
+) -> list[File] | None:
+    """Return what is to be read of a track, None if nothing is said of it."""
+    assert item.track is not None
+    where, track = _where(path), item.track
+    new, text = [], None
+    for namespace, feature in source.sets.items():
+        before, answer = files.get((feature.id, track)), answers.get((feature.id, track))
+        again = retry_failed and answer is not None and answer["status"] == "failed"
+        if not again and before and where["mtime_ns"] is not None and where.items() <= before.items():
+            continue
+        if not source.given.files:
+            text = annotation_texts.text(source.given, item.source)
+            if text is None:
+                return None
+        sha256 = before["sha256"] if before and not again else None
+        new.append(File(feature, namespace, path, track, Path(item.source.path), sha256, text))
+    return new
+
+
+def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[str, str]]:
+    """Return pairs of an annotation file and an audio file; the report tells of the others."""
+    files = given.files
+    found = matches([file[: -len(given.kind)] + ".txt" for file in files], paths)
     if paths and not found.found and not found.unclear:
         raise UsageError(
-            f"annotations {source.given.name!r}: none of {counted(len(files), 'file')} is called like an audio file",
+            f"annotations {given.name!r}: none of {counted(len(files), 'file')} is called like an audio file",
             hint=f"{os.path.basename(files[0])} belongs to an audio file of the same name before the suffix",
         )
     unclear = [([files[key] for key in keys], [paths[path] for path in many]) for keys, many in found.unclear]
     idle = []
     for file in (files[key] for key in found.idle):
-        again = matches([os.path.basename(file)], paths).unclear
+        again = matches([os.path.basename(file)[: -len(given.kind)] + ".txt"], paths).unclear
         idle += [] if again else [os.path.basename(file)]
         unclear += [([file], [paths[path] for path in many]) for _, many in again]
     for keys, many in unclear:
@@ -196,22 +233,25 @@ def _matched(source: Source, paths: Sequence[str], kept: Set[str]) -> tuple[list
     if idle:
         belong = "belongs" if len(idle) == 1 else "belong"
         report.remarks.append(f"{counted(len(idle), 'file')} of {len(files)} {belong} to no track: {some(idle)}")
-    without = [path for number, path in enumerate(paths) if number not in found.found]
+    report.match = {
+        "files": len(files),
+        "files_without_track": len(idle),
+        "files_unclear": len(unclear),
+        "tracks": len(paths),
+        "tracks_without_file": len(paths) - len(found.found),
+    }
+    return [(files[key], paths[path]) for path, key in sorted(found.found.items())]
+
+
+def _lacking(without: Sequence[str], kept: Set[str], tracks: int) -> Iterator[str]:
+    """Yield what is to be said of tracks of which no source says anything; those in ``kept`` had an annotation."""
     for those, lack in (
         ([path for path in without if path not in kept], "no annotation"),
         ([path for path in without if path in kept], "no file any more, and what it said stays"),
     ):
         if those:
             have, names = "has" if len(those) == 1 else "have", some([os.path.basename(path) for path in those])
-            report.remarks.append(f"{counted(len(those), 'track')} of {len(paths)} {have} {lack}: {names}")
-    report.match = {
-        "files": len(files),
-        "files_without_track": len(idle),
-        "files_unclear": len(unclear),
-        "tracks": len(paths),
-        "tracks_without_file": len(without),
-    }
-    return [(files[key], paths[path]) for path, key in sorted(found.found.items())], report
+            yield f"{counted(len(those), 'track')} of {tracks} {have} {lack}: {names}"
 
 
 def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
@@ -229,16 +269,15 @@ def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
         Nothing for a namespace that a file does not have.
     """
     durations = dict(lake.recorded("core.tracks").select("track", "duration").drop_nulls().collect().iter_rows())
-    for path, group in groupby(files, key=lambda file: file.path):
+    for (path, text), group in groupby(files, key=lambda file: (file.path, file.text)):
         parts = list(group)
         where, wrong = _where(path), None
         parsed: dict[str, annotation_files.Parsed] = {}
         sha256 = None
         try:
-            with open(path, "rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = _digest(path, text)
             if any(part.sha256 != sha256 for part in parts):
-                parsed = annotation_files.read(Path(path))
+                parsed = annotation_files.read(Path(path)) if text is None else {"": annotation_files.said(text)}
         except TrackError as error:
             wrong = error.reason, error.message
         except OSError as error:
@@ -248,6 +287,13 @@ def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
             length = durations.get(part.track) or declared_length(str(part.audio))
             said = None if part.sha256 == sha256 is not None else _outcome(part, parsed, wrong, length)
             yield Read(part, row, said)
+
+
+def _digest(path: str, text: str | None) -> str:
+    if text is not None:
+        return hashlib.sha256(text.encode()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _outcome(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,16 +171,24 @@ def make_plan(
     reasons: Counter[tuple[str, str]] = Counter()
     changes = {feature.id: change(store, feature) for feature in named.values()}
     decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
+    asked = {feature.id for feature in features.values()}
+    preferred = _preferred(computable)
     seen: set[str] = set()
     for item in scanned:
         if item.track is None or item.track in seen:
             continue
         seen.add(item.track)
+        there = {id_ for id_ in preferred if ledger.status(item.track, id_) in ("ok", "none")}
         todo: list[str] = []
+        wanted = set(asked)
         read: set[str] = set()
         outdated = ledger.outdated(item.track, named.values())
         waiting.update(outdated.waiting)
         for feature in reversed(computable):  # what reads something before what is read
+            if feature.id not in wanted:
+                continue
+            needed = [source.id for source in feature.needed(there)]
+            wanted.update(needed)
             if not (feature.keep or feature.id in read) or feature.id in outdated.waiting:
                 continue
             status = ledger.status(item.track, feature.id)
@@ -192,7 +200,7 @@ def make_plan(
                 fresh[feature.id] += 1
                 continue
             todo.append(feature.id)
-            read.update(source.id for source in feature.inputs.values())
+            read.update(needed)
             reasons[feature.name, changed or _why(feature, status, item.state, changes)] += 1
         todo.reverse()
         unasked = not computable or retry_failed
@@ -208,6 +216,16 @@ def make_plan(
     failed += annotated.failed
     none = set(ledger.having("none"))
     return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
+
+
+def _preferred(features: Iterable[FeatureSet]) -> set[str]:
+    """Return the ids of what fallbacks stand in for."""
+    return {
+        feature.inputs[name].id
+        for feature in features
+        for name in feature.extractor.fallbacks.values()
+        if name in feature.inputs
+    }
 
 
 def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[str, str]) -> str:

@@ -1,0 +1,293 @@
+"""Whisper's words: what is believed, in which language, and that real weights hear what is said and invent nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transcripts import believed, file_of, have_weights, heard, segment, segments_of, silence, words
+from typer.testing import CliRunner
+
+from mirstore.cli import app
+from mirstore.core import Extractor, TrackError
+from mirstore.core.checks import checks_for
+from mirstore.core.columns import check_rows
+from mirstore.core.errors import ConfigError
+from mirstore.core.features import FeatureSet
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
+from mirstore.core.resolve import build, resolve
+from mirstore_transcript import Transcript, TranscriptSegments
+from mirstore_transcript.model import tiny_en
+
+
+@pytest.fixture(scope="session")
+def whisper() -> None:
+    """Real weights, fetched once."""
+    have_weights(tiny_en)
+
+
+@dataclass
+class Heard(Extractor):
+    """One segment, whatever is heard."""
+
+    name = "heard"
+
+    def columns(self):
+        return TranscriptSegments().columns()
+
+    def extract(self, track):
+        return [segment(0.0, 1.0, " one", " two")]
+
+
+transcript = FeatureSet("transcript", Transcript(), {"transcript-segments": FeatureSet("heard", Heard())})
+
+
+@pytest.mark.parametrize("check", checks_for(transcript), ids=lambda check: check.__name__)
+def test_keeps_the_contract(check, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where a worker finds Heard
+    check(transcript)
+
+
+def test_pieces_become_words_with_the_times_of_their_ends_and_the_least_probability():
+    rows = heard(segment(1.0, 3.0, " Well", "-known", " song", "."))
+    assert [(row["word"], row["start"], row["end"], round(row["probability"], 3)) for row in rows] == [
+        ("Well-known", 1.0, 2.0, 0.8),
+        ("song.", 2.0, 3.0, 0.6),
+    ]
+    assert {row["segment"] for row in rows} == {0}
+    assert {(row["language"], row["language_source"], row["reason"]) for row in rows} == {("en", "assumed", None)}
+
+
+@pytest.mark.parametrize("doubt", [{"nsp": 0.76}, {"cr": 2.41}, {"lp": -1.01}])
+def test_a_segment_beyond_a_bound_has_no_words_and_the_bound_is_a_parameter(doubt):
+    rows = heard(segment(0.0, 2.0, " Thank", " you", **doubt), segment(3.0, 4.0, " true"))
+    assert words(rows) == ["true"]
+    assert [row["segment"] for row in rows] == [0]
+    wider = heard(segment(0.0, 2.0, " Thank", " you", **doubt), no_speech=0.9, compression=5.0, logprob=-2.0)
+    assert words(wider) == ["Thank", "you"]
+
+
+def test_words_faster_than_anybody_can_say_them_are_invented():
+    crowd = segment(29.98, 30.0, " I", " don't", " know", " what", " to", " do", nsp=0.69, lp=-0.43, cr=0.77)
+    assert words(heard(crowd)) == []
+    assert words(heard(segment(0.0, 1.0, *[" la"] * 10))) == ["la"] * 10
+    assert words(heard(segment(0.0, 1.0, *[" la"] * 11))) == []
+
+
+def test_words_that_take_no_time_are_invented():
+    crowd = segment(29.0, 29.6, " oh,", " oh,", " oh,") | {
+        "pieces": json.dumps([[" oh,", 29.0, 29.5, 0.1], [" oh,", 29.5, 29.5, 0.1], [" oh,", 29.6, 29.6, 0.7]])
+    }
+    assert words(heard(crowd)) == []
+    assert words(heard(crowd, instant=0.7)) == ["oh,"] * 3
+
+
+@pytest.mark.parametrize("said", ["en", "English", "eng", "en-GB"])
+def test_nothing_heard_in_a_language_that_the_network_knows_is_an_instrumental(said):
+    assert heard(silence(), language=said) == heard(silence(), **{"language": said}) == []
+
+
+def test_nothing_heard_where_the_language_is_assumed_is_no_instrumental():
+    (row,) = heard(silence(5.0))
+    assert row["word"] is None
+    assert (row["start"], row["end"], row["language"], row["language_source"]) == (0.0, 5.0, "en", "assumed")
+    assert row["reason"] == "no words are heard: nobody sings, or in a language that the network does not know"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "source", "reason"),
+    [
+        ("Spanish", "es", "given", "the language is 'es', and the network wrote 'en'"),
+        ("Klingon", None, "unknown", "language 'Klingon' is neither a code of ISO 639-1 nor a name that is known here"),
+    ],
+)
+def test_words_of_another_language_are_null_and_the_reason_says_why(said, code, source, reason):
+    (row,) = heard(segment(0.0, 2.0, " the", " phantom"), language=said)
+    assert (row["word"], row["language"], row["language_source"], row["reason"]) == (None, code, source, reason)
+
+
+def test_a_language_may_be_required_and_may_be_detected():
+    (row,) = heard(segment(0.0, 1.0, " oh"), require_language=True)
+    assert (row["word"], row["language_source"], row["reason"]) == (None, "unknown", "the language is not known")
+    rows = heard(segment(0.0, 1.0, " oh", language="fr", detected=0.9), require_language=True)
+    assert [(row["word"], row["language"], row["language_source"]) for row in rows] == [("oh", "fr", "detected")]
+    assert heard(segment(0.0, 1.0, language="fr", detected=0.9, nsp=0.9)) == []
+
+
+def test_parameters_are_checked():
+    for kind, params in ((Transcript, {"language": "Klingon"}), (TranscriptSegments, {"beam_size": 0})):
+        with pytest.raises(ConfigError):
+            build(kind, params, "features.t.params")
+    with pytest.raises(ConfigError, match="compute_type='int7' must be one of int8"):
+        build(TranscriptSegments, {"compute_type": "int7"}, "features.t.params")
+    with pytest.raises(ConfigError, match=r"whisper-tiny\.en writes English"):
+        build(TranscriptSegments, {"language": "es"}, "features.t.params")
+
+
+def test_a_folder_of_another_network_counts_by_what_is_in_it(tmp_path):
+    def folder(name, content=b"\x06\0\0\0\x0c\0WhisperSpec\0numbers"):
+        (tmp_path / name).mkdir()
+        for file in ("config.json", "tokenizer.json"):
+            (tmp_path / name / file).write_text("{}")
+        (tmp_path / name / "model.bin").write_bytes(content)
+        return TranscriptSegments(folder=str(tmp_path / name))
+
+    one, same, other = folder("one"), folder("same"), folder("other", b"\x06\0\0\0\x0c\0WhisperSpec\0others")
+    assert one.uses() == ()
+    assert FeatureSet("a", one).id == FeatureSet("b", same).id != FeatureSet("c", other).id
+    with pytest.raises(ConfigError, match=r"holds another kind of network in model\.bin"):
+        _ = FeatureSet("pickle", folder("pickle", b"\x80\x02cos\nsystem\n")).id
+    (tmp_path / "one" / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match=r"has no tokenizer\.json"):
+        _ = FeatureSet("a", one).id
+
+
+def test_the_registry_has_the_names_for_what_is_heard_and_what_is_given():
+    registry = Registry.load()
+    made = resolve(["lyrics", "transcript"], registry, Plugins.installed())
+    assert made["lyrics"].inputs["words"].extractor.name == "lyric-lines"
+    assert list(made["lyrics"].inputs["words"].inputs) == ["transcript"]  # no annotation is called words, or language
+    assert list(made["transcript"].inputs) == ["transcript-segments"]
+    assert registry.features["transcript-segments-vocals"].inputs == {"audio": "vocals-for-speech"}
+    assert registry.features["lyric-lines-vocals"].inputs == {"transcript": "transcript-vocals"}
+
+
+def test_a_part_of_the_music_can_be_heard_instead_of_the_file():
+    registry = Registry.load()
+    registry.features["transcript-segments-vocals"].inputs = {"audio": "hpss.harmonic"}
+    lyrics = resolve(["lyrics-vocals"], registry, Plugins.installed())["lyrics-vocals"]
+    segments = lyrics.inputs["words"].inputs["transcript"].inputs["transcript-segments"]
+    assert (segments.inputs["audio"].name, segments.audio) == ("hpss", "harmonic")
+    assert segments.id != FeatureSet("transcript-segments", TranscriptSegments()).id
+
+
+# Texts that are given are used, and nothing is transcribed
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, make_wav):
+    """Three recordings of noise, and no weights."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIRSTORE_OFFLINE", "1")
+    for number, name in enumerate(("one", "two", "three")):
+        make_wav(tmp_path / "music" / f"{name}.wav", 0.3 * np.random.default_rng(number).uniform(-1, 1, 16000), 8000)
+    return tmp_path
+
+
+def run(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + result.stderr + repr(result.exception)
+    return result
+
+
+def rows_of(query: str) -> list[dict]:
+    return json.loads(run("sql", query, "--json").stdout)
+
+
+def test_nothing_is_transcribed_where_text_is_given(project):
+    (project / "lyrics").mkdir()
+    (project / "lyrics" / "one.lyrics.txt").write_text("the cat sat on the mat\nand had a funny hat\n")
+    (project / "lyrics" / "two.lyrics.txt").write_text("")
+    arguments = ["ingest", "music", "--features", "lyrics", "-j", "1", "--annotation"]
+    refused = run(*arguments, "words=lyrics/*.lyrics.txt", code=5)
+    assert "weights 'whisper-tiny.en' are missing" in refused.stderr
+    assert "mirstore weights fetch whisper-tiny.en" in refused.stderr
+    (project / "lyrics" / "three.lyrics.txt").write_text("dog")
+    run(*arguments, "words=lyrics/*.lyrics.txt")
+    found = rows_of("SELECT total_syllables, rhyme_density, language_source FROM lyrics ORDER BY 1")
+    assert [row["total_syllables"] for row in found] == [1, 12]  # the empty text has no row
+    assert found[1]["rhyme_density"] == 1.0
+    assert rows_of("SELECT source, text FROM \"lyric-lines\" WHERE text = 'dog'") == [
+        {"source": "given", "text": "dog"}
+    ]
+    assert rows_of("SELECT count(*) AS rows FROM transcript") == [{"rows": 0}]
+
+
+def test_the_extractor_alone_reads_what_is_given_and_leaves_the_others(project):
+    (project / "one.lrc").write_text("[00:00.10]the cat\n[00:01.00]")
+    (project / "registry.toml").write_text(
+        'schema = 1\n[features.lyrics]\nextractor = "lyrics@1"\ninputs = { words = "words" }\n'
+    )
+    run("ingest", "music", "-j", "1", "--annotation", "words=*.lrc")
+    assert rows_of("SELECT total_syllables FROM lyrics") == [{"total_syllables": 2}]
+
+
+# With real weights
+
+
+american = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+
+
+def plain(text: str) -> str:
+    return " ".join("".join(letter for letter in text.lower() if letter.isalpha() or letter.isspace()).split())
+
+
+@pytest.mark.slow
+def test_speech_becomes_its_words_twice_the_same_without_a_network(whisper, shared, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    samples = file_of(shared / "data/lyrics_speech/speech/jfk.flac").audio(16_000)
+    rows = segments_of(samples)
+    assert plain(believed(rows)) == american
+    assert rows == segments_of(samples)
+    assert all(0 <= row["start"] <= row["end"] <= 11.0 for row in rows)
+    told = [row for row in heard(*rows, language="en")]
+    assert [row["start"] for row in told] == sorted(row["start"] for row in told)
+    assert told[0]["start"] < 0.8 < 9.9 < told[-1]["end"] <= 11.0
+
+
+@pytest.mark.slow
+def test_silence_noise_and_a_moment_have_no_words(whisper):
+    rng = np.random.default_rng(0)
+    for samples in (np.full(30 * 16_000, 1e-6), 0.1 * rng.standard_normal(10 * 16_000), 0.1 * rng.standard_normal(800)):
+        assert believed(segments_of(samples)) == ""
+        assert heard(*segments_of(samples), language="en") == []
+
+
+@pytest.mark.slow
+def test_instrumental_clips_have_no_words(whisper, shared):
+    """Of four of these the network invents words for their last moment, where the three numbers look good."""
+    clips = sorted((shared / "data/real_audio/audio").glob("*.ogg"))
+    chosen = [clip for clip in clips if "metal" not in clip.name and int(clip.name[1:5]) % 9 == 0][:9]
+    chosen += [clip for clip in clips if clip.name[:5] in ("r0029", "r0098", "r0118") and clip not in chosen]
+    assert len(chosen) == 12
+    extractor = TranscriptSegments()
+    for clip in chosen:
+        rows = check_rows(extractor.extract(file_of(clip)), extractor.columns())
+        assert believed(rows) == "", clip.name
+
+
+@pytest.mark.slow
+def test_a_network_that_is_cut_off_costs_its_track_with_a_reason(whisper, tmp_path):
+    shutil.copytree(tiny_en.path(), tmp_path / "cut")
+    content = (tmp_path / "cut" / "model.bin").read_bytes()
+    (tmp_path / "cut" / "model.bin").write_bytes(content[: len(content) // 2])
+    with pytest.raises(TrackError, match="cut: ") as failed:
+        segments_of(np.zeros(16_000) + 1e-6, folder=str(tmp_path / "cut"))
+    assert failed.value.reason == "wrong model"
+
+
+@pytest.mark.slow
+def test_only_what_has_no_text_is_transcribed(whisper, shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "music").mkdir()
+    shutil.copy(shared / "data/lyrics_speech/speech/jfk.flac", "music/heard.flac")
+    shutil.copy(shared / "data/lyrics_speech/speech/198-209-0000.hq.ogg", "music/given.ogg")
+    (tmp_path / "given.lyrics.txt").write_text("one two\nthree four")
+    (tmp_path / "registry.toml").write_text('schema = 1\n[features.hpss]\nextractor = "hpss@1"\nkeep = false\n')
+    run("ingest", "music", "--features", "lyrics", "-j", "1", "--annotation", "words=*.lyrics.txt")
+    assert {row["source"] for row in rows_of('SELECT source FROM "lyric-lines"')} == {"given", "heard"}
+    heard_words = rows_of("SELECT DISTINCT path FROM transcript JOIN tracks USING (track)")
+    assert [Path(row["path"]).name for row in heard_words] == ["heard.flac"]
+    found = rows_of("SELECT total_syllables, words_per_second, language, language_source FROM lyrics ORDER BY 1")
+    assert [(row["total_syllables"], row["language_source"]) for row in found] == [(4, "assumed"), (28, "assumed")]
+    assert 1.5 < found[1]["words_per_second"] < 3
