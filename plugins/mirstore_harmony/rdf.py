@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from mirstore_harmony import ontology
-from mirstore_harmony.extractor import FunctionalHarmony
+from mirstore_harmony.extractor import FunctionalHarmony, ReadsChords
 from mirstore_harmony.ngrams import functions_of
 from mirstore_harmony.progression import Sounding
 from mirstore_harmony.table import Table
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     _Triple = tuple[Node, Node, Node]
 
 
-def graph(chords: pl.DataFrame, harmony: FunctionalHarmony | None = None) -> rdflib.Graph:
+def graph(chords: pl.DataFrame, harmony: ReadsChords | None = None) -> rdflib.Graph:
     """Return chords of any number of tracks as a graph in which each function that a chord has is one of its types.
 
     Prefix ``h`` is the ontology. A chord has a type for its quality, for the distance to the next one's root, and for
@@ -41,7 +41,7 @@ def graph(chords: pl.DataFrame, harmony: FunctionalHarmony | None = None) -> rdf
     ----------
     chords : pl.DataFrame
         With ``track``, ``start``, ``end`` and ``label``, as ``Store.features("chords")`` gives them.
-    harmony : FunctionalHarmony, optional
+    harmony : ReadsChords, optional
         With the parameters by which chords are reduced and left out; those by default if there is none.
     """
     import rdflib
