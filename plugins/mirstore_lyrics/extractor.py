@@ -35,9 +35,8 @@ _Found = tuple[dict[str, Any], list[str]]  # numbers by name, and why others are
 class Lyrics(Extractor):
     """How the words of a song sound, how they repeat, and how dense they are.
 
-    A track whose words are known to be none, as of an instrumental, has no row. Where a number cannot be told it is
-    null, and ``reason`` says why; all are where the input has no words and says why itself, in a column ``reason``. How
-    each is defined: the page on lyrics.
+    Where a number cannot be told it is null, and ``reason`` says why; all are of an instrumental, and where the input
+    has no words and says why itself, in a column ``reason``. How each is defined: the page on lyrics.
 
     Parameters
     ----------
@@ -58,6 +57,7 @@ class Lyrics(Extractor):
     """
 
     name = "lyrics"
+    version = 2  # 1 had no row for a track without words, which left it out of experiments
     inputs = ("words",)
     cost = 1e-5
     cite = (patakis, cmudict)
@@ -95,7 +95,7 @@ class Lyrics(Extractor):
             "reason": Column(pl.String, "", "why numbers are null", nullable=True),
         }
 
-    def extract(self, track: Track) -> Row | Sequence[Row]:
+    def extract(self, track: Track) -> Row:
         rows = track.features("words")
         column = text_column(dict(rows.schema), self.column) or self.column
         text = lines(sung(rows, column))
@@ -138,11 +138,11 @@ def _share(text: str) -> Column:
     return Column(pl.Float64, "", text, (0, 1), nullable=True)
 
 
-def _silent(rows: pl.DataFrame) -> Row | Sequence[Row]:
-    """Return no row where it is known that there are no words, and why there are none where that is not known."""
-    reason = first(rows, "reason")
+def _silent(rows: pl.DataFrame) -> Row:
+    """Return nulls: there are no words, or what was read says why none are known."""
+    reason = first(rows, "reason") or "no words"
     tongue = Language(first(rows, "language"), first(rows, "language_source") or "unknown")
-    return {**dict.fromkeys(_numbers), **_said(tongue, [reason])} if reason else []
+    return {**dict.fromkeys(_numbers), **_said(tongue, [reason])}
 
 
 def _counted(text: list[Line]) -> _Found:

@@ -75,11 +75,11 @@ def given_by(declared):
 
 
 def run(rows, columns=whole, recording=None, **params):
-    """Return the row that the extractor gives, checked as a worker does; None if it gives none."""
+    """Return the row that the extractor gives, checked as a worker does."""
     feature = FeatureSet("lyrics", Lyrics(**params), {"words": given_by(columns)})
     track = Track("t", Path("t.wav"), Inputs(feature, {feature.inputs["words"].id: rows}), recording=recording)
-    found = check_rows(feature.extractor.extract(track), feature.columns)
-    return found[0] if found else None
+    (found,) = check_rows(feature.extractor.extract(track), feature.columns)
+    return found
 
 
 def of(song, **params):
@@ -277,9 +277,9 @@ def test_a_song_backwards_sounds_alike(song):
 
 
 @given(st.text(max_size=300))
-def test_any_text_has_a_row_or_no_words(song):
+def test_any_text_has_a_row_with_or_without_words(song):
     for params in ({}, {"sounds": "letters"}, {"language": "es"}):
-        assert (run([{"text": song}], **params) is None) == (not lines([song]))
+        assert (run([{"text": song}], **params)["reason"] == "no words") == (not lines([song]))
 
 
 def test_words_are_letters_with_inner_apostrophes():
@@ -403,9 +403,10 @@ def test_no_language_need_be_assumed():
 
 
 @pytest.mark.parametrize("song", [None, "", " \n", "♪♪", "🎵🎶 ❤️", "ℹ️", "1 2 3 4", "..."])
-def test_without_words_there_is_no_row(song):
-    assert run([{"text": song}]) is None
-    assert run([]) is None
+def test_without_words_all_is_null_for_that_reason(song):
+    for row in (run([{"text": song}]), run([])):
+        assert set(numbers(row).values()) == {None}
+        assert (row["language"], row["language_source"], row["reason"]) == (None, "unknown", "no words")
 
 
 @pytest.mark.parametrize("song", ["我爱你 你爱我", "愛してる", "ฉันรักเธอ"])
@@ -537,15 +538,17 @@ def test_given_lyrics_become_numbers_by_the_command_line(tmp_path, monkeypatch, 
         make_wav(tmp_path / "music" / f"{name}.wav", 0.3 * np.random.default_rng(number).uniform(-1, 1, 8000 * 8), 8000)
     (tmp_path / "lrc").mkdir()
     (tmp_path / "registry.toml").write_text(  # what is not given is not heard
-        'schema = 1\n[features.lyrics]\nextractor = "lyrics@1"\ninputs = { words = "words" }\n'
+        'schema = 1\n[features.lyrics]\nextractor = "lyrics@2"\ninputs = { words = "words" }\n'
     )
     times = [f"[00:0{2 * at}.00]{line}" for at, line in enumerate([*verse.splitlines()[:3], ""])]
     (tmp_path / "lrc" / "cat.lrc").write_text("\n".join(times))
     (tmp_path / "lrc" / "hum.lrc").write_text("")
     done = _run("ingest", "music", "--annotation", "words=lrc/*.lrc", "--features", "lyrics", "-j", "1", "--json")
     assert json.loads(done)["features"]["lyrics"]["failed"] == 0
-    found = _run("sql", "SELECT rhyme_density, words_per_second, language_source FROM lyrics", "-f", "csv")
-    assert found.splitlines()[1:] == [f"{2 / 3},{15 / 6},assumed"]  # mat, dog, hat; the hum has no row
+    found = _run(
+        "sql", "SELECT rhyme_density, words_per_second, language_source, reason FROM lyrics ORDER BY 1", "-f", "csv"
+    )
+    assert found.splitlines()[1:] == [f"{2 / 3},{15 / 6},assumed,", ",,unknown,no words"]  # mat, dog, hat; the hum
 
 
 def _run(*arguments):

@@ -213,7 +213,7 @@ def test_nothing_is_transcribed_where_text_is_given(project):
 def test_the_extractor_alone_reads_what_is_given_and_leaves_the_others(project):
     (project / "one.lrc").write_text("[00:00.10]the cat\n[00:01.00]")
     (project / "registry.toml").write_text(
-        'schema = 1\n[features.lyrics]\nextractor = "lyrics@1"\ninputs = { words = "words" }\n'
+        'schema = 1\n[features.lyrics]\nextractor = "lyrics@2"\ninputs = { words = "words" }\n'
     )
     run("ingest", "music", "-j", "1", "--annotation", "words=*.lrc")
     assert rows_of("SELECT total_syllables FROM lyrics") == [{"total_syllables": 2}]
