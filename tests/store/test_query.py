@@ -227,6 +227,12 @@ def test_unknown_views_and_columns_get_a_suggestion(store):
     assert unlike.value.hint == "mirstore sql --schema shows the columns"
 
 
+def test_a_column_of_another_view_is_not_suggested_for_itself(store):
+    with pytest.raises(UsageError, match="unknown column 'codec'") as error:
+        store.sql("SELECT i.codec FROM items i JOIN tracks t USING (track)")
+    assert error.value.hint == "mirstore sql --schema shows which view has it"
+
+
 def test_a_syntax_error_says_where(store):
     with pytest.raises(UsageError, match="syntax error"):
         store.sql("SELEC 1")

@@ -277,6 +277,8 @@ def _explain(message: str, connection: duckdb.DuckDBPyConnection, timeout: float
         listed = message.partition("andidate bindings:")[2].partition("\n")[0]
         near = [name.rpartition(".")[2] for name in re.findall(r'"([^"]+)"', listed)]
         near = near or get_close_matches(match[1], _column_names(connection))
+        if match[1] in near:  # of another view
+            return UsageError(f"unknown column {match[1]!r}", hint="mirstore sql --schema shows which view has it")
         if get_close_matches(match[1], near):  # DuckDB's candidates may be far off, and are not all that there are
             return UnknownNameError("column", match[1], near)
         return UsageError(f"unknown column {match[1]!r}", hint="mirstore sql --schema shows the columns")
