@@ -17,8 +17,9 @@ Examples
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -26,8 +27,6 @@ import polars as pl
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.languages import code
 from mirstore_transcript.publications import whisper
-
-_moment = 0.02  # [s], the network's step of time
 
 
 class _Language(NamedTuple):
@@ -42,9 +41,9 @@ class _Language(NamedTuple):
 class Transcript(Extractor):
     """The words of a recording with their times, as Whisper hears them and as far as that may be believed.
 
-    A segment's words count if its three numbers are within bounds, and if its words have the time that words take: what
-    is invented is often crowded into none, above all at the end of a recording. The usual bounds were found on
-    instrumental clips, of which none keeps a word.
+    A segment's words count if its three numbers are within bounds, and if its words are likely and have the time that
+    words take: what is invented is often crowded into none, above all at the end of a recording. The usual bounds were
+    found on instrumental clips, of which none keeps a word.
 
     The language is the parameter, or what an annotation called ``language`` says of the track, or what the network
     detects; else that of the network is assumed. Where it is another one than the network writes, there are no words:
@@ -59,10 +58,10 @@ class Transcript(Extractor):
         The highest ``compression_ratio``.
     logprob : float
         The lowest ``avg_logprob``.
-    speed : float > 0 [1/s]
-        The most words per second of a segment.
-    instant : float
-        The largest share of a segment's parts of words that take no time: nothing that is heard belongs to them.
+    anomaly : float
+        The highest mean of what openai-whisper counts against words, over the first eight of a segment: 1 for a
+        probability below 0.15, 15 for each second that a word is shorter than 0.133 s, 1 for each that it is longer
+        than 2 s.
     language : str
         Of all recordings: ``"en"``, ``"eng"`` or ``"English"``.
     require_language : bool
@@ -77,8 +76,7 @@ class Transcript(Extractor):
     no_speech: float = 0.75
     compression: float = 2.4
     logprob: float = -1.0
-    speed: float = 10.0
-    instant: float = 0.5
+    anomaly: float = 0.75
     language: str = ""
     require_language: bool = False
 
@@ -126,10 +124,8 @@ class Transcript(Extractor):
         )
         found = []
         for row in kept.iter_rows(named=True):
-            pieces = json.loads(row["pieces"])
-            words, seconds = _words(pieces), row["end"] - row["start"]
-            instant = sum(end - start < _moment for _, start, end, _ in pieces)
-            if words and len(words) <= self.speed * seconds and instant <= self.instant * len(pieces):
+            words = _words(json.loads(row["pieces"]))
+            if words and mean(map(_anomaly, words[:8])) <= self.anomaly:
                 found.append(words)
         return found
 
@@ -154,6 +150,12 @@ def _first(rows: pl.DataFrame | None) -> str:
     """Return what an annotation says of a track: the first text in any of its columns."""
     texts = [] if rows is None else [name for name, kind in rows.schema.items() if kind == pl.String]
     return next((value.strip() for name in texts for value in rows[name] if value and value.strip()), "")  # type: ignore[index]
+
+
+def _anomaly(word: Mapping[str, Any]) -> float:
+    """Return what speaks against a word, as openai-whisper counts it where it looks for inventions."""
+    seconds = word["end"] - word["start"]
+    return (word["probability"] < 0.15) + 15 * max(0.0, 0.133 - seconds) + max(0.0, seconds - 2.0)
 
 
 def _words(pieces: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
