@@ -218,7 +218,7 @@ def _to_read(
 def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[str, str]]:
     """Return pairs of an annotation file and an audio file; the report tells of the others."""
     files = given.files
-    found = matches([file[: -len(given.kind)] + ".txt" for file in files], paths)
+    found = matches([_with_one_suffix(file, given) for file in files], paths)
     if paths and not found.found and not found.unclear:
         raise UsageError(
             f"annotations {given.name!r}: none of {counted(len(files), 'file')} is called like an audio file",
@@ -227,7 +227,7 @@ def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[s
     unclear = [([files[key] for key in keys], [paths[path] for path in many]) for keys, many in found.unclear]
     idle = []
     for file in (files[key] for key in found.idle):
-        again = matches([os.path.basename(file)[: -len(given.kind)] + ".txt"], paths).unclear
+        again = matches([os.path.basename(_with_one_suffix(file, given))], paths).unclear
         idle += [] if again else [os.path.basename(file)]
         unclear += [([file], [paths[path] for path in many]) for _, many in again]
     for keys, many in unclear:
@@ -245,6 +245,11 @@ def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[s
         "tracks_without_file": len(paths) - len(found.found),
     }
     return [(files[key], paths[path]) for path, key in sorted(found.found.items())]
+
+
+def _with_one_suffix(file: str, given: Given) -> str:
+    """Return a path as it is matched: of ``.lyrics.txt`` all goes, and what is left of other names stays whole."""
+    return file[: -len(given.kind)] + ".txt"
 
 
 def _lacking(without: Sequence[str], kept: Set[str], tracks: int) -> Iterator[str]:
