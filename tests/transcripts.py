@@ -7,27 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from mirstore.core import Audio
 from mirstore.core.columns import check_rows
-from mirstore.core.errors import MirstoreError
-from mirstore.core.pretrained import Weights
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
-from mirstore.core.weights.cache import state
-from mirstore.core.weights.fetch import fetch
 from mirstore_transcript import Transcript, TranscriptSegments
-
-
-def have_weights(weights: Weights) -> None:
-    """Fetch weights, or skip the test with the command that does."""
-    pytest.importorskip("faster_whisper")
-    if state(weights).word == "missing":
-        try:
-            list(fetch(weights))
-        except MirstoreError as error:
-            pytest.skip(f"{error.message}: mirstore weights fetch {weights.name}")
 
 
 def segment(start: float, end: float, *pieces: str, nsp=0.1, lp=-0.3, cr=1.2, language="en", detected=None):

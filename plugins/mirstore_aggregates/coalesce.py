@@ -26,7 +26,8 @@ class Coalesce(Extractor):
 
     It has the columns that both have, in the order of ``a``, and ``source``, which is ``a`` or ``b``. An answer without
     rows is an answer: then there are none here either. A track for which both failed, or have nothing, fails. Unless
-    it is asked for by itself, ``b`` is computed only for tracks that have no answer in ``a``.
+    it is asked for by itself, ``b`` is computed only for tracks that have no answer in ``a`` when an ingest begins: one
+    that computes ``a`` too computes both.
     """
 
     name = "coalesce"

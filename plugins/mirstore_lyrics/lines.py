@@ -11,7 +11,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track, TrackError
+from mirstore.core.languages import annotated
 from mirstore_lyrics.texts import require_text, text_column
 from mirstore_lyrics.words import are_words
 
@@ -60,7 +61,7 @@ class LyricLines(Extractor):
 
     def extract(self, track: Track) -> list[Row]:
         if "words" in track.inputs:
-            language = next(_texts(track.features("language")), None) if "language" in track.inputs else None
+            language = annotated(track.features("language")) if "language" in track.inputs else None
             said = {"source": "given", "language": language, "language_source": "given" if language else None}
             return _lines(track.features("words"), self.column, said)
         if "transcript" in track.inputs:
@@ -86,9 +87,3 @@ def _lines(rows: pl.DataFrame, wanted: str, said: Mapping[str, Any]) -> list[Row
         times = {"start": line[0].get("start") or 0.0, "end": line[-1].get("end")}
         found.append({**dict.fromkeys(_kept), **said, **own, **times, "text": text})
     return found
-
-
-def _texts(rows: pl.DataFrame) -> Iterator[str]:
-    """Yield the texts of an annotation, in whatever columns they are."""
-    names = [name for name, kind in rows.schema.items() if kind == pl.String]
-    yield from (text.strip() for name in names for text in rows[name] if text and text.strip())

@@ -81,7 +81,7 @@ class _Progress:
     def load(self, path: Path) -> None:
         import torch
 
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)  # it may go on without the GPU
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         for name in ("epoch", "best", "waited", "weights"):

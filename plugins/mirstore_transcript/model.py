@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mirstore.core import Weights, WheelFile
 from mirstore.core.errors import ConfigError
+from mirstore.core.weights import cache
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -70,11 +71,9 @@ def digest(folder: Path) -> str:
             hint="ct2-transformers-converter --model openai/whisper-small --output_dir FOLDER --copy_files "
             "tokenizer.json makes one",
         )
-    lines = []
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        with open(file, "rb") as data:
-            lines.append(f"{hashlib.file_digest(data, 'sha256').hexdigest()}  {file.name}\n")
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    lines = "".join(f"{cache.digest(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _is_whisper(path: Path) -> bool:

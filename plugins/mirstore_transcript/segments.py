@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track, TrackError, Weights
-from mirstore.core.errors import ConfigError
 from mirstore_transcript.model import digest, load, tiny_en
 from mirstore_transcript.publications import whisper
 
@@ -96,8 +95,6 @@ class TranscriptSegments(Extractor):
             return load(folder, self.compute_type)
         except (RuntimeError, ValueError) as error:
             raise TrackError("wrong model", f"{folder}: {error}") from None
-        except ImportError as error:
-            raise ConfigError(f"transcript-segments: {error}", hint="pip install 'mirstore[transcript]'") from None
 
     def extract(self, track: Track) -> list[Row]:
         samples = track.audio(16_000)

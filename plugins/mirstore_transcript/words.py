@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
-from mirstore.core.languages import code
+from mirstore.core.languages import annotated, code
 from mirstore_transcript.publications import whisper
 
 
@@ -131,25 +131,19 @@ class Transcript(Extractor):
 
     def _language(self, track: Track, segments: pl.DataFrame) -> _Language:
         written, detected = segments["language"][0], segments["detected"][0] is not None
-        given = self.language or _first(track.features("language") if "language" in track.inputs else None)
+        given = self.language or ("language" in track.inputs and annotated(track.features("language")))
         if given:
             known = code(given)
             if known is None:
                 doubt = f"language {given!r} is neither a code of ISO 639-1 nor a name that is known here"
                 return _Language(None, "unknown", doubt)
             other = f"the language is {known!r}, and the network wrote {written!r}"
-            return _Language(known, "given", "" if known == written else other)
+            return _Language(known, "given", "" if known == code(written) else other)  # Whisper's "no" is our "nb"
         if detected:
             return _Language(written, "detected")
         if self.require_language:
             return _Language(None, "unknown", "the language is not known")
         return _Language(written, "assumed")
-
-
-def _first(rows: pl.DataFrame | None) -> str:
-    """Return what an annotation says of a track: the first text in any of its columns."""
-    texts = [] if rows is None else [name for name, kind in rows.schema.items() if kind == pl.String]
-    return next((value.strip() for name in texts for value in rows[name] if value and value.strip()), "")  # type: ignore[index]
 
 
 def _anomaly(word: Mapping[str, Any]) -> float:

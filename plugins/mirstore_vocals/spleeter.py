@@ -105,7 +105,7 @@ class VocalsSpleeter(Extractor):
         arrays = spleeter.load()
         return {
             name: {
-                key.removeprefix(f"{name}."): torch.from_numpy(array.copy())
+                key.removeprefix(f"{name}."): torch.from_numpy(array)
                 for key, array in arrays.items()
                 if key.startswith(name)
             }

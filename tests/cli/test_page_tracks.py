@@ -19,7 +19,8 @@ pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.local import sentence, standing
-from mirstore.page.timeline import Palette, short_chord, timeline
+from mirstore.page.palette import Palette, short_chord
+from mirstore.page.timeline import timeline
 
 hostile = "<script>alert('x')</script>"
 

@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Optional
+from typing import Any, ClassVar, Literal, Optional
 
 import numpy as np
 import polars as pl
@@ -64,7 +65,9 @@ class Interpreter(Extractor):
     """Where it runs, and what it reads."""
 
     name = "elsewhere-interpreter"
-    inputs = ("slow",)
+    inputs = ("slow", "mood")
+    optional = frozenset({"mood"})
+    fallbacks: ClassVar[Mapping[str, str]] = {"mood": "slow"}
 
     @cached_property
     def number(self) -> int:

@@ -591,6 +591,8 @@ def test_a_store_exports_a_graph_for_each_dataset_whose_counts_are_the_columns(t
         assert len(set(made.objects(None, rdflib.DCTERMS.isPartOf))) == tracks
     refused = CliRunner().invoke(app, ["export", "--rdf", "chords-true"])
     assert (refused.exit_code, "has no form in RDF" in refused.output + refused.stderr) == (2, True)
+    absent = CliRunner().invoke(app, ["export", "--rdf", "harmony"])
+    assert "features chords, which 'harmony' reads, are not stored" in absent.output + absent.stderr
     both = CliRunner().invoke(app, ["export", "--rdf", "harmony-true", "--features", "harmony-true"])
     assert (both.exit_code, "give one of" in both.output + both.stderr) == (2, True)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transcripts import believed, file_of, have_weights, heard, segment, segments_of, silence, words
+from fetched import needs
+from transcripts import believed, file_of, heard, segment, segments_of, silence, words
 from typer.testing import CliRunner
 
 from mirstore.cli import app
@@ -29,7 +30,8 @@ from mirstore_transcript.model import tiny_en
 @pytest.fixture(scope="session")
 def whisper() -> None:
     """Real weights, fetched once."""
-    have_weights(tiny_en)
+    pytest.importorskip("faster_whisper", reason="the extra 'transcript' is not installed")
+    needs(tiny_en)
 
 
 @dataclass
@@ -102,6 +104,11 @@ def test_some_unlikely_words_among_likely_ones_are_kept():
 @pytest.mark.parametrize("said", ["en", "English", "eng", "en-GB"])
 def test_nothing_heard_in_a_language_that_the_network_knows_is_an_instrumental(said):
     assert heard(silence(), language=said) == heard(silence(), **{"language": said}) == []
+
+
+@pytest.mark.parametrize("written", ["no", "nb"])
+def test_norwegian_is_one_language_whatever_the_network_calls_it(written):
+    assert words(heard(segment(0.0, 1.0, " ja", language=written), language="Norwegian")) == ["ja"]
 
 
 def test_nothing_heard_where_the_language_is_assumed_is_no_instrumental():

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transcripts import believed, file_of, have_weights, heard
+from fetched import needs
+from transcripts import believed, file_of, heard
 
 from mirstore.core import Extractor
 from mirstore.core.columns import check_rows
@@ -104,14 +105,15 @@ def environment(tmp_path_factory):
     """The environment that the documented command makes, and its weights."""
     from mirstore.core.installing import install
 
+    pytest.importorskip("faster_whisper", reason="the extra 'transcript' is not installed")
     if os.environ.get("MIRSTORE_OFFLINE"):
         pytest.skip("no network: mirstore plugins install ./isolated/mirstore-openai-whisper --isolated")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIRSTORE_ENVIRONMENTS", str(tmp_path_factory.mktemp("environments")))
         made = install(str(plugin))
         (needed,) = kinds(made)["transcript-segments-openai"].needs
-        have_weights(needed)
-        have_weights(tiny_en)
+        needs(needed)
+        needs(tiny_en)
         yield made
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from done import ingest
+from fetched import needs
 from typer.testing import CliRunner
 
 from mirstore.cli import app
@@ -30,14 +31,15 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.weights.cache import folder
-from mirstore.core.weights.fetch import add, fetch
+from mirstore.core.weights.fetch import add
 from mirstore.store import Store
 from mirstore.store.ingest.sources import find
 from mirstore_vocals import Vocals, VocalsForSpeech, VocalShare, VocalsSpleeter
 from mirstore_vocals.htdemucs import htdemucs, loaded, own
 from mirstore_vocals.spleeter import spleeter
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="the extra 'vocals' is not installed")
+pytest.importorskip("demucs", reason="the extra 'vocals' is not installed")
 
 sr = 44100
 small = {
@@ -80,10 +82,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def real() -> VocalsSpleeter:
     """Spleeter with its weights, which are fetched once and kept in the user's cache."""
-    try:
-        fetch(spleeter).result()
-    except WeightsError as error:
-        pytest.skip(f"mirstore weights fetch {spleeter.name}: {error.message}")
+    needs(spleeter)
     made = VocalsSpleeter()
     assert made.nets  # while the cache is still the user's
     return made

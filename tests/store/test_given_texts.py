@@ -136,6 +136,17 @@ def test_texts_stand_in_tags_and_are_read_again_when_the_file_changes(store, fol
     assert counts(take(store, folder, "words=tag:lyrics"), "words") == {"ok": 1, "failed": 0, "fresh": 1}
 
 
+def test_another_tag_of_the_same_file_is_read_though_the_file_is_the_same(store, folder):
+    mutagen = pytest.importorskip("mutagen")
+    tagged(folder / "one.wav", "the words")
+    file = mutagen.File(folder / "one.wav")
+    file.tags.add(mutagen.id3.TIT2(encoding=3, text="the title"))
+    file.save()
+    for tag, text in (("title", "the title"), ("lyrics", "the words")):
+        assert counts(take(store, folder, f"words=tag:{tag}"), "words") == {"ok": 1, "failed": 0, "fresh": 0}
+        assert words(store) == {"one": [(0.0, text)]}
+
+
 def test_of_several_sources_the_first_that_says_something_counts(store, folder):
     list_tracks(folder, lyrics=["from the table", "from the table", None])
     tagged(folder / "two.wav", "from the tag")

@@ -74,6 +74,8 @@ def test_lists_stay_lists_and_mixed_cells_are_text(tmp_path):
         ('{"a": [1, 2], "b": [1]}', "is JSON, and no table"),
         ('[{"a": 1},', "cannot be read as JSON"),
         ("[" * 100_000, "cannot be read as JSON: nested too deeply"),
+        (r'[{"a": "\ud800"}]', "cannot be read as JSON: .*surrogates"),
+        (r'[{"\ud800": 1}]', "cannot be read as JSON: .*surrogates"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, text, message):

@@ -94,7 +94,10 @@ def test_an_interpreter_that_is_gone_is_named_with_what_makes_it_again(elsewhere
 
 def test_what_an_older_core_told_of_an_interpreter_that_is_gone_has_no_weights(elsewhere):
     told = elsewhere.card["described"]
-    older = [{key: one[key] for key in one.keys() - {"needs", "own_weights"}} for one in told["extractors"]]
+    older = [
+        {key: one[key] for key in one.keys() - {"needs", "own_weights", "optional", "fallbacks"}}
+        for one in told["extractors"]
+    ]
     record("elsewhere", {**elsewhere.card, "core": "older", "described": {**told, "extractors": older}})
     elsewhere.python.parents[1].unlink()
     kinds.cache_clear()

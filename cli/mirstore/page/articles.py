@@ -8,8 +8,9 @@ from typing import Any
 
 from mirstore.page.claims import Claims
 from mirstore.page.local import explained
+from mirstore.page.palette import Palette
 from mirstore.page.ranking import case_name, differing
-from mirstore.page.timeline import Palette, timeline
+from mirstore.page.timeline import timeline
 from mirstore.page.words import general, known, listed, number
 
 id_shown = 10  # letters

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mirstore.page.palette import Palette, short_chord
 from mirstore.page.svg import letters
 from mirstore.page.words import known
 
@@ -15,56 +15,6 @@ lengths = (15.0, 30.0, 60.0, 150.0)  # [s] of a line; a wide page has two side b
 most_lines = 24
 spoken = ("word", "text")  # columns of what is sung: it is set as text, and not into boxes
 longest_label = 16  # letters; what is longer is never written into a strip
-chord = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<quality>[^/]*))?(?P<bass>/.*)?")
-_fifths = "FCGDAEB"
-_no_chord = ("N", "X", "")
-
-
-@dataclass(frozen=True)
-class Palette:
-    """How a strip's texts are coloured.
-
-    Attributes
-    ----------
-    chords : bool
-        Whether they are chords, coloured by root and third.
-    hues : Mapping of str to int
-        Else each text's hue [degrees]; empty if there are too many to be told apart.
-    """
-
-    chords: bool
-    hues: Mapping[str, int]
-
-    @classmethod
-    def of(cls, texts: Iterable[str | None]) -> Palette:
-        """Return the palette for all texts of a strip.
-
-        Parameters
-        ----------
-        texts : iterable of (str or None)
-
-        Examples
-        --------
-        >>> Palette.of(["C:maj", "N", "A:min"]).chords
-        True
-        >>> Palette.of(["verse", "chorus", None]).hues
-        {'chorus': 250, 'verse': 70}
-        """
-        found = sorted({text for text in texts if text})
-        sounding = [text for text in found if text not in _no_chord]
-        if sounding and all(chord.fullmatch(text) for text in sounding):
-            return cls(True, {})
-        return cls(False, dict(zip(found, hues, strict=False)) if len(found) <= len(hues) else {})
-
-    @property
-    def initials(self) -> Mapping[str, str]:
-        """First letters where they tell the texts apart, for boxes that are too narrow."""
-        letters = {text: text[0].upper() for text in self.hues}
-        return letters if len(set(letters.values())) == len(letters) else {}
-
-
-hues = (250, 70, 150, 330, 20, 200, 110, 290)
-"""[degrees] of texts that are no chords, neighbours far apart."""
 
 
 def timeline(track: Mapping[str, Any], palettes: Mapping[tuple[str, str], Palette]) -> dict[str, Any] | None:
@@ -207,53 +157,17 @@ def _sung(strip: _Laid, start: float, end: float) -> str:
 
 
 def _segment(text: str, left: float, right: float, palette: Palette) -> dict[str, Any]:
-    shown = short_chord(text) if palette.chords else text
-    silent = palette.chords and text in _no_chord
+    shown, look = short_chord(text) if palette.chords else text, palette.look(text)
     return {
         "text": text,
-        "shown": "" if silent or letters(shown) > longest_label else shown,
+        "shown": "" if look == "none" or letters(shown) > longest_label else shown,
         "room": letters(shown),
         "initial": palette.initials.get(text, ""),
         "left": left,
         "width": round(right - left, 3),
-        "look": "none" if silent else _look(text, palette),
-        "hue": None if silent else _hue(text, palette),
+        "look": look,
+        "hue": palette.hue(text),
     }
-
-
-def _look(text: str, palette: Palette) -> str:
-    found = chord.fullmatch(text) if palette.chords else None
-    return "minor" if found and (found["quality"] or "").startswith(("min", "dim", "hdim")) else ""
-
-
-def _hue(text: str, palette: Palette) -> int | None:
-    """Return a hue [degrees]: of chords by the circle of fifths, so that neighbours in it look alike."""
-    found = chord.fullmatch(text) if palette.chords else None
-    if not found:
-        return palette.hues.get(text)
-    root = found["root"]
-    fifths = _fifths.index(root[0]) - 1 + 7 * (root.count("#") - root.count("b"))
-    return 30 * (fifths % 12)
-
-
-def short_chord(label: str) -> str:
-    """Return a chord in Harte's syntax as songbooks write it.
-
-    Parameters
-    ----------
-    label : str
-
-    Examples
-    --------
-    >>> [short_chord(label) for label in ("C:maj", "F#:min7/b3", "Bb:7", "A:(3,5,b7)", "C:maj7", "D")]
-    ['C', 'F#m7/b3', 'Bb7', 'A(3,5,b7)', 'Cmaj7', 'D']
-    """
-    found = chord.fullmatch(label)
-    if not found:
-        return label
-    quality = found["quality"] or ""
-    quality = {"maj": ""}.get(quality, "m" + quality[3:] if quality.startswith("min") else quality)
-    return found["root"] + quality + (found["bass"] or "")
 
 
 def clock(seconds: float) -> str:

@@ -74,7 +74,7 @@ class Extractor(Component):
         name, and that nothing is called, is left out.
     fallbacks : Mapping of str to str
         Those of ``inputs`` that stand in for another one, to that one: a fallback is computed for tracks only that have
-        no answer there. It is not optional by that.
+        no answer there when an ingest begins. It is not optional by that.
     batch : int
         How many tracks `extract_batch` likes at once; 1 unless a model gains from more.
     place : str

@@ -108,6 +108,8 @@ def describe(kind: type[Extractor]) -> Plain:
         "text": getdoc(kind) or "",
         "cite": list(kind.cite),
         "inputs": list(kind.inputs),
+        "optional": sorted(kind.optional),
+        "fallbacks": dict(kind.fallbacks),
         "batch": kind.batch,
         "place": kind.place,
         "memory": kind.memory,

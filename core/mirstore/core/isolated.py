@@ -152,12 +152,15 @@ def _kind(environment: Environment, told: Plain) -> type[Isolated]:
         if "default" in param
     }
     known = {name: told[name] for name in ("name", "version", "batch", "memory", "cost")}
-    needs = told.get("needs", ())  # an older core, whose environment cannot be asked anew, told of none
+    # An older core, whose environment cannot be asked anew, told nothing of what is asked for with get.
+    needs = told.get("needs", ())
     space = {
         **known,
         "__doc__": told["text"],
         "cite": tuple(told["cite"]),
         "inputs": tuple(told["inputs"]),
+        "optional": frozenset(told.get("optional", ())),
+        "fallbacks": told.get("fallbacks", {}),
         "needs": tuple(weights_from_json(one, partial(Elsewhere, environment)) for one in needs),
         "place": environment.name,
         "distributions": told["distributions"],

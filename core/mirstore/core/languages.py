@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import polars as pl
+
 _names = """
 af afr afrikaans, ar ara arabic, as asm assamese, be bel belarusian, bg bul bulgarian, bn ben bengali, ca cat catalan,
 cs ces cze czech, cy cym wel welsh, da dan danish, de deu ger german, el ell gre greek, en eng english,
@@ -35,3 +37,19 @@ def code(said: str) -> str | None:
     """
     first = re.split(r"[-_]", said.strip().lower())[0]
     return _codes.get(first) or (first if re.fullmatch(r"[a-z]{2}", first) else None)
+
+
+def annotated(rows: pl.DataFrame) -> str | None:
+    """Return what an annotation says of a track's language: the first text in any of its columns, None without one.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+
+    Examples
+    --------
+    >>> annotated(pl.DataFrame({"start": [0.0, 0.0], "text": [" ", "Spanish "]}))
+    'Spanish'
+    """
+    names = [name for name, kind in rows.schema.items() if kind == pl.String]
+    return next((text.strip() for name in names for text in rows[name] if text and text.strip()), None)

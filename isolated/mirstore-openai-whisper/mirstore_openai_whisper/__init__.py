@@ -74,7 +74,7 @@ class TranscriptSegmentsOpenAI(Extractor):
         from whisper.model import ModelDimensions, Whisper
 
         torch.set_num_threads(1)
-        arrays = {name: torch.from_numpy(array.copy()) for name, array in tiny_en.load().items()}
+        arrays = {name: torch.from_numpy(array) for name, array in tiny_en.load().items()}
         heads, dims = arrays.pop("alignment_heads"), arrays.pop("dims")
         model = Whisper(ModelDimensions(*dims.tolist()))
         model.load_state_dict(arrays)

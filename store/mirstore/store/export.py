@@ -64,10 +64,16 @@ def rdf(store: Store, feature: FeatureSet, *, dataset: str | None = None) -> str
     Raises
     ------
     UnknownNameError
-        If what it reads is not stored, or the dataset does not exist.
+        If the dataset does not exist.
     UsageError
-        If the extractor has no form in RDF.
+        If what it reads is not stored, or the extractor has no form in RDF.
     """
+    there = store.feature_set_ids()
+    if lacking := [source.name for source in feature.inputs.values() if source.id not in there]:
+        raise UsageError(
+            f"features {', '.join(lacking)}, which {feature.name!r} reads, are not stored",
+            hint=f"mirstore ingest … --features {feature.name}",
+        )
     read = {name: store.features(source.id) for name, source in feature.inputs.items()}
     chosen = read if dataset is None else {name: _of_dataset(store, rows, dataset) for name, rows in read.items()}
     return feature.extractor.rdf(chosen)

@@ -442,9 +442,9 @@ class Project:
         Raises
         ------
         UnknownNameError
-            If there is no such name, or what it reads is not stored.
+            If there is no such name.
         UsageError
-            If its extractor has no form in RDF.
+            If what it reads is not stored, or its extractor has no form in RDF.
         """
         return export.rdf(self.store, self._features(name, ())[name], dataset=dataset)
 

@@ -48,6 +48,8 @@ class File:
         Of the content that the track's latest answer is of; None if there is none, or it is to be read whatever it is.
     text : str or None
         What is said, where it stands in a table or in a tag and not in a file of its own.
+    tag : str
+        Name of that tag, empty if it stands elsewhere.
     """
 
     feature: FeatureSet
@@ -57,6 +59,7 @@ class File:
     audio: Path
     sha256: str | None
     text: str | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,8 @@ def _latest(lake: Lake, table: str, ids: Sequence[str]) -> dict[tuple[str, str],
     return {(row["feature_set"], row["track"]): row for row in rows.iter_rows(named=True)}
 
 
-def _where(path: str) -> dict[str, Any]:
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+def _where(path: str, tag: str) -> dict[str, Any]:
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace") + (f" tag:{tag}" if tag else "")
     try:
         status = os.stat(path)
     except OSError:
@@ -195,7 +198,8 @@ def _to_read(
 ) -> list[File] | None:
     """Return what is to be read of a track, None if nothing is said of it."""
     assert item.track is not None
-    where, track = _where(path), item.track
+    tag = source.given.key if source.given.kind == "tag" else ""
+    where, track = _where(path, tag), item.track
     new, text = [], None
     for namespace, feature in source.sets.items():
         before, answer = files.get((feature.id, track)), answers.get((feature.id, track))
@@ -207,14 +211,14 @@ def _to_read(
             if text is None:
                 return None
         sha256 = before["sha256"] if before and not again else None
-        new.append(File(feature, namespace, path, track, Path(item.source.path), sha256, text))
+        new.append(File(feature, namespace, path, track, Path(item.source.path), sha256, text, tag))
     return new
 
 
 def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[str, str]]:
     """Return pairs of an annotation file and an audio file; the report tells of the others."""
     files = given.files
-    found = matches([file[: -len(given.kind)] + ".txt" for file in files], paths)
+    found = matches([_with_one_suffix(file, given) for file in files], paths)
     if paths and not found.found and not found.unclear:
         raise UsageError(
             f"annotations {given.name!r}: none of {counted(len(files), 'file')} is called like an audio file",
@@ -223,7 +227,7 @@ def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[s
     unclear = [([files[key] for key in keys], [paths[path] for path in many]) for keys, many in found.unclear]
     idle = []
     for file in (files[key] for key in found.idle):
-        again = matches([os.path.basename(file)[: -len(given.kind)] + ".txt"], paths).unclear
+        again = matches([os.path.basename(_with_one_suffix(file, given))], paths).unclear
         idle += [] if again else [os.path.basename(file)]
         unclear += [([file], [paths[path] for path in many]) for _, many in again]
     for keys, many in unclear:
@@ -241,6 +245,11 @@ def _matched(given: Given, paths: Sequence[str], report: Report) -> list[tuple[s
         "tracks_without_file": len(paths) - len(found.found),
     }
     return [(files[key], paths[path]) for path, key in sorted(found.found.items())]
+
+
+def _with_one_suffix(file: str, given: Given) -> str:
+    """Return a path as it is matched: of ``.lyrics.txt`` all goes, and what is left of other names stays whole."""
+    return file[: -len(given.kind)] + ".txt"
 
 
 def _lacking(without: Sequence[str], kept: Set[str], tracks: int) -> Iterator[str]:
@@ -269,9 +278,9 @@ def read(lake: Lake, files: Sequence[File]) -> Iterator[Read]:
         Nothing for a namespace that a file does not have.
     """
     durations = dict(lake.recorded("core.tracks").select("track", "duration").drop_nulls().collect().iter_rows())
-    for (path, text), group in groupby(files, key=lambda file: (file.path, file.text)):
+    for (path, text, tag), group in groupby(files, key=lambda file: (file.path, file.text, file.tag)):
         parts = list(group)
-        where, wrong = _where(path), None
+        where, wrong = _where(path, tag), None
         parsed: dict[str, annotation_files.Parsed] = {}
         sha256 = None
         try:

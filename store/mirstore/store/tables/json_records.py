@@ -32,13 +32,12 @@ def read_json(file: Path, text: TextIOWrapper) -> Table:
         If it is no JSON, no table, or has values inside values other than lists.
     """
     try:
-        content = _parsed(text.read())
-    except (ValueError, RecursionError) as error:
+        records, remarks = _records(_parsed(text.read()), file)
+        names = list(dict.fromkeys(name for record in records for name in record))
+        return Table(file, pl.DataFrame([_column(name, records, file) for name in names]), remarks)
+    except (ValueError, RecursionError) as error:  # half a surrogate pair, which JSON may escape, is no text
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UsageError(f"{file}: cannot be read as JSON: {reason}") from None
-    records, remarks = _records(content, file)
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return Table(file, pl.DataFrame([_column(name, records, file) for name in names]), remarks)
 
 
 def _parsed(text: str) -> Any:
