@@ -57,6 +57,16 @@ def test_records_by_their_ids_have_a_column_of_ids_and_that_is_told(tmp_path):
     assert table.remarks == ["records by their ids: column 'id'"]
 
 
+def test_records_by_keys_with_ids_of_their_own_keep_these_and_that_is_told(tmp_path):
+    table = read(saved(tmp_path, {"k1": {"id": "a"}, "k2": {"id": "b"}}))
+    assert table.frame["id"].to_list() == ["a", "b"]
+    assert table.remarks == ["records by keys, which are left out: the records have an 'id' of their own"]
+
+
+def test_one_record_is_a_table(tmp_path):
+    assert read(saved(tmp_path, '{"id": "a", "genre": "rock"}\n')).frame.to_dicts() == [{"id": "a", "genre": "rock"}]
+
+
 def test_lists_stay_lists_and_mixed_cells_are_text(tmp_path):
     frame = read(saved(tmp_path, [*records, {"id": 12, "tags": "odd", "genre": True}])).frame
     assert frame["tags"].to_list() == [["loud", "fast"], [], ["slow"], ["odd"]]

@@ -143,6 +143,11 @@ class TaskEntry(_Entry):
     label_map: dict[str, str] = {}
     source: str = ""
 
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the results, by name: what was added later only where it is not as it always was."""
+        later = {name for name, usual in _later.items() if getattr(self, name) == usual}
+        return self.model_dump(exclude={"source", *later})
+
     @property
     def numeric(self) -> bool:
         """Whether numbers are predicted."""
@@ -162,6 +167,9 @@ class TaskEntry(_Entry):
                 'for folds by track give split = "grouped" and group_by = "track"'
             )
         return self
+
+
+_later = {name: TaskEntry.model_fields[name].default for name in ("train_size", "learn_validation")}
 
 
 class ChunkEntry(_Entry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -161,7 +162,10 @@ def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plug
         if name in registry.features:
             raise ConfigError(f"features.{name}: {error.message}", hint=error.hint) from None
         known = {*registry.features, *plugins.names(Extractor)}
-        raise UnknownNameError("features", name, known) from None
+        unknown = UnknownNameError("features", name, known)
+        if not get_close_matches(name, known, cutoff=0.85):  # no slip of the pen
+            unknown.hint = f"{unknown.hint} or is it of a plugin that is not installed? mirstore plugins install"
+        raise unknown from None
     _check_pin(kind, pinned, f"features.{name}")
     _check_place(kind, entry, f"features.{name}.place")
     return kind

@@ -68,10 +68,11 @@ class ChordsOmnizart(Extractor):
         return (omnizart_chroma,) if self.model else self.needs
 
     def weights(self) -> str | None:
+        declared = super().weights()
         if not self.model:
-            return None
+            return declared
         hashes = [hashlib.sha256((Path(self.model) / place).read_bytes()).hexdigest() for place in places]
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+        return hashlib.sha256(" ".join([declared or "", *hashes]).encode()).hexdigest()
 
     def columns(self) -> Mapping[str, Column]:
         sure = "mean probability of the chord, frame by frame"

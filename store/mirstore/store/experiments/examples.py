@@ -195,7 +195,7 @@ class TaskExamples:
         for array in (self.labels, self.owners):
             digest.update(np.ascontiguousarray(array).tobytes())
         for text in (
-            self.task.model_dump(exclude={"source"}),
+            self.task.identity(),
             self.classes,
             self.exclusive,
             self.units,

@@ -273,7 +273,7 @@ class _Planner:
             "engine": engine,
             "experiment": case.experiment,
             "case": case.names(),
-            "task": normalise(task.model_dump(exclude={"source"})),
+            "task": normalise(task.identity()),
             "data": data.sha256,
             "features": {name: self._feature(name)[0] for name in case.features},
             "groups": {name: list(members) for name, members in assembly.groups.items()},

@@ -58,7 +58,11 @@ def _records(content: Any, file: Path) -> tuple[Sequence[Mapping[str, Any]], lis
             rows = dict.fromkeys(key for value in values for key in value)
             if list(rows) == [str(number) for number in range(len(rows))]:  # as DataFrame.to_json writes it
                 return [{name: content[name].get(row) for name in content} for row in rows], []
+            if any("id" in value for value in values):
+                return values, ["records by keys, which are left out: the records have an 'id' of their own"]
             return [{"id": key, **value} for key, value in content.items()], ["records by their ids: column 'id'"]
+        if all(isinstance(value, _scalar) for value in values):
+            return [content], []
     if isinstance(content, list) and content and all(isinstance(record, Mapping) for record in content):
         return content, []
     raise UsageError(f"{file}: is JSON, and no table", hint='a list of records: [{"id": "a", "genre": "rock"}, …]')
