@@ -455,6 +455,36 @@ def test_of_repeated_folds_it_is_said_how_many_are_different():
     assert "1 fold, repeated 2 times (1 different fold); accuracy" in sections(report)["facts"]
 
 
+@pytest.mark.parametrize(
+    ("size", "same", "said"),
+    [
+        (1.0, True, "Repetitions differ by the seed of models."),
+        (1.0, False, "Repetitions differ by the folds and by the seed of models."),
+        (0.8, True, "Repetitions differ by which 80\u202f% of the artists of a training part was learned from and by"),
+        (
+            0.8,
+            False,
+            "by the folds, by which 80\u202f% of the artists of a training part was learned from and by the seed",
+        ),
+    ],
+)
+def test_it_is_said_by_what_repetitions_differ(size, same, said):
+    report = reported(evidence("ridge", above), runs=2, train_size=size, units="artist")
+    report["data"]["folds"] = [
+        {"run": run, "fold": fold, "train": 80, "test": 20, "sha256": f"{fold} {run * (not same)}"}
+        for run in range(2) for fold in range(5)
+    ]  # fmt: skip
+    report["cases"][0]["metrics"]["accuracy"]["repetitions"] = [0.5, 0.6]
+    assert said in render(report)
+
+
+def test_a_validation_part_that_was_learned_from_is_said():
+    report = reported(evidence("ridge", above))
+    assert "validation part" not in render(report)
+    report["task"]["learn_validation"] = True
+    assert "its validation part is learned from as well" in render(report)
+
+
 def test_a_constant_column_is_not_said_to_be_far_out():
     report = reported(evidence("ridge", above))
     report["health"] = [{"column": "f.c", "missing": 0, "constant": True, "outliers": 0, "low": 1.0, "high": 1.0}]
