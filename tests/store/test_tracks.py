@@ -70,6 +70,13 @@ def test_what_could_be_several_tracks_is_refused_with_their_names(text):
         meant(tracks, [text])
 
 
+def test_tracks_of_a_table_without_titles_are_told_apart_by_their_whole_ids():
+    ids = ["a-long-name:song1", "a-long-name:song2"]
+    of_table = pl.DataFrame({"track": ids, "title": [None, None], "path": [None, None]}, schema_overrides=tracks.schema)
+    with pytest.raises(UsageError, match="any of 2: a-long-name:song1, a-long-name:song2"):
+        meant(of_table, ["a-long"])
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [("Blue Mon", "did you mean 'Blue Moon'"), ("aa1", "FROM tracks"), ("", "FROM"), (" ", "FROM"), ("sm", "FROM")],
