@@ -273,6 +273,21 @@ def test_equal_scores_are_told_as_such_and_repetitions_are_counted():
     assert "1 of 3" in said  # a tie is no right answer
 
 
+def test_of_several_repetitions_it_is_said_whose_scores_are_shown():
+    tests = [scored({"jazz": 0.9, "rock": 0.1}, repeat) for repeat in range(2)]
+    assert "of the first repetition" in text(render(report(track(tested=tests), runs=2)))
+    assert "of the first repetition" not in text(render(report(track(tested=tests[:1]))))
+
+
+def test_where_no_column_is_told_the_page_does_not_say_that_columns_stand_there():
+    one = explanation()
+    bare = {**one, "groups": [{**group, "columns": []} for group in one["groups"]]}
+    assert "Under it stand the columns" in text(render(report(track(explanations=[one]))))
+    said = text(render(report(track(explanations=[bare]))))
+    assert "No column is told" in said
+    assert "Under it stand the columns" not in said
+
+
 def test_a_track_that_no_case_was_tested_on_says_so():
     assert "It was in no test part" in text(render(report(track())))
 
