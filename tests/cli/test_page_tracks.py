@@ -20,6 +20,7 @@ from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.local import sentence, standing
 from mirstore.page.timeline import Palette, short_chord, timeline
+from mirstore.page.words import general
 
 hostile = "<script>alert('x')</script>"
 
@@ -271,6 +272,18 @@ def test_equal_scores_are_told_as_such_and_repetitions_are_counted():
     said = text(render(report(track(tested=tests))))
     assert "rock or jazz (0.50)" in said
     assert "1 of 3" in said  # a tie is no right answer
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e3])
+def test_what_is_added_to_a_number_is_told_whatever_its_unit(scale):
+    one = explanation(0.4 * scale)
+    groups = [{**group, "value": value * scale} for group, value in zip(one["groups"], [0.4, -0.3, 0.001], strict=True)]
+    given = track(labels={"valence": 0.4 * scale}, explanations=[{**one, "groups": groups}])
+    said = text(render(report(given, exclusive=False, numeric=True)))
+    assert f"sound shaping adds {general(0.4 * scale, 3)}:" in said
+    assert f"rhythm takes away {general(0.3 * scale, 3)}:" in said
+    assert "mode adds next to nothing" in said
+    assert "in units of what is predicted" in said
 
 
 def test_of_several_repetitions_it_is_said_whose_scores_are_shown():

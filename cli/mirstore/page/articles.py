@@ -47,7 +47,7 @@ def articles(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None
             "sound": track["sound"] if str(track.get("sound")).startswith("data:audio/") else None,
             "timeline": timeline(track, palettes),
             "tested": _tested(track, report["task"], varying, order),
-            "explained": (said := explained(track) if main else []),
+            "explained": (said := explained(track, numeric=bool(report["task"].get("numeric"))) if main else []),
             "columns": any(group["columns"] for one in said for group in one["groups"]),
         }
         for i, track in enumerate(tracks, 1)
