@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]
 
 from mirstore.core.experiments.rankings import agreement, nearness
 from mirstore.page.claims import Claims
-from mirstore.page.listeners import _agreement, _few, comparison
+from mirstore.page.listeners import _agreement, _few, _nearness, comparison
 from mirstore.page.ranking import Scored
 
 groups = ["a", "b", "c", "d", "e"]
@@ -54,6 +54,13 @@ def test_the_same_order_as_listeners_who_agree_is_nearer_than_by_chance():
 
 def test_it_is_not_if_other_tracks_would_give_another_order():
     assert compared([same] * 6, spread=0.5)["sentences"][1].endswith("not shown to be nearer than by chance.")
+
+
+def test_without_fits_to_other_tracks_nothing_is_said_to_be_nearer():
+    said = {"raters": ["ann"], "p": None}
+    near = {"distance": 0.0, "by_chance": 1.6, "p": 1 / 120}
+    assert _nearness("ridge", {**near, "ends": (0.0, 0.4)}, said).endswith("it is nearer than by chance.")
+    assert _nearness("ridge", {**near, "ends": None}, said).endswith("no fits to halves of the data were made.")
 
 
 def test_nor_if_the_order_is_another():
