@@ -301,6 +301,19 @@ def test_where_no_column_is_told_the_page_does_not_say_that_columns_stand_there(
     assert "Under it stand the columns" not in said
 
 
+def test_a_label_in_the_words_of_another_dataset_is_the_label_that_was_predicted():
+    tests = [scored({"jazz": 0.9, "rock": 0.1}, repeat) for repeat in range(3)]
+    given = track(labels={"Jazz & Swing": 1.0}, tested=tests)
+    said = text(render(report(given, label_map={"Jazz & Swing": "jazz"}, runs=3)))
+    assert "genre: Jazz & Swing" in said
+    assert "ridge jazz (0.90) jazz (0.90) 3 of 3" in said
+
+
+def test_a_label_that_the_task_does_not_have_has_no_score():
+    given = track(labels={"jazz": 1.0, "live": 1.0}, tested=[scored({"jazz": 0.9, "rock": 0.1})])
+    assert "jazz (0.90), rock (0.10) jazz (0.90) 3" in text(render(report(given, exclusive=False)))
+
+
 def test_a_track_that_no_case_was_tested_on_says_so():
     assert "It was in no test part" in text(render(report(track())))
 

@@ -105,7 +105,9 @@ def _tested(
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for one in track.get("tested") or []:
         runs.setdefault(one["run"], []).append(one)
-    right = list(track.get("labels") or {})
+    # A track of another dataset has its labels in that dataset's words, and scores in the task's.
+    words = task.get("label_map") or {}
+    right = list(dict.fromkeys(words.get(name, name) for name in track.get("labels") or {}))
     rows = []
     for run in sorted(runs, key=lambda run: order.get(run, len(order))):
         first = runs[run][0]
@@ -114,7 +116,7 @@ def _tested(
                 "name": case_name(first["case"], varying),
                 "fold": first["fold"] + 1,
                 "said": _said(first["scores"], task),
-                "right": [(name, number(first["scores"].get(name), 2)) for name in right],
+                "right": [(name, number(first["scores"][name], 2)) for name in right if name in first["scores"]],
                 "often": _often(runs[run], right) if task["exclusive"] and len(runs[run]) > 1 else "",
             }
         )
