@@ -478,6 +478,18 @@ def test_it_is_said_by_what_repetitions_differ(size, same, said):
     assert said in render(report)
 
 
+def test_what_was_learned_from_and_what_was_tested_are_said_where_they_are_two_datasets():
+    report = reported(evidence("ridge", above), evaluate_on="elsewhere")
+    report["task"] |= {"dataset": "here", "split": "grouped"}
+    page = render(report)
+    assert "all of it learned from, and tested on all of elsewhere" in page
+    assert "split “grouped”" not in page
+    assert "of here, learned from, and of elsewhere, tested" in sections(report)["facts"]
+    assert re.search("learned on here, tell the labels “.*” of elsewhere, and", question({**report, "question": None}))
+    del report["task"]["evaluate_on"]
+    assert "split “grouped”" in render(report)
+
+
 def test_a_validation_part_that_was_learned_from_is_said():
     report = reported(evidence("ridge", above))
     assert "validation part" not in render(report)

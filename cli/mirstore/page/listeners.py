@@ -88,5 +88,5 @@ def _nearness(name: str, near: Mapping[str, Any], said: Mapping[str, Any]) -> st
         return f"{told}."
     if near["p"] <= alpha and not ends:
         return f"{told}; whether that is so by chance was not tested, as no fits to halves of the data were made."
-    nearer = near["p"] <= alpha and ends[1] < near["by_chance"]
+    nearer = near["p"] <= alpha and ends is not None and ends[1] < near["by_chance"]
     return f"{told}: it is {'nearer than by chance' if nearer else 'not shown to be nearer than by chance'}."
