@@ -490,6 +490,15 @@ def test_what_was_learned_from_and_what_was_tested_are_said_where_they_are_two_d
     assert "split “grouped”" in render(report)
 
 
+def test_an_error_in_a_small_unit_is_not_written_as_none():
+    report = reported(evidence("ridge", above), numeric=True, exclusive=False)
+    errors = {"mae": {"mean": 0.000041, "sd": 0.0000052}, "r2": {"mean": 0.98, "sd": 0.01}}
+    report["cases"][0]["labels"] = [{"label": "valence", "metric": errors}]
+    page = render(report)
+    assert ">4.1e−05<" in page
+    assert ">5.2e−06<" in page
+
+
 def test_a_validation_part_that_was_learned_from_is_said():
     report = reported(evidence("ridge", above))
     assert "validation part" not in render(report)
