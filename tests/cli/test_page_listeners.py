@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]
 
 from mirstore.core.experiments.rankings import agreement, nearness
 from mirstore.page.claims import Claims
-from mirstore.page.listeners import comparison
+from mirstore.page.listeners import _agreement, _few, _nearness, comparison
 from mirstore.page.ranking import Scored
 
 groups = ["a", "b", "c", "d", "e"]
@@ -49,11 +49,18 @@ def test_the_same_order_as_listeners_who_agree_is_nearer_than_by_chance():
     agreement_said, near = compared([same] * 6)["sentences"]
     assert agreement_said.startswith("6 raters ranked 5 groups and agree more than by chance (Kendall’s W 1.00, p")
     assert near.startswith("The order of the shares of ridge is 0.00 [0.00, 0.00] ranks from theirs on average")
-    assert near.endswith("1\u202f% of them are as near or nearer: it is nearer than by chance.")
+    assert near.endswith("0.8\u202f% of them are as near or nearer: it is nearer than by chance.")
 
 
 def test_it_is_not_if_other_tracks_would_give_another_order():
     assert compared([same] * 6, spread=0.5)["sentences"][1].endswith("not shown to be nearer than by chance.")
+
+
+def test_without_fits_to_other_tracks_nothing_is_said_to_be_nearer():
+    said = {"raters": ["ann"], "p": None}
+    near = {"distance": 0.0, "by_chance": 1.6, "p": 1 / 120}
+    assert _nearness("ridge", {**near, "ends": (0.0, 0.4)}, said).endswith("it is nearer than by chance.")
+    assert _nearness("ridge", {**near, "ends": None}, said).endswith("no fits to halves of the data were made.")
 
 
 def test_nor_if_the_order_is_another():
@@ -62,8 +69,24 @@ def test_nor_if_the_order_is_another():
 
 def test_nothing_is_near_to_listeners_who_do_not_agree():
     agreement_said, near = compared([same, opposite, same, opposite])["sentences"]
-    assert "do not agree more than by chance (Kendall’s W 0.00, p = 1)" in agreement_said
+    assert "are not shown to agree more than by chance (Kendall’s W 0.00, p = 1)" in agreement_said
     assert "chance" not in near.partition("random orders")[2]
+
+
+def test_two_who_order_three_groups_alike_are_not_said_to_disagree():
+    """No agreement of two on three groups can be told from chance, and theirs is perfect."""
+    alike = agreement({"ann": {"a": 1, "b": 2, "c": 3}, "bo": {"a": 1, "b": 2, "c": 3}})
+    said = {"raters": ["ann", "bo"], "mean_ranks": dict.fromkeys("abc", 0), "w": alike.w, "p": alike.p}
+    sentence = _agreement({**said, "to_each_other": alike.to_each_other})
+    assert "are not shown to agree more than by chance (Kendall’s W 1.00, p = 0.1" in sentence
+    assert "do not agree" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(1 / 5040, "fewer than 0.1"), (0.0504, "5.0"), (0.004, "0.4"), (1 / 6, "17")]
+)
+def test_a_share_of_orders_is_never_said_to_be_none(share, said):
+    assert _few(share) == f"{said}\u202f%"
 
 
 def test_one_ranking_says_nothing_of_agreement_and_can_be_near():

@@ -20,7 +20,8 @@ from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.local import sentence, standing
 from mirstore.page.palette import Palette, short_chord
-from mirstore.page.timeline import timeline
+from mirstore.page.timeline import Palette, short_chord, timeline
+from mirstore.page.words import general
 
 hostile = "<script>alert('x')</script>"
 
@@ -272,6 +273,46 @@ def test_equal_scores_are_told_as_such_and_repetitions_are_counted():
     said = text(render(report(track(tested=tests))))
     assert "rock or jazz (0.50)" in said
     assert "1 of 3" in said  # a tie is no right answer
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e3])
+def test_what_is_added_to_a_number_is_told_whatever_its_unit(scale):
+    one = explanation(0.4 * scale)
+    groups = [{**group, "value": value * scale} for group, value in zip(one["groups"], [0.4, -0.3, 0.001], strict=True)]
+    given = track(labels={"valence": 0.4 * scale}, explanations=[{**one, "groups": groups}])
+    said = text(render(report(given, exclusive=False, numeric=True)))
+    assert f"sound shaping adds {general(0.4 * scale, 3)}:" in said
+    assert f"rhythm takes away {general(0.3 * scale, 3)}:" in said
+    assert "mode adds next to nothing" in said
+    assert "in units of what is predicted" in said
+
+
+def test_of_several_repetitions_it_is_said_whose_scores_are_shown():
+    tests = [scored({"jazz": 0.9, "rock": 0.1}, repeat) for repeat in range(2)]
+    assert "of the first repetition" in text(render(report(track(tested=tests), runs=2)))
+    assert "of the first repetition" not in text(render(report(track(tested=tests[:1]))))
+
+
+def test_where_no_column_is_told_the_page_does_not_say_that_columns_stand_there():
+    one = explanation()
+    bare = {**one, "groups": [{**group, "columns": []} for group in one["groups"]]}
+    assert "Under it stand the columns" in text(render(report(track(explanations=[one]))))
+    said = text(render(report(track(explanations=[bare]))))
+    assert "No column is told" in said
+    assert "Under it stand the columns" not in said
+
+
+def test_a_label_in_the_words_of_another_dataset_is_the_label_that_was_predicted():
+    tests = [scored({"jazz": 0.9, "rock": 0.1}, repeat) for repeat in range(3)]
+    given = track(labels={"Jazz & Swing": 1.0}, tested=tests)
+    said = text(render(report(given, label_map={"Jazz & Swing": "jazz"}, runs=3)))
+    assert "genre: Jazz & Swing" in said
+    assert "ridge jazz (0.90) jazz (0.90) 3 of 3" in said
+
+
+def test_a_label_that_the_task_does_not_have_has_no_score():
+    given = track(labels={"jazz": 1.0, "live": 1.0}, tested=[scored({"jazz": 0.9, "rock": 0.1})])
+    assert "jazz (0.90), rock (0.10) jazz (0.90) 3" in text(render(report(given, exclusive=False)))
 
 
 def test_a_track_that_no_case_was_tested_on_says_so():

@@ -455,6 +455,57 @@ def test_of_repeated_folds_it_is_said_how_many_are_different():
     assert "1 fold, repeated 2 times (1 different fold); accuracy" in sections(report)["facts"]
 
 
+@pytest.mark.parametrize(
+    ("size", "same", "said"),
+    [
+        (1.0, True, "Repetitions differ by the seed of models."),
+        (1.0, False, "Repetitions differ by the folds and by the seed of models."),
+        (0.8, True, "Repetitions differ by which 80\u202f% of the artists of a training part was learned from and by"),
+        (
+            0.8,
+            False,
+            "by the folds, by which 80\u202f% of the artists of a training part was learned from and by the seed",
+        ),
+    ],
+)
+def test_it_is_said_by_what_repetitions_differ(size, same, said):
+    report = reported(evidence("ridge", above), runs=2, train_size=size, units="artist")
+    report["data"]["folds"] = [
+        {"run": run, "fold": fold, "train": 80, "test": 20, "sha256": f"{fold} {run * (not same)}"}
+        for run in range(2) for fold in range(5)
+    ]  # fmt: skip
+    report["cases"][0]["metrics"]["accuracy"]["repetitions"] = [0.5, 0.6]
+    assert said in render(report)
+
+
+def test_what_was_learned_from_and_what_was_tested_are_said_where_they_are_two_datasets():
+    report = reported(evidence("ridge", above), evaluate_on="elsewhere")
+    report["task"] |= {"dataset": "here", "split": "grouped"}
+    page = render(report)
+    assert "all of it learned from, and tested on all of elsewhere" in page
+    assert "split “grouped”" not in page
+    assert "of here, learned from, and of elsewhere, tested" in sections(report)["facts"]
+    assert re.search("learned on here, tell the labels “.*” of elsewhere, and", question({**report, "question": None}))
+    del report["task"]["evaluate_on"]
+    assert "split “grouped”" in render(report)
+
+
+def test_an_error_in_a_small_unit_is_not_written_as_none():
+    report = reported(evidence("ridge", above), numeric=True, exclusive=False)
+    errors = {"mae": {"mean": 0.000041, "sd": 0.0000052}, "r2": {"mean": 0.98, "sd": 0.01}}
+    report["cases"][0]["labels"] = [{"label": "valence", "metric": errors}]
+    page = render(report)
+    assert ">4.1e−05<" in page
+    assert ">5.2e−06<" in page
+
+
+def test_a_validation_part_that_was_learned_from_is_said():
+    report = reported(evidence("ridge", above))
+    assert "validation part" not in render(report)
+    report["task"]["learn_validation"] = True
+    assert "its validation part is learned from as well" in render(report)
+
+
 def test_a_constant_column_is_not_said_to_be_far_out():
     report = reported(evidence("ridge", above))
     report["health"] = [{"column": "f.c", "missing": 0, "constant": True, "outliers": 0, "low": 1.0, "high": 1.0}]

@@ -105,6 +105,20 @@ def test_a_figure_that_does_not_say_its_case_is_refused_before_anything_runs(sto
 
 
 @pytest.mark.parametrize(
+    ("metric", "value", "message"),
+    [
+        ("accuracy", 67.4, r"accuracy cannot be 67.4 .*per cent\? then 0.674"),
+        ("r2", 61.0, "r2 cannot be 61 .*then 0.61"),
+        ("mae", -0.1, "mae cannot be -0.1"),
+    ],
+)
+def test_a_figure_that_is_no_value_of_its_metric_is_refused(store, metric, value, message):
+    wrong = {**figure(value, name="a net"), "metric": metric}
+    with Project(store, registry(wrong)) as project, pytest.raises(ConfigError, match=message):
+        project.cases("table")
+
+
+@pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({}, "give case, or the name"),

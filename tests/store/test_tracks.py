@@ -70,6 +70,13 @@ def test_what_could_be_several_tracks_is_refused_with_their_names(text):
         meant(tracks, [text])
 
 
+def test_tracks_of_a_table_without_titles_are_told_apart_by_their_whole_ids():
+    ids = ["a-long-name:song1", "a-long-name:song2"]
+    of_table = pl.DataFrame({"track": ids, "title": [None, None], "path": [None, None]}, schema_overrides=tracks.schema)
+    with pytest.raises(UsageError, match="any of 2: a-long-name:song1, a-long-name:song2"):
+        meant(of_table, ["a-long"])
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [("Blue Mon", "did you mean 'Blue Moon'"), ("aa1", "FROM tracks"), ("", "FROM"), (" ", "FROM"), ("sm", "FROM")],
@@ -329,8 +336,9 @@ def test_a_push_has_the_direction_of_the_weight_and_of_the_distance_from_the_mea
 def test_columns_that_would_together_push_the_other_way_are_not_told(value, told):
     """The fit to everything, whose weights they are, then tells another story than the one that did not see it."""
     weights = pl.DataFrame({"label": ["x", "x"], "column": ["f.a", "f.b"], "value": [2.0, -0.5]})
+    ran = SimpleNamespace(scales={"f.a": (3.0, 1.6), "f.b": (3.0, 1.6)})
     case = SimpleNamespace(
-        details=SimpleNamespace(groups={"g": ["f.a", "f.b"]}), meanings={}, table=lambda name: weights
+        details=SimpleNamespace(groups={"g": ["f.a", "f.b"]}, ran=ran), meanings={}, table=lambda name: weights
     )
     values = pl.DataFrame({"track": ["s", "t", "u"], "f.a": [1.0, 5.0, 3.0], "f.b": [1.0, 5.0, 3.0]})
     found = _Compared(case, values).part("t", "x", "g", value)
@@ -355,6 +363,35 @@ def test_of_a_held_out_part_values_are_compared_with_that_part_only(tmp_path):
         track = report.tracks[0]
         assert (track.tested, track.explanations) == ([], [])
         assert track.labels == {"rock" if int(untested.rpartition("t")[2]) % 2 else "jazz": 1.0}
+
+
+def test_a_value_is_on_the_side_of_the_mean_that_the_model_learned(tmp_path):
+    """All tracks of the test part are above the mean of the training part: what raises a score stays what raises it."""
+    rng, n = np.random.default_rng(29), 120
+    kinds, tested = np.arange(n) % 2, np.arange(n) >= 80
+    frame = pl.DataFrame(
+        {
+            "id": [f"t{i}" for i in range(n)],
+            "genre": np.array(["jazz", "rock"])[kinds],
+            "split": np.where(tested, "test", "train"),
+            "signal": rng.normal(size=n) + kinds + 5 * tested,
+            "level": rng.normal(size=n) + kinds + 5 * tested,
+            "mirrored": rng.normal(size=n) - 4 * kinds,
+        }
+    )
+    frame.write_csv(tmp_path / "small.csv")
+    with Store(tmp_path / "store", create=True) as store:
+        import_table(store, tmp_path / "small.csv", dataset="small", labels=["genre"])
+        found, _ = explained(store, split="split")
+    first = [(one, g) for track in found.values() for one in track.explanations for g in one.groups if g.columns]
+    assert {g.group for _, g in first} == {"first", "second"}
+    for one, group in first:
+        for column in group.columns:
+            train = frame.filter(pl.col("split") == "train")[column.column.partition(".")[2]]
+            assert column.mean == pytest.approx(train.mean())
+            assert one.tracks == 40
+        # There is one fold, and the fit to everything is that of the fold.
+        assert sum(column.push for column in group.columns) == pytest.approx(group.value, rel=0.03)
 
 
 def test_of_several_rows_their_mean_is_compared(tmp_path):

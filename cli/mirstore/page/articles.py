@@ -48,7 +48,8 @@ def articles(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None
             "sound": track["sound"] if str(track.get("sound")).startswith("data:audio/") else None,
             "timeline": timeline(track, palettes),
             "tested": _tested(track, report["task"], varying, order),
-            "explained": explained(track) if main else [],
+            "explained": (said := explained(track, numeric=bool(report["task"].get("numeric"))) if main else []),
+            "columns": any(group["columns"] for one in said for group in one["groups"]),
         }
         for i, track in enumerate(tracks, 1)
     ]
@@ -105,7 +106,9 @@ def _tested(
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for one in track.get("tested") or []:
         runs.setdefault(one["run"], []).append(one)
-    right = list(track.get("labels") or {})
+    # A track of another dataset has its labels in that dataset's words, and scores in the task's.
+    words = task.get("label_map") or {}
+    right = list(dict.fromkeys(words.get(name, name) for name in track.get("labels") or {}))
     rows = []
     for run in sorted(runs, key=lambda run: order.get(run, len(order))):
         first = runs[run][0]
@@ -114,7 +117,7 @@ def _tested(
                 "name": case_name(first["case"], varying),
                 "fold": first["fold"] + 1,
                 "said": _said(first["scores"], task),
-                "right": [(name, number(first["scores"].get(name), 2)) for name in right],
+                "right": [(name, number(first["scores"][name], 2)) for name in right if name in first["scores"]],
                 "often": _often(runs[run], right) if task["exclusive"] and len(runs[run]) > 1 else "",
             }
         )

@@ -62,9 +62,18 @@ def _agreement(said: Mapping[str, Any]) -> str:
         return f"{who}, and each gave all groups the same rank: that is no order."
     found = f"Kendall’s W {number(said['w'], 2)}, {probability(said['p'])}"
     if not agreed(said):
-        return f"{who} and do not agree more than by chance ({found}): their mean ranks are no order that they share."
+        return (
+            f"{who} and are not shown to agree more than by chance ({found}): their mean ranks may be nobody’s order."
+        )
     apart = f"a rater is {number(said['to_each_other'], 2)} ranks from the mean of the others on average"
     return f"{who} and agree more than by chance ({found}); {apart}."
+
+
+def _few(share: float) -> str:
+    """Return a share of orders in per cent, small ones with a decimal: none is never 0, as the same order is one."""
+    if share < 0.001:
+        return "fewer than 0.1\u202f%"
+    return f"{number(100 * share, 1)}\u202f%" if share < 0.1 else percent(share)
 
 
 def _nearness(name: str, near: Mapping[str, Any], said: Mapping[str, Any]) -> str:
@@ -72,10 +81,12 @@ def _nearness(name: str, near: Mapping[str, Any], said: Mapping[str, Any]) -> st
     spread = f" [{number(ends[0], 2)}, {number(ends[1], 2)}]" if ends else ""
     told = (
         f"The order of the shares of {name} is {number(near['distance'], 2)}{spread} ranks from theirs on average; "
-        f"random orders are {number(near['by_chance'], 2)} ranks away, and {percent(near['p'])} of them are as near "
-        "or nearer"
+        f"random orders are {number(near['by_chance'], 2)} ranks away, and {_few(near['p'])} of them are as near or "
+        "nearer"
     )
     if not agreed(said):
         return f"{told}."
-    nearer = near["p"] <= alpha and (not ends or ends[1] < near["by_chance"])
+    if near["p"] <= alpha and not ends:
+        return f"{told}; whether that is so by chance was not tested, as no fits to halves of the data were made."
+    nearer = near["p"] <= alpha and ends is not None and ends[1] < near["by_chance"]
     return f"{told}: it is {'nearer than by chance' if nearer else 'not shown to be nearer than by chance'}."

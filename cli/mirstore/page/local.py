@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mirstore.page.words import general, plain
+from mirstore.page.words import general, number, plain
 
 few = 20  # other tracks: fewer are counted, as a share of them says more than is known
 least = 0.1  # of the largest group: of a smaller one no columns are told
 
 
-def explained(track: Mapping[str, Any]) -> list[dict[str, Any]]:
+def explained(track: Mapping[str, Any], *, numeric: bool = False) -> list[dict[str, Any]]:
     """Return what was added to the score of each label that is explained.
 
     Parameters
     ----------
     track : Mapping
         `mirstore.store.experiments.track_report.TrackReport` as JSON.
+    numeric : bool
+        Whether numbers are predicted, of any size.
 
     Returns
     -------
     list of dict
         ``label``, ``fold`` (from 1), ``others`` (how many tracks values are compared with), ``averaged`` (whether they
-        are means over rows), ``groups``: ``name``, ``value``, ``missing`` and ``columns`` of each, the latter with
+        are means over rows), ``groups``: ``name``, ``said``, ``missing`` and ``columns`` of each, the latter with
         ``name``, ``text`` and ``said``.
     """
     return [
@@ -35,7 +37,7 @@ def explained(track: Mapping[str, Any]) -> list[dict[str, Any]]:
             "groups": [
                 {
                     "name": plain(group["group"]),
-                    "value": group["value"],
+                    "said": added(group["value"], _largest(one) if numeric else None),
                     "missing": group["missing"],
                     "columns": [
                         {"name": column["column"], "text": _about(column), "said": sentence(column)}
@@ -52,6 +54,26 @@ def explained(track: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _largest(explanation: Mapping[str, Any]) -> float:
     return max((abs(group["value"]) for group in explanation["groups"]), default=0.0)
+
+
+def added(value: float, largest: float | None = None) -> str:
+    """Return what a group adds: to a score to two decimals, to a number in proportion to what the largest group adds.
+
+    Parameters
+    ----------
+    value : float
+    largest : float >= 0 or None
+        What the largest group adds to the same number; None for a score.
+
+    Examples
+    --------
+    >>> added(0.402), added(-0.001), added(-0.00045, largest=0.00045), added(0.9, largest=171.4)
+    ('adds 0.40', 'adds next to nothing', 'takes away 0.00045', 'adds next to nothing')
+    """
+    amount = number(abs(value), 2) if largest is None else general(abs(value), 3)
+    if abs(value) < 0.01 * (largest or 0.0) or not value or amount == number(0.0, 2):
+        return "adds next to nothing"
+    return f"{'adds' if value > 0 else 'takes away'} {amount}"
 
 
 def _about(column: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from mirstore.page import plots
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import Scored, differing
 from mirstore.page.svg import Figure
-from mirstore.page.words import known, metric, number
+from mirstore.page.words import known, listed, metric, number, percent
 
 rows_per_figure = 28
 
@@ -42,7 +42,21 @@ def table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
     ]
     floors = {name: _floor(claims.cases, name) for name in (main, *others)}
     line = [_at(floor, low, high) for case in cases[:1] if known(floor := case.floor) and low <= floor <= high]
-    return {"main": main, "others": others, "rows": rows, "floors": floors, "line": line, "low": low, "high": high}
+    differ = _repetitions(report)
+    found = {"main": main, "others": others, "rows": rows, "floors": floors, "repetitions": differ}
+    return {**found, "line": line, "low": low, "high": high}
+
+
+def _repetitions(report: Mapping[str, Any]) -> str:
+    """Return by what repetitions differ: what their spread tells."""
+    task, folds = report["task"], report["data"].get("folds") or []
+    different = {fold.get("sha256") or (fold["run"], fold["fold"]) for fold in folds}
+    by = [] if len(different) == len({fold["fold"] for fold in folds}) else ["by the folds"]
+    if (size := task.get("train_size") or 1) < 1:
+        by.append(
+            f"by which {percent(size)} of the {task.get('units') or 'track'}s of a training part was learned from"
+        )
+    return f"Repetitions differ {listed([*by, 'by the seed of models'])}."
 
 
 def _over_repetitions(value: Mapping[str, Any]) -> float | None:

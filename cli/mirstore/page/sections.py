@@ -99,7 +99,8 @@ def _kind(task: Mapping[str, Any]) -> str:
 def _facts(report: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Return what was measured on what, in one line."""
     task = report["task"]
-    parts = [count(data["tracks"], "track") if data.get("tracks") else "", f"of {task['dataset']}"]
+    other = f", learned from, and of {task['evaluate_on']}, tested" if task.get("evaluate_on") else ""
+    parts = [count(data["tracks"], "track") if data.get("tracks") else "", f"of {task['dataset']}{other}"]
     said = [" ".join(filter(None, parts))]
     said += [count(data["artists"], "artist")] if data.get("artists") else []
     if data["classes"]:

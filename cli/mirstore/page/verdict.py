@@ -44,9 +44,10 @@ def question(report: Mapping[str, Any]) -> str:
     group, known = kept_whole(report)
     what = "predict the numbers" if task.get("numeric") else "tell the labels"
     heard = f", on no {group} heard in training" if group and known == report["data"].get("tracks") else ""
+    learned = f", learned on {task.get('dataset')}," if task.get("evaluate_on") else ""
     return (
-        f"How well do the features of {features or 'this store'} {what} “{task.get('labels')}” of "
-        f"{task.get('dataset')}{heard}, and which group of them do models use?"
+        f"How well do the features of {features or 'this store'}{learned} {what} “{task.get('labels')}” of "
+        f"{task.get('evaluate_on') or task.get('dataset')}{heard}, and which group of them do models use?"
     )
 
 

@@ -118,7 +118,7 @@ class TaskEntry(_Entry):
         What must not be torn apart; by default the artist where artists are known.
     train_size : float in (0, 1]
         Share of each training part's artists, albums or tracks that is learned from, drawn anew for each repetition:
-        with ``runs = 5`` it shows how much depends on which tracks were there to learn from.
+        with ``runs = 5`` of a published split it shows how much depends on which tracks were there to learn from.
     learn_validation : bool
         Whether the validation part of a published split is learned from like its training part.
     evaluate_on : str

@@ -115,6 +115,9 @@ class Result:
         ``label``, ``column``, ``value``: of a fit to all that some fold learns from.
     measures : dict
         Measure to what its model says that it means.
+    scales : dict
+        Column to its mean and standard deviation in the fit whose ``column_weights`` there are; none of a constant
+        one.
     notes : list of str
         Warnings, each once.
     fit_seconds, seconds : float [s]
@@ -131,6 +134,7 @@ class Result:
     label_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     column_weights: pl.DataFrame = field(default_factory=pl.DataFrame)
     measures: dict[str, str] = field(default_factory=dict)
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     fit_seconds: float = 0.0
     seconds: float = 0.0

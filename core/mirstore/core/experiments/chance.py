@@ -60,7 +60,8 @@ def permuted(fitting: Fitting, cost: float) -> list[dict[str, Any]]:
     case, result = fitting.case, fitting.result
     ways = _ways(fitting)
     if ways.different < enough:
-        result.notes.append(f"labels were not permuted: there are {ways.different} ways to deal them out among units")
+        found = "is 1 way" if ways.different == 1 else f"are {ways.different} ways"
+        result.notes.append(f"labels were not permuted: there {found} to deal them out among units")
         return []
     if cost * case.permutations > patience:
         result.notes.append(f"labels were not permuted, which would take {duration(cost * case.permutations)}")

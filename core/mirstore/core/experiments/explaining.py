@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from time import process_time
 from typing import Any
@@ -31,12 +32,14 @@ def explain(fitting: Fitting, *, compared: bool) -> None:
     """
     case, result = fitting.case, fitting.result
     begun = process_time()
-    everything, _, model = fitting.fitted_to_all()
+    everything, scaling, model = fitting.fitted_to_all()
     cost = process_time() - begun
     result.importances += shares_of(fitting, model, "whole", 0)
     weights = model.column_weights()
     if weights is not None:
         result.column_weights = _weights(fitting, finite(model, "column_weights", weights))
+        both = zip(scaling.mean.tolist(), scaling.deviation.tolist(), strict=True)
+        result.scales = {name: pair for name, pair in zip(fitting.columns, both, strict=True) if math.isfinite(pair[1])}
     if not compared or model.role != "signed" or len(case.groups) < 2 or not model.group_importances():
         return
     expected = cost * (case.halves + case.random_groupings)

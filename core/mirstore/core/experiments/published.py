@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mirstore.core.entries import PublishedEntry
 from mirstore.core.errors import ConfigError, UnknownNameError
 from mirstore.core.experiments.cases import Case, expand, keys
+from mirstore.core.experiments.metrics import ends
 from mirstore.core.registry import Registry
 
 
@@ -22,12 +23,19 @@ def published(registry: Registry, experiment: str) -> Iterator[tuple[PublishedEn
     Raises
     ------
     ConfigError
-        If a figure names what is not in the experiment, or leaves it open which of several cases it is of.
+        If a figure is no value of its metric, names what is not in the experiment, or leaves it open which of several
+        cases it is of.
     """
     entry = registry.experiments[experiment]
     every = expand(experiment, entry)
     for number, figure in enumerate(entry.published, 1):
         where = f"experiments.{experiment}.published ({number} of {len(entry.published)})"
+        low, high = ends(figure.metric)
+        if not low <= figure.value <= high:
+            hint = (
+                f"is it in per cent? then {figure.value / 100:g}" if 1 < figure.value <= 100 else f"{low:g} to {high:g}"
+            )
+            raise ConfigError(f"{where}: {figure.metric} cannot be {figure.value:g}", hint=hint)
         found = _matching(every, figure, where)
         if not figure.name and len(found) > 1:
             apart = [key for key in keys if len({case.text(key) for case in found}) > 1]

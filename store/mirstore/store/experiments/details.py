@@ -152,6 +152,8 @@ class Circumstances:
         Warnings, each once.
     measures : Mapping of str to str
         What the model says of its measures of importance.
+    scales : Mapping of str to (float, float)
+        Column to its mean and standard deviation where the weights of columns were learned.
     seconds, overhead_seconds : float or None [s]
         CPU time of the whole, and of what is not the components'; None if it failed.
     """
@@ -161,6 +163,7 @@ class Circumstances:
     machine: str = ""
     notes: Sequence[str] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, Sequence[float]] = field(default_factory=dict)
     seconds: float | None = None
     overhead_seconds: float | None = None
 

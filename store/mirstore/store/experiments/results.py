@@ -33,7 +33,8 @@ class Statistics:
     values : sequence of float
         One per fold. A fold that is the same in all repetitions, as a published one is, has one: their mean.
     repetitions : sequence of float
-        The mean over folds of each repetition: with ``train_size`` below 1, how much depends on the training tracks.
+        The mean over folds of each repetition: on folds that are the same in all, how much depends on the training
+        tracks that ``train_size`` left, and on the model's seed.
     """
 
     mean: float

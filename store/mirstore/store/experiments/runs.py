@@ -113,6 +113,7 @@ def _details(item: Planned, result: Result | str) -> Details:
             ran,
             notes=result.notes,
             measures=result.measures,
+            scales=result.scales,
             seconds=result.seconds,
             overhead_seconds=result.seconds - result.fit_seconds,
         )

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from mirstore.core.errors import UsageError
@@ -117,15 +116,18 @@ class _Compared:
         return GroupPart(group, value, shown, missing)
 
     def _standing(self, track: str, name: str, weight: float) -> ColumnStanding | None:
-        """Return where a value stands; None if it is missing, or pushes nothing."""
+        """Return where a value stands; None if it is missing, or pushes nothing.
+
+        The mean is that of the fit: tracks of a part that was only tested can have another one, on whose other side
+        the value is.
+        """
         value = self.values[name][self.at[track]]
-        if value is None or not weight:
+        if value is None or not weight or name not in self.case.details.ran.scales:
+            return None
+        mean, deviation = self.case.details.ran.scales[name]
+        if value == mean:
             return None
         every = self.known[name]
-        mean, deviation = float(every.mean()), float(every.std())
-        # Sums of equal numbers leave a deviation of some rounding errors.
-        if not deviation > 10 * np.finfo(float).eps * abs(mean) or value == mean:
-            return None
         return ColumnStanding(
             column=name,
             unit=self._said(name, "unit"),

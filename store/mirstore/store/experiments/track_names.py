@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,18 @@ def _one(rows: Sequence[dict[str, Any]], text: str) -> str:
         if len(found) == 1:
             return str(found[0]["track"])
         if found:
-            names = some([f"{row['title'] or row['path']} ({row['track'][:10]})" for row in found], 5)
+            names = some([_name(row) for row in found], 5)
             raise UsageError(f"track {text!r} could be any of {len(found)}: {names}", hint="give its id, or its path")
     close = get_close_matches(text, [name for row in rows for name in (row["title"], row["path"]) if name], n=1)
     hint = f"did you mean {close[0]!r}?" if close else "mirstore sql 'SELECT title, path, track FROM tracks'"
     raise UsageError(f"unknown track {text!r}", hint=hint)  # a list of all would be too long
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Return what a track is called and its id: the first letters of a checksum, that of a table as it is."""
+    short = row["track"][:10] if len(row["track"]) == 64 else row["track"]
+    called = row["title"] or row["path"]
+    return f"{called} ({short})" if called else str(short)
 
 
 def _ways(text: str) -> Iterator[Callable[[dict[str, Any]], bool]]:

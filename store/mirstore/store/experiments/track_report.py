@@ -40,7 +40,7 @@ class ColumnStanding:
     unit, text : str or None
         As declared.
     value, mean : float
-        The track's, and the mean over all tracks with a value; each the mean over its rows where a track has several.
+        The track's, the mean over its rows where it has several; and the mean of what the weight was learned from.
     lower, equal, higher : int
         How many other tracks have a lower, the same, or a higher value.
     unknown : int
@@ -48,7 +48,7 @@ class ColumnStanding:
     weight : float
         Of the column for the label, in the fit to all tracks that some fold learns from.
     push : float
-        The weight times the track's distance from the mean in standard deviations over these tracks.
+        The weight times the distance of the value from the mean, in standard deviations of the same fit.
     """
 
     column: str
