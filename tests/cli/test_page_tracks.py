@@ -20,7 +20,7 @@ from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.local import sentence, standing
 from mirstore.page.palette import Palette, short_chord
-from mirstore.page.timeline import Palette, short_chord, timeline
+from mirstore.page.timeline import timeline
 from mirstore.page.words import general
 
 hostile = "<script>alert('x')</script>"
