@@ -262,6 +262,12 @@ def test_an_extractor_that_reads_what_an_entry_names_is_checked_as_that_entry(pr
     assert all(check["ok"] for check in checks), [check for check in checks if not check["ok"]]
 
 
+def test_a_plugin_is_checked_as_such_although_an_entry_is_called_like_it(project):
+    checks = json.loads(run("plugins", "check", "harmony", "--json").stdout)  # [features.harmony] is one of the two
+    assert {check["component"] for check in checks} == {"functional-harmony@1", "chord-functions@1"}
+    assert all(check["ok"] for check in checks), [check for check in checks if not check["ok"]]
+
+
 def test_annotations_are_given_on_the_command_line(project):
     (project / "labs").mkdir()
     (project / "labs" / "one.lab").write_text("0 0.5 C:maj\n0.5 1 N\n")

@@ -100,6 +100,15 @@ def test_keeps_the_contract(check, monkeypatch):
     check(song)
 
 
+given_lines = FeatureSet("lyric-lines", LyricLines(), {"words": FeatureSet("song", Song())})
+
+
+@pytest.mark.parametrize("check", checks_for(given_lines), ids=lambda check: check.__name__)
+def test_given_lines_keep_the_contract(check, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    check(given_lines)
+
+
 def test_it_has_the_nine_numbers_that_groupings_ask_for():
     columns = FeatureSet("lyrics", Lyrics(), {"words": given_by(whole)}).columns
     assert [name for name, column in columns.items() if column.dtype.is_numeric()] == [

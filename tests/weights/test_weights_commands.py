@@ -160,6 +160,19 @@ def test_the_kit_tells_missing_weights_once(project):
     assert "FAIL" not in refused.stdout
 
 
+def test_the_kit_checks_what_has_its_weights_and_tells_what_lacks_them(project, plugin, monkeypatch):
+    monkeypatch.setattr(plugin.Gain, "uses", lambda self: (plugin.wheel,))
+    monkeypatch.setattr(plugin.Filter, "uses", lambda self: (plugin.web,))
+    run("weights", "fetch", "web-gain")
+    listed = json.loads(run("plugins", "list", "--json").stdout)
+    (name,) = (row["name"] for row in listed if "gain@1" in row["components"])
+    checked = run("plugins", "check", name, "--json", code=5)
+    rows = json.loads(checked.stdout)
+    assert {row["component"] for row in rows} == {"filter@1"}
+    assert all(row["ok"] for row in rows), [row for row in rows if not row["ok"]]
+    assert "weights 'wheel-gain' are missing" in checked.stderr
+
+
 def test_the_command_line_and_a_plugins_declaration_stay_light(project):
     script = (
         "import sys, mirstore.cli, mirstore.core.pretrained\n"

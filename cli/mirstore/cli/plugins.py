@@ -102,6 +102,7 @@ def check(
     """Run the conformance kit on all components of a plugin, or on one: what every plugin must keep to.
 
     An extractor whose inputs have no meaning of their own, as those of mean, is checked as an entry of registry.toml.
+    What lacks its weights is left out, and told at the end.
 
     Examples
     --------
@@ -115,20 +116,25 @@ def check(
     from mirstore.core.checks import run_checks
     from mirstore.core.checks.subject import Subject
     from mirstore.core.components import Extractor
+    from mirstore.core.errors import WeightsError
     from mirstore.core.weights.cache import require
 
     app: Context = context.obj
     plugins, registry = app.load_plugins(), app.load_registry()
-    rows, well = [], True
-    for component in [None] if _is_entry(name, registry) else plugins.components(name):
+    rows, well, lacking = [], True, None
+    for component in [None] if _is_entry(name, registry, plugins) else plugins.components(name):
         subject: Subject
-        if component is None or isinstance(component, Extractor):  # with what it reads
-            subject = _with_inputs(app, name if component is None else component.name, registry, plugins)
-            component = subject.extractor
-        else:
-            subject = component
+        try:
+            if component is None or isinstance(component, Extractor):  # with what it reads
+                subject = _with_inputs(app, name if component is None else component.name, registry, plugins)
+                component = subject.extractor
+            else:
+                subject = component
+            require([component])  # weights that are not there are one mistake, not one of each check
+        except WeightsError as error:
+            lacking = lacking or error
+            continue
         called = f"{component.name}@{component.version}"
-        require([component])  # weights that are not there are one mistake, not one of each check
         if not json_output:
             typer.echo(called)
         for result in run_checks(subject):
@@ -138,13 +144,17 @@ def check(
                 typer.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}{f': {result.message}' * (not result.ok)}")
     if json_output:
         typer.echo(json.dumps(rows))
+    if lacking is not None:
+        raise lacking
     if not well:
         raise typer.Exit(1)
 
 
-def _is_entry(name: str, registry: Registry) -> bool:
+def _is_entry(name: str, registry: Registry, plugins: Plugins) -> bool:
     entry = registry.features.get(name)
-    return entry is not None and entry.extractor.partition("@")[0] != name
+    if entry is None or any(name in (row.name, row.distribution) for row in plugins.rows()):
+        return False
+    return entry.extractor.partition("@")[0] != name
 
 
 def _with_inputs(app: Context, name: str, registry: Registry, plugins: Plugins) -> FeatureSet:

@@ -67,13 +67,13 @@ def names_its_weights_by_their_hash(subject: Subject) -> None:
 
 
 def declares_start_and_end_in_seconds(subject: Subject) -> None:
-    """Several rows per track are told apart by ``start`` [s]; ``end`` [s] says where each ends."""
+    """Several rows per track are told apart by ``start`` [s]; ``end`` [s] says where each ends, if anyone knows."""
     columns = feature_of(subject).columns
     require("start" in columns or "end" not in columns, "an 'end' column needs a 'start' column")
     for name in columns.keys() & {"start", "end"}:
         column = columns[name]
-        good = column.unit == "s" and column.dtype in _floats and not column.nullable
-        require(good, f"column {name!r} must be Float32 or Float64 in 's', not nullable")
+        require(column.unit == "s" and column.dtype in _floats, f"column {name!r} must be Float32 or Float64 in 's'")
+    require("start" not in columns or not columns["start"].nullable, "column 'start' must not be nullable")
     for name, column in columns.items():
         require(column.grid is None or name == "start", f"column {name!r} has a grid, which belongs to 'start'")
 
