@@ -6,6 +6,7 @@ emoji and punctuation are none.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import groupby
 
@@ -46,8 +47,11 @@ def words(text: str) -> Line:
     return [part for part in parts if any(map(str.isalpha, part))]
 
 
+_heading = re.compile(r"\s*\[[^\[\]]*\]\s*")  # as [Chorus], which nobody sings
+
+
 def lines(texts: list[str]) -> list[Line]:
-    r"""Return the lines of texts, each of which may have several; lines without words are left out.
+    r"""Return the lines of texts, each of which may have several; lines without words are left out, and headings.
 
     Parameters
     ----------
@@ -55,10 +59,11 @@ def lines(texts: list[str]) -> list[Line]:
 
     Examples
     --------
-    >>> lines(["one two\n\nthree", "🎵"])
+    >>> lines(["[Verse 1]\none two\n\nthree", "🎵"])
     [['one', 'two'], ['three']]
     """
-    return [found for text in texts for line in text.splitlines() if (found := words(line))]
+    sung = (line for text in texts for line in text.splitlines() if not _heading.fullmatch(line))
+    return [found for line in sung if (found := words(line))]
 
 
 def sung(rows: pl.DataFrame, column: str) -> list[str]:

@@ -259,7 +259,7 @@ def test_a_case_that_raises_or_dies_costs_no_other(store, plugins):
         ({"tasks__genre__folds": 30}, "12 artists are too few for 30 folds"),
         ({"tasks__genre__classes": ["jazz"]}, "only one class"),
         ({"tasks__genre__labels": "tags"}, "accuracy needs one label per track, and 17 tracks of 'tags' have several"),
-        ({"experiments__one__features": ["essentia"]}, "unknown features 'essentia'"),
+        ({"experiments__one__features": ["essentia"]}, "features essentia were not computed .mirstore ingest"),
         ({"experiments__one__features": ["small", "small@1"]}, "two versions of features 'small'"),
         ({"experiments__one__model": "xgbost"}, "unknown model 'xgbost'"),
         ({"experiments__one__grouping": "thirds"}, "unknown grouper 'thirds'"),

@@ -54,8 +54,8 @@ def refuse_unknown(given: Given, sources: Iterable[Source]) -> None:
     UsageError
     """
     known = {name for source in sources for name in (*source.attrs, *source.labels)}
-    if given.kind == "column" and known and given.key not in known:
+    if given.kind == "column" and given.key not in known:
         raise UsageError(
             f"annotations {given.name!r}: no track has anything in a column {given.key!r}",
-            hint=did_you_mean(given.key, known),
+            hint=did_you_mean(given.key, known) if known else "name the table that has it: --labels TABLE",
         )
