@@ -59,7 +59,7 @@ def resolve(
     """
     made = dict(annotations or {})
     if both := sorted(made.keys() & registry.features.keys()):
-        raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="call the annotations, or the entry, otherwise")
+        raise ConfigError(f"features.{both[0]}: there are annotations of this name", hint="call one of them otherwise")
     for name in names:
         _resolve(name, registry, plugins, kept or Path, imported, made, ())
     return {name: made[name] for name in names}

