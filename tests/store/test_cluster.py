@@ -315,7 +315,11 @@ def test_local_processes_that_are_killed_all_the_time_lose_nothing_and_double_no
     killed = []
 
     def kill(chance):
-        ours = [one for one in psutil.Process().children() if "mirstore.core.process" in " ".join(one.cmdline())]
+        ours = []
+        for one in psutil.Process().children():
+            with suppress(psutil.Error):  # it has just ended
+                if "mirstore.core.process" in " ".join(one.cmdline()):
+                    ours.append(one)
         if ours:
             killed.append(chance.choice(ours).kill())
 
