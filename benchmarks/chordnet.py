@@ -45,8 +45,7 @@ def bare(extractor: ChordsLarge, track: Track) -> None:
 if __name__ == "__main__":
     tracks = [Track(path.name, path) for path in map(Path, sys.argv[1:] or clips)]
     audio = sum(track.duration for track in tracks)
-    for nets in (1, 5):
-        extractor = ChordsLarge(nets=nets)  # type: ignore[arg-type]
+    for nets, extractor in ((1, ChordsLarge(nets=1)), (5, ChordsLarge(nets=5))):
         extractor.extract(tracks[0])  # loads the networks, compiles, and resamples
         for track in tracks:
             track.audio(sr)

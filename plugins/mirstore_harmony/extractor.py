@@ -41,18 +41,7 @@ _words = {
 class ReadsChords(Extractor):
     """What extractors have in common that reduce chords to progressions and look functions up.
 
-    Parameters
-    ----------
-    vocabulary : {"majmin", "sevenths"}
-        What chords are reduced to: 2 triads by their third, or 4 triads and 7 seventh chords.
-    min_duration : float >= 0 [s]
-        Shorter chords are left out.
-    merge_repeats : bool
-        Whether a chord that comes again right after itself is one chord.
-    break_gap : float >= 0 [s], optional
-        After a longer time without a chord nothing leads to the next one; by default chords lead on over any gap.
-    ontology : str, optional
-        Path of the published Functional Harmony Ontology (RDF/XML), to be used instead of the plugin's own.
+    Each says itself what its parameters are, since that is what its users see.
     """
 
     inputs = ("chords",)
