@@ -69,7 +69,7 @@ def _ranked(file: Path) -> dict[str, dict[str, float]]:
     for rater, group, rank in zip(
         frame["rater"].cast(str).to_list(), frame["group"].cast(str).to_list(), found.to_list(), strict=True
     ):
-        if rater is None or group is None:
+        if not (rater or "").strip() or not (group or "").strip():
             raise UsageError(f"{file}: a row has no rater or no group")
         if ranked.setdefault(rater, {}).setdefault(group, rank) != rank:
             raise UsageError(f"{file}: rater {rater!r} ranks {group!r} twice")
