@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +10,7 @@ from mirstore.page.claims import Claims
 from mirstore.page.local import explained
 from mirstore.page.palette import Palette
 from mirstore.page.ranking import case_name, differing
+from mirstore.page.scores import learned
 from mirstore.page.timeline import timeline
 from mirstore.page.words import general, known, listed, number
 
@@ -36,6 +37,7 @@ def articles(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None
         return None
     palettes = _palettes(tracks)
     order = {case.raw["run"]: i for i, case in enumerate(claims.cases)}
+    guessing = order.keys() - {case.raw["run"] for case in learned(claims.cases)}
     varying = differing([case["case"] for case in report["cases"]])
     made = [
         {
@@ -47,7 +49,7 @@ def articles(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None
             "short": short_id(track["track"]),
             "sound": track["sound"] if str(track.get("sound")).startswith("data:audio/") else None,
             "timeline": timeline(track, palettes),
-            "tested": _tested(track, report["task"], varying, order),
+            "tested": _tested(track, report["task"], varying, order, guessing),
             "explained": (said := explained(track, numeric=bool(report["task"].get("numeric"))) if main else []),
             "columns": any(group["columns"] for one in said for group in one["groups"]),
         }
@@ -100,12 +102,20 @@ def _about(track: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 
 
 def _tested(
-    track: Mapping[str, Any], task: Mapping[str, Any], varying: Sequence[str], order: Mapping[str, int]
+    track: Mapping[str, Any],
+    task: Mapping[str, Any],
+    varying: Sequence[str],
+    order: Mapping[str, int],
+    guessing: Collection[str],
 ) -> list[dict[str, Any]]:
-    """Return a row per case, the best case first: what it said in the first repetition, and how often it was right."""
+    """Return a row per case, the best case first: what it said in the first repetition, and how often it was right.
+
+    Cases that only guess say the same of every track.
+    """
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for one in track.get("tested") or []:
-        runs.setdefault(one["run"], []).append(one)
+        if one["run"] not in guessing:
+            runs.setdefault(one["run"], []).append(one)
     # A track of another dataset has its labels in that dataset's words, and scores in the task's.
     words = task.get("label_map") or {}
     right = list(dict.fromkeys(words.get(name, name) for name in track.get("labels") or {}))
