@@ -198,6 +198,16 @@ class Extractor(Component):
         return identity(self.uses())
 
 
+def weights_of(extractor: Extractor) -> str | None:
+    """Return what an extractor's ``weights()`` says; where a parameter has that name, the SHA-256 of those of `uses`.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    """
+    return extractor.weights() if callable(extractor.weights) else Extractor.weights(extractor)
+
+
 @dataclass
 class Grouper(Component):
     """Sorts feature columns into named groups.

@@ -14,7 +14,7 @@ from typing import Any
 
 from mirstore.core.annotations import Annotation
 from mirstore.core.columns import Column
-from mirstore.core.components import Extractor
+from mirstore.core.components import Extractor, weights_of
 from mirstore.core.errors import ConfigError, WeightsError
 
 heard = "audio"  # the input that stands for the file
@@ -157,7 +157,7 @@ class FeatureSet:
 
     def _weights(self) -> str | None:
         try:
-            return self.extractor.weights()
+            return weights_of(self.extractor)
         except OSError as error:
             where, what = Path(error.filename or "?"), (error.strerror or str(error)).lower()
             raise ConfigError(

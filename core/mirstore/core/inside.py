@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from mirstore.core.columns import Column, Row
-from mirstore.core.components import Extractor
+from mirstore.core.components import Extractor, weights_of
 from mirstore.core.descriptions import Plain, about, columns_as_json, describe
 from mirstore.core.errors import PluginError, TrackError
 from mirstore.core.plugins import Plugins, distributions
@@ -173,7 +173,7 @@ def weights(name: str, version: int, params: Mapping[str, Any]) -> str | None:
         That was described.
     params : Mapping of str to plain JSON
     """
-    return build(name, version, params).weights()
+    return weights_of(build(name, version, params))
 
 
 def extract(

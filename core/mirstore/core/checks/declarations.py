@@ -12,6 +12,7 @@ import polars as pl
 
 from mirstore.core.checks.subject import Subject, feature_of, require
 from mirstore.core.columns import Column, Sound, Tensor
+from mirstore.core.components import weights_of
 from mirstore.core.features import heard
 
 _integers = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
@@ -62,7 +63,7 @@ def _range_problem(column: Column) -> str:
 
 def names_its_weights_by_their_hash(subject: Subject) -> None:
     """The hash of the weights is part of the identity."""
-    weights = feature_of(subject).extractor.weights()
+    weights = weights_of(feature_of(subject).extractor)
     require(weights is None or re.fullmatch(r"[0-9a-f]{64}", weights), f"weights() {weights!r} is no SHA-256")
 
 
