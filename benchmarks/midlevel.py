@@ -72,12 +72,12 @@ def by_extractor(feature: FeatureSet, recordings: list[Audio]) -> list[list[floa
 def by_loop(model: MidlevelNet, recordings: list[Audio]) -> list[list[float]]:
     """Predict with librosa, the network, and nothing else."""
     found = []
-    means, deviations = (array.astype(np.float32)[:, None] for array in vars(model.scale_).values())
+    means, deviations = (array.astype(np.float32)[:, None] for array in vars(model.scales_[0]).values())
     with torch.inference_mode():
         for recording in recordings:
             frames = librosa.feature.mfcc(y=recording.samples[0, : 15 * sr], sr=sr, n_mfcc=40, n_fft=2048)
-            given = torch.from_numpy((frames - means) / deviations)[None, None]
-            values = model._net(given.contiguous(memory_format=torch.channels_last)).numpy()[0]
+            given = torch.from_numpy((frames - means) / deviations)[None]
+            values = model.net_(given).numpy()[0]
             found.append(list(values * model.targets_.deviations + model.targets_.means))
     return found
 

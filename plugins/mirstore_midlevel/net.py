@@ -27,7 +27,7 @@ def vgg(outputs: int, width: float = 1.0, last_kernel: int = 1) -> nn.Sequential
     Returns
     -------
     nn.Sequential
-        From [shape=(n, 1, coefficients, frames)] to [shape=(n, outputs)].
+        From [shape=(n, coefficients, frames)] to [shape=(n, outputs)].
 
     Examples
     --------
@@ -48,6 +48,7 @@ def vgg(outputs: int, width: float = 1.0, last_kernel: int = 1) -> nn.Sequential
         return [nn.MaxPool2d(2), nn.Dropout(0.3)]
 
     return nn.Sequential(
+        nn.Unflatten(1, (1, -1)),
         *convolution(64, kernel=5, stride=2),
         *convolution(64),
         *pooling(),

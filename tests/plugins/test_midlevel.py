@@ -30,6 +30,8 @@ from mirstore.core.experiments.assembly import take, without_columns
 from mirstore.core.experiments.fitted import Fitted
 from mirstore.core.experiments.regression import pearson_r
 from mirstore.core.experiments.scaling import Scaling
+from mirstore.core.nets.batches import Matrices, Scale
+from mirstore.core.nets.parts import set_aside
 from mirstore.core.plugins import Plugins
 from mirstore.core.recording import Audio
 from mirstore.core.registry import Registry
@@ -39,8 +41,6 @@ from mirstore.store import Store
 from mirstore.store.models import find
 from mirstore_groupings.names import midlevel, plain
 from mirstore_midlevel import MidlevelNet
-from mirstore_midlevel.frames import Frames, Scale
-from mirstore_midlevel.model import _set_aside
 from mirstore_midlevel.net import vgg
 
 root_of_project = Path(__file__).parents[2]
@@ -97,17 +97,18 @@ def test_forty_coefficients_of_15_s_become_a_map_of_5_by_80():
     import torch
 
     net = vgg(7, 0.03)
-    before_the_mean = net[:-3](torch.zeros(2, 1, 40, 646))
+    before_the_mean = net[:-3](torch.zeros(2, 40, 646))
     assert before_the_mean.shape == (2, 8, 5, 80)
-    assert net(torch.zeros(2, 1, 40, 646)).shape == (2, 7)
+    assert net(torch.zeros(2, 40, 646)).shape == (2, 7)
 
 
 @pytest.mark.parametrize(
     ("params", "told"),
     [
-        ({"width": 0.0}, "width and rate"),
+        ({"width": 0.0}, "width is above 0"),
+        ({"rate": 0.0}, "rate is above 0"),
         ({"last_kernel": 2}, "last_kernel is 1 or 3"),
-        ({"epochs": 0}, "epochs and batch"),
+        ({"epochs": 0}, "epochs is 1 or more, batch 2"),
         ({"patience": -1}, "patience"),
         ({"set_aside": 1.0}, "set_aside"),
     ],
@@ -134,11 +135,12 @@ def test_the_scale_and_level_of_a_coefficient_do_not_matter():
     factors = np.logspace(-2, 2, 8)[:, None]
     moved = Arrays([array * factors + 1000 * factors for array in given], hop=0.02)
     rows = np.arange(len(given))
-    one, other = (Frames(arrays, (8, 24), Scale.of_rows(arrays, rows)).read(rows).numpy() for arrays in (given, moved))
-    assert one.shape == (48, 1, 8, 24)
+    scaled = (Matrices([arrays], [(8, 24)], [Scale.of_rows(arrays, rows)]) for arrays in (given, moved))
+    one, other = (matrices.read(rows)[0].numpy() for matrices in scaled)
+    assert one.shape == (48, 8, 24)
     assert np.allclose(one, other, atol=1e-3)
-    assert np.allclose(one.mean(axis=(0, 1, 3)), 0, atol=1e-4)
-    assert np.allclose(one.std(axis=(0, 1, 3)), 1, atol=1e-4)
+    assert np.allclose(one.mean(axis=(0, 2)), 0, atol=1e-4)
+    assert np.allclose(one.std(axis=(0, 2)), 1, atol=1e-4)
 
 
 def test_a_coefficient_or_a_target_that_never_varies_does_no_harm():
@@ -204,16 +206,16 @@ def test_it_stops_when_patience_is_out_and_keeps_the_best_epoch(tmp_path):
 
 def test_it_stops_by_whole_artists():
     given = examples(artists=10)
-    learned, held = _set_aside(given, 0.15, seed=0)
+    learned, held = set_aside(given, 0.15, seed=0)
     assert sorted([*learned, *held]) == list(range(48))
     assert len(set(given.units[held])) == 2
     assert not set(given.units[learned]) & set(given.units[held])
-    assert list(_set_aside(given, 0.15, seed=1)[1]) != list(held)
+    assert list(set_aside(given, 0.15, seed=1)[1]) != list(held)
 
 
 def test_one_artist_alone_is_not_torn_apart():
     given = examples(artists=1)
-    assert [len(part) for part in _set_aside(given, 0.15, seed=0)] == [48, 0]
+    assert [len(part) for part in set_aside(given, 0.15, seed=0)] == [48, 0]
     assert np.isfinite(fitted(given).predict(given)).all()
 
 
@@ -221,7 +223,7 @@ def test_a_published_validation_part_is_stopped_by_and_all_else_learned_from(tmp
     given = examples(artists=10)
     model = fitted(given, Training(tmp_path, examples(8, seed=5)))
     level = np.concatenate([array[2] for array in given.tensors["mfcc.mfcc"]])
-    assert model.scale_.means[2] == pytest.approx(level.mean(), rel=1e-6)
+    assert model.scales_[0].means[2] == pytest.approx(level.mean(), rel=1e-6)
 
 
 class _Killed(Training):
@@ -277,7 +279,9 @@ def test_targets_that_are_no_numbers_are_refused(value):
 
 def test_matrices_that_do_not_fit_are_refused():
     given = examples()
-    with pytest.raises(ValueError, match="reads one tensor, MFCC by frames, and is given none"):
+    with pytest.raises(
+        ValueError, match=r"reads one tensor, MFCC by frames \(any rows by any frames\), and is given none"
+    ):
         MidlevelNet(**small).fit(given, {"x": ["a.b"]}, 0)
     with pytest.raises(ValueError, match=r"8 coefficients and frames or more, and is given \(8, 5\)"):
         fitted(examples(frames=5))
@@ -297,7 +301,7 @@ def test_a_rate_that_makes_it_diverge_is_told():
 
 def test_weights_of_another_network_are_refused(tmp_path):
     fitted(examples()).save(tmp_path)
-    with pytest.raises(ValueError, match=r"not those of a network of width 0\.125"):
+    with pytest.raises(ValueError, match="not those of a network midlevel-net with these parameters"):
         MidlevelNet(width=0.125).load(tmp_path)
 
 

@@ -144,7 +144,7 @@ def test_models_on_tensors_alone_run(store, plugins):
 def test_a_model_that_reads_tables_only_says_so(store, plugins):
     (item,) = planned(store, plugins, model="centroid")
     assert item.state == "lacking"
-    assert item.why.startswith("model 'centroid' reads tables only, and features spectra are tensors (choose")
+    assert item.why.startswith("model 'centroid' reads tables only, and features spectra have no numbers (choose")
     (item,) = planned(store, plugins, model="centroid", features=["small", "spectra"])
     assert item.details.remarks == ["centroid reads tables only: spectra.x not used"]
     assert all(not column.startswith("spectra") for members in item.assembly.groups.values() for column in members)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mirstore.core.components import Component
@@ -93,10 +94,15 @@ class Model(Component):
     tabular : bool
         Whether it reads `Examples.table` only. Tensors are then kept out of its groups, which is told, and a case
         whose features are tensors only is refused.
+    hears : Mapping of str to (int or None, int or None)
+        For a model that reads certain tensors and nothing else: each of them in words, with how many rows and how many
+        frames its arrays have; None where any number will do. Numbers are then kept out of its groups, which is told,
+        and a case without tensors is refused. Empty for all other models.
     """
 
     role: ClassVar[Role] = "opaque"
     tabular: ClassVar[bool] = False
+    hears: ClassVar[Mapping[str, tuple[int | None, int | None]]] = MappingProxyType({})
 
     @abstractmethod
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:

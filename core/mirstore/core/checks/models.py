@@ -25,10 +25,11 @@ from mirstore.core.training import Training, fit
 from mirstore.core.workers import Limits
 
 groups = {"timbre": ["essentia.mfcc_01", "essentia.mfcc_02"], "rhythm": ["essentia.bpm", "midlevel.stability"]}
-of_tensors = {"spectrum": ["mel.spectrogram"]}  # beside them, unless the model reads tables only
+Hears = Mapping[str, tuple[int | None, int | None]]
+_spectrogram: Hears = {"mel.spectrogram": (128, 44)}  # for a model that takes whatever tensors there are
 
 
-def labelled_examples(*, numeric: bool = False) -> Examples:
+def labelled_examples(*, numeric: bool = False, hears: Hears = _spectrogram) -> Examples:
     """Return 60 examples of three classes, with four columns in two groups and a small spectrogram each.
 
     With ``numeric`` they have two targets instead, sums of the columns.
@@ -37,6 +38,8 @@ def labelled_examples(*, numeric: bool = False) -> Examples:
     ----------
     numeric : bool
         Give numbers to be predicted instead of classes.
+    hears : Mapping of str to (int or None, int or None)
+        The tensors, with their rows and frames.
 
     Examples
     --------
@@ -47,12 +50,17 @@ def labelled_examples(*, numeric: bool = False) -> Examples:
     X, Y = labelled_points()
     columns = [column for members in groups.values() for column in members]
     table = pl.DataFrame({column: X[:, i] for i, column in enumerate(columns)})
-    spectrograms = [np.outer(np.ones(128), x).astype(np.float16) for x in np.repeat(X, 11, axis=1)]  # 128 × 44
-    tensors = {"mel.spectrogram": Arrays(spectrograms, hop=0.1)}
+    tensors = {name: _over_time(X, rows or 128, frames or 44) for name, (rows, frames) in hears.items()}
     if numeric:
         targets = np.stack([10 * X[:, 0] - X[:, 2], 100 + X.sum(axis=1)], axis=1)
         return Examples(table, ("arousal", "valence"), targets, tensors, numeric=True)
     return Examples(table, ("calm", "happy", "sad"), Y, tensors)
+
+
+def _over_time(X: np.ndarray, rows: int, frames: int) -> Arrays:
+    """Return arrays whose rows are the example's values, one after the other."""
+    values = X[:, np.arange(frames) * X.shape[1] // frames]
+    return Arrays([np.outer(np.ones(rows), x).astype(np.float16) for x in values], hop=0.1)
 
 
 def _model(subject: Subject) -> Model:
@@ -63,12 +71,18 @@ def _model(subject: Subject) -> Model:
 
 
 def _cases(subject: Subject) -> Iterator[Examples]:
-    """Yield examples of what the model predicts: classes, numbers or both."""
+    """Yield examples of what the model predicts, classes, numbers or both, with the tensors that it hears."""
     model = _model(subject)
-    yield from (labelled_examples(numeric=numeric) for numeric in (False, True) if model.predicts(numeric=numeric))
+    for numeric in (False, True):
+        if model.predicts(numeric=numeric):
+            yield labelled_examples(numeric=numeric, hears=model.hears or _spectrogram)
 
 
 def _groups(model: Model) -> dict[str, list[str]]:
+    """Return the groups that the model can read."""
+    of_tensors = {"spectrum": list(model.hears or _spectrogram)}
+    if model.hears:
+        return of_tensors
     return groups if model.tabular else groups | of_tensors
 
 
@@ -160,11 +174,12 @@ def _predicted_again(subject: Subject, folder: Path, examples: Examples) -> np.n
 
 def reads_tensors_or_says_that_it_does_not(subject: Subject) -> None:
     """Tensors beside a table, and tensors alone with a table without columns; or ``tabular = True``."""
-    if _model(subject).tabular:
+    model = _model(subject)
+    if model.tabular:
         return
     for examples in _cases(subject):
         alone = replace(examples, table=without_columns(len(examples)))
-        for given, members in ((examples, groups | of_tensors), (alone, of_tensors)):
+        for given, members in ((examples, _groups(model)), (alone, {"spectrum": list(examples.tensors)})):
             what = "tensors beside a table" if given.table.width else "tensors alone"
             try:
                 _predicted(_fitted(subject, given, members), given)
@@ -212,8 +227,7 @@ def shares_importance_between_the_groups(subject: Subject) -> None:
 
 def leaves_the_examples_untouched(subject: Subject) -> None:
     """The same examples go to other models."""
-    for examples in _cases(subject):
-        before = labelled_examples(numeric=examples.numeric)
+    for examples, before in zip(_cases(subject), _cases(subject), strict=True):
         _predicted(_fitted(subject, examples), examples)
         require(examples.table.equals(before.table), "changes the table")
         require(np.array_equal(examples.labels, before.labels), "changes the labels")  # type: ignore[arg-type]

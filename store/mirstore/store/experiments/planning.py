@@ -344,17 +344,20 @@ def _readable(
     case: Case, model: Model, found: Groups, data: TaskExamples
 ) -> tuple[dict[str, Sequence[str]], list[str]]:
     """Return the groups that a model can read, and what is to be said of those that it cannot."""
-    tensors = [column for members in found.columns.values() for column in members if column in data.tensors]
-    if not model.tabular or not tensors:
+    members = [column for group in found.columns.values() for column in group]
+    tensors = {column for column in members if column in data.tensors}
+    unread = tensors if model.tabular else set(members) - tensors if model.hears else set()
+    if not unread:
         return dict(found.columns), []
-    parts = {name: [c for c in members if c not in data.tensors] for name, members in found.columns.items()}
-    groups: dict[str, Sequence[str]] = {name: members for name, members in parts.items() if members}
+    reads, needs = ("tables only", "numbers") if model.tabular else (" and ".join(model.hears), "tensors")
+    parts = {name: [column for column in group if column not in unread] for name, group in found.columns.items()}
+    groups: dict[str, Sequence[str]] = {name: group for name, group in parts.items() if group}
     if not groups:
         raise UsageError(
-            f"model {case.model!r} reads tables only, and features {', '.join(case.features)} are tensors",
-            hint="choose a model that reads tensors, or features with numbers",
+            f"model {case.model!r} reads {reads}, and features {', '.join(case.features)} have no {needs}",
+            hint=f"choose features with {needs}, or a model that reads {'tensors' if model.tabular else 'tables'}",
         )
-    return groups, [f"{case.model} reads tables only: {some(tensors)} not used"]
+    return groups, [f"{case.model} reads {reads}: {some([c for c in members if c in unread])} not used"]
 
 
 def _about_data(data: TaskExamples) -> DataDetails:

@@ -1,16 +1,24 @@
-"""Matrices of tracks as a network reads them: scaled per coefficient, some tracks at a time."""
+"""What a network reads, some examples at a time: matrices of tracks or of chunks, or rows of a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mirstore.core import Tensors
+from mirstore.core.tensors import Tensors
 
 if TYPE_CHECKING:
     import torch
+
+
+class Inputs(Protocol):
+    """What goes into a network."""
+
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """Return some examples, an array for each argument of the network [each of shape=(n, ...)]."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +103,25 @@ def checked(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Scaled matrices.
+class Matrices:
+    """Matrices of one tensor column or several, which are read when they are asked for.
 
     Attributes
     ----------
-    tensors : Tensors
-    shape : tuple of int
-        Of each.
-    scale : Scale
-        Of their coefficients.
+    tensors : sequence of Tensors
+        An argument of the network each.
+    shapes : sequence of tuple of int
+        Of the matrices of each.
+    scales : sequence of (Scale or None)
+        Of the rows of each; None leaves them as they are.
     """
 
-    tensors: Tensors
-    shape: tuple[int, ...]
-    scale: Scale
+    tensors: Sequence[Tensors]
+    shapes: Sequence[tuple[int, ...]]
+    scales: Sequence[Scale | None]
 
-    def read(self, rows: np.ndarray) -> torch.Tensor:
-        """Return some of them [shape=(n, 1, coefficients, frames)].
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """Return some of them [each of shape=(n, rows of the matrices, frames), dtype=float32].
 
         Parameters
         ----------
@@ -120,34 +129,63 @@ class Frames:
         """
         import torch
 
-        found = np.stack([checked(self.tensors[int(row)], self.shape) for row in rows]).astype(np.float32)
-        found -= self.scale.means.astype(np.float32)[:, None]
-        found /= self.scale.deviations.astype(np.float32)[:, None]
-        return torch.from_numpy(found[:, None]).contiguous(memory_format=torch.channels_last)
+        together = zip(self.tensors, self.shapes, self.scales, strict=True)
+        return tuple(torch.from_numpy(_stacked(tensors, shape, scale, rows)) for tensors, shape, scale in together)
+
+
+def _stacked(tensors: Tensors, shape: tuple[int, ...], scale: Scale | None, rows: np.ndarray) -> np.ndarray:
+    found = np.stack([checked(tensors[int(row)], shape) for row in rows]).astype(np.float32)
+    if scale is not None:
+        found -= scale.means.astype(np.float32)[:, None]
+        found /= scale.deviations.astype(np.float32)[:, None]
+    return found
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers.
+
+    Attributes
+    ----------
+    values : np.ndarray [shape=(n, d)]
+    """
+
+    values: np.ndarray
+
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """Return some of them [shape=(n, d), dtype=float32].
+
+        Parameters
+        ----------
+        rows : np.ndarray of int
+        """
+        import torch
+
+        return (torch.from_numpy(self.values[rows].astype(np.float32)),)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of matrices with what should come out, in batches.
+    """Some examples with what should come out.
 
     Attributes
     ----------
-    frames : Frames
-    wanted : np.ndarray [shape=(rows of the frames, k)]
-        Scaled.
+    inputs : Inputs
+    wanted : np.ndarray [shape=(examples, k)]
+        Of all that the inputs have.
     rows : np.ndarray of int
         Those that belong to the part.
     """
 
-    frames: Frames
+    inputs: Inputs
     wanted: np.ndarray
     rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what goes in, and what should come out.
+    def read(self, rows: np.ndarray) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Return what goes in, and what should come out [shape=(n, k)].
 
         Parameters
         ----------
@@ -157,4 +195,4 @@ class Part:
         import torch
 
         of_all = self.rows[rows]
-        return self.frames.read(of_all), torch.from_numpy(self.wanted[of_all].astype(np.float32))
+        return self.inputs.read(of_all), torch.from_numpy(self.wanted[of_all].astype(np.float32))

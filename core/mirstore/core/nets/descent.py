@@ -1,6 +1,7 @@
-"""How a network learns: Adam in shuffled batches, until a validation part says that it gets no better.
+"""How a network learns: Adam in shuffled batches, for so many epochs or until it gets no better.
 
-It knows neither what goes in nor what comes out: batches and the loss are the caller's.
+It knows neither what goes in nor what comes out: batches and the loss are the caller's. On a GPU, if there is one, with
+bfloat16 where that is enough; on several, each takes a share of every batch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mirstore.core import Training
+from mirstore.core.errors import MirstoreError
+from mirstore.core.training import Training
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +31,8 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what goes in, and what should come out."""
+    def read(self, rows: np.ndarray) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Return what goes in, an array for each argument of the network, and what should come out."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,21 @@ class Plan:
     ----------
     epochs : int > 0
         At most so many.
-    patience : int >= 0
-        It stops after so many epochs without a better one.
+    patience : int >= 0 or None
+        It stops after so many epochs without a better one, and is as it was in the best. None has it learn for all
+        epochs, and be as it is after the last.
     batch : int > 0
     rate : float > 0
         Learning rate of Adam.
+    weight_decay : float >= 0
+        Of Adam.
     """
 
     epochs: int
-    patience: int
+    patience: int | None
     batch: int
     rate: float
+    weight_decay: float = 0.0
 
 
 @dataclass
@@ -60,14 +66,20 @@ class _Progress:
 
     net: nn.Module
     optimiser: torch.optim.Optimizer
+    patience: int | None
     epoch: int = 0
     best: float = inf
     waited: int = 0
     weights: dict[str, Any] = field(default_factory=dict)  # of the best epoch
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether it has waited for long enough."""
+        return self.patience is not None and self.waited > self.patience
+
     def judge(self, loss: float) -> None:
         self.epoch, self.waited = self.epoch + 1, self.waited + 1
-        if loss < self.best:
+        if self.patience is not None and loss < self.best:
             self.best, self.waited, self.weights = loss, 0, deepcopy(self.net.state_dict())
 
     def save(self, path: Path) -> None:
@@ -109,7 +121,7 @@ def descend(
         Of what comes out and what should, as a mean over examples.
     train : Batches
     validation : Batches or None
-        The loss on it says which epoch is best; without it the loss in training does.
+        The loss on it says which epoch is best; without it the loss in training does. It is told in any case.
     plan : Plan
     seed : int
     context : Training, optional
@@ -118,15 +130,42 @@ def descend(
     Raises
     ------
     ValueError
-        If the loss is no finite number any more.
+        If there are fewer than two examples, or the loss is no finite number any more.
+    MirstoreError
+        If the GPU has too little memory.
     """
     import torch
 
-    progress = _Progress(net, torch.optim.Adam(net.parameters(), lr=plan.rate))
+    if len(train) < 2:
+        raise ValueError("a network needs two examples or more to learn from")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device)
+    try:
+        _descend(net, loss, train, validation, plan, seed, context)
+    except torch.OutOfMemoryError as error:
+        hint = f"batch = {plan.batch // 2} needs about half of it" if plan.batch > 2 else None
+        raise MirstoreError(f"the GPU has too little memory for batches of {plan.batch}", hint=hint) from error
+    net.to("cpu").eval()
+
+
+def _descend(
+    net: nn.Module,
+    loss: Loss,
+    train: Batches,
+    validation: Batches | None,
+    plan: Plan,
+    seed: int,
+    context: Training | None,
+) -> None:
+    import torch
+
+    learning = [weights for weights in net.parameters() if weights.requires_grad]
+    optimiser = torch.optim.Adam(learning, lr=plan.rate, weight_decay=plan.weight_decay)
+    progress = _Progress(net, optimiser, plan.patience)
     saved = context.folder / "checkpoint.pt" if context else None
     if saved and saved.exists():
         progress.load(saved)
-    while progress.epoch < plan.epochs and progress.waited <= plan.patience:
+    while progress.epoch < plan.epochs and not progress.gave_up:
         with seeded(seed, progress.epoch):
             told = {"loss": _epoch(progress, loss, train, plan.batch)}
         if validation is not None:
@@ -139,8 +178,8 @@ def descend(
         progress.judge(judged)
         if saved:
             progress.save(saved)
-    net.load_state_dict(progress.weights)
-    net.eval()
+    if progress.weights:
+        net.load_state_dict(progress.weights)
 
 
 @contextmanager
@@ -164,8 +203,7 @@ def _epoch(progress: _Progress, loss: Loss, train: Batches, size: int) -> float:
     progress.net.train()
     total = 0.0
     for rows in np.array_split(torch.randperm(len(train)).numpy(), -(-len(train) // size)):  # none is nearly empty
-        given, wanted = _there(progress.net, train.read(rows))
-        found = loss(progress.net(given), wanted)
+        found = _loss(progress.net, loss, *train.read(rows))
         progress.optimiser.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
         progress.optimiser.step()
@@ -179,12 +217,18 @@ def _mean_loss(net: nn.Module, loss: Loss, part: Batches, size: int) -> float:
     net.eval()
     with torch.inference_mode():
         pieces = np.array_split(np.arange(len(part)), -(-len(part) // size))
-        read = (_there(net, part.read(rows)) for rows in pieces)
-        losses = [float(loss(net(given), wanted)) * len(given) for given, wanted in read]
-    return sum(losses) / len(part)
+        return sum(float(_loss(net, loss, *part.read(rows))) * len(rows) for rows in pieces) / len(part)
 
 
-def _there(net: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a batch where the network is."""
+def _loss(net: nn.Module, loss: Loss, given: tuple[torch.Tensor, ...], wanted: torch.Tensor) -> torch.Tensor:
+    """Return the loss of a batch, where the network is."""
+    import torch
+
     device = next(net.parameters()).device
-    return pair[0].to(device), pair[1].to(device)
+    there = [array.to(device, non_blocking=True) for array in given]
+    if device.type == "cpu":
+        return loss(net(*there), wanted)
+    shared = torch.nn.DataParallel(net) if torch.cuda.device_count() > 1 else net
+    with torch.autocast(device.type, torch.bfloat16, enabled=torch.cuda.is_bf16_supported()):
+        found = shared(*there)
+    return loss(found.float(), wanted.to(device))

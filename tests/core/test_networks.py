@@ -1,0 +1,159 @@
+"""What networks share: what they read, whom they stop by, how long they learn, and what they make small."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mirstore.core import Arrays, Examples, Training
+
+pytest.importorskip("torch", reason="torch is not installed")
+
+import torch
+
+from mirstore.core.experiments.assembly import without_columns
+from mirstore.core.nets.batches import Part, Scale, Table
+from mirstore.core.nets.descent import Plan, descend, seeded
+from mirstore.core.nets.losses import absolute_error, cross_entropy, of_tags
+from mirstore.core.nets.parts import chosen, set_aside
+
+groups = {"all": ["a.mel", "b.tempo"]}
+hears = {"mel-spectrogram": (4, None), "tempogram": (3, 5)}
+
+
+def tensors(*shapes: tuple[int, ...]) -> dict[str, Arrays]:
+    return {name: Arrays([np.zeros(shape)] * 2) for name, shape in zip(("a.mel", "b.tempo"), shapes, strict=False)}
+
+
+def examples(given, table=None) -> Examples:
+    return Examples(without_columns(2) if table is None else table, ("x", "y"), np.eye(2), given)
+
+
+# What is read
+
+
+def test_tensors_are_told_by_their_shape_and_come_in_the_order_in_which_they_are_heard():
+    assert chosen(hears, examples(tensors((4, 9), (3, 5))), groups) == ["a.mel", "b.tempo"]
+    assert chosen(hears, examples(tensors((3, 5), (4, 9))), groups) == ["b.tempo", "a.mel"]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        (((4, 9),), r"tempogram \(3 rows by 5 frames\), and is given a.mel \(4, 9\)"),
+        (((4, 9), (3, 6)), r"tempogram \(3 rows by 5 frames\)"),
+        (((4, 9), (4, 5)), r"mel-spectrogram \(4 rows by any frames\), and is given a.mel \(4, 9\), b.tempo \(4, 5\)"),
+        (((4,), (3, 5)), "mel-spectrogram"),
+    ],
+)
+def test_a_tensor_that_is_not_there_or_there_twice_is_told(shapes, told):
+    with pytest.raises(ValueError, match=told):
+        chosen(hears, examples(tensors(*shapes)), groups)
+
+
+def test_what_it_does_not_read_is_told():
+    with pytest.raises(ValueError, match=r"does nothing with b.tempo"):
+        chosen({"mel-spectrogram": (4, None)}, examples(tensors((4, 9), (3, 5))), groups)
+    numbers = examples(tensors((4, 9)), pl.DataFrame({"c.bpm": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match=r"does nothing with c.bpm"):
+        chosen({"mel-spectrogram": (4, None)}, numbers, {"all": ["a.mel", "c.bpm"]})
+
+
+# Whom it stops by
+
+
+def labelled(classes, units=None) -> Examples:
+    labels = np.eye(max(classes) + 1)[classes]
+    names = tuple("abcdefgh"[: labels.shape[1]])
+    return Examples(without_columns(len(classes)), names, labels, units=units, exclusive=True)
+
+
+def test_a_class_of_one_artist_is_learned():
+    units = np.array(["one"] * 3 + [f"other {i}" for i in range(9)])
+    given = labelled([0] * 3 + [1] * 9, units)
+    for seed in range(20):
+        learned, held = set_aside(given, 0.5, seed)
+        assert set(given.labels[learned].argmax(axis=1)) == {0, 1}
+        assert sorted([*learned, *held]) == list(range(12))
+        assert not set(units[learned]) & set(units[held])
+        assert len(held) == 5
+
+
+def test_where_every_class_has_one_artist_nobody_is_set_aside():
+    learned, held = set_aside(labelled([0, 0, 1, 1], np.array(["p", "p", "q", "q"])), 0.5, 0)
+    assert (list(learned), list(held)) == ([0, 1, 2, 3], [])
+
+
+def test_smoothed_labels_are_set_aside_like_those_that_they_are_of():
+    plain = labelled([0, 1, 1, 1, 0, 1, 1, 1])
+    smooth = replace(plain, labels=0.7 * plain.labels + 0.15)
+    assert [list(part) for part in set_aside(plain, 0.4, 3)] == [list(part) for part in set_aside(smooth, 0.4, 3)]
+
+
+# How it learns
+
+
+def line(n=40, seed=0) -> Part:
+    x = np.random.default_rng(seed).normal(size=(n, 2))
+    return Part(Table(x), x @ [[1.0], [-2.0]], np.arange(n))
+
+
+def learned(plan: Plan, validation=None, context=None):
+    with seeded(1):
+        net = torch.nn.Linear(2, 1)
+    descend(net, torch.nn.functional.mse_loss, line(), validation, plan, 0, context)
+    return net.weight.detach().numpy()[0]
+
+
+def test_without_patience_it_learns_for_all_epochs_and_stays_as_it_is_then(tmp_path):
+    far = Part(Table(np.ones((4, 2))), np.full((4, 1), 100.0), np.arange(4))  # which gets worse and worse
+    context = Training(tmp_path)
+    weights = learned(Plan(30, None, 8, 0.05), far, context)
+    assert list(context.curve()) == list(range(30))
+    assert all({"loss", "validation_loss"} == set(values) for values in context.curve().values())
+    assert np.allclose(weights, [1, -2], atol=0.2)
+    patient = learned(Plan(30, 2, 8, 0.05), far)
+    assert not np.allclose(patient, weights, atol=0.01)
+
+
+def test_weight_decay_makes_weights_smaller():
+    plain, decayed = (learned(Plan(30, None, 8, 0.05, weight_decay=decay)) for decay in (0.0, 1.0))
+    assert np.abs(decayed).sum() < np.abs(plain).sum()
+
+
+def test_weights_that_do_not_learn_stay():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    net[0].requires_grad_(False)
+    before, other = net[0].weight.detach().clone(), net[1].weight.detach().clone()
+    descend(net, torch.nn.functional.mse_loss, line(), None, Plan(2, None, 8, 0.05), 0)
+    assert torch.equal(net[0].weight, before)
+    assert not torch.equal(net[1].weight, other)
+
+
+def test_one_example_is_too_few():
+    with pytest.raises(ValueError, match="two examples or more"):
+        descend(torch.nn.Linear(2, 1), torch.nn.functional.mse_loss, line(1), None, Plan(1, None, 8, 0.1), 0)
+
+
+# What it makes small
+
+
+def test_losses_are_those_of_their_definitions():
+    rng = np.random.default_rng(0)
+    logits, wanted = rng.normal(size=(5, 3)), rng.dirichlet(np.ones(3), 5)
+    powers = np.exp(logits)
+    softmax = powers / powers.sum(axis=1, keepdims=True)
+    given = torch.from_numpy(logits), torch.from_numpy(wanted)
+    assert float(cross_entropy(*given)) == pytest.approx(-(wanted * np.log(softmax)).sum(axis=1).mean())
+    assert float(absolute_error(*given)) == pytest.approx(np.abs(softmax - wanted).mean())
+    tags, sigmoid = (wanted > 0.4).astype(float), 1 / (1 + np.exp(-logits))
+    each = -(tags * np.log(sigmoid) + (1 - tags) * np.log(1 - sigmoid))
+    assert float(of_tags(given[0], torch.from_numpy(tags))) == pytest.approx(each.mean())
+
+
+def test_a_row_that_never_varies_has_deviation_1():
+    scale = Scale.of_rows(Arrays([np.array([[1.0, 1.0], [0.0, 2.0]])]), np.array([0]))
+    assert (scale.means.tolist(), scale.deviations.tolist()) == ([1, 1], [1, 1])
