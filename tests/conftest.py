@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import distribution, distributions
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import hypothesis
 import numpy as np
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from dask_cluster import DaskCluster
 
     from mirstore.core.environments import Environment
+
+_last_words = pytest.StashKey[str]()  # the folder of what crashed processes wrote
+_crashes = pytest.StashKey[TextIO]()  # where this one would write
 
 sys.path.insert(0, str(Path(__file__).parent))  # lets tests share helpers
 
@@ -158,3 +164,32 @@ def elsewhere(
     }
     yield record("elsewhere", card)
     close()
+
+
+# A process of the tests that dies takes its last words with it: they are kept beside it, and shown at the end.
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have each process of the tests write where it was when it crashed."""
+    number = getattr(config, "workerinput", {}).get("workerid")
+    if number is None:
+        config.stash[_last_words] = tempfile.mkdtemp(prefix="mirstore-crashes-")
+        os.environ["MIRSTORE_CRASHES"] = config.stash[_last_words]
+    elif folder := os.environ.get("MIRSTORE_CRASHES"):
+        config.stash[_crashes] = open(Path(folder) / f"{number}-{os.getpid()}.txt", "w")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take over from pytest, which writes it where nobody finds it among thousands of dots."""
+    if file := session.config.stash.get(_crashes, None):
+        faulthandler.enable(file)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what crashed processes wrote."""
+    folder = Path(config.stash[_last_words])
+    for path in sorted(folder.iterdir()):
+        if text := path.read_text(errors="replace"):
+            terminalreporter.section(f"crashed: {path.stem}")
+            terminalreporter.write(text)
+    shutil.rmtree(folder)

@@ -12,6 +12,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,7 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.experiments import running
-from mirstore.store.experiments.checkpoints import Epoch
+from mirstore.store.experiments.checkpoints import Epoch, Watch
 from mirstore.store.experiments.details import LeftOut
 from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.training import train
@@ -253,6 +254,23 @@ def test_what_a_model_reports_is_told_kept_and_its_checkpoints_go(store, plugins
     assert curve.group_by("fold").len().sort("fold").rows() == [(0, 30), (1, 30), (2, 30)]
     assert curve["name"].unique().to_list() == ["loss"]  # this split has no validation part
     assert list((store.path / "checkpoints").iterdir()) == []
+
+
+def test_an_epoch_tells_how_many_there_are_and_how_long_they_may_take(tmp_path, monkeypatch):
+    folder = tmp_path / "checkpoints" / "abc" / "run-0-fold-1"
+    folder.mkdir(parents=True)
+    item = SimpleNamespace(sha256="abc", case=SimpleNamespace(model="net"))
+    now, watch, training = iter([100.0, 110.0]), Watch(tmp_path), Training(folder)
+    monkeypatch.setattr("mirstore.store.experiments.checkpoints.monotonic", lambda: next(now))
+    training.report(2, of=20, loss=0.5)
+    (first,) = watch.news([item])
+    assert list(watch.news([item])) == []
+    training.report(3, of=20, loss=0.4)
+    training.report(7, of=20, loss=0.3)
+    (second,) = watch.news([item])
+    assert (first.of, first.left, second.number, second.left) == (20, None, 7, 24.0)  # 2 s each, 12 to come
+    assert first.note() == "net run 0 fold 1 epoch 2 of 19: loss 0.5"
+    assert second.note() == "net run 0 fold 1 epoch 7 of 19: loss 0.3, 24 s left"
 
 
 def test_published_validation_comes_to_the_model_and_not_into_training(store, plugins):

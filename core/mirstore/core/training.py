@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from math import isfinite
@@ -34,7 +34,7 @@ class Training:
     folder: Path
     validation: Examples | None = None
 
-    def report(self, epoch: int, **values: float) -> None:
+    def report(self, epoch: int, *, of: int | None = None, **values: float) -> None:
         """Tell how an epoch went, before it is saved: a kill in between has it trained and told again.
 
         Said again, an epoch's values take the place of the former.
@@ -42,6 +42,8 @@ class Training:
         Parameters
         ----------
         epoch : int >= 0
+        of : int > 0, optional
+            How many epochs there will be, at most: a progress bar then tells how long it may take.
         **values : float
             By name: ``loss=0.3, validation_loss=0.4``. Finite numbers.
 
@@ -64,17 +66,24 @@ class Training:
         if epoch < 0 or not plain or not all(map(isfinite, plain.values())):
             raise ValueError(f"report needs an epoch from 0 and finite values, got epoch {epoch} and {values}")
         with open(self.folder / curve_file, "a") as file:  # one write: a kill leaves all of it or nothing
-            file.write(json.dumps([int(epoch), plain]) + "\n")
+            file.write(json.dumps([int(epoch), plain, of]) + "\n")
 
     def curve(self) -> dict[int, dict[str, float]]:
         """Return what was reported, epoch to name to value, in the order of epochs."""
-        path = self.folder / curve_file
         found: dict[int, dict[str, float]] = {}
+        for epoch, values, _ in self._lines():
+            found.setdefault(epoch, {}).update(values)
+        return dict(sorted(found.items()))
+
+    def epochs(self) -> int | None:
+        """Return how many epochs there will be, at most, if that was told."""
+        return next((of for *_, of in self._lines()), None)
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, float], int | None]]:
+        path = self.folder / curve_file
         for line in path.read_text().splitlines(keepends=True) if path.exists() else ():
             if line.endswith("\n"):  # what another process is writing has none yet
-                epoch, values = json.loads(line)
-                found.setdefault(epoch, {}).update(values)
-        return dict(sorted(found.items()))
+                yield json.loads(line)
 
 
 def takes_context(model: Model) -> bool:

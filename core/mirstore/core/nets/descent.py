@@ -174,7 +174,7 @@ def _descend(
         if not isfinite(judged):
             raise ValueError(f"the loss is {judged} in epoch {progress.epoch}: try a smaller rate than {plan.rate:g}")
         if context:
-            context.report(progress.epoch, **told)
+            context.report(progress.epoch, of=plan.epochs, **told)
         progress.judge(judged)
         if saved:
             progress.save(saved)

@@ -10,9 +10,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any, TextIO
 from uuid import uuid4
 
+from mirstore.core.durations import duration
 from mirstore.core.events import Event
 from mirstore.core.experiments.cases import Case
 from mirstore.core.training import Training, curve_file
@@ -31,12 +33,18 @@ class Epoch(Event):
     number : int
     values : Mapping of str to float
         What was reported of it.
+    of : int or None
+        How many there will be, at most, if the model says so.
+    left : float or None [s]
+        How long these will take if they go on as since they were watched; None before a second one was seen.
     """
 
     case: Case
     part: str
     number: int
     values: Mapping[str, float]
+    of: int | None = None
+    left: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return its kind as ``event``, and its attributes."""
@@ -45,7 +53,9 @@ class Epoch(Event):
     def note(self) -> str:
         """Return a few words to stand beside a bar while it is the latest."""
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
-        return f"{self.case.model} {self.part.replace('-', ' ')} epoch {self.number}: {values}"
+        of = f" of {self.of - 1}" if self.of else ""
+        left = f", {duration(self.left)} left" if self.left is not None else ""
+        return f"{self.case.model} {self.part.replace('-', ' ')} epoch {self.number}{of}: {values}{left}"
 
 
 def folder_of(store: Path, item: Planned) -> Path:
@@ -118,6 +128,7 @@ class Watch:
 
     store: Path
     sizes: dict[Path, int] = field(default_factory=dict)
+    begun: dict[Path, tuple[int, float]] = field(default_factory=dict)  # the epoch that was seen first, and when [s]
 
     def news(self, running: Sequence[Planned]) -> Iterator[Epoch]:
         """Yield the epochs that were reported since the last time.
@@ -135,5 +146,11 @@ class Watch:
         size = path.stat().st_size
         if self.sizes.get(path) != size:
             self.sizes[path] = size
-            for number, values in list(Training(path.parent).curve().items())[-1:]:
-                yield Epoch(item.case, path.parent.name, number, values)
+            training = Training(path.parent)
+            of = training.epochs()
+            for number, values in list(training.curve().items())[-1:]:
+                yield Epoch(item.case, path.parent.name, number, values, of, self._left(path, number, of))
+
+    def _left(self, path: Path, number: int, of: int | None) -> float | None:
+        first, then = self.begun.setdefault(path, (number, monotonic()))
+        return (monotonic() - then) / (number - first) * (of - 1 - number) if of and number > first else None
