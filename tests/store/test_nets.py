@@ -21,7 +21,7 @@ from done import collect, summaries
 from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
-from mirstore.core import Column, Tensor
+from mirstore.core import Column, Tensor, Training
 from mirstore.core.errors import ConfigError, PluginError, StoreError, UsageError
 from mirstore.core.events import Started
 from mirstore.core.experiments.cases import cases
