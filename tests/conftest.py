@@ -176,7 +176,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_last_words] = tempfile.mkdtemp(prefix="mirstore-crashes-")
         os.environ["MIRSTORE_CRASHES"] = config.stash[_last_words]
     elif folder := os.environ.get("MIRSTORE_CRASHES"):
-        config.stash[_crashes] = Path(folder, f"{number}-{os.getpid()}.txt").open("w")  # for as long as it lives
+        config.stash[_crashes] = Path(folder, f"{number}-{os.getpid()}.txt").open("w")  # noqa: SIM115 (for as long as it lives)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -152,5 +152,6 @@ class Watch:
                 yield Epoch(item.case, path.parent.name, number, values, of, self._left(path, number, of))
 
     def _left(self, path: Path, number: int, of: int | None) -> float | None:
-        first, then = self.begun.setdefault(path, (number, monotonic()))
-        return (monotonic() - then) / (number - first) * (of - 1 - number) if of and number > first else None
+        now = monotonic()
+        first, then = self.begun.setdefault(path, (number, now))
+        return (now - then) / (number - first) * (of - 1 - number) if of and number > first else None
