@@ -18,7 +18,9 @@ import pytest
 
 from mirstore.core import Arrays, Examples, Model, Training
 from mirstore.core.checks import checks_for
+from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import Assembly, Result, without_columns
+from mirstore.core.experiments.fitting import Fitting
 from mirstore.core.experiments.run import run_case
 from mirstore.core.experiments.splits import Fold
 
@@ -201,3 +203,46 @@ def test_a_killed_net_goes_on_where_it_was_and_ends_the_same(nets, tmp_path):
 def with_validation_as_fold_3() -> Fold:
     fold = with_validation()
     return Fold(0, 3, fold.train, fold.test, fold.validation)
+
+
+# Wrong labels
+
+
+def fitting_with(share: float, chunks: int = 3, n: int = 40) -> Fitting:
+    number = np.arange(n) % 4
+    owners = np.repeat(np.arange(n), chunks)
+    table = pl.DataFrame({"f.x": np.zeros(len(owners))})
+    examples = Examples(table, tuple("abcd"), np.eye(4)[number][owners], exclusive=True)
+    folds = (Fold(0, 0, np.arange(30), np.arange(30, n)),)
+    names = tuple(f"t{i:02}" for i in range(n))
+    case = Assembly(examples, names, owners, folds, {"all": ["f.x"]}, SpyModel(), wrong_labels=share)
+    return Fitting(case, Result(), Path())
+
+
+class SpyModel(Model):
+    name = "spy"
+
+    def fit(self, examples, groups, seed):
+        return self
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(0.0, 0), (0.2, 6), (0.5, 15), (0.99, 30)])
+def test_so_many_tracks_are_learned_under_another_class_with_all_their_chunks(share, wrong):
+    fitting = fitting_with(share)
+    tracks = fitting.case.folds[0].train
+    _, (train,) = fitting.scaled(tracks)
+    found = fitting.smoothed(train, tracks, seed=3).labels.reshape(30, 3, 4)
+    assert (found == found[:, :1]).all()
+    assert (found.sum(axis=-1) == 1).all()
+    assert (found[:, 0].argmax(axis=1) != fitting.labels[tracks].argmax(axis=1)).sum() == wrong
+    again, other = (fitting.smoothed(train, tracks, seed).labels.reshape(30, 3, 4) for seed in (3, 4))
+    assert np.array_equal(again, found)
+    assert wrong == 0 or not np.array_equal(other, found)
+    assert np.array_equal(train.labels.reshape(30, 3, 4)[:, 0], fitting.labels[tracks])  # what was given stays
+
+
+def test_tags_have_no_wrong_class():
+    fitting = fitting_with(0.2)
+    tags = replace(fitting.case, examples=replace(fitting.case.examples, exclusive=False))
+    with pytest.raises(UsageError, match="wrong_labels needs classes"):
+        Fitting(tags, Result(), Path())

@@ -121,6 +121,9 @@ class TaskEntry(_Entry):
         with ``runs = 5`` of a published split it shows how much depends on which tracks were there to learn from.
     learn_validation : bool
         Whether the validation part of a published split is learned from like its training part.
+    wrong_labels : float in [0, 1)
+        Share of the training tracks that are learned under another class than theirs, drawn anew in each fold: shows
+        what a model makes of wrong labels. Test tracks keep theirs.
     evaluate_on : str
         Another dataset: learn from all of ``dataset``, test on all of that.
     label_map : dict
@@ -139,6 +142,7 @@ class TaskEntry(_Entry):
     group_by: Literal["artist", "album", "track"] | None = None
     train_size: float = Field(1.0, gt=0, le=1)
     learn_validation: bool = False
+    wrong_labels: float = Field(0.0, ge=0, lt=1)
     evaluate_on: str | None = None
     label_map: dict[str, str] = {}
     source: str = ""
@@ -169,7 +173,7 @@ class TaskEntry(_Entry):
         return self
 
 
-_later = {name: TaskEntry.model_fields[name].default for name in ("train_size", "learn_validation")}
+_later = {name: TaskEntry.model_fields[name].default for name in ("train_size", "learn_validation", "wrong_labels")}
 
 
 class ChunkEntry(_Entry):

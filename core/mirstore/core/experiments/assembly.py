@@ -40,6 +40,8 @@ class Assembly:
         Repetition ``r`` uses ``seed + r``.
     metric : str
         The task's.
+    wrong_labels : float in [0, 1)
+        The task's.
     permutations, halves, random_groupings : int
         How often it is fitted to permuted labels, to half of the units, and to random groups: for the case that a
         report explains.
@@ -55,6 +57,7 @@ class Assembly:
     smoothing_columns: tuple[str, ...] = ()
     seed: int = 0
     metric: str = "accuracy"
+    wrong_labels: float = 0.0
     permutations: int = 0
     halves: int = 0
     random_groupings: int = 0

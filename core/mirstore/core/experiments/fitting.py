@@ -45,6 +45,8 @@ class Fitting:
     def __post_init__(self) -> None:
         if self.case.smoother is not None and not self.case.examples.exclusive:
             raise UsageError("smoothing needs classes of which each track has one: tags are no distribution")
+        if self.case.wrong_labels and not self.case.examples.exclusive:
+            raise UsageError("wrong_labels needs classes of which each track has one")
         grouped = {column for members in self.case.groups.values() for column in members}
         # In the table's order: trees and forests draw columns by position, so a grouping must not decide it.
         self.columns = [column for column in self.case.examples.table.columns if column in grouped]
@@ -76,9 +78,10 @@ class Fitting:
         return scaling, [replace(part, table=scaling.apply(part.table)) for part in parts]
 
     def smoothed(self, train: Examples, tracks: np.ndarray, seed: int) -> Examples:
-        """Return training examples with distributions for labels; test labels stay as they are.
+        """Return training examples with the labels to learn: some of them wrong, if asked, then made distributions.
 
-        Neighbours are tracks, at the mean of their chunks: the chunks next to a chunk are those of its own track.
+        Test labels stay as they are. Neighbours are tracks, at the mean of their chunks: the chunks next to a chunk are
+        those of its own track.
 
         Parameters
         ----------
@@ -88,6 +91,9 @@ class Fitting:
         seed : int
         """
         smoother, case = self.case.smoother, self.case
+        if case.wrong_labels:
+            labels = np.asarray(train.labels)
+            train = replace(train, labels=_wrong(labels, case.owners[case.rows_of(tracks)], case.wrong_labels, seed))
         if smoother is None:
             return train
         rows = case.rows_of(tracks)
@@ -153,6 +159,16 @@ class Fitting:
             return call(*args, **named)
         finally:
             self.result.fit_seconds += process_time() - begun
+
+
+def _wrong(labels: np.ndarray, owners: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return labels of which some are another class's, the same for all chunks of a track."""
+    rng = np.random.default_rng([seed, 20])  # nothing else draws from it
+    k, tracks = labels.shape[1], np.unique(owners)
+    moved = np.zeros(owners.max() + 1, dtype=int)
+    chosen = rng.choice(tracks, round(share * len(tracks)), replace=False)
+    moved[chosen] = rng.integers(1, k, len(chosen)) if k > 1 else 0
+    return labels[np.arange(len(labels))[:, None], (np.arange(k) - moved[owners][:, None]) % k]
 
 
 def fresh(model: Model) -> Model:

@@ -127,6 +127,7 @@ class _Planner:
             smoothing_columns=_near(case, neighbours, data) if smoother else (),
             seed=entry.seed,
             metric=task.metric,
+            wrong_labels=task.wrong_labels,
             **(tests(entry) if self._explained(case) else {}),
         )
         planned.config = self._config(planned, entry, task, data)
