@@ -16,9 +16,9 @@ from mirstore_librosa.tempograms import fourier, fourier_bpm, read_envelope
 class TempoFromTempogram(Extractor):
     """Tempo by Grosche and Müller: the strongest tempo of each frame of the Fourier tempogram, and its median.
 
-    The tempogram is made anew of the onset envelope, which is faster than reading it. A tempo between two of its rows
-    (6.7 BPM) is found by a parabola through the logarithms of three. Frames without any onset within 4.5 s have no
-    tempo; a track of such frames alone, or whose envelope is null, has null, and one of less than 8.9 s fails.
+    The tempogram is made of the onset envelope, so that none need be kept. A tempo between two of its rows (6.7 BPM) is
+    found by a parabola through the logarithms of three. Frames without any onset within 4.5 s have no tempo; a track of
+    such frames alone, or whose envelope is null, has null, and one of less than 8.9 s fails.
 
     Parameters
     ----------
