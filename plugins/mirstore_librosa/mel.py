@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 
-from mirstore.core import Column, Extractor, MirstoreError, Row, Tensor, Track
-from mirstore_librosa.excerpt import excerpt
+from mirstore.core import Column, Row, Tensor, Track
+from mirstore_librosa.excerpt import Excerpted
 from mirstore_librosa.publications import mcfee
 
 
 @dataclass
-class Mel(Extractor):
+class Mel(Excerpted):
     """Mel-spectrogram in decibels, the input of convolutional networks.
 
     Parameters
@@ -42,19 +41,11 @@ class Mel(Extractor):
     cite = (mcfee,)
     version = 1
     cost = 0.0006
+    duration: float = 30.0
     sr: int = 22050
     n_fft: int = 2048
     hop_length: int = 512
     n_mels: int = 128
-    offset: float = 0.0
-    duration: float = 30.0
-    window: Literal["hann", "hamming"] = field(default="hann", metadata={"was": "hann"})
-    short: Literal["earlier", "null", "pad"] = field(default="earlier", metadata={"was": "earlier"})
-
-    def __post_init__(self) -> None:
-        for name, known in (("window", ("hann", "hamming")), ("short", ("earlier", "null", "pad"))):
-            if getattr(self, name) not in known:
-                raise MirstoreError(f"unknown {name} {getattr(self, name)!r}", hint=f"known: {', '.join(known)}")
 
     def columns(self) -> dict[str, Column]:
         kind = Tensor("float16", (self.n_mels, None), self.hop_length / self.sr)
@@ -64,7 +55,7 @@ class Mel(Extractor):
     def extract(self, track: Track) -> Row:
         import librosa
 
-        samples = self._excerpt(track)
+        samples = self.samples(track, self.sr)
         if samples is None:
             return {"mel": None}
         power = librosa.feature.melspectrogram(
@@ -77,12 +68,3 @@ class Mel(Extractor):
         )
         # Decibels, not power: half floats keep 0.0033 of a standard deviation of decibels, but overflow on power.
         return {"mel": librosa.power_to_db(power, ref=np.max).astype(np.float16)}
-
-    def _excerpt(self, track: Track) -> np.ndarray | None:
-        if self.short == "earlier":
-            return excerpt(track, self.sr, self.offset, self.duration, pad=False)
-        samples = track.audio(self.sr, offset=self.offset, duration=self.duration)
-        missing = round(self.duration * self.sr) - len(samples)
-        if missing > 1 and self.short == "null":  # rounding of the rate may cost a sample
-            return None
-        return np.pad(samples, (0, max(missing, 0)))

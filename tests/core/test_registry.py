@@ -103,6 +103,11 @@ def test_the_whole_schema_is_read_and_lies_over_the_shipped_names(tmp_path):
         ("schema = 1\n[experiments.e]\ntask = 't'\nmodel = 'm'", "experiments.e: unknown task 't'"),
         (whole + "\n[experiments.x]\ntask='jamendo-moodtheme'\nmodel='em-baned'", "did you mean 'em-banded'"),
         (whole + "\n[experiments.x]\ntask='jamendo-moodtheme'\nmodel='em-banded'\nfeatures=['statz']", "'stats'"),
+        (
+            whole + "\n[experiments.x]\ntask='jamendo-moodtheme'\nmodel='em-banded'\nmatrix.features=['stats']\n"
+            "chunk={steps={stat=2}}",
+            "x: chunk: steps of 'stat', which is none of its features, did you mean 'stats'",
+        ),
         (whole.replace("runs = 5", "runs = 5\ntask='jamendo-moodtheme'"), "give task once, here or in matrix"),
         (whole + "\n[experiments.x]\nmodel='em-banded'", "experiments.x: give task, here or in matrix"),
         ("schema = 1\n[features\n", "bad.toml: .*line 2"),

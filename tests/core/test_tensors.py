@@ -123,6 +123,31 @@ def test_chunks_by_count_are_paired_by_their_number():
     assert [b[0].tolist() for b in found.tensors["b"]][3] == list(range(30, 40))
 
 
+def test_chunks_of_steps_are_as_wide_as_declared_and_paired_by_their_number():
+    """Hsu et al.: 25 chunks of 200 frames of 5,168, beside 25 of 50 frames of 1,292."""
+    mel, tempogram = Arrays([ramp(5168), ramp(450), ramp(199)]), Arrays([ramp(1292), ramp(1292), ramp(1292)])
+    chunk = ChunkEntry(steps={"mel-120": 200, "tempogram": 50, "of-another-case": 7})
+    found = cut({"mel-120.mel": mel, "tempogram.tempogram": tempogram}, chunk)
+    assert found.rows.tolist() == [0] * 25 + [1] * 2  # the third has no chunk of 200
+    assert [a[0, 0] for a in found.tensors["mel-120.mel"]] == [*range(0, 5000, 200), 0, 200]
+    assert [a[0, 0] for a in found.tensors["tempogram.tempogram"]] == [*range(0, 1250, 50), 0, 50]
+    assert {a.shape[1] for a in found.tensors["mel-120.mel"]} == {200}
+    assert {a.shape[1] for a in found.tensors["tempogram.tempogram"]} == {50}
+    alone = cut({"mel-120.mel": mel}, chunk)
+    assert alone.rows.tolist() == [0] * 25 + [1] * 2
+    assert len(cut({"tempogram.tempogram": tempogram}, chunk).rows) == 75
+
+
+def test_how_tensors_are_cut_is_called_the_same_whoever_declares_it():
+    """Kept models and cases have names that rest on it; ``steps`` came later."""
+    assert ChunkEntry(count=25).model_dump() == {"seconds": None, "count": 25}
+    assert ChunkEntry(seconds=2.5).model_dump_json() == '{"seconds":2.5,"count":null}'
+    a, b = ChunkEntry(steps={"mel": 200, "chroma": 50}), ChunkEntry(steps={"chroma": 50, "mel": 200})
+    assert a == b == ChunkEntry.model_validate_json(a.model_dump_json())
+    assert hash(a) == hash(b)
+    assert str(a) == str(b) == "chroma:50+mel:200"
+
+
 def test_chunks_are_views():
     watched = Watched([ramp(1000)], hop=0.01)
     found = cut({"a": watched}, ChunkEntry(seconds=1)).tensors["a"]
@@ -138,6 +163,7 @@ def test_chunks_are_views():
         ({}, {"count": 2}, "the chosen features have none"),
         ({"a": Arrays([ramp(5)])}, {"seconds": 2}, "a does not say how long a step is"),
         ({"a": Arrays([ramp(5)], hop=3.0)}, {"seconds": 1}, "longer than chunks of 1 s"),
+        ({"a.x": Arrays([ramp(5)])}, {"steps": {"b": 2}}, "chunk says of b how many steps .* but not of a"),
     ],
 )
 def test_what_cannot_be_cut_says_why(tensors, chunk, message):

@@ -209,19 +209,31 @@ def test_tracks_too_short_for_a_chunk_are_left_out_and_told(store, plugins):
     assert item.why.startswith("no track is long enough for chunks: 40s")
 
 
+def test_chunks_of_steps_are_paired_and_what_is_too_short_is_told(store, plugins):
+    chunk = {"steps": {"spectra": 31, "coarse": 5}}
+    (item,) = planned(store, plugins, chunk=chunk, features=["spectra", "coarse"])
+    shapes = {name: {x.shape for x in items} for name, items in item.assembly.examples.tensors.items()}
+    assert shapes == {"spectra.x": {(4, 31)}, "coarse.x": {(4, 5)}}
+    assert short not in item.assembly.tracks
+    assert item.details.data.left_out == [LeftOut("too short for chunks: coarse:5+spectra:31", 1)]
+    (item,) = planned(store, plugins, chunk={"steps": {"spectra": 3000}})
+    assert item.why.startswith("no track is long enough for chunks: spectra:3000")
+
+
 def test_each_chunk_is_a_case_of_its_own(store, plugins):
     data = json.loads(json.dumps(entries))
-    data["experiments"]["net"]["matrix"] = {"chunk": [{"seconds": 2.5}, {"count": 4}, {"count": 2}]}
+    ways = [{"seconds": 2.5}, {"count": 4}, {"count": 2}, {"steps": {"spectra": 20}}]
+    data["experiments"]["net"]["matrix"] = {"chunk": ways}
     registry = Registry.model_validate(data)
     names = [case.text("chunk") for case in cases(registry, ["net"])]
-    assert names == ["2.5s", "4", "2"]
+    assert names == ["2.5s", "4", "2", "spectra:20"]
     (case,) = cases(registry, ["net"], ["chunk=2.5s"])
     assert str(case) == "task=genre features=spectra chunk=2.5s grouping=all-features model=test-net"
     items = plan(store, cases(registry, ["net"]), registry, plugins)
-    assert len({item.sha256 for item in items}) == 3
+    assert len({item.sha256 for item in items}) == 4
     ran = outcomes(store, items)
     runs = store.sql("SELECT chunk, run FROM runs ORDER BY chunk")
-    assert runs["chunk"].to_list() == ["2", "2.5s", "4"]
+    assert runs["chunk"].to_list() == ["2", "2.5s", "4", "spectra:20"]
     again = plan(store, cases(registry, ["net"]), registry, plugins)
     assert {item.run for item in again} == {outcome.run for outcome in ran}
 
@@ -229,9 +241,11 @@ def test_each_chunk_is_a_case_of_its_own(store, plugins):
 @pytest.mark.parametrize(
     ("chunk", "message"),
     [
-        ({}, "give either seconds or count"),
-        ({"seconds": 1, "count": 2}, "give either"),
+        ({}, "give one of seconds, count and steps"),
+        ({"seconds": 1, "count": 2}, "give one of"),
+        ({"count": 1, "steps": {"spectra": 2}}, "give one of"),
         ({"seconds": 0}, "greater than 0"),
+        ({"steps": {"spectra": 0}}, "steps must be 1 or more"),
     ],
 )
 def test_a_chunk_that_makes_no_sense_is_an_error_of_the_registry(chunk, message):

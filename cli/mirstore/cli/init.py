@@ -19,9 +19,9 @@ extractor = "essentia@2"           # pinned: a new version of the extractor is y
 [features.mfcc-windows]            # 15 windows x 13 MFCC; reads "mfcc", which is computed first
 extractor = "mfcc-windows@1"
 
-# [features.mel-120]               # the same extractor with other parameters is another feature set
+# [features.mel-60]                # the same extractor with other parameters is another feature set
 # extractor = "mel@1"
-# params = { duration = 120.0 }
+# params = { duration = 60.0 }
 
 # [tasks.genre]                    # what to learn: a dataset's label set, how to split, how to measure
 # dataset = "my-music"

@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from mirstore.core.environments import Environment, having
 from mirstore.core.errors import PluginError
@@ -177,7 +185,7 @@ _later = {name: TaskEntry.model_fields[name].default for name in ("train_size", 
 
 
 class ChunkEntry(_Entry):
-    """``chunk`` of an experiment: into which excerpts every tensor is cut; give one of the two.
+    """``chunk`` of an experiment: into which excerpts every tensor is cut; give one of the three.
 
     Attributes
     ----------
@@ -186,19 +194,35 @@ class ChunkEntry(_Entry):
         out.
     count : int > 0
         So many excerpts of each tensor, as long as they can be, paired by their number.
+    steps : dict of str to int
+        Feature set to the number of steps in each excerpt of its tensors, paired by their number: as many as the tensor
+        with the fewest allows; what remains is left out. Names of features that a case does not use are passed over.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     count: int | None = Field(None, ge=1)
+    steps: dict[str, int] = {}
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if (self.seconds is None) == (self.count is None):
-            raise ValueError("give either seconds or count")
+        if [self.seconds is None, self.count is None, not self.steps].count(False) != 1:
+            raise ValueError("give one of seconds, count and steps")
+        if any(number < 1 for number in self.steps.values()):
+            raise ValueError(f"steps must be 1 or more, got {self.steps}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``steps`` out where there are none: what was learned by seconds or count is called as it always was."""
+        return {name: value for name, value in plain(self).items() if name != "steps" or value}
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
     def __str__(self) -> str:
+        if self.steps:
+            return "+".join(f"{name}:{number}" for name, number in sorted(self.steps.items()))
         return str(self.count) if self.seconds is None else f"{self.seconds:g}s"
 
 

@@ -128,14 +128,22 @@ class Registry(BaseModel):
                 for value in values:
                     if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
-            for key in ("features", "chunk"):
-                if getattr(experiment, key) is not None and getattr(experiment.matrix, key):
-                    yield f"{where}: give {key} once, here or in matrix"
-            for features in [experiment.features or [], *(experiment.matrix.features or [])]:
-                for value in [features] if isinstance(features, str) else features:
-                    base = value.partition("@")[0]
-                    if base not in self.features and _mistaken(base, self.features):
-                        yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
+            yield from self._wrong_features(where, experiment)
+
+    def _wrong_features(self, where: str, experiment: ExperimentEntry) -> Iterator[str]:
+        for key in ("features", "chunk"):
+            if getattr(experiment, key) is not None and getattr(experiment.matrix, key):
+                yield f"{where}: give {key} once, here or in matrix"
+        used = set()
+        for features in [experiment.features or [], *(experiment.matrix.features or [])]:
+            for value in [features] if isinstance(features, str) else features:
+                base = value.partition("@")[0]
+                used.add(base)
+                if base not in self.features and _mistaken(base, self.features):
+                    yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
+        for chunk in [experiment.chunk, *(experiment.matrix.chunk or [])]:
+            for base in sorted(chunk.steps.keys() - used) if chunk else ():
+                yield f"{where}: chunk: steps of {base!r}, which is none of its features{_meant(base, used)}"
 
     def _wrong_plugins(self) -> Iterator[str]:
         for name, text in self.plugins.items():

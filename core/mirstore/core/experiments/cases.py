@@ -26,7 +26,8 @@ class Case:
     features : tuple of str
         Feature sets.
     chunk : ChunkEntry or None
-        How tensors are cut; as text it is ``4.64s`` or a number of chunks, ``none`` if they are not.
+        How tensors are cut; as text it is ``4.64s``, a number of chunks, or ``mel:200`` for steps of each feature set
+        (by name, joined by ``+``); ``none`` if they are not.
     """
 
     experiment: str

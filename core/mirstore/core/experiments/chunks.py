@@ -31,20 +31,21 @@ class Chunks:
 def cut(tensors: Mapping[str, Tensors], chunk: ChunkEntry) -> Chunks:
     """Cut tensors along their last axis.
 
-    All chunks of a column have the same number of steps if they are cut by seconds, and all chunks of one tensor if
-    they are cut by count. Steps that remain at the end are left out.
+    All chunks of a column have the same number of steps if they are cut by seconds or steps, and all chunks of one
+    tensor if they are cut by count. Steps that remain at the end are left out.
 
     Parameters
     ----------
     tensors : Mapping of str to Tensors
         Tensor column to n tensors, of the same n tracks.
     chunk : ChunkEntry
-        Of ``seconds``, or a ``count``.
+        Of ``seconds``, a ``count``, or ``steps`` of each feature set.
 
     Raises
     ------
     UsageError
-        If there are no tensors, or they are to be cut by seconds and one has no ``hop``, or a longer one.
+        If there are no tensors; if they are to be cut by seconds and one has no ``hop``, or a longer one; or by steps,
+        and one's feature set is not named.
 
     Examples
     --------
@@ -83,7 +84,9 @@ def _grid(name: str, items: Tensors, chunk: ChunkEntry) -> _Grid:
     if chunk.count is not None:
         widths = lengths // chunk.count
         return _Grid(np.where(widths > 0, chunk.count, 0), widths, None)
-    assert chunk.seconds is not None
+    if chunk.seconds is None:
+        width = _steps(name, chunk)
+        return _Grid(lengths // width, np.full(len(lengths), width), None)
     if items.hop is None:
         raise UsageError(
             f"{name} does not say how long a step is, so that it cannot be cut into {chunk.seconds:g} s",
@@ -96,3 +99,13 @@ def _grid(name: str, items: Tensors, chunk: ChunkEntry) -> _Grid:
     first = np.round(np.arange(int(lengths.max(initial=0) / step) + 2) * step)
     counts = np.searchsorted(first, lengths - width, side="right")
     return _Grid(counts, np.full(len(lengths), width), step)
+
+
+def _steps(name: str, chunk: ChunkEntry) -> int:
+    feature = name.partition(".")[0]
+    if feature not in chunk.steps:
+        raise UsageError(
+            f"chunk says of {', '.join(sorted(chunk.steps))} how many steps a chunk has, but not of {feature}",
+            hint=f"chunk = {{ steps = {{ {feature} = … }} }}",
+        )
+    return chunk.steps[feature]
