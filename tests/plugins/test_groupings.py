@@ -16,12 +16,12 @@ from mirstore.core.experiments.grouping import apply_grouper
 from mirstore.core.resolve import build
 from mirstore_chords import Chords
 from mirstore_essentia.columns import declared
-from mirstore_groupings import AllFeatures, DomainExpert, Random, UserFriendly
+from mirstore_groupings import AllFeatures, DomainExpert, FeatureSets, Random, UserFriendly
 from mirstore_groupings.names import domain_expert, lyrical, plain, user_friendly
 from mirstore_harmony import FunctionalHarmony
 from mirstore_lyrics import Lyrics
 
-groupers = [AllFeatures(), DomainExpert(), Random(), UserFriendly()]
+groupers = [AllFeatures(), DomainExpert(), FeatureSets(), Random(), UserFriendly()]
 essentia = [f"essentia.{name}" for name in declared()]
 lyrics = [f"lyrics.{name.replace('-', '_')}" for name in lyrical]
 paper = sorted({name for members in user_friendly.values() for name in members})
