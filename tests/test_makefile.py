@@ -19,8 +19,8 @@ def test_the_demo_installs_the_plugins_that_its_script_uses_and_no_more():
     experiment = registry.experiments["clips"]
     features = set(re.search(r"--features (\S+)", script)[1].split(","))
     assert features == set(experiment.features)
-    names = {registry.models[name].model.partition("@")[0] for name in experiment.matrix.model}
-    names |= {registry.groupings[name].grouper.partition("@")[0] for name in experiment.matrix.grouping}
+    names = {registry.models[name].model.partition("@")[0] for name in experiment.matrix[0].model}
+    names |= {registry.groupings[name].grouper.partition("@")[0] for name in experiment.matrix[0].grouping}
     owners = {
         component.partition("@")[0]: info.name
         for info in Plugins.installed().rows()

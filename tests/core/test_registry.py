@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
+from mirstore.core.experiments.cases import expand
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.isolated import everywhere
@@ -110,6 +111,15 @@ def test_the_whole_schema_is_read_and_lies_over_the_shipped_names(tmp_path):
         ),
         (whole.replace("runs = 5", "runs = 5\ntask='jamendo-moodtheme'"), "give task once, here or in matrix"),
         (whole + "\n[experiments.x]\nmodel='em-banded'", "experiments.x: give task, here or in matrix"),
+        (
+            whole + "\n[experiments.x]\nmodel='em-banded'\n[[experiments.x.matrix]]\ntask=['jamendo-moodtheme']\n"
+            "[[experiments.x.matrix]]\nfeatures=['stats']",
+            "experiments.x: give task, here or in matrix",
+        ),
+        (
+            whole + "\n[experiments.x]\n[[experiments.x.matrix]]\n[[experiments.x.matrix]]\nmodle=['m']",
+            "experiments.x.matrix.1.modle: unknown key, did you mean 'model'",
+        ),
         ("schema = 1\n[features\n", "bad.toml: .*line 2"),
     ],
 )
@@ -117,6 +127,32 @@ def test_mistakes_are_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as error:
         load(tmp_path, text)
     assert error.value.exit_code == 4
+
+
+def test_several_matrices_are_the_cases_of_one_and_then_of_the_next(tmp_path):
+    text = """
+[experiments.x]
+task = "jamendo-moodtheme"
+
+[[experiments.x.matrix]]
+features = ["stats", "mfcc-pooled"]
+model = ["ridge"]
+
+[[experiments.x.matrix]]
+features = [["stats", "mfcc-pooled"]]
+model = ["em-banded", "ridge"]
+
+[[experiments.x.matrix]] # one that was there already is not there twice
+features = ["stats"]
+model = ["ridge"]
+"""
+    found = expand("x", load(tmp_path, whole + text).experiments["x"])
+    assert [(case.text("features"), case.model) for case in found] == [
+        ("stats", "ridge"),
+        ("mfcc-pooled", "ridge"),
+        ("stats+mfcc-pooled", "em-banded"),
+        ("stats+mfcc-pooled", "ridge"),
+    ]
 
 
 def test_a_name_without_an_entry_is_an_extractor_with_its_defaults():

@@ -229,6 +229,9 @@ class ChunkEntry(_Entry):
 class MatrixEntry(_Entry):
     """``[experiments.N.matrix]``: alternatives per key; the product of all is the cases.
 
+    Several of them, ``[[experiments.N.matrix]]``, are for what does not go with everything, as a model with the
+    features that it hears: the cases of one and then of the next.
+
     Attributes
     ----------
     task, grouping, model : list of str
@@ -314,7 +317,7 @@ class ExperimentEntry(_Entry):
         BibTeX.
     published : list of PublishedEntry
         Figures of others; they are no part of a case, and may be changed when it has run.
-    matrix : MatrixEntry
+    matrix : MatrixEntry, or list of them
         Alternatives.
     """
 
@@ -333,7 +336,12 @@ class ExperimentEntry(_Entry):
     random_groupings: int = Field(200, ge=0)
     cite: list[str] = []
     published: list[PublishedEntry] = []
-    matrix: MatrixEntry = MatrixEntry()
+    matrix: list[MatrixEntry] = [MatrixEntry()]
+
+    @field_validator("matrix", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, dict) else given
 
     @field_validator("permutations")
     @classmethod

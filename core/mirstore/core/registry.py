@@ -119,29 +119,29 @@ class Registry(BaseModel):
                 ("smoothing", {**self.smoothings, "none": None}),
                 ("model", self.models),
             ):
-                alternatives = getattr(experiment.matrix, key) or []
-                values = [getattr(experiment, key), *alternatives]
-                if getattr(experiment, key) is not None and alternatives:
+                here, each = getattr(experiment, key), [getattr(matrix, key) for matrix in experiment.matrix]
+                if here is not None and any(each):
                     yield f"{where}: give {key} once, here or in matrix"
-                if key in ("task", "model") and values == [None]:
+                if key in ("task", "model") and here is None and not all(each):
                     yield f"{where}: give {key}, here or in matrix"
-                for value in values:
+                for value in dict.fromkeys([here, *(value for values in each for value in values or ())]):
                     if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
             yield from self._wrong_features(where, experiment)
 
     def _wrong_features(self, where: str, experiment: ExperimentEntry) -> Iterator[str]:
         for key in ("features", "chunk"):
-            if getattr(experiment, key) is not None and getattr(experiment.matrix, key):
+            if getattr(experiment, key) is not None and any(getattr(matrix, key) for matrix in experiment.matrix):
                 yield f"{where}: give {key} once, here or in matrix"
         used = set()
-        for features in [experiment.features or [], *(experiment.matrix.features or [])]:
+        alternatives = (features for matrix in experiment.matrix for features in matrix.features or ())
+        for features in [experiment.features or [], *alternatives]:
             for value in [features] if isinstance(features, str) else features:
                 base = value.partition("@")[0]
                 used.add(base)
                 if base not in self.features and _mistaken(base, self.features):
                     yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
-        for chunk in [experiment.chunk, *(experiment.matrix.chunk or [])]:
+        for chunk in [experiment.chunk, *(chunk for matrix in experiment.matrix for chunk in matrix.chunk or ())]:
             for base in sorted(chunk.steps.keys() - used) if chunk else ():
                 yield f"{where}: chunk: steps of {base!r}, which is none of its features{_meant(base, used)}"
 
@@ -203,6 +203,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _problem(item: Any, data: dict[str, Any]) -> str:
     """Return pydantic's finding as a person would put it."""
     where = ".".join(str(part) for part in item["loc"] if part != "[key]")
+    where = where.replace(".matrix.0", ".matrix")  # where one matrix is a table and no list
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if item["type"] == "extra_forbidden":

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
-from mirstore.core.entries import ChunkEntry, ExperimentEntry
+from mirstore.core.entries import ChunkEntry, ExperimentEntry, MatrixEntry
 from mirstore.core.errors import ConfigError, UnknownNameError, UsageError
 from mirstore.core.registry import Registry
 
@@ -114,7 +114,7 @@ def _conditions(only: Sequence[str]) -> dict[str, list[str]]:
 
 
 def expand(name: str, entry: ExperimentEntry) -> list[Case]:
-    """Return the product of an experiment's alternatives, the last key varying fastest.
+    """Return the product of an experiment's alternatives, the last key varying fastest, matrix after matrix.
 
     Parameters
     ----------
@@ -122,10 +122,11 @@ def expand(name: str, entry: ExperimentEntry) -> list[Case]:
         Of the experiment.
     entry : ExperimentEntry
     """
-    alternatives = [_alternatives(entry, key) for key in keys]
     blank = Case(name, "", (), None, "", "none", "")
-    cases = (replace(blank, **dict(zip(keys, values, strict=True))) for values in product(*alternatives))
-    return list(dict.fromkeys(cases))
+    combined = (
+        values for matrix in entry.matrix for values in product(*(_alternatives(entry, matrix, key) for key in keys))
+    )
+    return list(dict.fromkeys(replace(blank, **dict(zip(keys, values, strict=True))) for values in combined))
 
 
 def explained(
@@ -164,8 +165,8 @@ def explained(
     return {case.task: case for case in reversed(able)}
 
 
-def _alternatives(entry: ExperimentEntry, key: str) -> list[Any]:
-    values: list[Any] = getattr(entry.matrix, key) or [getattr(entry, key)]
+def _alternatives(entry: ExperimentEntry, matrix: MatrixEntry, key: str) -> list[Any]:
+    values: list[Any] = getattr(matrix, key) or [getattr(entry, key)]
     if key == "features":
         return [tuple([value] if isinstance(value, str) else value or ()) for value in values]
     default = {"grouping": "all-features", "smoothing": "none"}.get(key)
