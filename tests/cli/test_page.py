@@ -456,12 +456,14 @@ def test_limits_are_the_nearest_steps_outside():
     assert limits([{"mean": 0.7, "low": 0.66}], (0.0, 1.0)) == (0.65, 0.75)
 
 
-def test_what_is_taken_for_what_may_be_a_mean_over_repetitions(pages, small):
-    counts = small["cases"][0]["confusion"]["counts"]
-    cells = re.findall(r'<td class="h(?: own)?" style="--v:[\d.]+">([\d.]+)</td>', pages["small"])
-    shown = [count for row in counts for count in row if count]
-    assert [float(cell) for cell in cells if "%" not in cell][: len(shown)] == shown
-    assert any(cell.endswith(".5") for cell in cells)
+def test_what_is_taken_for_what_is_told_in_shares_of_the_true_class(pages, small):
+    counts = np.array(small["cases"][0]["confusion"]["counts"])  # means over two repetitions
+    rows = re.findall(r'<td class="h(?: own)?" style="--v:[\d.]+">(\d+|&lt;1)</td>', pages["small"])
+    shares = [share for row in counts / counts.sum(axis=1, keepdims=True) for share in row if share]
+    assert rows[: len(shares)] == [f"{100 * share:.0f}" if share >= 0.005 else "&lt;1" for share in shares]
+    totals = re.findall(r'<td class="total">([\d.]+)</td>', pages["small"])
+    assert [float(total) for total in totals[:10]] == counts.sum(axis=1).tolist()
+    assert any(total.endswith(".5") for total in totals)
 
 
 def test_what_groups_add_is_on_one_scale(small):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import articles, groups, listeners, meaning, published, scores, tracks
+from mirstore.page import articles, confusion, groups, listeners, meaning, published, scores, tracks
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -47,7 +47,11 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
         if scores.learned(claims.cases)
         else None,
         "published": published.table(report),
-        "labels": {"per": scores.label_table(report, claims), "confusion": scores.confusion(claims)},
+        "labels": {
+            "per": scores.label_table(report, claims),
+            "heat": scores.label_heat(report, claims),
+            "confusion": confusion.confusions(claims),
+        },
         "groups": {
             "shares": groups.share_table(claims),
             "figures": groups.importance_figures(claims),
