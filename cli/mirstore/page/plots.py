@@ -237,6 +237,48 @@ def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
     return svg.draw(name, title, 230, (58, 12, 10, 42), plot)
 
 
+def curves(
+    name: str,
+    own: Sequence[Sequence[tuple[int, float]]],
+    other: Sequence[Sequence[tuple[int, float]]],
+    axis: str,
+    title: str,
+) -> str:
+    """Draw a line per fit: those of training in the first colour, those of validation in the second, above them.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    own, other : sequence of sequence of (int, float)
+        Epoch and value.
+    axis : str
+        What the values are.
+    title : str
+        All of it in words, for those who do not see it.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+
+    def plot(axes: Axes) -> None:
+        for lines, colour in ((own, svg.first), (other, svg.second)):
+            for line in lines:
+                dot = "o" if len(line) == 1 else ""
+                axes.plot(*zip(*line, strict=True), dot + "-", color=colour, linewidth=1, markersize=3, alpha=0.7)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.locator_params(axis="y", nbins=5)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(length=0)
+        axes.grid(axis="y", linewidth=0.6)
+        axes.set_ylabel(plain(axis))
+        axes.set_xlabel("epoch")
+
+    return svg.draw(name, title, 210, (58, 12, 8, 42), plot)
+
+
 def _heights(rows: Sequence[Any]) -> list[float]:
     return list(map(float, range(len(rows) - 1, -1, -1)))
 

@@ -43,6 +43,8 @@ class Findings:
         ``labels`` and ``counts``: a row per true label, of tracks, as a mean over repetitions.
     ambiguity : Mapping or None
         What smoothing did: a histogram of how much of a label stays on its own class.
+    learning_curves : sequence of Mapping
+        What the model reported while it trained; see `mirstore.store.experiments.curves.curves`.
     """
 
     metrics: Mapping[str, Statistics]
@@ -58,6 +60,7 @@ class Findings:
     tracks: Sequence[Mapping[str, Any]]
     confusion: Mapping[str, Any] | None
     ambiguity: Mapping[str, Any] | None
+    learning_curves: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)

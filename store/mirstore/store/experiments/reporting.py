@@ -14,6 +14,7 @@ import polars as pl
 from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.core.registry import Registry
+from mirstore.store.experiments.curves import curves
 from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.explanations import clip_seconds, explain
 from mirstore.store.experiments.loaded import LoadedRun, loaded
@@ -184,6 +185,7 @@ def _findings(store: Store, case: LoadedRun, credits: pl.DataFrame) -> Findings:
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits),
         confusion=_confusion(predictions) if task.exclusive else None,
         ambiguity=_ambiguity(case.table("label_distributions")),
+        learning_curves=curves(case.table("learning_curves")),
     )
 
 
