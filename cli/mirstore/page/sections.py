@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import articles, confusion, groups, listeners, meaning, published, scores, tracks, training
+from mirstore.page import articles, confusion, groups, listeners, meaning, published, scores, t_tests, tracks, training
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -15,6 +15,7 @@ titles = {
     "data": "Data",
     "results": "Results",
     "published": "Published figures",
+    "t_tests": "The t test as published",
     "training": "Learning curves",
     "labels": "Labels",
     "groups": "Groups of features",
@@ -48,6 +49,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
         if scores.learned(claims.cases)
         else None,
         "published": published.table(report),
+        "t_tests": t_tests.table(report, claims),
         "training": training.training(claims.cases),
         "labels": {
             "per": scores.label_table(report, claims),

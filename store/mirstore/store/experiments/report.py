@@ -159,6 +159,31 @@ class PublishedFigure:
 
 
 @dataclass(frozen=True)
+class TTest:
+    """The paired t test of two cases over folds as papers publish it, and ours of the same values.
+
+    Attributes
+    ----------
+    run, than : str
+        The case with the larger mean, and the other.
+    difference : float
+        Of the task's metric.
+    folds : int
+    p : float or None
+        Two-sided, as if folds were independent and this pair the only one; None if all differences are equal.
+    corrected : float or None
+        For what training and test parts share, and for the number of pairs.
+    """
+
+    run: str
+    than: str
+    difference: float
+    folds: int
+    p: float | None
+    corrected: float | None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What it takes to repeat it, and whom to cite."""
 
@@ -222,6 +247,8 @@ class Report:
         Of all tasks of the experiments.
     listeners : Listeners or None
         If people's rankings were given.
+    t_tests : sequence of TTest, or None
+        If the experiment asks for them. No claim of the verdict rests on them.
     """
 
     experiment: str
@@ -241,6 +268,7 @@ class Report:
     health: Sequence[ColumnHealth]
     provenance: Provenance
     listeners: Listeners | None = None
+    t_tests: Sequence[TTest] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

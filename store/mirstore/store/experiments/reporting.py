@@ -22,6 +22,7 @@ from mirstore.store.experiments.published import figures
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import per_fold, statistics, test_share
 from mirstore.store.experiments.runs import find
+from mirstore.store.experiments.t_tests import t_tests
 from mirstore.store.experiments.track_names import meant
 from mirstore.store.experiments.track_reporting import longest, sounds, track_reports
 from mirstore.store.lake.withdrawn import withdrawn_among
@@ -52,7 +53,7 @@ def collect(
     show : sequence of str
         Feature sets to show over time beside those that the cases read, also as ``NAME.COLUMN``.
     registry : Registry, optional
-        Where published figures stand.
+        Where published figures stand, and whether an experiment asks for the t test that papers publish.
 
     Raises
     ------
@@ -72,7 +73,9 @@ def collect(
         cases = [case for case in every if case.shown["task"] == task]
         report = _report(store, task, cases, credits, asked, several=len(tasks) > 1)
         here = {case.row["experiment"] for case in cases}
-        reports.append(replace(report, published=[figure for figure in published if figure.experiment in here]))
+        figured = replace(report, published=[figure for figure in published if figure.experiment in here])
+        asking = registry and any(name in registry.experiments and registry.experiments[name].t_test for name in here)
+        reports.append(replace(figured, t_tests=t_tests(cases)) if asking else figured)
     return reports
 
 
