@@ -279,6 +279,42 @@ def curves(
     return svg.draw(name, title, 210, (58, 12, 8, 42), plot)
 
 
+def histograms(name: str, rows: Sequence[Mapping[str, Any]], edges: Sequence[float], axis: str, title: str) -> str:
+    """Draw a histogram per row on a common axis, with a line over the middle half and a tick at the median below it.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    rows : sequence of Mapping
+        From the top: ``label``, ``tracks``, ``counts`` per bin, ``quartiles``.
+    edges : sequence of float
+        Of the bins.
+    axis : str
+        What is measured.
+    title : str
+        All of it in words, for those who do not see it.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    labels = [f"{svg.shorten(row['label'], longest - 8)} ({row['tracks']})" for row in rows]
+
+    def plot(axes: Axes) -> None:
+        _rows(axes, labels)
+        for y, row in zip(_heights(rows), rows, strict=True):
+            low, middle, high = (min(max(each, edges[0]), edges[-1]) for each in row["quartiles"])
+            heights = 0.8 * np.asarray(row["counts"]) / max(1, *row["counts"])
+            axes.stairs(y - 0.25 + heights, edges, baseline=y - 0.25, fill=True, color=svg.first, linewidth=0)
+            axes.plot([low, high], [y - 0.34] * 2, color=svg.ink, linewidth=1, solid_capstyle="butt")
+            axes.plot([middle], [y - 0.34], "|", color=svg.ink, markersize=5, markeredgewidth=1.4)
+        _finish(axes, Scale(edges[0], edges[-1], axis, labels))
+
+    return svg.draw(name, title, 25 * len(rows) + 44, (svg.label_width(labels), 14, 4, 40), plot)
+
+
 def _heights(rows: Sequence[Any]) -> list[float]:
     return list(map(float, range(len(rows) - 1, -1, -1)))
 

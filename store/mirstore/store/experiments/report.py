@@ -8,6 +8,7 @@ from typing import Any
 
 from mirstore.core.experiments.rankings import Nearness
 from mirstore.core.experiments.verdict import Verdict
+from mirstore.store.experiments.by_class import ColumnByClass
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
 from mirstore.store.experiments.results import Statistics
 from mirstore.store.experiments.track_report import TrackReport
@@ -247,6 +248,8 @@ class Report:
         Of all tasks of the experiments.
     listeners : Listeners or None
         If people's rankings were given.
+    by_class : sequence of ColumnByClass
+        Columns that were asked for.
     t_tests : sequence of TTest, or None
         If the experiment asks for them. No claim of the verdict rests on them.
     """
@@ -268,6 +271,7 @@ class Report:
     health: Sequence[ColumnHealth]
     provenance: Provenance
     listeners: Listeners | None = None
+    by_class: Sequence[ColumnByClass] = ()
     t_tests: Sequence[TTest] | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import polars as pl
 from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.core.registry import Registry
+from mirstore.store.experiments.by_class import by_class
 from mirstore.store.experiments.curves import curves
 from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.explanations import clip_seconds, explain
@@ -36,6 +37,7 @@ def collect(
     clips: int = 0,
     tracks: Sequence[str] = (),
     show: Sequence[str] = (),
+    columns: Sequence[str] = (),
     registry: Registry | None = None,
 ) -> list[Report]:
     """Return one report per task of the runs.
@@ -52,6 +54,8 @@ def collect(
         Tracks to report on beside those that are explained; see `mirstore.store.experiments.track_names.meant`.
     show : sequence of str
         Feature sets to show over time beside those that the cases read, also as ``NAME.COLUMN``.
+    columns : sequence of str
+        Columns of numbers to show by class, as ``NAME.COLUMN``.
     registry : Registry, optional
         Where published figures stand, and whether an experiment asks for the t test that papers publish.
 
@@ -64,7 +68,7 @@ def collect(
     """
     runs = find(store, names)
     credits = store.sql("SELECT track, title, artist, path FROM tracks")
-    asked = _Asked(meant(credits, tracks), show, clips)
+    asked = _Asked(meant(credits, tracks), show, clips, columns)
     published = figures(store, registry, runs) if registry else []
     reports = []
     every = loaded(store, runs)
@@ -81,11 +85,12 @@ def collect(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What was asked of single tracks."""
+    """What was asked for: single tracks and what to show of them, columns to show by class."""
 
     tracks: Sequence[str]
     show: Sequence[str]
     clips: int
+    columns: Sequence[str]
 
 
 strongest = 8  # labels per feature whose weights are told
@@ -135,6 +140,7 @@ def _report(
         clips={track: found.sound for track, found in short.items()},
         tracks=track_reports(store, cases, main, asked.tracks, others, asked.show, {**short, **whole}),
         published=[],
+        by_class=[by_class(store, column, details) for column in asked.columns],
         features=[_feature(store, name, feature) for name, feature in about],
         health=list(health.values()),
         provenance=Provenance(
