@@ -41,7 +41,8 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="On tracks, also show these features over time: rows with start and a text; may repeat.",
+            help="On tracks, also show these features over time: rows with start and a text, or tensors with a hop; "
+            "may repeat.",
         ),
     ] = None,
     by_class: Annotated[

@@ -387,8 +387,8 @@ class Project:
             Tracks to report on beside those that are explained: paths or how they end, titles or how they end, ids or
             how they begin.
         show : sequence of str
-            Feature sets with ``start`` and a text to show over time, beside those that the cases read; also
-            as ``NAME.COLUMN``.
+            Feature sets with ``start`` and a text to show over time, beside those that the cases read, or tensors with
+            a hop; also as ``NAME.COLUMN``.
         by_class : sequence of str
             Columns of numbers of stored features, as ``NAME.COLUMN``, to show by the classes of the task.
         listeners : path, optional

@@ -12,6 +12,7 @@ import polars as pl
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.experiments.details import Details
 from mirstore.store.lake.quoting import literal, literals
+from mirstore.store.names import with_column
 from mirstore.store.store import Store
 
 most_bins = 60
@@ -119,13 +120,7 @@ def by_class(store: Store, column: str, details: Details) -> ColumnByClass:
 
 def _meant(store: Store, text: str) -> tuple[str, str]:
     """Return the feature set and its column."""
-    name, column = text, ""
-    try:
-        store.resolve(name)
-    except UnknownNameError:
-        name, dot, column = text.rpartition(".")
-        if not dot:
-            raise
+    name, _, column = with_column(store, text)
     schema = store.features(name, []).schema
     numbers = [each for each, kind in schema.items() if (kind.is_numeric() or kind == pl.Boolean) and each != "start"]
     if column and column not in schema:
