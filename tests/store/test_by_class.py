@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from test_experiments import add_rows
 
+from mirstore.core import Column
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store import Project, Store
 from mirstore.store.experiments.by_class import by_class, most_bins
@@ -47,6 +49,11 @@ def project(tmp_path_factory):
     (folder / "registry.toml").write_text(registry)
     with Store(folder / "store", create=True) as store:
         import_table(store, folder / "table.csv", dataset="styles", labels=["genre"])
+        # Two rows of each of two house tracks: a word and a number.
+        add_rows(store, "beats", {"start": Column(pl.Float64, "s", "time"), "word": Column(pl.String, "", "a word"),
+                                  "gap": Column(pl.Float64, "s", "to the next beat")},
+                 [{"track": f"styles:t{i}", "start": float(at), "word": "a", "gap": i + at / 2}
+                  for i in range(2) for at in range(2)])  # fmt: skip
     with Project(folder / "store", folder / "registry.toml") as project:
         project.run("styles", jobs=1).result()
         yield project
@@ -69,6 +76,13 @@ def test_each_class_has_its_tracks_and_says_how_many_have_no_value(project):
     ]  # fmt: skip
     assert not column.averaged
     json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_of_several_rows_the_mean_is_a_tracks_value(project, details):
+    column = by_class(project.store, "beats", details)  # its only column of numbers
+    assert (column.column, column.unit, column.text, column.averaged) == ("beats.gap", "s", "to the next beat", True)
+    house = next(row for row in column.classes if row.label == "house")
+    assert (house.tracks, house.missing, house.quartiles) == (2, 10, (0.5, 0.75, 1.0))
 
 
 def test_classes_that_the_task_leaves_out_are_not_shown(project):
@@ -102,6 +116,8 @@ def test_a_far_outlier_does_not_squeeze_the_others_and_is_counted(project, detai
         ("styles.tempo", UnknownNameError, "unknown column of 'styles': 'tempo'"),
         ("style.bpm", UnknownNameError, "'style'"),
         ("styles", UsageError, "have 2 columns of numbers: say which"),
+        ("beats.word", UsageError, "column 'word' of 'beats' holds no numbers"),
+        ("beats.start", UsageError, "column 'start' of 'beats' holds no numbers"),
     ],
 )
 def test_what_cannot_be_shown_by_class_says_why(project, column, error, message):
