@@ -93,7 +93,7 @@ def order(edges: Sequence[tuple[str, str, float]]) -> list[str]:
             for tried in ([*rest[:i], each, *rest[i:]] for i in range(len(names))):
                 if (found := _length(tried, edges)) < best - 1e-9:
                     names, best, better = tried, found, True
-    return names
+    return names if names[0] < names[-1] else names[::-1]
 
 
 def _length(names: Sequence[str], edges: Sequence[tuple[str, str, float]]) -> float:
