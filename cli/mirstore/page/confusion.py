@@ -57,8 +57,8 @@ def confusions(claims: Claims) -> dict[str, Any] | None:
     dict or None
         ``tables`` (the first is of the case that was named), ``more`` (cases without one), ``frequent``
         (`Confusion`, the largest share first; none of a case that is not above guessing), ``graph`` (SVG, or None
-        where nothing is that frequent) and ``least`` (the share from which on they are drawn). None if there is no
-        such case, or it has no confusion.
+        where nothing is that frequent) and ``drawn`` (what it shows, in words). None if there is no such case, or it
+        has no confusion.
     """
     main = claims.named
     if main is None or not main.raw.get("confusion"):
@@ -66,13 +66,14 @@ def confusions(claims: Claims) -> dict[str, Any] | None:
     others = [case for case in learned(claims.cases) if case is not main and case.raw.get("confusion")]
     # Where nothing is known of the case, nothing is known of what it confuses the most.
     frequent = _frequent(main.raw["confusion"]) if claims.explained else []
-    least = _least(frequent)
+    often = [each for each in frequent if each.share >= drawn_from - 1e-9]
+    drawn = f"all of {percent(drawn_from)} or more" if len(often) <= most_drawn else f"the {most_drawn} most frequent"
     return {
         "tables": [_table(case) for case in (main, *others[: most_tables - 1])],
         "more": max(0, len(others) - most_tables + 1),
         "frequent": frequent[:listed_first],
-        "graph": _graph(main, [each for each in frequent if each.share >= least], least),
-        "least": least,
+        "graph": _graph(main, often[:most_drawn], drawn),
+        "drawn": drawn,
     }
 
 
@@ -96,14 +97,9 @@ def _frequent(found: Mapping[str, Any]) -> list[Confusion]:
     return sorted(every, key=lambda each: (-each.share, each.label, each.guess))
 
 
-def _least(frequent: Sequence[Confusion]) -> float:
-    """Return the share from which on confusions are drawn: higher where a tenth would be too many."""
-    return max([drawn_from, *(each.share for each in frequent[most_drawn - 1 : most_drawn])])
-
-
-def _graph(case: Scored, edges: Sequence[Confusion], least: float) -> str | None:
+def _graph(case: Scored, edges: Sequence[Confusion], drawn: str) -> str | None:
     if not edges:
         return None
     said = "; ".join(f"{each.label} for {each.guess} {percent(each.share)}" for each in edges)
-    title = f"What {case.name} takes for what in {percent(least)} of a class's tracks or more. {said}"
+    title = f"What {case.name} takes for what, {drawn} by their share of the true class. {said}"
     return graph.arcs("confusions", [(each.label, each.guess, each.share) for each in edges], title)
