@@ -198,6 +198,15 @@ def test_a_report_says_that_a_track_was_withdrawn_and_does_not_name_it(project):
     assert "hush" not in page + json.dumps(data) + run("runs", "show", "first").stdout
 
 
+def test_a_report_shows_columns_by_class(project):
+    run("run-experiment", "first", "--only", "model=centroid")
+    run("report", "first", "--by-class", "small.a", "--by-class", "small.b")
+    columns = json.loads((project / "first.json").read_text())["by_class"]
+    assert [column["column"] for column in columns] == ["small.a", "small.b"]
+    assert "Values by class</h2>" in (project / "first.html").read_text()
+    assert "unknown column of 'small': 'e9'" in run("report", "first", "--by-class", "small.e9", code=2).stderr
+
+
 def test_a_report_shows_tracks_that_are_asked_for(project):
     run("run-experiment", "first", "--only", "model=centroid")
     assert run("report", "first", "--track", "t3", "--track", "small:t11").stdout.strip() == "first.html"

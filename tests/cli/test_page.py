@@ -286,6 +286,22 @@ def small(clip) -> dict:
                 "after": [10, 20, 30, 40, 50, 60, 90, 150, 200, 150],
                 "own_class_mean": {"before": 1.0, "after": 0.71},
             }
+    first, other = report["cases"][:2]
+    first["confusion"]["counts"][0][1] = 30.0
+    first["learning_curves"] = [
+        {"name": name, "repeat": 0, "fold": fold, "epochs": list(range(40)), "values": rng.uniform(size=40).tolist()}
+        for name in ("loss", "validation_loss")
+        for fold in range(5)
+    ]
+    report["t_tests"] = [
+        {"run": other["run"], "than": first["run"], "difference": 0.02, "folds": 5, "p": 0.01, "corrected": None}
+    ]
+    classes = [
+        {"label": x, "tracks": 90, "missing": 10, "quartiles": (100.0 + i, 120.0 + i, 140.0), "outside": 1,
+         "counts": rng.integers(0, 9, 60).tolist()} for i, x in enumerate(genres)
+    ]  # fmt: skip
+    about = {"column": "essentia.bpm", "unit": "BPM", "text": "tempo", "averaged": True}
+    report["by_class"] = [{**about, "edges": np.linspace(60, 200, 61).tolist(), "classes": classes}]
     decided(report, report["cases"][0])
     return report
 
@@ -345,8 +361,8 @@ def headings(page: str) -> list[str]:
 
 def test_a_page_has_all_parts_in_order(pages):
     assert headings(pages["small"]) == [
-        "Data", "Results", "Labels", "Groups of features", "What the groups hold", "Listen", "Ambiguity",
-        "Health of the features", "Provenance",
+        "Data", "Results", "The t test as published", "Learning curves", "Labels", "Values by class",
+        "Groups of features", "What the groups hold", "Listen", "Ambiguity", "Health of the features", "Provenance",
     ]  # fmt: skip
     assert "mirstore run-experiment gtzan" in pages["small"]
     assert "@inproceedings{patakis" in pages["small"]
@@ -362,7 +378,8 @@ def test_parts_without_contents_are_left_out(pages):
 def test_every_finished_case_is_in_the_table_and_guessing_once(pages, large, small):
     for name, report in (("small", small), ("large", large)):
         learned = [c for c in report["cases"] if c["state"] == "finished" and c["case"]["model"] != "majority"]
-        rows = re.findall(r'<th scope="row" class="case">([\w-]+)', pages[name])
+        results = pages[name].partition('id="results"')[2].partition("</section>")[0]
+        rows = re.findall(r'<th scope="row" class="case">([\w-]+)', results)
         assert rows.count("guessing") == 1
         assert len(rows) == len(learned) + 1
 
@@ -456,12 +473,14 @@ def test_limits_are_the_nearest_steps_outside():
     assert limits([{"mean": 0.7, "low": 0.66}], (0.0, 1.0)) == (0.65, 0.75)
 
 
-def test_what_is_taken_for_what_may_be_a_mean_over_repetitions(pages, small):
-    counts = small["cases"][0]["confusion"]["counts"]
-    cells = re.findall(r'<td class="h(?: own)?" style="--v:[\d.]+">([\d.]+)</td>', pages["small"])
-    shown = [count for row in counts for count in row if count]
-    assert [float(cell) for cell in cells if "%" not in cell][: len(shown)] == shown
-    assert any(cell.endswith(".5") for cell in cells)
+def test_what_is_taken_for_what_is_told_in_shares_of_the_true_class(pages, small):
+    counts = np.array(small["cases"][0]["confusion"]["counts"])  # means over two repetitions
+    rows = re.findall(r'<td class="h(?: own)?" style="--v:[\d.]+">(\d+|&lt;1)</td>', pages["small"])
+    shares = [share for row in counts / counts.sum(axis=1, keepdims=True) for share in row if share]
+    assert rows[: len(shares)] == [f"{100 * share:.0f}" if share >= 0.005 else "&lt;1" for share in shares]
+    totals = re.findall(r'<td class="total">([\d.]+)</td>', pages["small"])
+    assert [float(total) for total in totals[:10]] == counts.sum(axis=1).tolist()
+    assert any(total.endswith(".5") for total in totals)
 
 
 def test_what_groups_add_is_on_one_scale(small):

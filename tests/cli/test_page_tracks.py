@@ -46,6 +46,12 @@ def laid(*strips: dict, **more: Any) -> dict[str, Any]:
     return found
 
 
+def panel(start: float, end: float, **more: Any) -> dict[str, Any]:
+    return {"feature": "mel", "column": "mel", "text": "bands", "unit": "dB", "rows": 128, "hop": 0.0232,
+            "start": start, "end": end, "low": -80.0, "high": -5.0,
+            "picture": "data:image/png;base64,AAAA", **more}  # fmt: skip
+
+
 def boxes(found: dict[str, Any], which: int = 0) -> list[list[tuple[str, float, float]]]:
     """Return text, start and end of the boxes of each line, in per cent."""
     lines = [line["strips"][which]["segments"] for line in found["lines"]]
@@ -505,3 +511,48 @@ def test_on_paper_the_strips_stay_and_the_players_go(shown):
     assert tab.evaluate("[...document.querySelectorAll('.track audio, .rows')].every((s) => !s.offsetHeight)")
     wide, inner = tab.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
     assert wide <= inner
+
+
+# Pictures of tensors
+
+
+def test_each_line_shows_its_own_part_of_a_picture():
+    found = laid(panels=[panel(10.0, 40.0)])
+    parts = [line["panels"][0] for line in found["lines"]]
+    assert [(line["start"], line["end"]) for line in found["lines"]] == [
+        ("0:00", "0:15"),
+        ("0:15", "0:30"),
+        ("0:30", "0:40"),
+    ]
+    # Left and width are of the line; the whole picture is so many times as wide as what is seen of it.
+    assert [(part["left"], part["width"]) for part in parts] == [(66.667, 33.333), (0.0, 100.0), (0.0, 100.0)]
+    assert [part["size"] for part in parts] == [600.0, 200.0, 300.0]
+    assert [part["moved"] for part in parts] == [0.0, 33.333, 100.0]
+    for part, (first, last) in zip(parts, [(10, 15), (15, 30), (30, 40)], strict=True):
+        hidden = part["size"] / 100 - 1  # of what is seen
+        seen = 10 + part["moved"] / 100 * hidden * (last - first)
+        assert seen == pytest.approx(first, abs=0.01)
+
+
+def test_a_line_of_another_time_is_empty_and_a_picture_beyond_the_end_is_cut():
+    found = laid(panels=[panel(0.0, 12.0), panel(20.0, 60.0)])
+    assert [[bool(part) for part in line["panels"]] for line in found["lines"]] == [
+        [True, False], [False, True], [False, True],
+    ]  # fmt: skip
+    assert found["lines"][2]["panels"][1]["moved"] == 33.333
+
+
+def test_a_track_of_unknown_length_ends_with_its_picture():
+    assert laid(panels=[panel(0.0, 12.0)], duration=None)["lines"][-1]["end"] == "0:12"
+
+
+def test_the_page_says_what_a_picture_shows_and_takes_nothing_that_is_none():
+    page = render(report(track(panels=[panel(10.0, 40.0)])))
+    assert "--p1:url(data:image/png;base64,AAAA);" in page
+    for said in ("128 rows, the first at the bottom", "a step every 23.2 ms", "from 10 to 40 s of the track",
+                 "−80 dB and less has the colour of the page", "−5 and more that of the text"):  # fmt: skip
+        assert said in page
+    for other in ("https://example.org/x.png", "data:image/png;base64,AA);background:url(//example.org/x.png)"):
+        page = render(report(track(panels=[panel(0.0, 9.0, picture=other)])))
+        assert "--p1" not in page
+        assert "example.org" not in page

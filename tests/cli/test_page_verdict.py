@@ -13,10 +13,12 @@ import pytest
 pytest.importorskip("jinja2", reason="the HTML report needs mirstore[report]")
 pytest.importorskip("matplotlib", reason="the HTML report needs mirstore[report]")
 
+from mirstore.core.experiments.inference import p_of_difference
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.page import render
 from mirstore.page.sections import sections
 from mirstore.page.verdict import kept_whole, question
+from mirstore.page.words import probability
 
 groups = ("timbre", "rhythm", "mode")
 sizes = {"timbre": 8, "rhythm": 8, "mode": 8}
@@ -117,6 +119,42 @@ def test_of_random_values_the_page_says_that_it_cannot_tell_and_nothing_else(see
     # The share of a group, which way a feature works, what a track sounds like: nothing of it.
     for word in ("uses", "share</th>", "60\u202f%", "▲ more", "A Song", "explained", "Most often"):
         assert word not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+
+
+def test_the_t_test_that_papers_publish_changes_no_sentence_whatever_it_finds():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        cases = [evidence(run, rng.normal(0.33, 0.03, 5).tolist()) for run in ("ridge", "lasso")]
+        report = reported(*cases)
+        gap = np.subtract(cases[0].values, cases[1].values).tolist()
+        plain, ours = (p_of_difference(gap, test_share=share) for share in (0, 0.25))
+        test = {"run": "ridge", "than": "lasso", "difference": float(np.mean(gap)), "folds": 5}
+        if plain >= 0.05 or report["verdict"]["found"]:
+            continue
+        found.append(ours)
+        asked = {**report, "t_tests": [{**test, "p": plain, "corrected": ours}]}
+        assert said(asked) == said(report)
+        with_it, without = (
+            re.sub(r"<style>.*?</style>", "", render(each), flags=re.DOTALL) for each in (asked, report)
+        )
+        assert f'<td class="n">{probability(plain)}</td>' in with_it
+        assert with_it.partition("<nav")[0] == without.partition("<nav")[0]
+        assert not re.search(r"significan|outperform|(?<!not shown to be )better than|is better by", with_it)
+    # One pair in twenty looks like something if folds are taken for independent, and here more: ours says less.
+    assert 1 <= len(found) <= 8
+    assert sum(p < 0.05 for p in found) < len(found)
+
+
+def test_a_t_test_that_has_nothing_to_compare_says_so_and_one_that_was_not_asked_for_is_not_there():
+    report = reported(evidence("ridge", above))
+    assert "The t test as published" not in headings(render(report))
+    page = render({**report, "t_tests": []})
+    assert "The t test as published" in headings(page)
+    assert "No two finished cases differ in one part" in page
+    other = reported(evidence("ridge", above), evidence("lasso", above))
+    row = {"run": "ridge", "than": "lasso", "difference": 0.0, "folds": 5, "p": None, "corrected": None}
+    assert "A dash: all differences are equal" in render({**other, "t_tests": [row]})
 
 
 def test_what_would_have_been_found_and_what_would_be_needed_are_the_verdicts():

@@ -304,6 +304,11 @@ def test_published_validation_comes_to_the_model_and_not_into_training(store, pl
     (outcome,) = outcomes(store, [item])
     names = store.sql("SELECT DISTINCT name FROM learning_curves ORDER BY name")["name"].to_list()
     assert names == ["loss", "validation_loss"]
+    (report,) = collect(store, [outcome.run])
+    curves = report["cases"][0]["learning_curves"]
+    assert [(curve["name"], curve["repeat"], curve["fold"]) for curve in curves] == [
+        ("loss", 0, 0), ("validation_loss", 0, 0),
+    ]  # fmt: skip
     assert store.sql("SELECT count(DISTINCT track) AS n FROM predictions")["n"][0] == 6
     assert outcome.error is None
 

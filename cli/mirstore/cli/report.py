@@ -41,7 +41,15 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="On tracks, also show these features over time: rows with start and a text; may repeat.",
+            help="On tracks, also show these features over time: rows with start and a text, or tensors with a hop; "
+            "may repeat.",
+        ),
+    ] = None,
+    by_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME.COLUMN",
+            help="Show the values of this column of numbers class by class; may repeat.",
         ),
     ] = None,
     listeners: Annotated[
@@ -63,6 +71,7 @@ def report(
     $ mirstore report clips --open
     $ mirstore report clips -o report.html --embed-audio 9
     $ mirstore report clips --track "Sleepless.ogg" --show chords --embed-audio 1
+    $ mirstore report clips --by-class essentia.bpm
     """
     from mirstore.core.errors import UsageError
     from mirstore.core.extras import require
@@ -73,7 +82,14 @@ def report(
     if not json_output:
         require("report")
     with app.project() as project:
-        reports = project.report(*names, clips=embed_audio, tracks=track or (), show=show or (), listeners=listeners)
+        reports = project.report(
+            *names,
+            clips=embed_audio,
+            tracks=track or (),
+            show=show or (),
+            by_class=by_class or (),
+            listeners=listeners,
+        )
     if json_output:
         typer.echo(json.dumps([content.as_dict() for content in reports], ensure_ascii=False))
         return

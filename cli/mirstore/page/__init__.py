@@ -31,7 +31,7 @@ def render(report: Report | Mapping[str, Any]) -> str:
     return page
 
 
-filters = "amount capital duration general interval listed metric moment number percent plain spread whole"
+filters = "amount capital cell duration general interval listed metric moment number percent plain spread whole"
 
 
 def _environment() -> Any:

@@ -237,6 +237,84 @@ def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
     return svg.draw(name, title, 230, (58, 12, 10, 42), plot)
 
 
+def curves(
+    name: str,
+    own: Sequence[Sequence[tuple[int, float]]],
+    other: Sequence[Sequence[tuple[int, float]]],
+    axis: str,
+    title: str,
+) -> str:
+    """Draw a line per fit: those of training in the first colour, those of validation in the second, above them.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    own, other : sequence of sequence of (int, float)
+        Epoch and value.
+    axis : str
+        What the values are.
+    title : str
+        All of it in words, for those who do not see it.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+
+    def plot(axes: Axes) -> None:
+        for lines, colour in ((own, svg.first), (other, svg.second)):
+            for line in lines:
+                dot = "o" if len(line) == 1 else ""
+                axes.plot(*zip(*line, strict=True), dot + "-", color=colour, linewidth=1, markersize=3, alpha=0.7)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.locator_params(axis="y", nbins=5)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(length=0)
+        axes.grid(axis="y", linewidth=0.6)
+        axes.set_ylabel(plain(axis))
+        axes.set_xlabel("epoch")
+
+    return svg.draw(name, title, 210, (58, 12, 8, 42), plot)
+
+
+def histograms(name: str, rows: Sequence[Mapping[str, Any]], edges: Sequence[float], axis: str, title: str) -> str:
+    """Draw a histogram per row on a common axis, with a line over the middle half and a tick at the median below it.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure, unique in the page.
+    rows : sequence of Mapping
+        From the top: ``label``, ``tracks``, ``counts`` per bin, ``quartiles``.
+    edges : sequence of float
+        Of the bins.
+    axis : str
+        What is measured.
+    title : str
+        All of it in words, for those who do not see it.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    labels = [f"{svg.shorten(row['label'], longest - 8)} ({row['tracks']})" for row in rows]
+
+    def plot(axes: Axes) -> None:
+        _rows(axes, labels)
+        for y, row in zip(_heights(rows), rows, strict=True):
+            low, middle, high = (min(max(each, edges[0]), edges[-1]) for each in row["quartiles"])
+            heights = 0.8 * np.asarray(row["counts"]) / max(1, *row["counts"])
+            axes.stairs(y - 0.25 + heights, edges, baseline=y - 0.25, fill=True, color=svg.first, linewidth=0)
+            axes.plot([low, high], [y - 0.34] * 2, color=svg.ink, linewidth=1, solid_capstyle="butt")
+            axes.plot([middle], [y - 0.34], "|", color=svg.ink, markersize=5, markeredgewidth=1.4)
+        _finish(axes, Scale(edges[0], edges[-1], axis, labels))
+
+    return svg.draw(name, title, 25 * len(rows) + 44, (svg.label_width(labels), 14, 4, 40), plot)
+
+
 def _heights(rows: Sequence[Any]) -> list[float]:
     return list(map(float, range(len(rows) - 1, -1, -1)))
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.core.experiments.metrics import ends
+from mirstore.core.experiments.metrics import ends, of_chunks
 from mirstore.page import plots
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import Scored, differing
@@ -15,6 +15,9 @@ from mirstore.page.svg import Figure
 from mirstore.page.words import known, listed, metric, number, percent
 
 rows_per_figure = 28
+most_columns = 12  # cases beside each other
+hits = ("accuracy", "balanced_accuracy")
+"""What is shown of exclusive classes beside the task's metric, with the same of chunks."""
 
 
 def table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
@@ -28,22 +31,25 @@ def table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
         Of this report.
     """
     main, cases = report["task"]["metric"], learned(claims.cases)
-    others = [name for name in dict.fromkeys(n for case in cases for n in case.raw["metrics"]) if name != main]
+    every = [name for name in dict.fromkeys(n for case in cases for n in case.raw["metrics"]) if name != main]
+    beside = [name for name in every if name.removeprefix(of_chunks) in (main, *hits)]
+    others = [name for name in every if name not in beside]
     low, high = scale(cases)
     rows = [
         {
             "case": case,
             "marks": _marks(case, claims),
+            "beside": [case.raw["metrics"].get(name) or {} for name in beside],
             "others": [case.raw["metrics"].get(name) or {} for name in others],
             "range": _range(case.value, low, high),
             "repeated": _over_repetitions(case.value),
         }
         for case in cases
     ]
-    floors = {name: _floor(claims.cases, name) for name in (main, *others)}
+    floors = {name: _floor(claims.cases, name) for name in (main, *every)}
     line = [_at(floor, low, high) for case in cases[:1] if known(floor := case.floor) and low <= floor <= high]
     differ = _repetitions(report)
-    found = {"main": main, "others": others, "rows": rows, "floors": floors, "repetitions": differ}
+    found = {"main": main, "beside": beside, "others": others, "rows": rows, "floors": floors, "repetitions": differ}
     return {**found, "line": line, "low": low, "high": high}
 
 
@@ -192,14 +198,7 @@ def label_table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | N
     others = (case for case in claims.cases if case is not first and case.role in ("", "opaque"))
     series = [first, *[case for case in (next(others, None),) if case and case.raw.get("labels")]]
     name = _label_metric(report["task"]["metric"], first)
-    values = [
-        {
-            row["label"]: v["mean"]
-            for row in case.raw["labels"]
-            if known((v := row["metric"].get(name) or {}).get("mean"))
-        }
-        for case in series
-    ]
+    values = [_per_label(case, name) for case in series]
     # Where nothing is known of the case, nothing is known of which label it tells best.
     labels = sorted(values[0], key=lambda label: (-values[0][label] if claims.explained else 0.0, label))
     if not labels:
@@ -217,30 +216,49 @@ def label_table(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | N
     return {"metric": name, "series": series, "figures": drawn, "names": names, "rows": rows}
 
 
+def _per_label(case: Scored, name: str) -> dict[str, float]:
+    found = {row["label"]: (row["metric"].get(name) or {}).get("mean") for row in case.raw["labels"]}
+    return {label: mean for label, mean in found.items() if known(mean)}
+
+
 def _label_metric(wanted: str, case: Scored) -> str:
     """Return the task's metric if it exists per label; the accuracy of one class is its recall."""
     there = list(dict.fromkeys(name for row in case.raw["labels"] for name in row["metric"]))
     return next((name for name in (wanted, "recall") if name in there), there[0] if there else wanted)
 
 
-def confusion(claims: Claims) -> dict[str, Any] | None:
-    """Return the confusion of the case that was named, with each row's shares.
+def label_heat(report: Mapping[str, Any], claims: Claims) -> dict[str, Any] | None:
+    """Return the values per label of many cases beside each other.
 
     Parameters
     ----------
+    report : Mapping
+        Of one task, as JSON.
     claims : Claims
+        Of this report.
 
     Returns
     -------
     dict or None
-        None where there is no such case, or it has no confusion.
+        ``metric``, ``cases`` (the best ones), ``more`` (how many others there are), ``low`` and ``high`` (what is
+        lightest and darkest), ``rows`` (label, and per case value and shade). None of fewer than three cases: a figure
+        shows two.
     """
-    case = claims.named
-    if case is None or not case.raw.get("confusion"):
+    cases = [case for case in learned(claims.cases) if case.raw.get("labels")]
+    if len(cases) < 3:
         return None
-    found = case.raw["confusion"]
+    shown = cases[:most_columns]
+    name = _label_metric(report["task"]["metric"], shown[0])
+    values = [_per_label(case, name) for case in shown]
+    found = [value for of_case in values for value in of_case.values()]
+    if not found:
+        return None
+    low, high = min(found), max(found)
     rows = [
-        (label, [(count, count / (sum(counts) or 1)) for count in counts])
-        for label, counts in zip(found["labels"], found["counts"], strict=True)
+        (
+            label,
+            [(value := of_case.get(label), _at(value, low, high) / 100 if known(value) else 0) for of_case in values],
+        )
+        for label in sorted({label for of_case in values for label in of_case})
     ]
-    return {"case": case, "labels": found["labels"], "rows": rows}
+    return {"metric": name, "cases": shown, "more": len(cases) - len(shown), "low": low, "high": high, "rows": rows}

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mirstore.page import articles, groups, listeners, meaning, published, scores, tracks
+from mirstore.page import (
+    articles,
+    by_class,
+    confusion,
+    groups,
+    listeners,
+    meaning,
+    published,
+    scores,
+    t_tests,
+    tracks,
+    training,
+)
 from mirstore.page.claims import Claims
 from mirstore.page.ranking import case_name, differing, ranking
 from mirstore.page.verdict import answer, evidence, kept_whole, question
@@ -15,7 +27,10 @@ titles = {
     "data": "Data",
     "results": "Results",
     "published": "Published figures",
+    "t_tests": "The t test as published",
+    "training": "Learning curves",
     "labels": "Labels",
+    "by_class": "Values by class",
     "groups": "Groups of features",
     "listeners": "What listeners say",
     "meaning": "What the groups hold",
@@ -47,7 +62,14 @@ def sections(report: Mapping[str, Any]) -> dict[str, Any]:
         if scores.learned(claims.cases)
         else None,
         "published": published.table(report),
-        "labels": {"per": scores.label_table(report, claims), "confusion": scores.confusion(claims)},
+        "t_tests": t_tests.table(report, claims),
+        "training": training.training(claims.cases),
+        "labels": {
+            "per": scores.label_table(report, claims),
+            "heat": scores.label_heat(report, claims),
+            "confusion": confusion.confusions(claims),
+        },
+        "by_class": by_class.distributions(report),
         "groups": {
             "shares": groups.share_table(claims),
             "figures": groups.importance_figures(claims),

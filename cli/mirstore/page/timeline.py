@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from mirstore.page.words import known
 lengths = (15.0, 30.0, 60.0, 150.0)  # [s] of a line; a wide page has two side by side
 most_lines = 24
 spoken = ("word", "text")  # columns of what is sung: it is set as text, and not into boxes
+picture = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+=*")  # it goes into a style, where other text could do harm
 longest_label = 16  # letters; what is longer is never written into a strip
 
 
@@ -30,14 +32,16 @@ def timeline(track: Mapping[str, Any], palettes: Mapping[tuple[str, str], Palett
     Returns
     -------
     dict or None
-        ``lines``, each with ``start``, ``end``, ``width`` [%], ``ticks``, ``heard`` and ``strips``; ``strips``: what
-        each is, for the legend and the tables; ``heard``: what of the track the player has [s], None if all.
+        ``lines``, each with ``start``, ``end``, ``width`` [%], ``ticks``, ``heard``, ``panels`` and ``strips``;
+        ``panels`` and ``strips``: what each is, for the legend and the tables; ``heard``: what of the track the player
+        has [s], None if all.
     """
     end = duration(track)
     given = track.get("strips") or []
     strips = [_laid(strip, palettes[strip["feature"], strip["column"]], end) for strip in given]
     strips.sort(key=lambda strip: strip.sung)  # text takes as many lines as it needs: below it nothing is in line
-    if not end or not strips:
+    panels = [panel for panel in track.get("panels") or [] if picture.fullmatch(panel["picture"])]
+    if not end or not (strips or panels):
         return None
     length = next((each for each in lengths if end <= each * most_lines), end / most_lines)
     length = end if end <= 1.2 * length else length
@@ -45,15 +49,20 @@ def timeline(track: Mapping[str, Any], palettes: Mapping[tuple[str, str], Palett
     heard = track.get("heard")
     return {
         "lines": [
-            _line(start, min(start + length, end), length, strips, heard, last=start == starts[-1]) for start in starts
+            {
+                **_line(start, min(start + length, end), length, strips, heard, last=start == starts[-1]),
+                "panels": [_part(panel, start, min(start + length, end)) for panel in panels],
+            }
+            for start in starts
         ],
+        "panels": panels,
         "strips": strips,
         "heard": heard if heard and heard[1] - heard[0] < 0.95 * end else None,
     }
 
 
 def duration(track: Mapping[str, Any]) -> float:
-    """Return how long a track is [s]; where that is not known, where its last row ends.
+    """Return how long a track is [s]; where that is not known, where its last row or picture ends.
 
     Parameters
     ----------
@@ -63,7 +72,8 @@ def duration(track: Mapping[str, Any]) -> float:
     if known(track.get("duration")):
         return float(track["duration"])
     rows = [row for strip in track.get("strips") or [] for row in strip["rows"]]
-    return max((row[1] if known(row[1]) else row[0] for row in rows), default=0.0)
+    ends = [row[1] if known(row[1]) else row[0] for row in rows]
+    return max([*ends, *(panel["end"] for panel in track.get("panels") or [])], default=0.0)
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,24 @@ def _line(
             }
             for strip in strips
         ],
+    }
+
+
+def _part(panel: Mapping[str, Any], start: float, end: float) -> dict[str, Any] | None:
+    """Return what a line shows of a picture: where it stands, how wide the whole is, and how far it is moved [%].
+
+    None if the picture is of another time.
+    """
+    first, last = max(start, panel["start"]), min(end, panel["end"])
+    if last - first <= 1e-9:
+        return None
+    whole, part = panel["end"] - panel["start"], last - first
+    return {
+        "left": round(100 * (first - start) / (end - start), 3),
+        "width": round(100 * part / (end - start), 3),
+        "size": round(100 * whole / part, 3),
+        # As style sheets have it: of what does not fit, so much is to the left.
+        "moved": round(100 * (first - panel["start"]) / (whole - part), 3) if whole - part > 1e-9 else 0.0,
     }
 
 

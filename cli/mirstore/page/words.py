@@ -104,6 +104,21 @@ def percent(share: Any) -> str:
     return f"{100 * share:.0f}\u202f%" if known(share) else "–"
 
 
+def cell(share: float) -> str:
+    """Return a share as whole per cent without the sign, for the cells of a table that says it.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+
+    Examples
+    --------
+    >>> cell(0.184), cell(0.004), cell(1.0)
+    ('18', '<1', '100')
+    """
+    return f"{100 * share:.0f}" if share >= 0.005 else "<1"
+
+
 def whole(value: Any) -> str:
     """Return a count with narrow spaces between thousands.
 

@@ -317,6 +317,8 @@ class ExperimentEntry(_Entry):
         BibTeX.
     published : list of PublishedEntry
         Figures of others; they are no part of a case, and may be changed when it has run.
+    t_test : bool
+        Whether the report shows the t test over folds as papers publish it, beside ours; nothing is concluded from it.
     matrix : MatrixEntry, or list of them
         Alternatives.
     """
@@ -336,6 +338,7 @@ class ExperimentEntry(_Entry):
     random_groupings: int = Field(200, ge=0)
     cite: list[str] = []
     published: list[PublishedEntry] = []
+    t_test: bool = False
     matrix: list[MatrixEntry] = [MatrixEntry()]
 
     @field_validator("matrix", mode="before")

@@ -49,6 +49,28 @@ def resolve(lake: Lake, name: str) -> str:
     return there[-1]
 
 
+def with_column(lake: Lake, text: str) -> tuple[str, str, str]:
+    """Return the name, the id and the column that ``NAME.COLUMN`` stands for; no column if the whole is a name.
+
+    Parameters
+    ----------
+    lake : Lake
+    text : str
+
+    Raises
+    ------
+    UnknownNameError, UsageError
+        As `resolve`.
+    """
+    try:
+        return text, resolve(lake, text), ""
+    except UnknownNameError:
+        name, dot, column = text.rpartition(".")
+        if not dot:
+            raise
+        return name, resolve(lake, name), column
+
+
 def meant(lake: Lake, name: str) -> list[str]:
     """Return all ids that a name, ``name@version`` or id has meant, the latest last, removed ones too.
 

@@ -371,6 +371,7 @@ class Project:
         clips: int = 0,
         tracks: Sequence[str] = (),
         show: Sequence[str] = (),
+        by_class: Sequence[str] = (),
         listeners: Path | None = None,
     ) -> list[Report]:
         """Return what runs found, one report per task; `mirstore.page.render` makes a page of one.
@@ -386,8 +387,10 @@ class Project:
             Tracks to report on beside those that are explained: paths or how they end, titles or how they end, ids or
             how they begin.
         show : sequence of str
-            Feature sets with ``start`` and a text to show over time, beside those that the cases read; also
-            as ``NAME.COLUMN``.
+            Feature sets with ``start`` and a text to show over time, beside those that the cases read, or tensors with
+            a hop; also as ``NAME.COLUMN``.
+        by_class : sequence of str
+            Columns of numbers of stored features, as ``NAME.COLUMN``, to show by the classes of the task.
         listeners : path, optional
             A table of people's rankings of groups, with the columns ``rater``, ``group`` and ``rank``.
 
@@ -396,11 +399,14 @@ class Project:
         UnknownNameError
             If nothing is called so.
         UsageError
-            If several tracks are called so, a feature set cannot be shown over time, or the rankings cannot be used.
+            If several tracks are called so, a feature set cannot be shown over time, a column not by class, or the
+            rankings cannot be used.
         ConfigError
             If a published figure of the registry does not say which case it is of.
         """
-        found = reporting.collect(self.store, names, clips=clips, tracks=tracks, show=show, registry=self.registry)
+        found = reporting.collect(
+            self.store, names, clips=clips, tracks=tracks, show=show, columns=by_class, registry=self.registry
+        )
         return beside_listeners(listeners, found) if listeners else found
 
     # Questions: see the methods of `Store` for what they may be asked

@@ -8,6 +8,7 @@ from typing import Any
 
 from mirstore.core.experiments.rankings import Nearness
 from mirstore.core.experiments.verdict import Verdict
+from mirstore.store.experiments.by_class import ColumnByClass
 from mirstore.store.experiments.details import Components, DataDetails, FoldDetails, Leak, TaskDetails
 from mirstore.store.experiments.results import Statistics
 from mirstore.store.experiments.track_report import TrackReport
@@ -43,6 +44,8 @@ class Findings:
         ``labels`` and ``counts``: a row per true label, of tracks, as a mean over repetitions.
     ambiguity : Mapping or None
         What smoothing did: a histogram of how much of a label stays on its own class.
+    learning_curves : sequence of Mapping
+        What the model reported while it trained; see `mirstore.store.experiments.curves.curves`.
     """
 
     metrics: Mapping[str, Statistics]
@@ -58,6 +61,7 @@ class Findings:
     tracks: Sequence[Mapping[str, Any]]
     confusion: Mapping[str, Any] | None
     ambiguity: Mapping[str, Any] | None
+    learning_curves: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,31 @@ class PublishedFigure:
 
 
 @dataclass(frozen=True)
+class TTest:
+    """The paired t test of two cases over folds as papers publish it, and ours of the same values.
+
+    Attributes
+    ----------
+    run, than : str
+        The case with the larger mean, and the other.
+    difference : float
+        Of the task's metric.
+    folds : int
+    p : float or None
+        Two-sided, as if folds were independent and this pair the only one; None if all differences are equal.
+    corrected : float or None
+        For what training and test parts share, and for the number of pairs.
+    """
+
+    run: str
+    than: str
+    difference: float
+    folds: int
+    p: float | None
+    corrected: float | None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What it takes to repeat it, and whom to cite."""
 
@@ -219,6 +248,10 @@ class Report:
         Of all tasks of the experiments.
     listeners : Listeners or None
         If people's rankings were given.
+    by_class : sequence of ColumnByClass
+        Columns that were asked for.
+    t_tests : sequence of TTest, or None
+        If the experiment asks for them. No claim of the verdict rests on them.
     """
 
     experiment: str
@@ -238,6 +271,8 @@ class Report:
     health: Sequence[ColumnHealth]
     provenance: Provenance
     listeners: Listeners | None = None
+    by_class: Sequence[ColumnByClass] = ()
+    t_tests: Sequence[TTest] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -14,6 +14,8 @@ import polars as pl
 from mirstore.core.experiments.metrics import smaller_is_better
 from mirstore.core.experiments.verdict import Evidence, judge
 from mirstore.core.registry import Registry
+from mirstore.store.experiments.by_class import by_class
+from mirstore.store.experiments.curves import curves
 from mirstore.store.experiments.details import Details, FoldDetails
 from mirstore.store.experiments.explanations import clip_seconds, explain
 from mirstore.store.experiments.loaded import LoadedRun, loaded
@@ -21,6 +23,7 @@ from mirstore.store.experiments.published import figures
 from mirstore.store.experiments.report import CaseReport, FeatureReport, Findings, Provenance, Report, ReportData
 from mirstore.store.experiments.results import per_fold, statistics, test_share
 from mirstore.store.experiments.runs import find
+from mirstore.store.experiments.t_tests import t_tests
 from mirstore.store.experiments.track_names import meant
 from mirstore.store.experiments.track_reporting import longest, sounds, track_reports
 from mirstore.store.lake.withdrawn import withdrawn_among
@@ -34,6 +37,7 @@ def collect(
     clips: int = 0,
     tracks: Sequence[str] = (),
     show: Sequence[str] = (),
+    columns: Sequence[str] = (),
     registry: Registry | None = None,
 ) -> list[Report]:
     """Return one report per task of the runs.
@@ -50,8 +54,10 @@ def collect(
         Tracks to report on beside those that are explained; see `mirstore.store.experiments.track_names.meant`.
     show : sequence of str
         Feature sets to show over time beside those that the cases read, also as ``NAME.COLUMN``.
+    columns : sequence of str
+        Columns of numbers to show by class, as ``NAME.COLUMN``.
     registry : Registry, optional
-        Where published figures stand.
+        Where published figures stand, and whether an experiment asks for the t test that papers publish.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def collect(
     """
     runs = find(store, names)
     credits = store.sql("SELECT track, title, artist, path FROM tracks")
-    asked = _Asked(meant(credits, tracks), show, clips)
+    asked = _Asked(meant(credits, tracks), show, clips, columns)
     published = figures(store, registry, runs) if registry else []
     reports = []
     every = loaded(store, runs)
@@ -71,17 +77,20 @@ def collect(
         cases = [case for case in every if case.shown["task"] == task]
         report = _report(store, task, cases, credits, asked, several=len(tasks) > 1)
         here = {case.row["experiment"] for case in cases}
-        reports.append(replace(report, published=[figure for figure in published if figure.experiment in here]))
+        figured = replace(report, published=[figure for figure in published if figure.experiment in here])
+        asking = registry and any(name in registry.experiments and registry.experiments[name].t_test for name in here)
+        reports.append(replace(figured, t_tests=t_tests(cases)) if asking else figured)
     return reports
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What was asked of single tracks."""
+    """What was asked for: single tracks and what to show of them, columns to show by class."""
 
     tracks: Sequence[str]
     show: Sequence[str]
     clips: int
+    columns: Sequence[str]
 
 
 strongest = 8  # labels per feature whose weights are told
@@ -131,6 +140,7 @@ def _report(
         clips={track: found.sound for track, found in short.items()},
         tracks=track_reports(store, cases, main, asked.tracks, others, asked.show, {**short, **whole}),
         published=[],
+        by_class=[by_class(store, column, details) for column in asked.columns],
         features=[_feature(store, name, feature) for name, feature in about],
         health=list(health.values()),
         provenance=Provenance(
@@ -184,6 +194,7 @@ def _findings(store: Store, case: LoadedRun, credits: pl.DataFrame) -> Findings:
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits),
         confusion=_confusion(predictions) if task.exclusive else None,
         ambiguity=_ambiguity(case.table("label_distributions")),
+        learning_curves=curves(case.table("learning_curves")),
     )
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import UsageError
 from mirstore.store.experiments.track_report import Strip
+from mirstore.store.names import with_column
 from mirstore.store.store import Store
 
 most_rows = 3000  # of a track that a page shows; a song has some hundred chords or words
@@ -82,18 +83,13 @@ def _with_all_they_read(ids: Iterable[str], inputs: Mapping[str, Sequence[str]])
 
 
 def _named(store: Store, text: str) -> Timed:
-    name, column = text, ""
-    try:
-        id_ = store.resolve(name)
-    except UnknownNameError:
-        name, dot, column = text.rpartition(".")
-        if not dot:
-            raise
-        id_ = store.resolve(name)
+    name, id_, column = with_column(store, text)
     found = _of(store, id_, name, column)
     if found is None:
         what = f"a text in column {column!r}" if column else "a text"
-        raise UsageError(f"features {name!r} cannot be shown over time: no rows with start and {what}")
+        raise UsageError(
+            f"features {name!r} cannot be shown over time: no rows with start and {what}, and no tensor with a hop"
+        )
     return found
 
 

@@ -132,6 +132,40 @@ class Strip:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A tensor of a track as a picture, time from left to right.
+
+    Attributes
+    ----------
+    feature, column : str
+    text, unit : str or None
+        As declared.
+    rows : int
+        Of the tensor; the first is at the bottom.
+    hop : float [s]
+        A step of the tensor; the picture may have fewer columns.
+    start, end : float [s]
+        What of the track it shows.
+    low, high : float
+        Values that are drawn as nothing and as full ink; what lies beyond is drawn like them.
+    picture : str
+        A data URL.
+    """
+
+    feature: str
+    column: str
+    text: str | None
+    unit: str | None
+    rows: int
+    hop: float
+    start: float
+    end: float
+    low: float
+    high: float
+    picture: str
+
+
+@dataclass(frozen=True)
 class TrackReport:
     """One track: what it is, what was predicted of it, what is in it.
 
@@ -150,6 +184,8 @@ class TrackReport:
     explanations : sequence of LocalExplanation
         Of the case that the report explains.
     strips : sequence of Strip
+    panels : sequence of Panel
+        Tensors that were asked for.
     sound : str or None
         A data URL.
     heard : (float, float) or None [s]
@@ -167,5 +203,6 @@ class TrackReport:
     tested: Sequence[Tested]
     explanations: Sequence[LocalExplanation]
     strips: Sequence[Strip]
+    panels: Sequence[Panel]
     sound: str | None
     heard: tuple[float, float] | None

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from mirstore.store.experiments import panels
 from mirstore.store.experiments.explanations import Clip, clip
 from mirstore.store.experiments.loaded import LoadedRun
 from mirstore.store.experiments.standing import explanations
@@ -40,7 +41,7 @@ def track_reports(
     asked, others : sequence of str
         Tracks.
     show : sequence of str
-        Feature sets to show over time beside those that the cases read.
+        Feature sets to show over time beside those that the cases read: texts, or tensors.
     clips : Mapping of str to Clip
         Track to its sound.
     """
@@ -49,11 +50,14 @@ def track_reports(
         return []
     finished = [case for case in cases if case.shown["state"] == "finished"]
     read = dict.fromkeys(id_ for case in cases for id_ in case.config["features"].values())
-    over_time = strips(store, timed(store, read, show), tracks)
+    tensors = [found for name in show if (found := panels.timed(store, name))]
+    texts = [name for name in show if not panels.timed(store, name)]
+    over_time = strips(store, timed(store, read, texts), tracks)
     why = explanations(store, explained, tracks) if explained else {}
     credits, labels = _credits(store, tracks), _labels(store, cases[0], tracks)
-    tested = _tested(store, finished, tracks)
     nothing: dict[str, Any] = {"title": None, "artist": None, "path": None, "duration": None, "datasets": []}
+    pictures = panels.panels(store, tensors, {track: credits.get(track, nothing)["duration"] for track in tracks})
+    tested = _tested(store, finished, tracks)
     return [
         TrackReport(
             track=track,
@@ -63,6 +67,7 @@ def track_reports(
             tested=tested.get(track, []),
             explanations=why.get(track, []),
             strips=over_time[track],
+            panels=pictures[track],
             sound=clips[track].sound if track in clips else None,
             heard=(clips[track].start, clips[track].end) if track in clips else None,
         )
