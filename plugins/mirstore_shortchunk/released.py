@@ -62,7 +62,7 @@ class _Parameter:
 
 
 class _Ignored:
-    """Stands for what says nothing of the weights: a device, a set."""
+    """Stands for what says nothing of the weights: a device, a backend, a set."""
 
     def __init__(self, *_: Any) -> None: ...
 
@@ -72,6 +72,7 @@ _known: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor_v2"): _Array,
     ("torch._utils", "_rebuild_parameter"): _Parameter,
     ("torch", "device"): _Ignored,
+    ("torch.nn.backends.thnn", "_get_thnn_function_backend"): _Ignored,  # of torch before 1.5
     ("builtins", "set"): _Ignored,
     ("__builtin__", "set"): _Ignored,
     ("torch.nn.parallel.data_parallel", "DataParallel"): _Layer,

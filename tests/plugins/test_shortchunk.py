@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import runpy
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,6 +228,41 @@ def test_a_patience_sets_somebody_aside_and_none_does_not():
     assert not np.array_equal(everything.scales_[0].means, some.scales_[0].means)
 
 
+@pytest.mark.slow
+def test_tempo_is_heard_in_tempograms_where_nothing_else_tells_24_tracks_apart():
+    librosa = pytest.importorskip("librosa")
+    parts = {"train": 8, "test": 10}
+    made, rng = {part: {"m": [], "a": [], "f": []} for part in parts}, np.random.default_rng(0)
+    module = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "tempo_tracks.py"))
+    for part, count in parts.items():
+        for bpm in module["tempi"] * count:
+            power = librosa.feature.melspectrogram(y=module["track"](bpm + rng.uniform(-2, 2), rng), sr=22050)
+            mel = librosa.power_to_db(power, ref=np.max)
+            envelope = librosa.onset.onset_strength(S=librosa.power_to_db(power), sr=22050)
+            fourier = np.abs(librosa.feature.fourier_tempogram(onset_envelope=envelope, sr=22050))
+            of = {"m": mel, "a": librosa.feature.tempogram(onset_envelope=envelope, sr=22050), "f": fourier}
+            for name, matrix in of.items():
+                made[part][name] += [matrix[:, first : first + 200].astype(np.float16) for first in range(0, 800, 200)]
+    classes = {part: np.repeat(np.tile(np.arange(3), count), 4) for part, count in parts.items()}
+
+    def accuracy(model, names):
+        given = {
+            part: Examples(
+                without_columns(12 * count),
+                ("120", "140", "174"),
+                np.eye(3)[classes[part]],
+                {name: Arrays(made[part][name]) for name in names},
+                exclusive=True,
+            )
+            for part, count in parts.items()
+        }
+        model = replace(model, channels=16, epochs=30, batch=32, rate=0.005)
+        found = model.fit(given["train"], {"all": list(names)}, 0).predict_proba(given["test"])
+        return np.mean(found.argmax(axis=1) == classes["test"])
+
+    assert accuracy(ShortChunkLate(), "maf") - accuracy(ShortChunkResNet(), "m") > 0.2
+
+
 # What cannot be
 
 
@@ -305,6 +342,13 @@ class Res_2d(torch.nn.Module):  # noqa: N801
         return torch.relu(self.bn_2(self.conv_2(torch.relu(self.bn_1(self.conv_1(x))))) + beside)
 
 
+class Backend:
+    """What a layer had before torch 1.5."""
+
+    def __reduce__(self):
+        return sys.modules["torch.nn.backends.thnn"]._get_thnn_function_backend, ()
+
+
 @pytest.fixture
 def checkpoint(tmp_path, monkeypatch):
     """Return a function that pickles a module as the authors did, in modules that are called as theirs."""
@@ -314,7 +358,16 @@ def checkpoint(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module, there)
         monkeypatch.setattr(kind, "__module__", module)
 
+    def made():
+        return None
+
+    backend = types.ModuleType("torch.nn.backends.thnn")
+    monkeypatch.setitem(sys.modules, backend.__name__, backend)
+    made.__module__, made.__qualname__ = backend.__name__, "_get_thnn_function_backend"
+    backend._get_thnn_function_backend = made
+
     def save(net, zipped):
+        net._backend = None if zipped else Backend()
         torch.save(torch.nn.DataParallel(net), path := tmp_path / "net.pkl", _use_new_zipfile_serialization=zipped)
         return path
 
