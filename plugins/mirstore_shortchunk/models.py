@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -104,8 +105,9 @@ class _Fusion(ShortChunk):
         check_frames(shapes[1:])
         return OfBoth(outputs, self.tempo([rows for rows, _ in shapes[1:]]), self.channels, self.dropout)
 
+    @abstractmethod
     def tempo(self, rows: Sequence[int]) -> Tempo | Released:
-        raise NotImplementedError
+        """Return what makes a vector of tempograms of so many rows."""
 
 
 @dataclass
