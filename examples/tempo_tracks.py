@@ -2,7 +2,7 @@
 
 FOLDER gets ``tracks.csv`` and 84 tracks of 20 s: drums, bass and a pad at 120, 140 or 174 BPM, give or take 2. Sounds,
 patterns and levels are drawn from one law for all three, so that nothing but tempo tells them apart. The 24 tracks of
-the published split's training part are few on purpose: with 120 of them every network hears the tempo in a
+the published split's training part are few on purpose: from 120 of them a network learns to hear tempo in a
 mel-spectrogram alone. The same seed gives the same samples.
 """
 
