@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -109,6 +110,14 @@ class KeptNet(Net):
 
 def _loss(P: np.ndarray, Y: np.ndarray) -> float:
     return float(-(Y * np.log(np.maximum(P, 1e-12))).sum(axis=1).mean())
+
+
+@dataclass
+class HearingNet(Net):
+    """A net for spectra of 100 steps."""
+
+    name = "test-hearing-net"
+    hears = MappingProxyType({"fine spectrum": (4, 100)})
 
 
 @dataclass
@@ -220,7 +229,7 @@ class Spectra(Extractor):
 
 @hookimpl
 def register_models() -> list[type[Model]]:
-    return [Net, KeptNet, Blind, Prior, Slopes]
+    return [Net, KeptNet, HearingNet, Blind, Prior, Slopes]
 
 
 @hookimpl

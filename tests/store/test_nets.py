@@ -155,6 +155,27 @@ def test_a_model_that_reads_tables_only_says_so(store, plugins):
     assert report["cases"][0]["notes"] == ["centroid reads tables only: spectra.x not used"]
 
 
+def test_a_model_that_hears_certain_tensors_is_given_these_and_says_so(store, plugins):
+    (item,) = planned(store, plugins, model="test-hearing-net", features=["small", "spectra", "coarse"])
+    assert item.assembly.groups == {"spectra": ["spectra.x"]}
+    (remark,) = item.details.remarks
+    assert remark == "test-hearing-net reads fine spectrum: small.f1, small.f2, small.f3 and 2 more not used"
+    (outcome,) = outcomes(store, [item])
+    assert metrics(store, outcome)["accuracy"] > 0.9
+
+
+def test_a_model_that_hears_a_tensor_which_is_not_there_is_lacking(store, plugins):
+    (item,) = planned(store, plugins, model="test-hearing-net", features=["coarse"])
+    told = "model 'test-hearing-net': it reads one tensor, fine spectrum (4 rows by 100 frames), and is given coarse.x"
+    assert item.state == "lacking"
+    assert item.why.startswith(told)
+    assert "choose features that have it)" in item.why
+    (item,) = planned(store, plugins, model="test-hearing-net", chunk={"seconds": 2.0})
+    assert "is given spectra.x (4, 20) (choose features that have it, or another chunk)" in item.why
+    (item,) = planned(store, plugins, model="test-hearing-net", features=["small"])
+    assert "features small have no tensors" in item.why
+
+
 def test_smoothing_on_tensors_alone_is_lacking(store, plugins):
     (item,) = planned(store, plugins, smoothing="flat")
     assert re.match("smoothing 'flat' looks for neighbours in numbers, and features spectra are", item.why)

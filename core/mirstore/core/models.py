@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mirstore.core.components import Component
@@ -97,12 +96,17 @@ class Model(Component):
     hears : Mapping of str to (int or None, int or None)
         For a model that reads certain tensors and nothing else: each of them in words, with how many rows and how many
         frames its arrays have; None where any number will do. Numbers are then kept out of its groups, which is told,
-        and a case without tensors is refused. Empty for all other models.
+        and so are tensors of other shapes; a case without all of them is refused. Empty for all other models. A class
+        attribute, or a property where it depends on a parameter.
     """
 
     role: ClassVar[Role] = "opaque"
     tabular: ClassVar[bool] = False
-    hears: ClassVar[Mapping[str, tuple[int | None, int | None]]] = MappingProxyType({})
+
+    @property
+    def hears(self) -> Mapping[str, tuple[int | None, int | None]]:
+        """Return the tensors that it reads; none by default, which stands for all that there is."""
+        return {}
 
     @abstractmethod
     def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:

@@ -50,7 +50,7 @@ def labelled_examples(*, numeric: bool = False, hears: Hears = _spectrogram) -> 
     X, Y = labelled_points()
     columns = [column for members in groups.values() for column in members]
     table = pl.DataFrame({column: X[:, i] for i, column in enumerate(columns)})
-    tensors = {name: _over_time(X, rows or 128, frames or 44) for name, (rows, frames) in hears.items()}
+    tensors = {name: _over_time(X, rows or 128, frames or 50) for name, (rows, frames) in hears.items()}
     if numeric:
         targets = np.stack([10 * X[:, 0] - X[:, 2], 100 + X.sum(axis=1)], axis=1)
         return Examples(table, ("arousal", "valence"), targets, tensors, numeric=True)

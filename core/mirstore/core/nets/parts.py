@@ -8,11 +8,12 @@ from math import ceil
 import numpy as np
 
 from mirstore.core.models import Examples
+from mirstore.core.tensors import Tensors
+
+Hears = Mapping[str, tuple[int | None, int | None]]
 
 
-def chosen(
-    hears: Mapping[str, tuple[int | None, int | None]], examples: Examples, groups: Mapping[str, Sequence[str]]
-) -> list[str]:
+def chosen(hears: Hears, examples: Examples, groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the tensors that a network reads, in the order that it hears them.
 
     Parameters
@@ -30,7 +31,28 @@ def chosen(
         If one is not there, or two would do, or there is something else.
     """
     grouped = {column for members in groups.values() for column in members}
-    there = {column: examples.tensors[column][0].shape for column in sorted(grouped & examples.tensors.keys())}
+    found = heard(hears, {column: examples.tensors[column] for column in grouped & examples.tensors.keys()})
+    if unread := sorted(grouped - set(found)):
+        raise ValueError(f"it reads {' and '.join(hears)}, and does nothing with {', '.join(unread)}")
+    return found
+
+
+def heard(hears: Hears, tensors: Mapping[str, Tensors]) -> list[str]:
+    """Return which tensors are those that a network hears, in its order, by the shape of their first arrays.
+
+    Parameters
+    ----------
+    hears : Mapping of str to (int or None, int or None)
+        As of `Model`.
+    tensors : Mapping of str to Tensors
+        With at least one example.
+
+    Raises
+    ------
+    ValueError
+        If one is not there, or two would do.
+    """
+    there = {column: tensors[column][0].shape for column in sorted(tensors)}
     found = []
     for what, shape in hears.items():
         fitting = [column for column, given in there.items() if _fits(shape, given)]
@@ -39,8 +61,6 @@ def chosen(
             given = ", ".join(f"{column} {given}" for column, given in there.items()) or "none"
             raise ValueError(f"it reads one tensor, {what} ({sizes}), and is given {given}")
         found += fitting
-    if unread := sorted(grouped - set(found)):
-        raise ValueError(f"it reads {' and '.join(hears)}, and does nothing with {', '.join(unread)}")
     return found
 
 

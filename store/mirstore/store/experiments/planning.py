@@ -20,6 +20,7 @@ from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by
 from mirstore.core.experiments.splits import Fold
 from mirstore.core.features import normalise
 from mirstore.core.models import Model
+from mirstore.core.nets.parts import heard
 from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import component
@@ -347,10 +348,13 @@ def _readable(
     """Return the groups that a model can read, and what is to be said of those that it cannot."""
     members = [column for group in found.columns.values() for column in group]
     tensors = {column for column in members if column in data.tensors}
-    unread = tensors if model.tabular else set(members) - tensors if model.hears else set()
+    if model.tabular:
+        unread, reads, needs = tensors, "tables only", "numbers"
+    else:
+        unread = set(members) - _heard(case, model, tensors, data) if model.hears else set()
+        reads, needs = " and ".join(model.hears), "tensors"
     if not unread:
         return dict(found.columns), []
-    reads, needs = ("tables only", "numbers") if model.tabular else (" and ".join(model.hears), "tensors")
     parts = {name: [column for column in group if column not in unread] for name, group in found.columns.items()}
     groups: dict[str, Sequence[str]] = {name: group for name, group in parts.items() if group}
     if not groups:
@@ -359,6 +363,17 @@ def _readable(
             hint=f"choose features with {needs}, or a model that reads {'tensors' if model.tabular else 'tables'}",
         )
     return groups, [f"{case.model} reads {reads}: {some([c for c in members if c in unread])} not used"]
+
+
+def _heard(case: Case, model: Model, tensors: set[str], data: TaskExamples) -> set[str]:
+    """Return the tensors that a model hears."""
+    if not tensors:
+        return set()
+    try:
+        return set(heard(model.hears, {column: data.tensors[column] for column in tensors}))
+    except ValueError as error:
+        hint = "choose features that have it, or another chunk" if case.chunk else "choose features that have it"
+        raise UsageError(f"model {case.model!r}: {error}", hint=hint) from None
 
 
 def _about_data(data: TaskExamples) -> DataDetails:
