@@ -58,6 +58,8 @@ class TaskDetails:
         Share of the training part's units that a repetition learns from.
     learn_validation : bool
         Whether a published validation part is learned from.
+    evaluate_labels : str or None
+        Label set of the dataset that is tested on, if it is called otherwise.
     """
 
     name: str
@@ -77,6 +79,7 @@ class TaskDetails:
     label_map: Mapping[str, str] = field(default_factory=dict)
     train_size: float = 1.0
     learn_validation: bool = False
+    evaluate_labels: str | None = None
 
 
 @dataclass(frozen=True)
