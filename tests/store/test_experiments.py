@@ -34,6 +34,7 @@ from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.removal import tracks as withdrawal
 
 rng = np.random.default_rng(440)
 genres = ("blues", "jazz", "rock")
@@ -841,7 +842,10 @@ def test_a_class_that_the_other_dataset_has_none_of_is_told(store, plugins, tmp_
     elsewhere(store, tmp_path, ["blues", "jazz"] * 4)
     (item,) = planned(store, plugins, tasks__genre__evaluate_on="there")
     (told,) = item.details.remarks
-    assert told == "a test part without a label: 'rock' (1 of 1 fold); it is not in that fold's means over labels"
+    assert (
+        told
+        == "tasks.genre: a test part without a label: 'rock' (1 of 1 fold); it is not in that fold's means over labels"
+    )
     (outcome,) = run(store, [item])
     (report,) = collect(store, [outcome.run])
     assert told in report["cases"][0]["notes"]
@@ -856,7 +860,9 @@ def test_a_class_that_a_drawn_training_part_loses_is_told(store, plugins):
     lost = [sum(not labels[fold.train, i].any() for fold in folds) for i in range(3)]
     assert any(lost)
     named = ", ".join(f"{genres[i]!r} ({lost[i]} of 9 folds)" for i in range(3) if lost[i])
-    assert item.details.remarks == [f"a training part without a label: {named}; a model cannot know it there"]
+    assert item.details.remarks == [
+        f"tasks.genre: a training part without a label: {named}; a model cannot know it there"
+    ]
 
 
 def test_a_class_of_fewer_artists_than_folds_is_missing_in_some_and_told(store, plugins):
@@ -864,15 +870,21 @@ def test_a_class_of_fewer_artists_than_folds_is_missing_in_some_and_told(store, 
     (item,) = planned(store, plugins, tasks__genre__folds=5)
     assert item.state == "ready"
     (told,) = item.details.remarks
-    assert re.fullmatch(r"a test part without a label: 'blues' \(\d of 5 folds\), 'jazz' .* means over labels", told)
+    assert re.fullmatch(
+        r"tasks.genre: a test part without a label: 'blues' \(\d of 5 folds\), 'jazz' .* means over labels", told
+    )
 
 
 def test_tracks_of_8_1_1_validate(store, plugins):
-    (item,) = planned(store, plugins, tasks__genre__split="8:1:1", experiments__one__runs=2)
-    for fold in item.assembly.folds:
-        assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 15, 15)  # 4 artists of each class
+    (item,) = planned(store, plugins, tasks__genre__split="8:1:1")
+    (fold,) = item.assembly.folds
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 15, 15)  # 4 artists of each class
     assert item.details.task.group_by == "artist"
     assert next(leak.shared for leak in item.details.leakage if leak.kind == "artist") == 0
+    (outcome,) = run(store, [item])
+    assert outcome.error is None
+    for part in (fold.train, fold.validation):  # of which nothing was predicted
+        assert withdrawal(store, [item.assembly.tracks[part[0]]]).counts["runs"] == 1
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class _Planner:
         groups, remarks = _readable(case, model, found, data)
         remarks += _ungrouped(case, found, columns)
         folds, leakage, about_folds = self._fold(data, entry.runs)
-        remarks += data.lacking(folds)
+        remarks += [f"tasks.{case.task}: {text}" for text in data.lacking(folds)]
         planned.assembly = Assembly(
             examples=data.examples(),
             tracks=tuple(data.tracks["track"]),
