@@ -824,6 +824,7 @@ def test_labels_of_the_other_dataset_need_not_be_spelt_the_same(store, plugins, 
     elsewhere(store, tmp_path, ["Blues", "JAZZ", " rock"] * 4)
     (item,) = planned(store, plugins, tasks__genre__evaluate_on="there")
     assert item.assembly.examples.labels.sum(axis=0).tolist() == [24, 24, 24]
+    assert item.details.task.label_map == {"Blues": "blues", "JAZZ": "jazz"}
 
 
 def test_the_label_set_of_the_other_dataset_may_have_another_name(store, plugins, tmp_path):
@@ -834,8 +835,9 @@ def test_the_label_set_of_the_other_dataset_may_have_another_name(store, plugins
     (item,) = planned(store, plugins, **changes)
     assert len(item.assembly.folds[0].test) == 12
     (outcome,) = run(store, [item])
-    (report,) = collect(store, [outcome.run])
+    (report,) = collect(store, [outcome.run], tracks=["there:t001"])
     assert report["task"]["evaluate_labels"] == "style"
+    assert next(track["labels"] for track in report["tracks"] if track["asked"]) == {"jazz": 1.0}
 
 
 def test_a_class_that_the_other_dataset_has_none_of_is_told(store, plugins, tmp_path):

@@ -60,6 +60,8 @@ class TaskDetails:
         Whether a published validation part is learned from.
     evaluate_labels : str or None
         Label set of the dataset that is tested on, if it is called otherwise.
+    label_map : Mapping of str to str
+        Label of that dataset to label of the task, wherever they are not the same.
     """
 
     name: str

@@ -57,6 +57,8 @@ class TaskExamples:
         Kind and ids of two tracks that are one recording.
     fingerprinted : int
         Number of tracks that were compared by a fingerprint.
+    label_map : dict
+        Label of the dataset that is tested on to label here, where they are not the same.
     cut_from : str
         If they were cut into chunks: the checksum of what, and how.
     """
@@ -73,6 +75,7 @@ class TaskExamples:
     left_out: dict[str, int] = field(default_factory=dict)
     copies: list[tuple[str, str, str]] = field(default_factory=list)
     fingerprinted: int = 0
+    label_map: dict[str, str] = field(default_factory=dict)
     cut_from: str = ""
 
     @property

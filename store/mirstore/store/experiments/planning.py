@@ -135,6 +135,7 @@ class _Planner:
         apart = len(set(data.units)) == len(data.units)
         about = {
             **task.model_dump(exclude={"source"}),
+            "label_map": data.label_map,
             "group_by": data.kept_together,
             "units": "track" if apart else data.group_by,
         }

@@ -50,7 +50,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     views = "duplicates", "items", "labels", "splits", "tracks"  # they say what is current: own queries say it twice
     with session(store, views, memory="4GB") as connection:
         tracks = _members(store, task, connection)
-        every = _labels(task, connection)
+        every, label_map = _labels(task, connection)
         published = _published(task, connection)
         pairs = connection.execute("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b").fetchall()
     labelled = every.filter(pl.col("label").is_in(sorted(_known(task, every))))
@@ -92,6 +92,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         {why: count for why, count in left_out.items() if count},
         pairs,
         fingerprinted(store, complete["track"].to_list()),
+        label_map,
     )
 
 
@@ -166,8 +167,8 @@ def _datasets(task: TaskEntry) -> list[str]:
     return [task.dataset, *([task.evaluate_on] if task.evaluate_on else [])]
 
 
-def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Return the rows of the task's label sets; those of another dataset by the names that labels have here."""
+def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Return the rows of the task's label sets by the names that labels have here, and whose names were others."""
     frame = _ask(connection, f"SELECT * FROM labels WHERE dataset IN {literals(_datasets(task))}")
     here = pl.col("dataset") == task.dataset
     sets = {task.dataset: task.labels}
@@ -184,7 +185,8 @@ def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFr
             raise UnknownNameError(f"label of {task.dataset!r}:", label, classes)
     names = _names_here(task, set(frame.filter(~here)["label"]), classes)
     mapped = pl.when(here).then("label").otherwise(pl.col("label").replace(names))
-    return frame.with_columns(mapped.alias("label")).unique(["track", "dataset", "label"], maintain_order=True)
+    frame = frame.with_columns(mapped.alias("label")).unique(["track", "dataset", "label"], maintain_order=True)
+    return frame, names
 
 
 def _known(task: TaskEntry, labels: pl.DataFrame) -> set[str]:
@@ -193,14 +195,13 @@ def _known(task: TaskEntry, labels: pl.DataFrame) -> set[str]:
 
 
 def _names_here(task: TaskEntry, there: set[str], classes: set[str]) -> dict[str, str]:
-    """Return what each label of the other dataset is called here: as mapped, or else nearly the same."""
+    """Return what labels of the other dataset are called here if not the same: as mapped, or nearly the same."""
     for label in task.label_map:
         if label not in there:
             raise UnknownNameError(f"label of {task.evaluate_on!r}:", label, there)
     spelt = Counter(map(normal, classes))
     alike = {normal(label): label for label in classes if spelt[normal(label)] == 1}
-    same = {label: label if label in classes else alike.get(normal(label), label) for label in there}
-    return same | task.label_map
+    return {label: alike[normal(label)] for label in there - classes if normal(label) in alike} | task.label_map
 
 
 def _of_the_kind(task: TaskEntry, frame: pl.DataFrame) -> pl.DataFrame:
