@@ -1,21 +1,79 @@
-"""An opaque baseline: what the features can give when nobody asks why."""
+"""Opaque baselines: what the features can give when nobody asks why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mirstore.core import Examples, Model, load_state, save_state
-from mirstore_baselines.publications import pedregosa
+from mirstore.core import Examples
+from mirstore_baselines.publications import geurts, pedregosa
+from mirstore_baselines.tree_model import TreeModel
 from mirstore_baselines.trees import Trees
 
 
 @dataclass
-class RandomForest(Model):
+class _Forest(TreeModel):
+    """A forest of classes where they exclude each other, else of all tags, or all targets, at once."""
+
+    learned = (*TreeModel.learned, "scale")
+    kind: ClassVar[str]
+    """What scikit-learn's classes are called before ``Classifier`` and ``Regressor``."""
+    n_estimators: int = 200
+    n_jobs: int = field(default=1, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.n_estimators < 1:
+            raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
+
+    def _grow(self, X: np.ndarray, examples: Examples, seed: int) -> tuple[Trees, np.ndarray]:
+        Y = np.asarray(examples.labels)
+        deviation = Y.std(axis=0)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0) if examples.numeric else np.ones(Y.shape[1])
+        grow = self._of_numbers if examples.numeric else self._of_classes if examples.exclusive else self._of_tags
+        forest, values = grow(X, Y, seed)
+        return Trees.of(forest.estimators_, values), np.asarray(forest.feature_importances_)
+
+    def _of_numbers(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        """Return a forest, and what each node of each tree predicts [shape=(nodes, k)]."""
+        Y = Y / self.scale_
+        forest = self._estimator("Regressor", seed)
+        forest.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
+        return forest, [tree.tree_.value[:, :, 0] for tree in forest.estimators_]
+
+    def _of_classes(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        forest = self._estimator("Classifier", seed).fit(X, Y.argmax(axis=1))
+        there = np.eye(Y.shape[1])[forest.classes_]  # a class without examples scores 0
+        return forest, [tree.tree_.value[:, 0] @ there for tree in forest.estimators_]
+
+    def _of_tags(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
+        target = (Y > 0.5).astype(int)
+        one = target.shape[1] == 1  # a vector is wanted
+        forest = self._estimator("Classifier", seed).fit(X, target[:, 0] if one else target)
+        classes = [forest.classes_] if one else forest.classes_
+        # A tag that was constant has one class only.
+        yes = [[float(1 in of_tag), of_tag.tolist().index(1) if 1 in of_tag else 0] for of_tag in classes]
+        return forest, [
+            np.stack([there * tree.tree_.value[:, k, int(at)] for k, (there, at) in enumerate(yes)], axis=1)
+            for tree in forest.estimators_
+        ]
+
+    def _estimator(self, of: str, seed: int) -> Any:
+        from sklearn import ensemble
+
+        make = getattr(ensemble, f"{self.kind}{of}")
+        return make(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
+
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        return self.trees_.mean(self._matrix(examples))
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        return self.trees_.mean(self._matrix(examples)) * self.scale_
+
+
+@dataclass
+class RandomForest(_Forest):
     """Random forest: of classes where they exclude each other, else of all tags, or all targets, at once.
 
     Label distributions count as the class that has most of them. Targets are divided by their deviation first, so that
@@ -30,81 +88,24 @@ class RandomForest(Model):
     """
 
     name = "random-forest"
-    tabular = True
+    kind = "RandomForest"
     cite = (pedregosa,)
-    n_estimators: int = 200
-    n_jobs: int = field(default=1, compare=False)
 
-    def __post_init__(self) -> None:
-        if self.n_estimators < 1:
-            raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
 
-    def fit(self, examples: Examples, groups: Mapping[str, Sequence[str]], seed: int) -> Self:
-        self.groups_ = {name: list(members) for name, members in groups.items()}
-        grouped = {column for members in self.groups_.values() for column in members}
-        self.columns_ = [column for column in examples.table.columns if column in grouped]
-        X, Y = self._matrix(examples), np.asarray(examples.labels)
-        deviation = Y.std(axis=0)
-        self.scale_ = np.where(deviation > 0, deviation, 1.0) if examples.numeric else np.ones(Y.shape[1])
-        grow = self._of_numbers if examples.numeric else self._of_classes if examples.exclusive else self._of_tags
-        forest, values = grow(X, Y, seed)
-        self.trees_ = Trees.of(forest.estimators_, values)
-        self.importances_ = np.asarray(forest.feature_importances_)
-        return self
+@dataclass
+class ExtraTrees(_Forest):
+    """Extremely randomised trees: each sees all examples, and splits at the best of a few random thresholds.
 
-    def _of_numbers(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
-        """Return a forest, and what each node of each tree predicts [shape=(nodes, k)]."""
-        from sklearn.ensemble import RandomForestRegressor
+    Labels are treated as `RandomForest` treats them.
 
-        Y = Y / self.scale_
-        forest = RandomForestRegressor(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
-        forest.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
-        return forest, [tree.tree_.value[:, :, 0] for tree in forest.estimators_]
+    Parameters
+    ----------
+    n_estimators : int > 0
+        Trees.
+    n_jobs : int
+        Threads; a case has one, so that cases can run side by side.
+    """
 
-    def _of_classes(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
-        forest = self._classifier(seed).fit(X, Y.argmax(axis=1))
-        there = np.eye(Y.shape[1])[forest.classes_]  # a class without examples scores 0
-        return forest, [tree.tree_.value[:, 0] @ there for tree in forest.estimators_]
-
-    def _of_tags(self, X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[Any, list[np.ndarray]]:
-        target = (Y > 0.5).astype(int)
-        forest = self._classifier(seed).fit(X, target[:, 0] if target.shape[1] == 1 else target)  # a vector is wanted
-        classes = [forest.classes_] if target.shape[1] == 1 else forest.classes_
-        # A tag that was constant has one class only.
-        yes = [[float(1 in of_tag), of_tag.tolist().index(1) if 1 in of_tag else 0] for of_tag in classes]
-        return forest, [
-            np.stack([there * tree.tree_.value[:, k, int(at)] for k, (there, at) in enumerate(yes)], axis=1)
-            for tree in forest.estimators_
-        ]
-
-    def _classifier(self, seed: int) -> Any:
-        from sklearn.ensemble import RandomForestClassifier
-
-        return RandomForestClassifier(self.n_estimators, random_state=seed, n_jobs=self.n_jobs)
-
-    def _matrix(self, examples: Examples) -> np.ndarray:
-        return examples.table.select(self.columns_).to_numpy()
-
-    def predict_proba(self, examples: Examples) -> np.ndarray:
-        return self.trees_.predict(self._matrix(examples))
-
-    def predict(self, examples: Examples) -> np.ndarray:
-        return self.trees_.predict(self._matrix(examples)) * self.scale_
-
-    def save(self, folder: Path) -> None:
-        rest = {"scale": self.scale_, "importances": self.importances_}
-        save_state(folder, groups=self.groups_, columns=self.columns_, **rest, **vars(self.trees_))
-
-    def load(self, folder: Path) -> Self:
-        state = load_state(folder)
-        self.groups_, self.columns_ = state.pop("groups"), state.pop("columns")
-        self.scale_, self.importances_ = state.pop("scale"), state.pop("importances")
-        self.trees_ = Trees(**state)
-        return self
-
-    def group_importances(self) -> dict[str, float]:
-        """Return the summed impurity decrease of each group's columns."""
-        of_column = dict(zip(self.columns_, self.importances_, strict=True))
-        shares = {name: float(sum(of_column[c] for c in members)) for name, members in self.groups_.items()}
-        total = sum(shares.values())
-        return {name: share / total if total else 1 / len(shares) for name, share in shares.items()}
+    name = "extra-trees"
+    kind = "ExtraTrees"
+    cite = (geurts, pedregosa)

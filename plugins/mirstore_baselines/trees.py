@@ -1,4 +1,4 @@
-"""A fitted forest as plain arrays: it predicts what scikit-learn's does, to the last bit, and needs no library."""
+"""Fitted trees as plain arrays: a forest predicts what scikit-learn's does, to the last bit, and needs no library."""
 
 from __future__ import annotations
 
@@ -47,13 +47,23 @@ class Trees:
             np.concatenate(values),
         )
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the mean over the trees [shape=(n, k)]; trees compare single precision, as scikit-learn's do."""
+    @classmethod
+    def none(cls, k: int) -> Self:
+        """Return no trees, which predict 0 for each of k labels."""
+        whole = np.zeros(0, dtype=np.int32)
+        return cls(whole, whole, whole, whole, np.zeros(0), np.zeros((0, k)))
+
+    def total(self, X: np.ndarray) -> np.ndarray:
+        """Return the sum over the trees [shape=(n, k)]; trees compare single precision, as scikit-learn's do."""
         X = X.astype(np.float32)
         total = np.zeros((len(X), self.value.shape[1]))
         for root in np.cumsum(self.sizes) - self.sizes:
             total += self.value[root + self._leaves(X, int(root))]
-        return total / len(self.sizes)
+        return total
+
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """Return the mean over the trees [shape=(n, k)]."""
+        return self.total(X) / len(self.sizes)
 
     def _leaves(self, X: np.ndarray, root: int) -> np.ndarray:
         """Return the leaf that each row ends in, numbered within the tree that begins at ``root``."""

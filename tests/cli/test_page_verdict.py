@@ -524,6 +524,8 @@ def test_what_was_learned_from_and_what_was_tested_are_said_where_they_are_two_d
     assert "split “grouped”" not in page
     assert "of here, learned from, and of elsewhere, tested" in sections(report)["facts"]
     assert re.search("learned on here, tell the labels “.*” of elsewhere, and", question({**report, "question": None}))
+    report["task"]["evaluate_labels"] = "style"
+    assert "and tested on all of elsewhere, labels “style”" in render(report)
     del report["task"]["evaluate_on"]
     assert "split “grouped”" in render(report)
 

@@ -97,6 +97,80 @@ def test_folds_share_nothing_and_cover_every_track(split, exclusive, number, see
         assert shared_between(folds, units) == []
 
 
+@given(st.lists(st.integers(3, 40), min_size=2, max_size=4), st.integers(0, 9), st.booleans())
+def test_of_each_class_a_tenth_validates_and_a_tenth_is_tested(sizes, seed, by_artist):
+    """Of its artists, if folds are by artist: they have one to three tracks each."""
+    number = [label for label, size in enumerate(sizes) for _ in range(size)]
+    artists = [f"{label} {i}" for label, size in enumerate(sizes) for i in range(size)]
+    tracks = [i for i in range(len(artists)) for _ in range(1 + i % 3 if by_artist else 1)]
+    rng.shuffle(tracks)
+    labels, units = np.eye(len(sizes))[[number[i] for i in tracks]], [artists[i] for i in tracks]
+    entry = task(split="8:1:1", seed=seed, group_by="artist" if by_artist else "track")
+    folds = make_folds(entry, labels, "abcd"[: len(sizes)], True, units, 2)
+    assert [(fold.repeat, fold.number) for fold in folds] == [(0, 0), (1, 0)]
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test, *fold.validation]) == list(range(len(tracks)))
+        parts = [{units[i] for i in part} for part in (fold.train, fold.validation, fold.test)]
+        assert sum(map(len, parts)) == len(set(units))
+        for label, size in enumerate(sizes):
+            train, validation, test = (sum(name.startswith(f"{label} ") for name in part) for part in parts)
+            assert train >= 1
+            for tenth in (validation, test):
+                assert tenth >= 1
+                assert abs(tenth - max(1, size / 10)) < 1
+    again = make_folds(entry, labels, "abcd"[: len(sizes)], True, units, 1)
+    assert again[0].key == folds[0].key
+
+
+def test_another_seed_draws_other_tracks_for_8_1_1():
+    labels, units = np.eye(2)[np.arange(100) % 2], [f"t{i}" for i in range(100)]
+    first, second = make_folds(task(split="8:1:1", group_by="track"), labels, "pq", True, units, 2)
+    assert list(first.test) != list(second.test)
+    assert [len(part) for part in (first.train, first.validation, first.test)] == [80, 10, 10]
+
+
+def test_of_tags_and_numbers_a_tenth_is_tested_too():
+    units = [f"artist {i // 2}" for i in range(200)]
+    tags = np.stack([np.arange(200) // 2 % 2 == 0, np.arange(200) // 2 % 5 == 0, np.arange(200) < 2], axis=1) * 1.0
+    (fold,) = make_folds(task(split="8:1:1", metric="roc_auc"), tags, "abc", False, units, 1)
+    assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [160, 20, 20]
+    assert tags[fold.test].sum(axis=0).tolist() == tags[fold.validation].sum(axis=0).tolist() == [10, 4, 0]
+    assert tags[fold.train, 2].sum() == 2  # a tag of one artist is learned from
+    assert shared_between([fold], units) == []
+    numbers = task(split="8:1:1", metric="mae")
+    (fold,) = make_folds(numbers, rng.normal(size=(200, 1)), "a", False, units, 1)
+    assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [160, 20, 20]
+
+
+def test_artists_of_several_classes_keep_8_1_1_and_one_that_holds_all_of_a_class_is_refused():
+    owner = rng.integers(0, 60, 600)
+    labels = np.eye(3)[(owner + (rng.random(600) < 0.2)) % 3]  # most artists have tracks of a second class
+    (fold,) = make_folds(task(split="8:1:1"), labels, "abc", True, [f"artist {i}" for i in owner], 1)
+    assert all(labels[part].sum(axis=0).min() > 0 for part in (fold.train, fold.validation, fold.test))
+    assert shared_between([fold], [str(i) for i in owner]) == []
+    both = np.repeat(["x", "y", "z"], 4).tolist()  # three artists have all: no part can have two of them
+    labels = np.eye(2)[[0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1]]
+    (fold,) = make_folds(task(split="8:1:1"), labels, "ab", True, both, 1)
+    assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [4, 4, 4]
+
+
+def test_classes_that_cannot_all_be_in_each_part_are_refused():
+    """a wants x, y and z apart, b wants x, w and z apart: then y and w are together, and c has two parts only."""
+    members = {"x": "ab", "y": "ac", "z": "ab", "w": "bc", "v": "c"}
+    rows = [(artist, label) for artist, labels in members.items() for label in labels]
+    labels = np.array([[label == name for name in "abc"] for _, label in rows]) * 1.0
+    with pytest.raises(UsageError, match=r"part has no track of class '.', whose artists have other classes too"):
+        make_folds(task(split="8:1:1"), labels, "abc", True, [artist for artist, _ in rows], 1)
+
+
+def test_grouped_folds_are_stratified_by_class_and_keep_artists_whole():
+    units = [f"artist {i // 2}" for i in range(300)]
+    labels = np.eye(3)[np.repeat([0, 0, 0, 1, 1, 2], 50)]
+    for fold in make_folds(task(), labels, "abc", True, units, 1):
+        assert np.abs(labels[fold.test].sum(axis=0) - [30, 20, 10]).max() <= 2
+    assert shared_between(make_folds(task(), labels, "abc", True, units, 1), units) == []
+
+
 def test_modulo_takes_the_number_in_the_name():
     units = [f"artist_{i:06}" for i in range(10)]
     folds = make_folds(task(split="modulo"), np.ones((10, 1)), "a", False, units, 1)
@@ -111,6 +185,13 @@ def test_modulo_takes_the_number_in_the_name():
         ({"split": "stratified"}, np.eye(2)[[0] * 8 + [1]], list("abcdefghi"), "class 'q' has 1 track, fewer"),
         ({}, np.eye(2)[[0, 1] * 4], list("aabbccaa"), "3 artists are too few for 5 folds"),
         ({"split": "stratified"}, np.eye(2)[[0, 1]], list("ab"), "2 labelled tracks"),
+        ({"split": "8:1:1"}, np.eye(2)[[0] * 8 + [1, 1]], list("abcdefghii"), "'q' has 2 tracks by 1 artist, too few"),
+        (
+            {"split": "8:1:1", "group_by": "track"},
+            np.eye(2)[[0] * 8 + [1, 1]],
+            list("abcdefghij"),
+            "'q' has 2 tracks, too few for training, validation and test",
+        ),
         ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], list("abcdefgh"), "needs a number in every name"),
         ({"split": "modulo"}, np.eye(2)[[0, 1] * 4], ["a 5"] * 8, "0 training and 8 test tracks"),
     ],

@@ -7,14 +7,17 @@ import re
 import numpy as np
 import pytest
 
+from mirstore.core.components import Grouper, Smoother
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.experiments.cases import expand
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.isolated import everywhere
 from mirstore.core.jobs import Job
+from mirstore.core.models import Model
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
+from mirstore.core.resolve import component as made
 from mirstore.core.resolve import resolve
 
 whole = """
@@ -92,6 +95,32 @@ def test_the_whole_schema_is_read_and_lies_over_the_shipped_names(tmp_path):
     assert registry.experiments["samat-table-1"].runs == 5
     assert registry.project_features == ["essentia", "mfcc-pooled", "stats", "chords"]
     assert "mel-120" in registry.features
+
+
+def test_every_shipped_entry_is_of_something_that_is_installed():
+    registry, plugins = Registry.load(), Plugins.installed()
+    for name, entry in registry.models.items():
+        assert made(Model, "models", name, entry.model, entry.params, plugins).name == entry.model.split("@")[0]
+    for name, entry in registry.smoothings.items():
+        made(Smoother, "smoothings", name, entry.smoother, entry.params, plugins)
+    for name, entry in registry.groupings.items():
+        if entry.groups is None:
+            made(Grouper, "groupings", name, entry.grouper, entry.params, plugins)
+
+
+def test_each_dataset_of_label_distribution_learning_is_tested_at_home_and_elsewhere():
+    tasks = {name: task for name, task in Registry.load().tasks.items() if name.startswith("ldl-")}
+    home = {name: task for name, task in tasks.items() if not name.endswith("-ext")}
+    assert len(home) == 10
+    assert len(tasks) == 20
+    for name, task in home.items():
+        assert (task.split, task.folds, task.metric) == ("stratified", 5, "balanced_accuracy")
+        abroad = tasks[f"{name}-ext"]
+        assert (abroad.dataset, abroad.labels, abroad.metric) == (task.dataset, task.labels, task.metric)
+        assert abroad.evaluate_on == "mtg-jamendo"
+        assert abroad.evaluate_labels in (f"genre_{name[4:]}", f"mood_{name[4:]}")
+        assert task.source
+        assert abroad.source.startswith(f"as for {name}")
 
 
 @pytest.mark.parametrize(

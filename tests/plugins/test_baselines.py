@@ -18,9 +18,10 @@ from mirstore.core.errors import ConfigError
 from mirstore.core.experiments.metrics import evaluate
 from mirstore.core.experiments.scaling import Scaling
 from mirstore.core.resolve import build
-from mirstore_baselines import LogisticRegression, Majority, RandomForest, Ridge
+from mirstore_baselines import ExtraTrees, GradientBoosting, LogisticRegression, Majority, RandomForest, Ridge
 
-models = [Majority(), Ridge(), LogisticRegression(), LogisticRegression(balanced=True), RandomForest(n_estimators=20)]
+trees = [RandomForest(n_estimators=20), ExtraTrees(n_estimators=20), GradientBoosting(n_estimators=20)]
+models = [Majority(), Ridge(), LogisticRegression(), LogisticRegression(balanced=True), *trees]
 linear = [Ridge(), LogisticRegression(), LogisticRegression(balanced=True)]
 columns = ["f.x", "f.y", "f.z"]
 groups = {"first": ["f.x", "f.y"], "second": ["f.z"]}
@@ -204,8 +205,21 @@ def test_columns_in_no_group_are_not_used():
         np.testing.assert_array_equal(fitted.predict_proba(data), fitted.predict_proba(changed))
 
 
+@pytest.mark.parametrize("model", trees, ids=label)
+def test_what_a_column_is_worth_adds_up_to_its_group(model):
+    data = told_by_first_column(exclusive=True)
+    fitted = replace(model).fit(data, {"first": ["f.x"], "second": ["f.z"]}, 0)
+    weights = fitted.column_weights()
+    assert weights.shape == (2, 3)
+    assert not weights[:, 1].any()  # in no group
+    shares = weights.sum(axis=0) / weights.sum()
+    assert shares[0] == pytest.approx(fitted.group_importances()["first"])
+    assert shares[0] > 0.7
+
+
 def test_the_number_of_threads_is_no_parameter():
-    assert RandomForest(n_jobs=2).params() == {"n_estimators": 200}
+    for forest in (RandomForest, ExtraTrees):
+        assert forest(n_jobs=2).params() == {"n_estimators": 200}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +228,8 @@ def test_the_number_of_threads_is_no_parameter():
         (Ridge, {"alpha": -1.0}, "alpha must not be negative"),
         (LogisticRegression, {"C": 0.0}, "C must be more than 0"),
         (RandomForest, {"n_estimators": 0}, "n_estimators must be at least 1"),
+        (GradientBoosting, {"max_depth": 0}, "max_depth must be at least 1"),
+        (GradientBoosting, {"learning_rate": 0.0}, "learning_rate must be more than 0"),
         (Ridge, {"alpha": "much"}, "alpha"),
         (Majority, {"alpha": 1.0}, "unknown parameter 'alpha'"),
     ],

@@ -29,10 +29,12 @@ from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.datasets import together
 from mirstore.store.experiments.planning import plan
+from mirstore.store.experiments.remarks import remarks
 from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.removal import tracks as withdrawal
 
 rng = np.random.default_rng(440)
 genres = ("blues", "jazz", "rock")
@@ -427,6 +429,7 @@ script = textwrap.dedent(
     from mirstore.core.registry import Registry
     from mirstore.store import Store
     from mirstore.store.experiments.planning import plan
+from mirstore.store.experiments.remarks import remarks
     from mirstore.store.experiments.running import run
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
@@ -698,12 +701,18 @@ def test_a_validation_part_is_learned_from_where_the_task_says_so(store, plugins
 
 
 def test_a_validation_part_to_learn_from_needs_a_published_split(store):
-    with pytest.raises(ValidationError, match="'grouped' has no validation part"):
+    with pytest.raises(ValidationError, match="'grouped' is none"):
         registry(tasks__genre__learn_validation=True)
 
 
 def test_an_absent_dataset_says_where_it_comes_from(store, plugins):
     changes = {"tasks__genre__dataset": "far", "tasks__genre__source": "ask its authors"}
+    (item,) = planned(store, plugins, **changes)
+    assert item.why == "dataset 'far' is not in this store (ask its authors)"
+
+
+def test_so_does_an_absent_dataset_that_is_tested_on(store, plugins):
+    changes = {"tasks__genre__evaluate_on": "far", "tasks__genre__source": "ask its authors"}
     (item,) = planned(store, plugins, **changes)
     assert item.why == "dataset 'far' is not in this store (ask its authors)"
 
@@ -783,6 +792,115 @@ def test_a_label_map_names_labels_of_the_other_dataset(store, plugins, tmp_path)
     changes = {"tasks__genre__evaluate_on": "other", "tasks__genre__label_map": {"Bloooz": "blues"}}
     (item,) = planned(store, plugins, **changes)
     assert item.why.startswith("unknown label of 'other': 'Bloooz'")
+
+
+def elsewhere(store, tmp_path, labels, label_set="genre"):
+    """Add a dataset with the same features, whose tracks have one label each or none."""
+    file = make_table(tmp_path / "there.csv", n=len(labels), seed=1)
+    pl.read_csv(file).drop("genre").with_columns(pl.Series(label_set, labels)).write_csv(file)
+    import_table(store, file, dataset="there", feature="there", labels=[label_set])
+    with store.write("the same features there") as tx:
+        tx.append(store.table(store.resolve("small")), store.features("there").to_arrow())
+
+
+def left_out(item):
+    return {row.why: row.tracks for row in item.details.data.left_out}
+
+
+def test_labels_of_the_other_dataset_that_none_here_is_called_are_counted_and_told(store, plugins, tmp_path):
+    elsewhere(store, tmp_path, ["blues"] * 6 + ["jazz"] * 6 + ["Heavy Rock"] * 6 + ["ska"] * 3 + ["dub"] * 2 + [None])
+    changes = {"tasks__genre__evaluate_on": "there", "tasks__genre__label_map": {"Heavy Rock": "rock"}}
+    (item,) = planned(store, plugins, **changes)
+    assert left_out(item) == {"no label in 'there'": 1, "a label of 'there' that none here is called: dub, ska": 5}
+    assert [len(item.assembly.folds[0].train), len(item.assembly.folds[0].test)] == [60, 18]
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run])
+    assert {row["why"]: row["tracks"] for row in report["data"]["left_out"]} == left_out(item)
+    told = [warned.text for warned in remarks(store, [item])]
+    assert "tasks.genre: 5 tracks are left out: a label of 'there' that none here is called: dub, ska" in told
+
+
+def test_labels_of_the_other_dataset_need_not_be_spelt_the_same(store, plugins, tmp_path):
+    elsewhere(store, tmp_path, ["Blues", "JAZZ", " rock"] * 4)
+    (item,) = planned(store, plugins, tasks__genre__evaluate_on="there")
+    assert item.assembly.examples.labels.sum(axis=0).tolist() == [24, 24, 24]
+    assert item.details.task.label_map == {"Blues": "blues", "JAZZ": "jazz"}
+
+
+def test_the_label_set_of_the_other_dataset_may_have_another_name(store, plugins, tmp_path):
+    elsewhere(store, tmp_path, ["blues", "jazz", "rock"] * 4, label_set="style")
+    (item,) = planned(store, plugins, tasks__genre__evaluate_on="there")
+    assert item.why.startswith("unknown label set of 'there': 'genre'")
+    changes = {"tasks__genre__evaluate_on": "there", "tasks__genre__evaluate_labels": "style"}
+    (item,) = planned(store, plugins, **changes)
+    assert len(item.assembly.folds[0].test) == 12
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run], tracks=["there:t001"])
+    assert report["task"]["evaluate_labels"] == "style"
+    assert next(track["labels"] for track in report["tracks"] if track["asked"]) == {"jazz": 1.0}
+
+
+def test_a_class_that_the_other_dataset_has_none_of_is_told(store, plugins, tmp_path):
+    elsewhere(store, tmp_path, ["blues", "jazz"] * 4)
+    (item,) = planned(store, plugins, tasks__genre__evaluate_on="there")
+    (told,) = item.details.remarks
+    assert (
+        told
+        == "tasks.genre: a test part without a label: 'rock' (1 of 1 fold); it is not in that fold's means over labels"
+    )
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run])
+    assert told in report["cases"][0]["notes"]
+    assert {row["label"] for row in report["cases"][0]["labels"] if "recall" in row["metric"]} == {"blues", "jazz"}
+
+
+def test_a_class_that_a_drawn_training_part_loses_is_told(store, plugins):
+    add_split(store, [(f"small:t{i:03}", "train" if i < 40 else "test") for i in range(60)])
+    changes = {"tasks__genre__split": "theirs", "tasks__genre__group_by": "artist", "experiments__one__runs": 9}
+    (item,) = planned(store, plugins, **changes, tasks__genre__train_size=0.15)
+    folds, labels = item.assembly.folds, item.assembly.examples.labels
+    lost = [sum(not labels[fold.train, i].any() for fold in folds) for i in range(3)]
+    assert any(lost)
+    named = ", ".join(f"{genres[i]!r} ({lost[i]} of 9 folds)" for i in range(3) if lost[i])
+    assert item.details.remarks == [
+        f"tasks.genre: a training part without a label: {named}; a model cannot know it there"
+    ]
+
+
+def test_a_class_of_fewer_artists_than_folds_is_missing_in_some_and_told(store, plugins):
+    """All artists of the table have one class: 4 of each, and 5 folds."""
+    (item,) = planned(store, plugins, tasks__genre__folds=5)
+    assert item.state == "ready"
+    (told,) = item.details.remarks
+    assert re.fullmatch(
+        r"tasks.genre: a test part without a label: 'blues' \(\d of 5 folds\), 'jazz' .* means over labels", told
+    )
+
+
+def test_tracks_of_8_1_1_validate(store, plugins):
+    (item,) = planned(store, plugins, tasks__genre__split="8:1:1")
+    (fold,) = item.assembly.folds
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (30, 15, 15)  # 4 artists of each class
+    assert item.details.task.group_by == "artist"
+    assert next(leak.shared for leak in item.details.leakage if leak.kind == "artist") == 0
+    (outcome,) = run(store, [item])
+    assert outcome.error is None
+    for part in (fold.train, fold.validation):  # of which nothing was predicted
+        assert withdrawal(store, [item.assembly.tracks[part[0]]]).counts["runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learn_validation": True, "evaluate_on": "there"}, "evaluate_on tests on 'there'"),
+        ({"learn_validation": True, "split": "8:1:1"}, "'8:1:1' is none"),
+        ({"label_map": {"a": "b"}}, "label_map is of another dataset"),
+        ({"evaluate_labels": "style"}, "evaluate_labels is of another dataset"),
+    ],
+)
+def test_what_of_a_task_would_be_ignored_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        registry(**{f"tasks__genre__{name}": value for name, value in changes.items()})
 
 
 def test_a_test_part_without_features_is_lacking(store, plugins, tmp_path):

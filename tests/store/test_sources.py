@@ -94,6 +94,53 @@ def test_mtg_jamendo_runs_tags_over_the_last_columns(shared):
     assert len(rows) == 125
 
 
+def annotated(tmp_path, *tags):
+    """Write a table in MTG-Jamendo's layout, with the tags of a track in each row."""
+    head = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\n"
+    rows = [
+        "\t".join([f"track_{i:07}", f"artist_{i}", "album_1", f"{i:02}/{i}.mp3", "200.0", *of_track]) + "\n"
+        for i, of_track in enumerate(tags)
+    ]
+    (tmp_path / "clean.tsv").write_text(head + "".join(rows))
+    return tmp_path / "clean.tsv"
+
+
+def test_what_three_annotators_agreed_on_is_a_label_set_per_taxonomy(tmp_path):
+    listing = read_listing(
+        annotated(
+            tmp_path,
+            ["genre_tzanetakis---hip hop,hip hop,hip hop", "mood_happy---not_happy,not_happy,not_happy"],
+            ["genre_dortmund---folkcountry,folkcountry,folkcountry"],
+            ["mood_happy---happy", "genre_electronic---dnb, dnb"],
+        )
+    )
+    assert [source.labels for source in listing.sources] == [
+        {"genre_tzanetakis": ["hip hop"], "mood_happy": ["not_happy"]},
+        {"genre_dortmund": ["folkcountry"]},
+        {"mood_happy": ["happy"], "genre_electronic": ["dnb"]},
+    ]
+    assert listing.sources[0].artist == "artist_0"
+    assert listing.report.remarks == []
+
+
+def test_what_annotators_do_not_agree_on_is_left_out_and_told(tmp_path):
+    listing = read_listing(
+        annotated(
+            tmp_path,
+            ["genre_dortmund---pop,unmatched,unmatched", "mood_sad---sad,sad,sad"],
+            ["genre_dortmund---unmatched,unmatched,unmatched", "mood_sad---sad,not_sad,sad"],
+        )
+    )
+    assert [source.labels.get("mood_sad") for source in listing.sources] == [["sad"], None]
+    assert not any("genre_dortmund" in source.labels for source in listing.sources)
+    assert listing.report.remarks == ["on 3 tags annotators do not agree: left out"]
+
+
+def test_commas_in_other_tables_stay_in_their_labels(tmp_path):
+    (tmp_path / "t.csv").write_text('path,tags\nx.wav,"genre---Folk, World|mood---a,a"\n')
+    assert read_table(tmp_path / "t.csv")[0].labels == {"genre": ["Folk, World"], "mood": ["a,a"]}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings_are_recognised(tmp_path, encoding):
     (tmp_path / "t.csv").write_text("path,artist\nx.wav,Björk\n", encoding=encoding)
@@ -160,6 +207,36 @@ def test_mirdata_datasets_are_read_in_their_own_layout(gtzan):
     assert [source.labels["genre"] for source in sources] == [["blues"], ["hip-hop"], ["rock"]]
     assert sources[0].path == str(gtzan / "gtzan_genre" / "genres" / "blues" / "blues.00000.wav")
     assert {source.dataset for source in sources} == {"gtzan_genre"}
+
+
+@pytest.mark.parametrize("name", ["beatport_key", "giantsteps_key"])
+def test_genres_sub_genres_artists_and_tempo_of_a_mirdata_dataset_arrive(tmp_path, make_wav, monkeypatch, name):
+    core = pytest.importorskip("mirdata.core", reason="needs the extra mirdata")
+    said = {
+        "one": {
+            "genres": [{"name": "Techno"}],
+            "sub_genres": [{"name": "Dub Techno"}, {"name": "Deep"}],
+            "artists": [{"name": "Ann"}, {"name": "Bo"}],
+            "bpm": 128,
+        },
+        "two": {"genres": [{"name": "Trance"}], "sub_genres": [], "artists": [{"name": "Cy"}], "bpm": None},
+    }
+    tracks = {}
+    for id_, meta in said.items():
+        make_wav(tmp_path / f"audio/{id_}.wav", np.full(22050, 0.1))
+        for folder, text in (("meta", json.dumps(meta)), ("keys", "D minor\n")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{id_}.txt").write_text(text)
+        files = {"audio": f"audio/{id_}.wav", "meta": f"meta/{id_}.txt", "key": f"keys/{id_}.txt"}
+        tracks[id_] = {kind: [file, ""] for kind, file in files.items()}
+    (tmp_path / "index.json").write_text(json.dumps({"version": "1.0", "tracks": tracks}))
+    monkeypatch.setattr(core.Index, "get_path", lambda self: str(tmp_path / "index.json"))
+    one, two = read_mirdata(name, tmp_path)
+    assert one.labels == {"genre": ["Techno"], "sub_genre": ["Dub Techno", "Deep"], "key": ["D minor"]}
+    assert two.labels == {"genre": ["Trance"], "key": ["D minor"]}
+    assert (one.artist, two.artist) == ("Ann", "Cy")
+    assert (one.targets, two.targets) == ({"tempo": {"tempo": 128.0}}, {})
+    assert one.dataset == name
 
 
 def test_a_mirdata_dataset_that_is_not_there_says_how_to_get_it(tmp_path):

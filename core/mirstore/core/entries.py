@@ -21,6 +21,12 @@ from mirstore.core.errors import PluginError
 
 Metric = Literal["roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "pearson_r", "r2", "mae"]
 
+crossed = ("grouped", "stratified", "modulo")
+"""The ``split`` of tasks whose folds test every track once."""
+
+protocols = (*crossed, "holdout", "8:1:1")
+"""How folds can be made; any other ``split`` is the name of a published one."""
+
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -114,12 +120,13 @@ class TaskEntry(_Entry):
     classes : list of str
         Only these labels, or targets; all by default.
     split : str
-        ``grouped``, ``stratified``, ``modulo``, ``holdout``, or the name of a published split of the dataset.
+        ``grouped``, ``stratified``, ``modulo``, ``holdout``, ``8:1:1``, or the name of a published split of the
+        dataset.
     metric : str
         The one that decides; the others are computed too. ``pearson_r``, ``r2`` and ``mae`` are of numbers: the label
         set's values are then predicted as they are.
     folds : int
-        Into how many parts the tracks are cut; ``holdout`` and a published split do not ask for it.
+        Into how many parts the tracks are cut; ``holdout``, ``8:1:1`` and a published split do not ask for it.
     seed : int
         Of the split.
     group_by : ``artist``, ``album`` or ``track``
@@ -133,9 +140,12 @@ class TaskEntry(_Entry):
         Share of the training tracks that are learned under another class than theirs, drawn anew in each fold: shows
         what a model makes of wrong labels. Test tracks keep theirs.
     evaluate_on : str
-        Another dataset: learn from all of ``dataset``, test on all of that.
+        Another dataset: learn from all of ``dataset``, test on all of that. There is no ``split`` then.
+    evaluate_labels : str
+        Its label set; by default the one that is called as ``labels``.
     label_map : dict
-        Label of the other dataset to label of this one; those not named must be called the same.
+        Label of the other dataset to label of this one; those not named must be called the same, but for case and
+        what stands between words: ``Hip-Hop`` is ``hip hop``.
     source : str
         Where the dataset comes from and how it gets into a store: said where it is not there.
     """
@@ -152,6 +162,7 @@ class TaskEntry(_Entry):
     learn_validation: bool = False
     wrong_labels: float = Field(0.0, ge=0, lt=1)
     evaluate_on: str | None = None
+    evaluate_labels: str | None = None
     label_map: dict[str, str] = {}
     source: str = ""
 
@@ -167,8 +178,17 @@ class TaskEntry(_Entry):
 
     @model_validator(mode="after")
     def _validation_is_published(self) -> Self:
-        if self.learn_validation and self.split in ("grouped", "stratified", "modulo", "holdout"):
-            raise ValueError(f"learn_validation is of a published split, and {self.split!r} has no validation part")
+        if self.learn_validation and self.evaluate_on:
+            raise ValueError(f"learn_validation is of a published split, and evaluate_on tests on {self.evaluate_on!r}")
+        if self.learn_validation and self.split in protocols:
+            raise ValueError(f"learn_validation is of a published split, and {self.split!r} is none")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_of_another_dataset(self) -> Self:
+        given = [name for name in ("evaluate_labels", "label_map") if getattr(self, name)]
+        if given and not self.evaluate_on:
+            raise ValueError(f"{given[0]} is of another dataset: say which by evaluate_on")
         return self
 
     @model_validator(mode="after")
@@ -181,7 +201,8 @@ class TaskEntry(_Entry):
         return self
 
 
-_later = {name: TaskEntry.model_fields[name].default for name in ("train_size", "learn_validation", "wrong_labels")}
+_since = ("train_size", "learn_validation", "wrong_labels", "evaluate_labels")
+_later = {name: TaskEntry.model_fields[name].default for name in _since}
 
 
 class ChunkEntry(_Entry):

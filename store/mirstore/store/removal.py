@@ -17,8 +17,8 @@ from typing import Any
 
 import polars as pl
 
+from mirstore.core.entries import crossed
 from mirstore.core.errors import AudioError, UnknownNameError, UsageError
-from mirstore.core.experiments.splits import protocols
 from mirstore.core.identity import track_id
 from mirstore.core.text import counted, some
 from mirstore.store.lake.hidden import removals
@@ -219,7 +219,7 @@ def _used(store: Store, chosen: Sequence[str]) -> dict[str, list[str]]:
 def _learned(store: Store, run: Mapping[str, Any], chosen: Sequence[str]) -> set[str]:
     """Return the tracks that a run can only have learned from, because its folds do not test everything."""
     task, features_of = json.loads(run["details"])["task"], json.loads(run["config"])["features"].values()
-    if task["split"] in protocols and task["split"] != "holdout" and not task["evaluate_on"]:
+    if task["split"] in crossed and not task["evaluate_on"]:
         return set()
     then = pl.col(order) <= run["snapshot"]
     labels = store.scan("core.labels").filter(then & (pl.col("dataset") == task["dataset"]))

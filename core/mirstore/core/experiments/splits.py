@@ -7,18 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirstore.core.entries import TaskEntry, crossed
 from mirstore.core.errors import UsageError
+from mirstore.core.experiments.three_parts import three_parts
 from mirstore.core.text import counted
-
-if TYPE_CHECKING:
-    from mirstore.core.entries import TaskEntry
-
-protocols = ("grouped", "stratified", "modulo", "holdout")
-"""How folds can be made; any other ``split`` is the name of a published one."""
 
 _parts = {
     "train": ("train", "training", "trn"),
@@ -58,7 +53,7 @@ def part_words() -> str:
 
 @dataclass(frozen=True)
 class Fold:
-    """One training part, one test part, and the validation part of a published split that has one.
+    """One training part, one test part, and the validation part of a split that has one.
 
     Attributes
     ----------
@@ -105,7 +100,7 @@ def make_folds(
     task : TaskEntry
         ``grouped`` keeps the units whole (stratified where classes are exclusive), ``stratified`` ignores them,
         ``modulo`` takes the number in the unit's name modulo the number of folds, ``holdout`` draws one test part of
-        20 % of the units.
+        20 % of the units, ``8:1:1`` is `three_parts`.
     labels : np.ndarray [shape=(n, k)]
         0/1; numbers are split as they come, since they have no classes to be stratified by.
     classes : sequence of str
@@ -120,8 +115,8 @@ def make_folds(
     Raises
     ------
     UsageError
-        If there is one class only, a class or the number of units is smaller than the number of folds, or a fold
-        would be empty.
+        If there is one class only, a class or the number of units is smaller than the number of folds or parts, or a
+        fold would be empty.
 
     Examples
     --------
@@ -135,9 +130,9 @@ def make_folds(
     """
     _check(task, labels, classes, exclusive, units)
     folds = [
-        Fold(repeat, number, np.sort(train), np.sort(test))
+        Fold(repeat, number, *map(np.sort, parts))
         for repeat in range(repeats)
-        for number, (train, test) in enumerate(_splits(task, labels, exclusive, units, task.seed + repeat))
+        for number, parts in enumerate(_splits(task, labels, classes, exclusive, units, task.seed + repeat))
     ]
     _check_sizes(folds)
     return folds
@@ -147,7 +142,7 @@ def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusiv
     sizes = (labels > 0).sum(axis=0)
     if exclusive and len(classes) < 2:
         raise UsageError("only one class: there is nothing to tell apart", hint="choose another label set")
-    if task.split == "holdout":
+    if task.split not in crossed:
         return
     if len(units) < task.folds:
         raise UsageError(f"{len(units)} labelled tracks with these features are too few for {task.folds} folds")
@@ -174,8 +169,9 @@ def _check(task: TaskEntry, labels: np.ndarray, classes: Sequence[str], exclusiv
 
 
 def _splits(
-    task: TaskEntry, labels: np.ndarray, exclusive: bool, units: Sequence[str], seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    task: TaskEntry, labels: np.ndarray, names: Sequence[str], exclusive: bool, units: Sequence[str], seed: int
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield training, test and, if there is one, validation part of each fold."""
     from sklearn import model_selection as ms
 
     classes = labels.argmax(axis=1) if exclusive else None
@@ -188,6 +184,9 @@ def _splits(
             yield train, test
         else:
             yield from ms.GroupShuffleSplit(1, train_size=0.8, random_state=seed).split(labels, classes, units)
+    elif task.split == "8:1:1":
+        of_classes = labels[:, :0] if task.numeric else labels
+        yield three_parts(of_classes, names, exclusive, units, task.group_by or "artist", seed)
     elif task.split == "stratified" and exclusive:
         yield from ms.StratifiedKFold(task.folds, shuffle=True, random_state=seed).split(labels, classes)
     elif task.split == "stratified":

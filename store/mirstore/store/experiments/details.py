@@ -60,6 +60,10 @@ class TaskDetails:
         Whether a published validation part is learned from.
     wrong_labels : float
         Share of training tracks that are learned under another class.
+    evaluate_labels : str or None
+        Label set of the dataset that is tested on, if it is called otherwise.
+    label_map : Mapping of str to str
+        Label of that dataset to label of the task, wherever they are not the same.
     """
 
     name: str
@@ -80,6 +84,7 @@ class TaskDetails:
     train_size: float = 1.0
     learn_validation: bool = False
     wrong_labels: float = 0.0
+    evaluate_labels: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.entries import ChunkEntry, TaskEntry
+from mirstore.core.entries import ChunkEntry, TaskEntry, protocols
 from mirstore.core.errors import UsageError
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
@@ -20,13 +20,13 @@ from mirstore.core.experiments.splits import (
     Fold,
     as_published,
     make_folds,
-    protocols,
     published_folds,
     shared_between,
     thinned,
 )
 from mirstore.core.models import Examples
 from mirstore.core.tensors import Tensors
+from mirstore.core.text import counted, some
 
 
 @dataclass
@@ -57,6 +57,8 @@ class TaskExamples:
         Kind and ids of two tracks that are one recording.
     fingerprinted : int
         Number of tracks that were compared by a fingerprint.
+    label_map : dict
+        Label of the dataset that is tested on to label here, where they are not the same.
     cut_from : str
         If they were cut into chunks: the checksum of what, and how.
     """
@@ -73,6 +75,7 @@ class TaskExamples:
     left_out: dict[str, int] = field(default_factory=dict)
     copies: list[tuple[str, str, str]] = field(default_factory=list)
     fingerprinted: int = 0
+    label_map: dict[str, str] = field(default_factory=dict)
     cut_from: str = ""
 
     @property
@@ -84,7 +87,7 @@ class TaskExamples:
     @property
     def kept_together(self) -> str | None:
         """What of `group_by` the folds do keep on one side; None if they are drawn by track, or were not made here."""
-        made_here = self.task.split in ("grouped", "modulo", "holdout") and not self.task.evaluate_on
+        made_here = self.task.split in protocols and self.task.split != "stratified" and not self.task.evaluate_on
         return self.group_by if made_here and self.group_by != "track" else None
 
     @cached_property
@@ -184,6 +187,31 @@ class TaskExamples:
             shared = shared_between(sides, values)
             examples = ", ".join(shared[:3]) or None
             found.append({"kind": kind, "known": known[kind], "shared": len(shared), "examples": examples})
+        return found
+
+    def lacking(self, folds: Sequence[Fold]) -> list[str]:
+        """Return what is to be said of labels that a part of a fold has none of: a line per kind of part.
+
+        Parameters
+        ----------
+        folds : sequence of Fold
+        """
+        if self.task.numeric:
+            return []
+        there = self.labels > 0
+        parts = {
+            "training": ([fold.train for fold in folds], "a model cannot know it there"),
+            "validation": ([fold.validation for fold in folds if len(fold.validation)], "it decides nothing there"),
+            "test": ([fold.test for fold in folds], "it is not in that fold's means over labels"),
+        }
+        found = []
+        for name, (rows, means) in parts.items():
+            absent = sum((~there[part].any(axis=0)).astype(int) for part in rows)
+            missing = [
+                f"{self.classes[i]!r} ({absent[i]} of {counted(len(rows), 'fold')})" for i in np.flatnonzero(absent)
+            ]
+            if missing:
+                found.append(f"a {name} part without a label: {some(missing, most=5)}; {means}")
         return found
 
     @cached_property

@@ -117,6 +117,7 @@ class _Planner:
         groups, remarks = _readable(case, model, found, data)
         remarks += _ungrouped(case, found, columns)
         folds, leakage, about_folds = self._fold(data, entry.runs)
+        remarks += [f"tasks.{case.task}: {text}" for text in data.lacking(folds)]
         planned.assembly = Assembly(
             examples=data.examples(),
             tracks=tuple(data.tracks["track"]),
@@ -136,6 +137,7 @@ class _Planner:
         apart = len(set(data.units)) == len(data.units)
         about = {
             **task.model_dump(exclude={"source"}),
+            "label_map": data.label_map,
             "group_by": data.kept_together,
             "units": "track" if apart else data.group_by,
         }

@@ -10,17 +10,18 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from mirstore.core.entries import TaskEntry
+from mirstore.core.entries import TaskEntry, protocols
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.core.experiments.splits import part_name, protocols, used_parts
+from mirstore.core.experiments.splits import part_name, used_parts
 from mirstore.core.experiments.wide import qualified, references
-from mirstore.core.text import counted
+from mirstore.core.text import counted, some
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.lake.tensors import TensorReader, pack_folder
 from mirstore.store.sql.session import session
 from mirstore.store.store import Store
+from mirstore.store.tables.column_roles import normal
 from mirstore.store.values import hops, side_by_side
 
 Reading = Callable[[pl.DataFrame], TensorReader]
@@ -49,9 +50,10 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     views = "duplicates", "items", "labels", "splits", "tracks"  # they say what is current: own queries say it twice
     with session(store, views, memory="4GB") as connection:
         tracks = _members(store, task, connection)
-        labelled = _labels(task, connection)
+        every, label_map = _labels(task, connection)
         published = _published(task, connection)
         pairs = connection.execute("SELECT DISTINCT kind, a, b FROM duplicates WHERE a <> b").fetchall()
+    labelled = every.filter(pl.col("label").is_in(sorted(_known(task, every))))
     several = labelled.select("track", "dataset").is_duplicated().any()
     exclusive = not task.numeric and (task.metric in needs_one_class or not several)
     wanted = labelled.filter(pl.col("label").is_in(task.classes)) if task.classes else labelled
@@ -59,7 +61,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     owners = _with_every_target(task, wanted) if task.numeric else wanted if exclusive else labelled
     chosen = tracks.join(owners, on=["track", "dataset"], how="semi", maintain_order="left")
     table, tensors = _features(store, features, chosen["track"].to_list())
-    left_out = _without_label(tracks.join(chosen, on=["track", "dataset"], how="anti"), labelled, wanted)
+    left_out = _without_label(task, tracks.join(chosen, on=["track", "dataset"], how="anti"), every, wanted)
     complete = chosen.join(table.select("track").unique(), on="track", how="semi", maintain_order="left")
     left_out["no features"] = chosen.height - complete.height
     if complete.is_empty():
@@ -90,15 +92,27 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         {why: count for why, count in left_out.items() if count},
         pairs,
         fingerprinted(store, complete["track"].to_list()),
+        label_map,
     )
 
 
-def _without_label(missing: pl.DataFrame, labelled: pl.DataFrame, wanted: pl.DataFrame) -> dict[str, int]:
+def _without_label(task: TaskEntry, missing: pl.DataFrame, every: pl.DataFrame, wanted: pl.DataFrame) -> dict[str, int]:
     """Return how many of the tracks without a label of the task have another one, which, and how many have none."""
-    others = missing.join(labelled, on=["track", "dataset"]).filter(~pl.col("label").is_in(wanted["label"].to_list()))
-    names = ", ".join(sorted(others["label"].unique()))
-    other = others["track"].n_unique()
-    return {"no label": missing.height - other, f"another label than the task's: {names}": other}
+    others = missing.join(every, on=["track", "dataset"]).filter(~pl.col("label").is_in(wanted["label"].to_list()))
+    unmatched = ~pl.col("label").is_in(sorted(_known(task, every)))
+    found = {}
+    for why, rows in (
+        ("another label than the task's", others.filter(~unmatched)),
+        (f"a label of {task.evaluate_on!r} that none here is called", others.filter(unmatched)),
+    ):
+        found[f"{why}: {some(sorted(rows['label'].unique()), most=10)}"] = rows["track"].n_unique()
+    here = pl.col("dataset") == task.dataset
+    none = missing.join(others, on=["track", "dataset"], how="anti")
+    return {
+        "no label": none.filter(here).height,
+        f"no label in {task.evaluate_on!r}": none.filter(~here).height,
+        **found,
+    }
 
 
 def _with_every_target(task: TaskEntry, labelled: pl.DataFrame) -> pl.DataFrame:
@@ -144,7 +158,7 @@ def _members(store: Store, task: TaskEntry, connection: duckdb.DuckDBPyConnectio
 
 
 def _absent(dataset: str, task: TaskEntry, known: set[str]) -> UsageError:
-    if task.source and dataset == task.dataset:
+    if task.source:
         return UsageError(f"dataset {dataset!r} is not in this store", hint=task.source)
     return UnknownNameError("dataset", dataset, known)
 
@@ -153,26 +167,41 @@ def _datasets(task: TaskEntry) -> list[str]:
     return [task.dataset, *([task.evaluate_on] if task.evaluate_on else [])]
 
 
-def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    wanted = literals(_datasets(task))
-    frame = _ask(connection, f"SELECT * FROM labels WHERE dataset IN {wanted}")
+def _labels(task: TaskEntry, connection: duckdb.DuckDBPyConnection) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Return the rows of the task's label sets by the names that labels have here, and whose names were others."""
+    frame = _ask(connection, f"SELECT * FROM labels WHERE dataset IN {literals(_datasets(task))}")
     here = pl.col("dataset") == task.dataset
-    known = set(frame.filter(here)["label_set"])
-    if task.labels not in known:
-        raise UnknownNameError(f"label set of {task.dataset!r}:", task.labels, known)
-    frame = _of_the_kind(task, frame.filter(pl.col("label_set") == task.labels))
-    if task.label_map:
-        there = set(frame.filter(~here)["label"])
-        for label in task.label_map:
-            if label not in there:
-                raise UnknownNameError(f"label of {task.evaluate_on!r}:", label, there)
-        mapped = pl.col("label").replace(task.label_map)
-        frame = frame.with_columns(pl.when(here).then("label").otherwise(mapped).alias("label"))
-    classes = set(frame.filter(here)["label"])
+    sets = {task.dataset: task.labels}
+    if task.evaluate_on:
+        sets[task.evaluate_on] = task.evaluate_labels or task.labels
+    for dataset, label_set in sets.items():
+        known = set(frame.filter(pl.col("dataset") == dataset)["label_set"])
+        if label_set not in known:
+            raise UnknownNameError(f"label set of {dataset!r}:", label_set, known)
+    frame = _of_the_kind(task, frame.filter(pl.col("label_set") == pl.col("dataset").replace_strict(sets)))
+    classes = _known(task, frame)
     for label in (*task.classes, *task.label_map.values()):
         if label not in classes:
             raise UnknownNameError(f"label of {task.dataset!r}:", label, classes)
-    return frame.filter(pl.col("label").is_in(sorted(classes)))
+    names = _names_here(task, set(frame.filter(~here)["label"]), classes)
+    mapped = pl.when(here).then("label").otherwise(pl.col("label").replace(names))
+    frame = frame.with_columns(mapped.alias("label")).unique(["track", "dataset", "label"], maintain_order=True)
+    return frame, names
+
+
+def _known(task: TaskEntry, labels: pl.DataFrame) -> set[str]:
+    """Return the labels of the dataset that is learned from."""
+    return set(labels.filter(pl.col("dataset") == task.dataset)["label"])
+
+
+def _names_here(task: TaskEntry, there: set[str], classes: set[str]) -> dict[str, str]:
+    """Return what labels of the other dataset are called here if not the same: as mapped, or nearly the same."""
+    for label in task.label_map:
+        if label not in there:
+            raise UnknownNameError(f"label of {task.evaluate_on!r}:", label, there)
+    spelt = Counter(map(normal, classes))
+    alike = {normal(label): label for label in classes if spelt[normal(label)] == 1}
+    return {label: alike[normal(label)] for label in there - classes if normal(label) in alike} | task.label_map
 
 
 def _of_the_kind(task: TaskEntry, frame: pl.DataFrame) -> pl.DataFrame:

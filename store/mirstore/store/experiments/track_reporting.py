@@ -102,10 +102,13 @@ def _credits(store: Store, tracks: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _labels(store: Store, case: LoadedRun, tracks: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return the labels of tracks in the task's label set, in the words of their own dataset."""
     task = case.details.task
-    datasets = [name for name in (task.dataset, task.evaluate_on) if name]
+    sets = {task.dataset: task.labels}
+    if task.evaluate_on:
+        sets[task.evaluate_on] = task.evaluate_labels or task.labels
+    its_own = " OR ".join(f"(dataset, label_set) = ({literal(name)}, {literal(of)})" for name, of in sets.items())
     rows = store.sql(
         f"""SELECT track, label, value FROM labels WHERE track IN {literals(tracks)}
-        AND dataset IN {literals(datasets)} AND label_set = {literal(task.labels)} ORDER BY track, label"""
+        AND ({its_own}) ORDER BY track, label"""
     )
     found: dict[str, dict[str, float]] = {}
     for track, label, value in rows.iter_rows():

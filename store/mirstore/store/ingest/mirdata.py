@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mirstore.store.ingest.source import Source
 
 # How mirdata's loaders call labels and credits; beatport_key's genres are a dict of two label sets.
 _label_names = ("genre", "genres", "tag", "tags", "style", "mood", "emotion", "instrument", "instruments", "key")
+_number_names = ("tempo",)  # numbers to predict
 _credits = {"title": ("title",), "artist": ("artist", "artists", "artist_id"), "album": ("album", "album_id")}
 
 
@@ -60,7 +62,7 @@ def _source(track: Any, splits: dict[str, tuple[int, str]], dataset: str) -> Sou
     for name in _label_names:
         value = getattr(track, name, None)
         for label_set, content in value.items() if isinstance(value, dict) else [(name, value)]:
-            texts = [item for item in _as_list(content) if isinstance(item, str) and item]
+            texts = [item.strip() for item in _as_list(content) if isinstance(item, str) and item.strip()]
             if texts:
                 labels[label_set.removesuffix("s")] = texts
     credits: dict[str, Any] = {}
@@ -68,7 +70,18 @@ def _source(track: Any, splits: dict[str, tuple[int, str]], dataset: str) -> Sou
         texts = [item for name in names for item in _as_list(getattr(track, name, None)) if isinstance(item, str)]
         if texts:
             credits[credit] = texts[0]
-    return Source(str(Path(path).absolute()), **credits, labels=labels, splits=splits, dataset=dataset)
+    numbers = {name: {name: number} for name in _number_names if (number := _number(getattr(track, name, None)))}
+    path = str(Path(path).absolute())
+    return Source(path, **credits, labels=labels, targets=numbers, splits=splits, dataset=dataset)
+
+
+def _number(value: Any) -> float | None:
+    """Return a positive number, which some loaders give as text; None of anything else, as 0 for an unknown tempo."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
 
 
 def _as_list(value: Any) -> list[Any]:

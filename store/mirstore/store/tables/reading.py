@@ -13,6 +13,8 @@ from typing import IO
 import polars as pl
 
 from mirstore.core.errors import MirstoreError, UsageError
+from mirstore.core.text import counted
+from mirstore.store.tables.annotators import agreed
 from mirstore.store.tables.formats import read_arff, read_excel, read_parquet
 from mirstore.store.tables.headed import Table, header, named
 from mirstore.store.tables.json_records import read_json
@@ -139,6 +141,10 @@ def _read_text(file: Path, encoding: str, sample: str) -> Table:
         ragged = separator == "\t" and names[-1] == "TAGS"  # MTG-Jamendo runs tags over all columns from there on
         checked = _checked(file, names, present[used:], rows, separator, ragged)
         table = Table(file, _frame(names, checked), remarks)
+    if ragged:
+        tags, left_out = agreed(table.frame["TAGS"])
+        table.frame = table.frame.with_columns(tags)
+        table.remarks += [f"on {counted(left_out, 'tag')} annotators do not agree: left out"] if left_out else []
     return named(table)
 
 
