@@ -237,6 +237,13 @@ def test_something_else_cannot_be_checked():
         ("BySet", 'column.startswith(name + ".")', "True", "makes_disjoint_groups", "in more than one group"),
         ("BySet", 'column.startswith(name + ".")', "False", "names_groups_that_have_members", "is empty"),
         ("Uniform", "(1 - self.share) * Y", "Y", "gives_distributions", "one is off by 0.1"),
+        (
+            "Uniform",
+            "    def smooth(",
+            "    def held_out(self, X, Y, others, seed): return Y[: len(others)] / 2\n\n    def smooth(",
+            "gives_distributions_of_others_or_nothing",
+            "one is off by 0.5",
+        ),
         ("Uniform", "return (1", "Y *= 1 - self.share; return (1", "leaves_its_arguments_untouched", "changes Y"),
         (
             "Uniform",

@@ -347,8 +347,26 @@ def test_smoothing_touches_training_labels_only(store, plugins):
     tested = store.sql("SELECT DISTINCT fold, track FROM predictions")
     assert smooth.join(tested, on=["fold", "track"]).is_empty()
     (report,) = collect(store, [outcome.run])
-    assert report["cases"][0]["ambiguity"]["own_class_mean"] == {"before": 1.0, "after": pytest.approx(0.9 + 0.1 / 3)}
-    assert report["cases"][0]["ambiguity"]["after"][9] == sum(report["cases"][0]["ambiguity"]["before"])
+    ambiguity = report["cases"][0]["ambiguity"]
+    assert ambiguity["own_class_mean"] == {"learned": pytest.approx(0.9 + 0.1 / 3), "held_out": None}
+    assert ambiguity["learned"] == [0] * 9 + [smooth.height]
+    assert ambiguity["held_out"] is None  # this smoother says nothing of tracks that it has not seen
+
+
+def test_what_a_smoother_says_of_test_tracks_is_kept_beside_what_was_learned(store, plugins):
+    changes = {"smoothings__near": {"smoother": "knn-smoothing@2", "params": {"k": 3}}}
+    (item,) = planned(store, plugins, experiments__one__smoothing="near", **changes)
+    (outcome,) = run(store, [item])
+    assert outcome.error is None
+    held_out = store.sql("SELECT fold, track, sum(value) AS mass FROM held_out_distributions GROUP BY ALL")
+    assert held_out["mass"].to_numpy() == pytest.approx(1)
+    tested = store.sql("SELECT DISTINCT fold, track FROM predictions")
+    assert set(held_out.select("fold", "track").iter_rows()) == set(tested.iter_rows())
+    own = store.sql("SELECT avg(value) AS own FROM held_out_distributions WHERE truth > 0")["own"].item()
+    (report,) = collect(store, [outcome.run])
+    ambiguity = report["cases"][0]["ambiguity"]
+    assert ambiguity["own_class_mean"]["held_out"] == pytest.approx(own)
+    assert sum(ambiguity["held_out"]) == held_out.height
 
 
 def test_repetitions_have_their_own_folds(store, plugins):
@@ -563,7 +581,7 @@ def test_neighbours_of_chunks_are_other_tracks(chunks, plugins):
     (outcome,) = run(chunks, planned(chunks, plugins, **changes))
     assert outcome.error is None
     (report,) = collect(chunks, [outcome.run])
-    assert report["cases"][0]["ambiguity"]["own_class_mean"]["after"] < 0.6
+    assert report["cases"][0]["ambiguity"]["own_class_mean"]["learned"] < 0.6
 
 
 # What makes another case

@@ -206,14 +206,14 @@ def band(values: Any) -> tuple[float, float] | None:
 
 
 def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
-    """Draw how much of their label tracks keep, before and after smoothing.
+    """Draw how much of their label tracks keep: those that were learned from, and those that were not seen.
 
     Parameters
     ----------
     name : str
         Of the figure, unique in the page.
     ambiguity : Mapping of str to sequence of float
-        ``edges`` (n + 1 of them), ``before`` and ``after`` (n numbers of tracks).
+        ``edges`` (n + 1 of them), ``learned`` and ``held_out`` (n numbers of tracks, the latter perhaps None).
     title : str
         All of it in words, for those who do not see it.
 
@@ -222,16 +222,18 @@ def histogram(name: str, ambiguity: Mapping[str, Any], title: str) -> str:
     str
         SVG.
     """
-    edges, before, after = (np.asarray(ambiguity[key], dtype=float) for key in ("edges", "before", "after"))
+    edges = np.asarray(ambiguity["edges"], dtype=float)
+    learned, held_out = ambiguity["learned"], ambiguity["held_out"]
 
     def plot(axes: Axes) -> None:
         middle, wide = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-        axes.bar(middle, after, wide * 0.82, color=svg.first, linewidth=0)
-        axes.stairs(before, edges, color=svg.soft, linewidth=1.1, linestyle=(0, (3, 2)), baseline=0)
+        axes.bar(middle, _percent(learned), wide * 0.82, color=svg.first, linewidth=0)
+        if held_out is not None:
+            axes.stairs(_percent(held_out), edges, color=svg.second, linewidth=1.6, baseline=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(length=0)
         axes.grid(axis="y", linewidth=0.6)
-        axes.set_ylabel("tracks")
+        axes.set_ylabel("% of tracks")
         axes.set_xlabel("label left on the track's own class")
 
     return svg.draw(name, title, 230, (58, 12, 10, 42), plot)
@@ -313,6 +315,10 @@ def histograms(name: str, rows: Sequence[Mapping[str, Any]], edges: Sequence[flo
         _finish(axes, Scale(edges[0], edges[-1], axis, labels))
 
     return svg.draw(name, title, 25 * len(rows) + 44, (svg.label_width(labels), 14, 4, 40), plot)
+
+
+def _percent(counts: Sequence[float]) -> np.ndarray:
+    return 100 * np.asarray(counts, dtype=float) / sum(counts)
 
 
 def _heights(rows: Sequence[Any]) -> list[float]:

@@ -94,7 +94,7 @@ def smoothing(cases: Sequence[Scored]) -> list[dict[str, Any]]:
     figures = []
     for i, ((features, name), ambiguity) in enumerate(sorted(found.items(), key=lambda item: item[0])):
         own = ambiguity.get("own_class_mean") or {}
-        title = f"How much of its label a track keeps on its own class, before and after {name}"
+        title = f"How much of its label a track keeps on its own class after {name}: learned from, and held out"
         caption = f"{name}, {features}" if several else name
         figures.append({"figure": Figure(plots.histogram(f"smooth{i}", ambiguity, title), caption), "own": own})
     return figures

@@ -263,3 +263,24 @@ class Smoother(Component):
         np.ndarray [shape=(n, k)]
             Non-negative; rows sum to 1.
         """
+
+    def held_out(self, X: np.ndarray, Y: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray | None:
+        """Return the distributions of examples whose labels it has not seen, None if it cannot say.
+
+        Nothing is learned from them: they show how much of what `smooth` says is what it was told.
+
+        Parameters
+        ----------
+        X, Y : np.ndarray
+            As for `smooth`.
+        others : np.ndarray [shape=(m, d)]
+            Features of the other examples.
+        seed : int
+            As for `smooth`.
+
+        Returns
+        -------
+        np.ndarray [shape=(m, k)] or None
+            Non-negative; rows sum to 1.
+        """
+        return None

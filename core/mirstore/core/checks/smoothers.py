@@ -17,21 +17,36 @@ def labelled_points() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(60, 4)) + 1.5 * np.eye(3, 4)[classes], np.eye(3)[classes]
 
 
-def _smooth(subject: Subject, X: np.ndarray, Y: np.ndarray, seed: int = 0) -> np.ndarray:
+def _smoother(subject: Subject) -> Smoother:
     smoother = component_of(subject)
     if not isinstance(smoother, Smoother):
         raise TypeError(f"{smoother!r} is no smoother")
-    return np.asarray(smoother.smooth(X, Y, seed))
+    return smoother
+
+
+def _smooth(subject: Subject, X: np.ndarray, Y: np.ndarray, seed: int = 0) -> np.ndarray:
+    return np.asarray(_smoother(subject).smooth(X, Y, seed))
+
+
+def _require_distributions(D: np.ndarray, shape: tuple[int, ...]) -> None:
+    require(D.shape == shape, f"shape {D.shape} where {shape} is due")
+    require(np.isfinite(D).all() and (D >= 0).all(), "distributions must be finite and non-negative")
+    worst = np.abs(D.sum(axis=1) - 1).max()
+    require(worst < 1e-6, f"rows must sum to 1, one is off by {worst:.2g}")
 
 
 def gives_distributions(subject: Subject) -> None:
     """One row per example, non-negative, summing to 1."""
     X, Y = labelled_points()
-    D = _smooth(subject, X, Y)
-    require(D.shape == Y.shape, f"shape {D.shape} for labels of shape {Y.shape}")
-    require(np.isfinite(D).all() and (D >= 0).all(), "distributions must be finite and non-negative")
-    worst = np.abs(D.sum(axis=1) - 1).max()
-    require(worst < 1e-6, f"rows must sum to 1, one is off by {worst:.2g}")
+    _require_distributions(_smooth(subject, X, Y), Y.shape)
+
+
+def gives_distributions_of_others_or_nothing(subject: Subject) -> None:
+    """What it says of examples whose labels it has not seen are distributions too."""
+    X, Y = labelled_points()
+    D = _smoother(subject).held_out(X, Y, X[:7] + 0.5, 0)
+    if D is not None:
+        _require_distributions(np.asarray(D), (7, Y.shape[1]))
 
 
 def repeats_itself_with_the_same_seed(subject: Subject) -> None:
@@ -49,4 +64,9 @@ def leaves_its_arguments_untouched(subject: Subject) -> None:
     require(np.array_equal(Y, before[1]), "changes Y")
 
 
-checks = (gives_distributions, repeats_itself_with_the_same_seed, leaves_its_arguments_untouched)
+checks = (
+    gives_distributions,
+    gives_distributions_of_others_or_nothing,
+    repeats_itself_with_the_same_seed,
+    leaves_its_arguments_untouched,
+)

@@ -114,6 +114,8 @@ class Result:
     label_distributions : pl.DataFrame
         ``repeat``, ``fold``, ``track``, ``label``, ``truth``, ``value``: what was learned from after smoothing, in the
         first repetition; labels that are neither the track's nor its neighbours' are left out.
+    held_out_distributions : pl.DataFrame
+        The same columns, of test tracks: what the smoother says of them without their labels. Nothing learns from it.
     column_weights : pl.DataFrame
         ``label``, ``column``, ``value``: of a fit to all that some fold learns from.
     measures : dict
@@ -135,6 +137,7 @@ class Result:
     learning_curves: list[dict[str, Any]] = field(default_factory=list)
     contributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     label_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    held_out_distributions: pl.DataFrame = field(default_factory=pl.DataFrame)
     column_weights: pl.DataFrame = field(default_factory=pl.DataFrame)
     measures: dict[str, str] = field(default_factory=dict)
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)

@@ -90,21 +90,43 @@ class Fitting:
         tracks : np.ndarray of int
         seed : int
         """
-        smoother, case = self.case.smoother, self.case
-        if case.wrong_labels:
-            labels = np.asarray(train.labels)
-            train = replace(train, labels=_wrong(labels, case.owners[case.rows_of(tracks)], case.wrong_labels, seed))
-        if smoother is None:
+        if self.case.wrong_labels:
+            labels, owners = np.asarray(train.labels), self.case.owners[self.case.rows_of(tracks)]
+            train = replace(train, labels=_wrong(labels, owners, self.case.wrong_labels, seed))
+        if self.case.smoother is None:
             return train
-        rows = case.rows_of(tracks)
-        raw = case.examples.table[rows].select(case.smoothing_columns)
-        owners = np.searchsorted(tracks, case.owners[rows])
-        X = means(Scaling.fit(raw).apply(raw).to_numpy(), owners)
+        (X,) = self._neighbourhood(tracks)
+        owners = np.searchsorted(tracks, self.case.owners[self.case.rows_of(tracks)])
         _, first = np.unique(owners, return_index=True)
         assert train.labels is not None
         truth = np.asarray(train.labels[first])
-        smooth = self.timed(smoother.smooth, X, truth, seed)
+        smooth = self.timed(self.case.smoother.smooth, X, truth, seed)
         return replace(train, labels=np.asarray(smooth)[owners])
+
+    def held_out(self, tracks: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray | None:
+        """Return what the smoother says of tracks that it does not see the labels of, if it says anything.
+
+        Parameters
+        ----------
+        tracks : np.ndarray of int
+            Those that it sees.
+        others : np.ndarray of int
+        seed : int
+        """
+        if self.case.smoother is None:
+            return None
+        X, unseen = self._neighbourhood(tracks, others)
+        labels = _wrong(self.labels[tracks], tracks, self.case.wrong_labels, seed)
+        found = self.timed(self.case.smoother.held_out, X, labels, unseen, seed)
+        return None if found is None else np.asarray(found)
+
+    def _neighbourhood(self, tracks: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+        """Return the features in which neighbours are looked for, of some tracks and, scaled alike, of others."""
+        rows = [self.case.rows_of(part) for part in (tracks, *others)]
+        raw = [self.case.examples.table[part].select(self.case.smoothing_columns) for part in rows]
+        owners = [np.unique(self.case.owners[part], return_inverse=True)[1] for part in rows]
+        scaling = Scaling.fit(raw[0])
+        return [means(scaling.apply(part).to_numpy(), of) for part, of in zip(raw, owners, strict=True)]
 
     def fitted(self, train: Examples, seed: int, fold: Fold | None, validation: Examples | None) -> Model:
         """Return a fresh model, fitted.

@@ -117,7 +117,11 @@ class _Run:
         _, (train, test, validation) = fitting.scaled(fold.train, fold.test, fold.validation)
         train = fitting.smoothed(train, fold.train, seed)
         if case.smoother is not None and fold.repeat == 0:
-            self._add("label_distributions", self._distributions(fold, np.asarray(train.labels)))
+            _, first = np.unique(case.owners[case.rows_of(fold.train)], return_index=True)
+            self._distributions("label_distributions", fold, fold.train, np.asarray(train.labels)[first])
+            self._distributions(
+                "held_out_distributions", fold, fold.test, fitting.held_out(fold.train, fold.test, seed)
+            )
         model = fitting.fitted(train, seed, fold, validation)
         scores = fitting.timed(checked_scores, model, replace(test, labels=None))
         owners = np.searchsorted(fold.test, case.owners[case.rows_of(fold.test)])
@@ -141,10 +145,10 @@ class _Run:
         for name, frames in self.frames.items():
             setattr(self.result, name, pl.concat(frames))
 
-    def _distributions(self, fold: Fold, smooth: np.ndarray) -> pl.DataFrame:
-        _, first = np.unique(self.case.owners[self.case.rows_of(fold.train)], return_index=True)
-        frame = self._long(fold, fold.train, {"truth": self.fitting.labels[fold.train], "value": smooth[first]})
-        return frame.filter((pl.col("value") > 0) | (pl.col("truth") > 0))
+    def _distributions(self, name: str, fold: Fold, tracks: np.ndarray, smooth: np.ndarray | None) -> None:
+        if smooth is not None:
+            frame = self._long(fold, tracks, {"truth": self.fitting.labels[tracks], "value": smooth})
+            self._add(name, frame.filter((pl.col("value") > 0) | (pl.col("truth") > 0)))
 
     def _measure(self, fold: Fold, truth: np.ndarray, voted: np.ndarray) -> None:
         where = {"repeat": fold.repeat, "fold": fold.number}

@@ -14,7 +14,7 @@ from mirstore.store.experiments.runs import tables as result_tables
 from mirstore.store.lake.withdrawn import withdrawn_among
 from mirstore.store.store import Store
 
-large = ("predictions", "chunk_predictions", "label_distributions")
+large = ("predictions", "chunk_predictions", "label_distributions", "held_out_distributions")
 """Tables with a row per track and label: read run by run."""
 
 

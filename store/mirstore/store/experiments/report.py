@@ -43,7 +43,8 @@ class Findings:
     confusion : Mapping or None
         ``labels`` and ``counts``: a row per true label, of tracks, as a mean over repetitions.
     ambiguity : Mapping or None
-        What smoothing did: a histogram of how much of a label stays on its own class.
+        What smoothing did: ``edges`` of a histogram of how much of a label is left on its own class, the numbers of
+        tracks that were ``learned`` from and ``held_out``, and ``own_class_mean`` of both.
     learning_curves : sequence of Mapping
         What the model reported while it trained; see `mirstore.store.experiments.curves.curves`.
     """

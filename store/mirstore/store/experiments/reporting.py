@@ -193,7 +193,7 @@ def _findings(store: Store, case: LoadedRun, credits: pl.DataFrame) -> Findings:
         groups=_groups(case),
         tracks=[] if task.numeric else explain(case.table("contributions"), predictions, credits),
         confusion=_confusion(predictions) if task.exclusive else None,
-        ambiguity=_ambiguity(case.table("label_distributions")),
+        ambiguity=_ambiguity(case.table("label_distributions"), case.table("held_out_distributions")),
         learning_curves=curves(case.table("learning_curves")),
     )
 
@@ -320,21 +320,18 @@ def _confusion(predictions: pl.DataFrame) -> dict[str, Any]:
     return {"labels": labels, "counts": [[table.get((row, column), 0.0) for column in labels] for row in labels]}
 
 
-def _ambiguity(smooth: pl.DataFrame) -> dict[str, Any] | None:
-    """Return how much of a training track's label stays on its own class: all of it before smoothing."""
-    if smooth.is_empty():
+def _ambiguity(learned: pl.DataFrame, held_out: pl.DataFrame) -> dict[str, Any] | None:
+    """Return how much of a track's label smoothing leaves on its own class: all of it was there before."""
+    if learned.is_empty():
         return None
-    mass = smooth.filter(pl.col("truth") > 0)["value"].to_numpy()
     edges = np.linspace(0, 1, 11)
     shifted = np.append(edges[:-1], 1 + 1e-9) - 1e-9  # 0.3 is not exactly three tenths
-    after, _ = np.histogram(mass, shifted)
-    before, _ = np.histogram(np.ones(len(mass)), shifted)
-    return {
-        "edges": edges.tolist(),
-        "before": before.tolist(),
-        "after": after.tolist(),
-        "own_class_mean": {"before": 1.0, "after": float(mass.mean())},
-    }
+    found: dict[str, Any] = {"edges": edges.tolist(), "own_class_mean": {}}
+    for name, frame in {"learned": learned, "held_out": held_out}.items():
+        mass = frame.filter(pl.col("truth") > 0)["value"].to_numpy()
+        found[name] = np.histogram(mass, shifted)[0].tolist() if len(mass) else None
+        found["own_class_mean"][name] = float(mass.mean()) if len(mass) else None
+    return found
 
 
 def _feature(store: Store, name: str, about: Mapping[str, Any]) -> FeatureReport:

@@ -33,6 +33,7 @@ tables = (
     "contributions",
     "column_weights",
     "label_distributions",
+    "held_out_distributions",
 )
 """Tables with a run's results; each is an attribute of `Result` too."""
 

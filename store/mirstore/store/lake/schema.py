@@ -6,7 +6,7 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 
-version = 6
+version = 7
 oldest = 3
 """What a store may be of: tables that came since are made when it is opened for writing, and are empty till then."""
 
@@ -51,6 +51,9 @@ tables = {
     "contributions": 'run VARCHAR, track VARCHAR, label VARCHAR, "group" VARCHAR, value FLOAT',
     "column_weights": 'run VARCHAR, label VARCHAR, "column" VARCHAR, value FLOAT',
     "label_distributions": (
+        "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, value DOUBLE"
+    ),
+    "held_out_distributions": (
         "run VARCHAR, repeat INTEGER, fold INTEGER, track VARCHAR, label VARCHAR, truth DOUBLE, value DOUBLE"
     ),
     "artifacts": "artifact VARCHAR, name VARCHAR, state VARCHAR, scored_run VARCHAR, weights VARCHAR, card VARCHAR, "

@@ -135,6 +135,8 @@ views = {
     "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
     "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
     "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
+    "held_out_distributions": """
+        SELECT * EXCLUDE (committed) FROM core.held_out_distributions SEMI JOIN runs USING (run)""",
     # A model that was taken out is a row with another state.
     "models": f"""
         SELECT name, artifact, card->'learned'->>'component' AS model, card->>'experiment' AS experiment,
