@@ -51,7 +51,7 @@ def golden(shared) -> dict[str, np.ndarray]:
 
 def logits(net, patch: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return net(torch.from_numpy(patch)[None])[0].numpy()
+        return net(torch.from_numpy(patch.T)[None])[0].numpy()
 
 
 def heard(samples: np.ndarray, sr: int = 16000) -> Track:
@@ -117,7 +117,7 @@ def test_a_network_says_what_it_says_in_tensorflow(name, golden):
 
 def test_all_layers_learn_and_all_can_be_kept_as_they_are():
     for net in (MusiCNN(3), VGG(3)):
-        net(torch.zeros(2, 187, 96)).sum().backward()
+        net(torch.zeros(2, 96, 187)).sum().backward()
         assert all(parameter.grad is not None for parameter in net.parameters())
         load(type(net)(3), {name: value.numpy() for name, value in _layers(net).items()}, "mine")
 
