@@ -93,7 +93,7 @@ class MusicnnPatches(_MusiCNN):
     """
 
     name = "musicnn-patches"
-    cost = 0.0085
+    cost = 0.007
     inputs = ("mel-musicnn",)
 
     def columns(self) -> dict[str, Column]:
