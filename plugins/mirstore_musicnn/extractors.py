@@ -185,7 +185,7 @@ class VggTags(_Trained):
 
     name = "vgg-tags"
     version = 1
-    cost = 0.004
+    cost = 0.005
     cite = (musicnn, choi)
     inputs = ("mel-musicnn",)
     needs = tuple(vggs.values())
