@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from mirstore.core import Extractor, hookimpl
-from mirstore_musicnn.extractors import MusicnnEmbedding, MusicnnTags, VggTags
+from mirstore.core import Extractor, Model, hookimpl
+from mirstore_musicnn.extractors import MusicnnEmbedding, MusicnnPatches, MusicnnTags, VggTags
 from mirstore_musicnn.mel import MelMusicnn
+from mirstore_musicnn.models import MusicnnModel, VggModel
 
-__all__ = ["MelMusicnn", "MusicnnEmbedding", "MusicnnTags", "VggTags"]
+__all__ = ["MelMusicnn", "MusicnnEmbedding", "MusicnnModel", "MusicnnPatches", "MusicnnTags", "VggModel", "VggTags"]
 
 
 @hookimpl
 def register_extractors() -> list[type[Extractor]]:
     """Return the extractors."""
-    return [MelMusicnn, MusicnnTags, VggTags, MusicnnEmbedding]
+    return [MelMusicnn, MusicnnPatches, MusicnnTags, MusicnnEmbedding, VggTags]
+
+
+@hookimpl
+def register_models() -> list[type[Model]]:
+    """Return the models."""
+    return [MusicnnModel, VggModel]

@@ -1,4 +1,4 @@
-"""What the trained networks say of a track, as the mean over its whole patches of three seconds."""
+"""What the trained networks say of a track's whole patches of three seconds, and the mean over them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from mirstore.core import Column, Extractor, MirstoreError, Row, Track, Weights
-from mirstore_musicnn.mel import patches
+from mirstore.core.features import FeatureSet
+from mirstore_musicnn.mel import MelMusicnn, frames, hop, patches, sr
 from mirstore_musicnn.publications import choi, musicnn, pons
 from mirstore_musicnn.tags import column, msd, mtt
 from mirstore_musicnn.weights import musicnns, vggs
@@ -29,7 +30,6 @@ _tags = {"msd": msd, "mtt": mtt}
 class _Trained(Extractor):
     """What has a network with weights from either collection."""
 
-    inputs = ("mel-musicnn",)
     sets: ClassVar[Mapping[str, Weights]]
     weights: Literal["msd", "mtt"] = "msd"  # type: ignore[assignment]  # whose hash is that of `uses`
 
@@ -53,44 +53,19 @@ class _Trained(Extractor):
         load(net, weights.load(), weights.name)
         return net
 
-    def mean(self, track: Track, said: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
-        """Return the mean of what is said of each patch; one at a time, since batches are slower on processors."""
+    def said(self, track: Track, what: Callable[[torch.Tensor], torch.Tensor]) -> list[np.ndarray]:
+        """Return what is said of each patch; one at a time, since batches are slower on processors."""
         import torch
 
         with torch.inference_mode():
-            each = [said(torch.from_numpy(patch)[None])[0] for patch in patches(track)]
-            return torch.stack(each).mean(0).numpy()
+            return [what(torch.from_numpy(patch)[None])[0].numpy() for patch in patches(track)]
 
 
 @dataclass
-class _Tags(_Trained):
-    """Probabilities of 50 tags, each the column that is called by it."""
+class _MusiCNN(_Trained):
+    """What has MusiCNN."""
 
-    def columns(self) -> dict[str, Column]:
-        return {column(tag): Column(pl.Float32, "", tag, range=(0, 1)) for tag in _tags[self.weights]}
-
-    def extract(self, track: Track) -> Row:
-        probabilities = self.mean(track, lambda patch: self.net(patch).sigmoid())
-        return dict(zip(self.columns(), probabilities, strict=True))
-
-
-@dataclass
-class MusicnnTags(_Tags):
-    """Probabilities of 50 tags by MusiCNN: genres, instruments, voices, moods, decades.
-
-    Each is the mean over the track's whole patches of 3 s; what is left at the end is not heard. A track that is
-    shorter than a patch fails.
-
-    Parameters
-    ----------
-    weights : {"msd", "mtt"}
-        What the network learned from, and so which tags there are: the Million Song Dataset with the tags of Last.fm's
-        listeners, or MagnaTagATune, whose tags fit classical and folk music better.
-    """
-
-    name = "musicnn-tags"
     version = 1
-    cost = 0.007
     cite = (musicnn, pons)
     needs = tuple(musicnns.values())
     sets = musicnns
@@ -101,12 +76,15 @@ class MusicnnTags(_Tags):
         return MusiCNN()
 
 
-@dataclass
-class MusicnnEmbedding(MusicnnTags):
-    """The 200 numbers from which MusiCNN tells its tags: its layer before the last, for what one wants to learn.
+def _tag_columns(weights: str) -> dict[str, Column]:
+    return {column(tag): Column(pl.Float32, "", tag, range=(0, 1)) for tag in _tags[weights]}
 
-    Each is the mean over the track's whole patches of 3 s; what is left at the end is not heard. A track that is
-    shorter than a patch fails.
+
+@dataclass
+class MusicnnPatches(_MusiCNN):
+    """The 200 numbers from which MusiCNN tells its tags, of each whole patch of 3 s: its layer before the last.
+
+    What is left at the end is not heard. A track that is shorter than a patch fails.
 
     Parameters
     ----------
@@ -114,18 +92,84 @@ class MusicnnEmbedding(MusicnnTags):
         What the network learned from: the Million Song Dataset, or MagnaTagATune.
     """
 
+    name = "musicnn-patches"
+    cost = 0.007
+    inputs = ("mel-musicnn",)
+
+    def columns(self) -> dict[str, Column]:
+        return {
+            "start": Column(pl.Float32, "s", "start of the patch"),
+            "embedding": Column(pl.Array(pl.Float32, 200), "", "MusiCNN's layer before the last"),
+        }
+
+    def extract(self, track: Track) -> list[Row]:
+        each = self.said(track, self.net.embedding)
+        return [{"start": number * frames * hop / sr, "embedding": found} for number, found in enumerate(each)]
+
+
+@dataclass
+class MusicnnTags(_MusiCNN):
+    """Probabilities of 50 tags by MusiCNN: genres, instruments, voices, moods, decades.
+
+    Each is the mean over the track's whole patches of 3 s; what is left at the end is not heard. A track that is
+    shorter than a patch fails.
+
+    Parameters
+    ----------
+    weights : {"msd", "mtt"}
+        What the network learned from, and so which tags there are: the Million Song Dataset with the tags of Last.fm's
+        listeners, or MagnaTagATune, whose tags fit classical and folk music better. `MusicnnPatches` with the same
+        weights are what it reads: the registry's ``musicnn-tags-mtt`` does.
+    """
+
+    name = "musicnn-tags"
+    cost = 1e-5
+    inputs = ("musicnn-patches",)
+
+    def reads(self) -> dict[str, str | None]:
+        heard = {"mel-musicnn": FeatureSet("mel-musicnn", MelMusicnn())}
+        return {"musicnn-patches": FeatureSet("musicnn-patches", MusicnnPatches(self.weights), heard).id}
+
+    def columns(self) -> dict[str, Column]:
+        return _tag_columns(self.weights)
+
+    def extract(self, track: Track) -> Row:
+        import torch
+
+        with torch.inference_mode():
+            probabilities = self.net.head(torch.from_numpy(_embeddings(track))).sigmoid().mean(0).numpy()
+        return dict(zip(self.columns(), probabilities, strict=True))
+
+
+@dataclass
+class MusicnnEmbedding(Extractor):
+    """The 200 numbers from which MusiCNN tells its tags: its layer before the last, for what one wants to learn.
+
+    Each is the mean over the track's whole patches of 3 s; what is left at the end is not heard. A track that is
+    shorter than a patch fails.
+    """
+
     name = "musicnn-embedding"
+    version = 1
+    cost = 1e-5
+    cite = (musicnn, pons)
+    inputs = ("musicnn-patches",)
 
     def columns(self) -> dict[str, Column]:
         kind = pl.Array(pl.Float32, 200)
         return {"embedding": Column(kind, "", "MusiCNN's layer before the last, mean over time")}
 
     def extract(self, track: Track) -> Row:
-        return {"embedding": self.mean(track, self.net.embedding)}
+        return {"embedding": _embeddings(track).mean(0)}
+
+
+def _embeddings(track: Track) -> np.ndarray:
+    """Return those of a track's patches [shape=(n, 200), dtype=float32]."""
+    return np.array(track.features("musicnn-patches")["embedding"].to_numpy())
 
 
 @dataclass
-class VggTags(_Tags):
+class VggTags(_Trained):
     """Probabilities of 50 tags by a VGG: genres, instruments, voices, moods, decades.
 
     Each is the mean over the track's whole patches of 3 s; what is left at the end is not heard. A track that is
@@ -141,12 +185,24 @@ class VggTags(_Tags):
 
     name = "vgg-tags"
     version = 1
-    cost = 0.0075
+    cost = 0.005
     cite = (musicnn, choi)
+    inputs = ("mel-musicnn",)
     needs = tuple(vggs.values())
     sets = vggs
 
     def untrained(self) -> VGG:
+        import torch
+
         from mirstore_musicnn.net import VGG
 
-        return VGG(pools=self.weights)
+        net = VGG(pools=self.weights)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on processors
+        return net
+
+    def columns(self) -> dict[str, Column]:
+        return _tag_columns(self.weights)
+
+    def extract(self, track: Track) -> Row:
+        each = self.said(track, lambda patch: self.net(patch).sigmoid())
+        return dict(zip(self.columns(), np.mean(each, axis=0), strict=True))

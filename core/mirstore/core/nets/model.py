@@ -51,9 +51,13 @@ class Network(Model):
     ----------
     scaled : bool
         Whether each row is brought to mean 0 and deviation 1, by what is learned from.
+    channels_last : bool
+        Whether convolutions of images are computed with the channels of a pixel side by side: on processors that takes
+        less time for kernels of a few pixels, and more for large ones.
     """
 
     scaled: ClassVar[bool] = True
+    channels_last: ClassVar[bool] = True
     epochs: int = 60
     patience: int | None = 13
     batch: int = 16
@@ -123,9 +127,18 @@ class Network(Model):
             validation = Part(train.inputs, train.wanted, held)
         self.outputs_ = train.wanted.shape[1]
         with seeded(seed):
-            self.net_ = self.untrained(self.shapes_, self.outputs_)
+            self.net_ = self._begun()
         self.learn(train, validation if len(validation) else None, self.loss(examples), seed, context)
         return self
+
+    def _begun(self) -> nn.Module:
+        """Return the network as it is before it learns, with its numbers as it computes them."""
+        import torch
+
+        net = self.untrained(self.shapes_, self.outputs_)
+        if self.channels_last:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net
 
     def prepare(self, examples: Examples, groups: Mapping[str, Sequence[str]], learned: np.ndarray) -> None:
         """Find out which tensors are read, what shape they have, and how they are scaled.
@@ -162,11 +175,12 @@ class Network(Model):
         seed : int
         context : Training or None
         """
-        import torch
+        descend(self.net_, loss, train, validation, self.plan, seed, context)
 
-        self.net_.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        plan = Plan(self.epochs, self.patience, self.batch, self.rate, self.weight_decay)
-        descend(self.net_, loss, train, validation, plan, seed, context)
+    @property
+    def plan(self) -> Plan:
+        """How long and how fast it learns."""
+        return Plan(self.epochs, self.patience, self.batch, self.rate, self.weight_decay)
 
     def outputs(self, examples: Examples) -> np.ndarray:
         """Return what comes out [shape=(n, k), dtype=float64], one by one: none depends on the others, to the last bit.
@@ -224,10 +238,10 @@ class Network(Model):
             Scale(state[f"means.{number}"], state[f"deviations.{number}"]) if f"means.{number}" in state else None
             for number in range(len(self.shapes_))
         ]
-        self.net_ = self.untrained(self.shapes_, self.outputs_)
+        self.net_ = self._begun()
         weights = {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
         expected = {name: tuple(value.shape) for name, value in self.net_.state_dict().items() if value.ndim}
         if {name: value.shape for name, value in weights.items()} != expected:
             raise ValueError(f"the weights are not those of a network {self.name} with these parameters")
         self.net_.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=False)
-        self.net_.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.net_.eval()

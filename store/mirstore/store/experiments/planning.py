@@ -25,6 +25,7 @@ from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import component
 from mirstore.core.text import some
+from mirstore.core.weights.cache import identity
 from mirstore.store.experiments.details import (
     Components,
     DataDetails,
@@ -400,4 +401,6 @@ def _about_fold(fold: Fold, tracks: Sequence[str]) -> FoldDetails:
 
 
 def _identity(part: Model | Smoother) -> dict[str, Any]:
-    return {"component": f"{part.name}@{part.version}", "params": normalise(part.params())}
+    weights = identity(part.uses())
+    own = {"component": f"{part.name}@{part.version}", "params": normalise(part.params())}
+    return own if weights is None else own | {"weights": weights}
