@@ -133,6 +133,20 @@ def test_weights_that_do_not_learn_stay():
     assert not torch.equal(net[1].weight, other)
 
 
+def test_no_step_is_of_one_example():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+    for n in (2, 3, 5):
+        descend(net, torch.nn.functional.mse_loss, line(n), None, Plan(1, None, 2, 0.05), 0)
+
+
+def test_it_stops_after_one_epoch_more_than_its_patience(tmp_path):
+    far = Part(Table(np.ones((4, 2))), np.full((4, 1), 100.0), np.arange(4))  # better in the first epoch than ever after
+    learned(Plan(30, 2, 8, 0.05), far, context := Training(tmp_path))
+    losses = [values["validation_loss"] for values in context.curve().values()]
+    assert len(losses) == 4
+    assert min(losses) == losses[0]
+
+
 def test_one_example_is_too_few():
     with pytest.raises(ValueError, match="two examples or more"):
         descend(torch.nn.Linear(2, 1), torch.nn.functional.mse_loss, line(1), None, Plan(1, None, 8, 0.1), 0)

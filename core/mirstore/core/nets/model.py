@@ -36,10 +36,10 @@ class Network(Model):
     epochs : int > 0
         At most.
     patience : int >= 0, optional
-        Epochs without a smaller validation loss after which it stops, and goes back to the best. None: it learns from
-        everything for all epochs, and stays as it is after the last.
+        Epochs in a row without a smaller validation loss that it bears: after one more it stops, and goes back to the
+        best. None: it learns from everything for all epochs, and stays as it is after the last.
     batch : int > 1
-        Examples per step.
+        Examples per step, at most; three where two would leave one over.
     rate : float > 0
         Learning rate of Adam.
     weight_decay : float >= 0
