@@ -37,7 +37,7 @@ class TempoFromTempogram(Extractor):
 
     def __post_init__(self) -> None:
         apart = self.highest - self.lowest >= fourier_bpm()[1]  # so that there is a row
-        if not (14 <= self.lowest and apart and self.highest <= 1280):
+        if not (self.lowest >= 14 and apart and self.highest <= 1280):
             raise MirstoreError(
                 f"lowest={self.lowest} and highest={self.highest} must be 6.8 BPM apart or more, from 14 to 1280 BPM",
                 hint="the default is 60 to 200",
