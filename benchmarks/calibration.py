@@ -31,7 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy comes: a core per 
 
 import numpy as np
 
-from mirstore.core.entries import TaskEntry
+from mirstore.core.experiment_entries import TaskEntry
 from mirstore.core.experiments.assembly import Assembly, Result, take
 from mirstore.core.experiments.chance import evidence_in
 from mirstore.core.experiments.fitted import checked_scores

@@ -21,7 +21,7 @@ import torch
 
 from mirstore.core import Arrays, Examples, Tensors, Track
 from mirstore.core.columns import input_frame
-from mirstore.core.entries import ChunkEntry
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.experiments.assembly import without_columns
 from mirstore.core.experiments.chunks import cut
 from mirstore.store.lake.tensors import TensorReader, write_pack

@@ -15,7 +15,7 @@ from typer.main import get_command
 from mirstore import core, store
 from mirstore.cli import app
 from mirstore.cli.commands import everywhere, exit_codes
-from mirstore.core import entries, hookspecs
+from mirstore.core import entries, experiment_entries, hookspecs
 from mirstore.core.checks import extractors, general, groupers, models, smoothers
 from mirstore.core.registry import Registry
 
@@ -82,15 +82,17 @@ def test_every_hook_is_there_with_what_is_asked_of_its_components(made):
 
 def test_every_table_and_key_of_the_registry_is_there_with_its_meaning(made):
     page = made["reference/registry.md"]
-    tables = [kind for kind in vars(entries).values() if inspect.isclass(kind) and issubclass(kind, entries._Entry)]
-    assert len(tables) > 8
+    found = [*vars(entries).values(), *vars(experiment_entries).values()]
+    tables = [
+        kind for kind in found if inspect.isclass(kind) and kind.__name__.endswith("Entry") and kind.__name__[0] != "_"
+    ]
+    assert len(tables) == 10
     for kind in tables:
-        if kind is not entries._Entry:
-            text = section(page, f"## `{(kind.__doc__ or '').split('``')[1]}`")
-            for key, field in kind.model_fields.items():
-                assert re.search(rf"(?m)^- `{key}` \(.+?\): \S", text), f"{kind.__name__}.{key}"
-                if isinstance(field.default, int) and not isinstance(field.default, bool):
-                    assert re.search(rf"(?m)^- `{key}` \(.*default `{field.default}`\)", text)
+        text = section(page, f"## `{kind.__doc__.split('``')[1]}`")
+        for key, field in kind.model_fields.items():
+            assert re.search(rf"(?m)^- `{key}` \(.+?\): \S", text), f"{kind.__name__}.{key}"
+            if isinstance(field.default, int) and not isinstance(field.default, bool):
+                assert re.search(rf"(?m)^- `{key}` \(.*default `{field.default}`\)", text)
     for key, field in Registry.model_fields.items():
         if not field.exclude:
             name = field.alias or key

@@ -15,11 +15,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from making.docstrings import items, prose
-from mirstore.core import entries
+from mirstore.core import entries, experiment_entries
 from mirstore.core.registry import Registry
 
-tables = [kind for kind in vars(entries).values() if isinstance(kind, type) and kind.__module__ == entries.__name__][1:]
-"""The class of each table; the first one in the module is what they share."""
+tables = [
+    kind
+    for module in (entries, experiment_entries)
+    for name, kind in vars(module).items()
+    if name.endswith("Entry") and not name.startswith("_")
+]
+"""The class of each table."""
 
 _types = {str: "string", int: "integer", float: "float", bool: "boolean", Any: "any value"}
 

@@ -93,7 +93,8 @@ class GradientBoosting(TreeModel):
         raw = self.predict(examples)
         learned = np.isnan(self.fixed_)
         scores = np.tile(self.fixed_, (len(raw), 1))
-        scores[:, learned] = softmax(raw[:, learned], axis=1) if self.exclusive_ else expit(raw[:, learned])
+        if learned.any():
+            scores[:, learned] = softmax(raw[:, learned], axis=1) if self.exclusive_ else expit(raw[:, learned])
         return scores
 
 

@@ -23,7 +23,8 @@ class TempoFromTempogram(Extractor):
     Parameters
     ----------
     lowest, highest : float [BPM]
-        Where a tempo is looked for, 14 to 1,280 BPM; an octave that lies outside cannot be mistaken for it.
+        Where a tempo is looked for, 14 to 1,280 BPM, and 6.8 BPM apart or more; an octave that lies outside cannot be
+        mistaken for it.
     """
 
     name = "tempo-from-tempogram"
@@ -35,9 +36,10 @@ class TempoFromTempogram(Extractor):
     highest: float = 200.0
 
     def __post_init__(self) -> None:
-        if not 14 <= self.lowest < self.highest <= 1280:
+        apart = self.highest - self.lowest >= fourier_bpm()[1]  # so that there is a row
+        if not (self.lowest >= 14 and apart and self.highest <= 1280):
             raise MirstoreError(
-                f"lowest={self.lowest} and highest={self.highest} must rise, from 14 to 1280 BPM",
+                f"lowest={self.lowest} and highest={self.highest} must be 6.8 BPM apart or more, from 14 to 1280 BPM",
                 hint="the default is 60 to 200",
             )
 

@@ -155,7 +155,7 @@ def late(arrays: Mapping[str, np.ndarray]) -> OfBoth:
     from mirstore_shortchunk.tempo import Released
 
     net = OfBoth(len(arrays["head.4.bias"]), Released((384, 193)), len(arrays["trunk.0.first.0.bias"]))
-    net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return net.eval()
 
 

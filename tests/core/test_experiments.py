@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mirstore.core.entries import ExperimentEntry, TaskEntry
 from mirstore.core.errors import ConfigError, MirstoreError, UnknownNameError, UsageError
+from mirstore.core.experiment_entries import ExperimentEntry, TaskEntry
 from mirstore.core.experiments.cases import cases, expand, explained
 from mirstore.core.experiments.explaining import random_groupings
 from mirstore.core.experiments.grouping import written_by_hand

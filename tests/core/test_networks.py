@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 import pytest
 
-from mirstore.core import Arrays, Examples, Training
+from mirstore.core import Arrays, Examples, Training, load_state
 
 pytest.importorskip("torch", reason="torch is not installed")
 
@@ -16,6 +17,7 @@ import torch
 
 from mirstore.core.experiments.assembly import without_columns
 from mirstore.core.nets.batches import Part, Scale, Table
+from mirstore.core.nets.classifier import Classifier
 from mirstore.core.nets.descent import Plan, descend, seeded
 from mirstore.core.nets.losses import absolute_error, cross_entropy, of_tags
 from mirstore.core.nets.parts import chosen, set_aside
@@ -133,9 +135,60 @@ def test_weights_that_do_not_learn_stay():
     assert not torch.equal(net[1].weight, other)
 
 
+def test_no_step_is_of_one_example():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+    for n in (2, 3, 5):
+        descend(net, torch.nn.functional.mse_loss, line(n), None, Plan(1, None, 2, 0.05), 0)
+
+
+def test_it_stops_after_one_epoch_more_than_its_patience(tmp_path):
+    far = Part(Table(np.ones((4, 2))), np.full((4, 1), 100.0), np.arange(4))  # which gets worse at once
+    learned(Plan(30, 2, 8, 0.05), far, context := Training(tmp_path))
+    losses = [values["validation_loss"] for values in context.curve().values()]
+    assert len(losses) == 4
+    assert min(losses) == losses[0]
+
+
 def test_one_example_is_too_few():
     with pytest.raises(ValueError, match="two examples or more"):
         descend(torch.nn.Linear(2, 1), torch.nn.functional.mse_loss, line(1), None, Plan(1, None, 8, 0.1), 0)
+
+
+# How it is kept
+
+
+class Scaled(torch.nn.Module):
+    """Has a weight without an axis, and counts batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(1.0))
+        self.norm, self.line = torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2)
+
+    def forward(self, matrix: torch.Tensor) -> torch.Tensor:
+        return self.line(self.norm(self.factor * matrix.mean(2)))
+
+
+@dataclass
+class Kept(Classifier):
+    name = "kept"
+    hears = MappingProxyType({"rows": (3, None)})
+
+    def untrained(self, shapes, outputs):
+        return Scaled()
+
+
+def test_a_network_is_kept_whole_and_one_with_other_layers_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    given = {"a.rows": Arrays(list(rng.normal(size=(12, 3, 4))))}
+    data = Examples(without_columns(12), ("x", "y"), np.eye(2)[np.arange(12) % 2], given, exclusive=True)
+    model = Kept(epochs=3, patience=None, rate=0.1).fit(data, {"all": ["a.rows"]}, 0)
+    assert float(model.net_.factor.detach()) != 1
+    model.save(tmp_path)
+    assert "net.norm.num_batches_tracked" not in load_state(tmp_path)
+    assert np.array_equal(Kept().load(tmp_path).predict_proba(data), model.predict_proba(data))
+    with pytest.raises(ValueError, match="not those of a network kept"):
+        Kept().restore({**load_state(tmp_path), "net.other.weight": np.ones(1)})
 
 
 # What it makes small

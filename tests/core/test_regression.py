@@ -11,8 +11,8 @@ from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from mirstore.core import Examples, Model
-from mirstore.core.entries import TaskEntry
 from mirstore.core.errors import ConfigError
+from mirstore.core.experiment_entries import TaskEntry
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.regression import evaluate_numbers, pearson_r
 from mirstore.core.experiments.run import run_case

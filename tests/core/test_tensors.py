@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirstore.core import Arrays, Examples, Tensor
-from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import UsageError
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.experiments.assembly import take, without_columns
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.scaling import Scaling

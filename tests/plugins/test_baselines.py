@@ -159,6 +159,13 @@ def test_a_class_without_examples_is_unlikely(model):
     assert (scores[:, 2] == 0).all()
 
 
+@pytest.mark.parametrize("model", trees, ids=label)
+def test_a_class_that_all_examples_have_is_certain(model):
+    labels = np.tile([0.0, 1.0], (30, 1))
+    fitted = replace(model).fit(examples(labels, exclusive=True), groups, 0)
+    np.testing.assert_array_equal(fitted.predict_proba(examples(labels, exclusive=True)), labels)
+
+
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("model", models[1:], ids=label)
 def test_what_decides_is_found_and_weighs_most(model, exclusive):

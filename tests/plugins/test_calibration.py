@@ -13,7 +13,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from mirstore.core import Examples
-from mirstore.core.entries import TaskEntry
+from mirstore.core.experiment_entries import TaskEntry
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.chance import evidence_in
 from mirstore.core.experiments.run import run_case

@@ -17,8 +17,8 @@ from fetched import needs
 
 from mirstore.core import Arrays, Examples, MirstoreError, Model, Training
 from mirstore.core.checks import checks_for
-from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import ConfigError, WeightsError
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.experiments.assembly import without_columns
 from mirstore.core.experiments.fitted import Fitted
 from mirstore.core.experiments.scaling import Scaling

@@ -218,7 +218,8 @@ def test_less_than_a_window_has_a_reason_and_null_stays_null(reader):
     ("kind", "params", "message"),
     [
         (TempogramFourier, {"value": "phase"}, "unknown value 'phase'"),
-        (TempoFromTempogram, {"lowest": 200.0, "highest": 60.0}, "lowest=200.0 and highest=60.0 must rise"),
+        (TempoFromTempogram, {"lowest": 200.0, "highest": 60.0}, "lowest=200.0 and highest=60.0 must be 6.8 BPM apart"),
+        (TempoFromTempogram, {"lowest": 61.0, "highest": 67.0}, "must be 6.8 BPM apart"),  # no row is between them
         (TempoFromTempogram, {"lowest": 0.0}, "from 14 to 1280 BPM"),
         (OnsetEnvelope, {"offset": 15.0}, "offset=15.0 needs a duration"),
         (OnsetEnvelope, {"offset": -1.0, "duration": 30.0}, "offset=-1.0 must be 0 s or more"),

@@ -14,7 +14,7 @@ import soundfile
 from done import ingest
 
 from mirstore.core.chromaprints import decode, find_copies
-from mirstore.core.entries import TaskEntry
+from mirstore.core.experiment_entries import TaskEntry
 from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry

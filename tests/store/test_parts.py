@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirstore.core.entries import TaskEntry
+from mirstore.core.experiment_entries import TaskEntry
 from mirstore.store import Store
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.ingest.published_tables import import_table

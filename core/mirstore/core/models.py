@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 Role = Literal["floor", "opaque", "signed"]
+Hears = Mapping[str, tuple[int | None, int | None]]
 """What a report may say of a model; see `Model`."""
 
 
@@ -104,7 +105,7 @@ class Model(Component):
     tabular: ClassVar[bool] = False
 
     @property
-    def hears(self) -> Mapping[str, tuple[int | None, int | None]]:
+    def hears(self) -> Hears:
         """Return the tensors that it reads; none by default, which stands for all that there is."""
         return {}
 

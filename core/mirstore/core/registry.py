@@ -13,17 +13,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mirstore.core.entries import (
-    ExperimentEntry,
-    FeatureEntry,
-    GroupingEntry,
-    ModelEntry,
-    SmoothingEntry,
-    TaskEntry,
-    WorkerEntry,
-)
+from mirstore.core.entries import FeatureEntry, GroupingEntry, ModelEntry, SmoothingEntry, WorkerEntry
 from mirstore.core.environments import environments
 from mirstore.core.errors import ConfigError, PluginError
+from mirstore.core.experiment_entries import ExperimentEntry, TaskEntry
 from mirstore.core.extras import installed
 
 

@@ -473,11 +473,7 @@ class Project:
 
         Parameters
         ----------
-        name : str
-            Feature set.
-        tracks : str or sequence of str, optional
-            These, in this order; all by default.
-        column : str, optional
-            Needed if the feature set has several sounds.
+        name, tracks, column
+            As for `tensors`.
         """
         return self.store.sounds(name, tracks, column)

@@ -17,8 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from mirstore.core.entries import crossed
 from mirstore.core.errors import AudioError, UnknownNameError, UsageError
+from mirstore.core.experiment_entries import crossed
 from mirstore.core.identity import track_id
 from mirstore.core.text import counted, some
 from mirstore.store.lake.hidden import removals

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mirstore.core.entries import ChunkEntry
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.features import canonical_json
 
 

@@ -18,14 +18,13 @@ from mirstore.core.artifacts.files import check_is_data
 from mirstore.core.checks.smoothers import labelled_points
 from mirstore.core.checks.subject import Subject, component_of, require
 from mirstore.core.experiments.assembly import take, without_columns
-from mirstore.core.models import Examples, Model, Role
+from mirstore.core.models import Examples, Hears, Model, Role
 from mirstore.core.pool import local_pool
 from mirstore.core.tensors import Arrays
 from mirstore.core.training import Training, fit
 from mirstore.core.workers import Limits
 
 groups = {"timbre": ["essentia.mfcc_01", "essentia.mfcc_02"], "rhythm": ["essentia.bpm", "midlevel.stability"]}
-Hears = Mapping[str, tuple[int | None, int | None]]
 _spectrogram: Hears = {"mel.spectrogram": (128, 44)}  # for a model that takes whatever tensors there are
 
 

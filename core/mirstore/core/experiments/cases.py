@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
-from mirstore.core.entries import ChunkEntry, ExperimentEntry, MatrixEntry
 from mirstore.core.errors import ConfigError, UnknownNameError, UsageError
+from mirstore.core.experiment_entries import ChunkEntry, ExperimentEntry, MatrixEntry
 from mirstore.core.registry import Registry
 
 keys = ("task", "features", "chunk", "grouping", "smoothing", "model")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import UsageError
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.tensors import Excerpts, Tensors
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mirstore.core.entries import ChunkEntry
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.experiments.assembly import without_columns
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.metrics import vote

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirstore.core.entries import PublishedEntry
 from mirstore.core.errors import ConfigError, UnknownNameError
+from mirstore.core.experiment_entries import PublishedEntry
 from mirstore.core.experiments.cases import Case, expand, keys
 from mirstore.core.experiments.metrics import ends
 from mirstore.core.registry import Registry

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mirstore.core.entries import TaskEntry, crossed
 from mirstore.core.errors import UsageError
+from mirstore.core.experiment_entries import TaskEntry, crossed
 from mirstore.core.experiments.three_parts import three_parts
 from mirstore.core.text import counted
 
@@ -120,7 +120,7 @@ def make_folds(
 
     Examples
     --------
-    >>> from mirstore.core.entries import TaskEntry
+    >>> from mirstore.core.experiment_entries import TaskEntry
     >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", folds=2)
     >>> labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
     >>> artists = ["a", "a", "b", "c", "d", "d"]
@@ -293,7 +293,7 @@ def thinned(folds: Sequence[Fold], task: TaskEntry, units: Sequence[str]) -> lis
 
     Examples
     --------
-    >>> from mirstore.core.entries import TaskEntry
+    >>> from mirstore.core.experiment_entries import TaskEntry
     >>> task = TaskEntry(dataset="clips", labels="mood", metric="roc_auc", train_size=0.5, seed=1)
     >>> whole = published_folds([(i, 0, "train") for i in range(8)] + [(8, 0, "test")], repeats=3)
     >>> drawn = thinned(whole, task, ["ab"[i % 2] for i in range(9)])

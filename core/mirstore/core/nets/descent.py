@@ -1,7 +1,7 @@
 """How a network learns: Adam in shuffled batches, for so many epochs or until it gets no better.
 
 It knows neither what goes in nor what comes out: batches and the loss are the caller's. On a GPU, if there is one, with
-bfloat16 where that is enough; on several, each takes a share of every batch.
+bfloat16 where that is enough; on several, each takes a share of every batch, with float32.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Plan:
     epochs : int > 0
         At most so many.
     patience : int >= 0 or None
-        It stops after so many epochs without a better one, and is as it was in the best. None has it learn for all
-        epochs, and be as it is after the last.
+        So many epochs in a row may be no better than the best one: it stops after one more, and is as it was in the
+        best. None has it learn for all epochs, and be as it is after the last.
     batch : int > 0
     rate : float > 0
         Learning rate of Adam.
@@ -109,7 +109,7 @@ def descend(
     seed: int,
     context: Training | None = None,
 ) -> None:
-    """Train a network, and leave it with the weights of its best epoch.
+    """Train a network, and leave it with the weights of its best epoch, or of its last one where it has no patience.
 
     What is random in an epoch comes from the seed and the epoch's number, so that a training that was killed ends as
     one that was not.
@@ -206,7 +206,7 @@ def seeded(*numbers: int) -> Iterator[None]:
     """
     import torch
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # told, so that several GPUs are no warning
         torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
         yield
 
@@ -216,7 +216,8 @@ def _epoch(progress: _Progress, loss: Loss, train: Batches, size: int) -> float:
 
     progress.net.train()
     total = 0.0
-    for rows in np.array_split(torch.randperm(len(train)).numpy(), -(-len(train) // size)):  # none is nearly empty
+    steps = min(-(-len(train) // size), len(train) // 2)  # as equal as they can be: normalisation needs two examples
+    for rows in np.array_split(torch.randperm(len(train)).numpy(), steps):
         found = _loss(progress.net, loss, *train.read(rows))
         progress.optimiser.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
@@ -242,7 +243,9 @@ def _loss(net: nn.Module, loss: Loss, given: tuple[torch.Tensor, ...], wanted: t
     there = [array.to(device, non_blocking=True) for array in given]
     if device.type == "cpu":
         return loss(net(*there), wanted)
-    shared = torch.nn.DataParallel(net) if torch.cuda.device_count() > 1 else net
-    with torch.autocast(device.type, torch.bfloat16, enabled=torch.cuda.is_bf16_supported()):
+    several = torch.cuda.device_count() > 1
+    shared = torch.nn.DataParallel(net) if several else net
+    # The threads of several GPUs do not know of bfloat16: they would compute with float16, which overflows.
+    with torch.autocast(device.type, torch.bfloat16, enabled=torch.cuda.is_bf16_supported() and not several):
         found = shared(*there)
     return loss(found.float(), wanted.to(device))

@@ -18,6 +18,7 @@ from mirstore.core.state import load_state, save_state
 from mirstore.core.training import Training
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from mirstore.core.nets.descent import Loss
@@ -36,10 +37,10 @@ class Network(Model):
     epochs : int > 0
         At most.
     patience : int >= 0, optional
-        Epochs without a smaller validation loss after which it stops, and goes back to the best. None: it learns from
-        everything for all epochs, and stays as it is after the last.
+        Epochs in a row without a smaller validation loss that it bears: after one more it stops, and goes back to the
+        best. None: it learns from everything for all epochs, and stays as it is after the last.
     batch : int > 1
-        Examples per step.
+        Examples per step, at most; three where two would leave one over.
     rate : float > 0
         Learning rate of Adam.
     weight_decay : float >= 0
@@ -202,8 +203,7 @@ class Network(Model):
 
     def state(self) -> dict[str, Any]:
         """Return what is kept, by name; a subclass adds to it."""
-        # Counters of batches, which only training asks for, are the arrays without an axis.
-        weights = {f"net.{name}": value.numpy() for name, value in self.net_.state_dict().items() if value.ndim}
+        weights = {f"net.{name}": value.numpy() for name, value in _lasting(self.net_).items()}
         scales = {
             f"{what}.{number}": array
             for number, scale in enumerate(self.scales_)
@@ -240,8 +240,13 @@ class Network(Model):
         ]
         self.net_ = self._begun()
         weights = {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
-        expected = {name: tuple(value.shape) for name, value in self.net_.state_dict().items() if value.ndim}
+        expected = {name: tuple(value.shape) for name, value in _lasting(self.net_).items()}
         if {name: value.shape for name, value in weights.items()} != expected:
             raise ValueError(f"the weights are not those of a network {self.name} with these parameters")
-        self.net_.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=False)
+        self.net_.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         self.net_.eval()
+
+
+def _lasting(net: nn.Module) -> dict[str, torch.Tensor]:
+    """Return all that a network has learned: not its counters of batches, which only training asks for."""
+    return {name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}

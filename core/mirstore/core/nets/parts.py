@@ -7,10 +7,8 @@ from math import ceil
 
 import numpy as np
 
-from mirstore.core.models import Examples
+from mirstore.core.models import Examples, Hears
 from mirstore.core.tensors import Tensors
-
-Hears = Mapping[str, tuple[int | None, int | None]]
 
 
 def chosen(hears: Hears, examples: Examples, groups: Mapping[str, Sequence[str]]) -> list[str]:

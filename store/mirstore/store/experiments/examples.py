@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mirstore.core.entries import ChunkEntry, TaskEntry, protocols
 from mirstore.core.errors import UsageError
+from mirstore.core.experiment_entries import ChunkEntry, TaskEntry, protocols
 from mirstore.core.experiments.assembly import take
 from mirstore.core.experiments.chunks import cut
 from mirstore.core.experiments.copies import identities, known_of

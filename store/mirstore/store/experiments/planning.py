@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from mirstore.core.components import Component, Extractor, Grouper, Smoother
-from mirstore.core.entries import ChunkEntry, ExperimentEntry, GroupingEntry, ModelEntry, SmoothingEntry, TaskEntry
+from mirstore.core.entries import GroupingEntry, ModelEntry, SmoothingEntry
 from mirstore.core.errors import ConfigError, MirstoreError, PluginError, StoreError, UnknownNameError, UsageError
+from mirstore.core.experiment_entries import ChunkEntry, ExperimentEntry, TaskEntry
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import Case, expand, explained
 from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by_hand

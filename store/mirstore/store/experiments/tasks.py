@@ -10,8 +10,8 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from mirstore.core.entries import TaskEntry, protocols
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.experiment_entries import TaskEntry, protocols
 from mirstore.core.experiments.splits import part_name, used_parts
 from mirstore.core.experiments.wide import qualified, references
 from mirstore.core.text import counted, some

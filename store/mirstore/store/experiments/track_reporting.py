@@ -50,13 +50,13 @@ def track_reports(
         return []
     finished = [case for case in cases if case.shown["state"] == "finished"]
     read = dict.fromkeys(id_ for case in cases for id_ in case.config["features"].values())
-    tensors = [found for name in show if (found := panels.timed(store, name))]
-    texts = [name for name in show if not panels.timed(store, name)]
-    over_time = strips(store, timed(store, read, texts), tracks)
+    tensors = {name: found for name in show if (found := panels.timed(store, name))}
+    over_time = strips(store, timed(store, read, [name for name in show if name not in tensors]), tracks)
     why = explanations(store, explained, tracks) if explained else {}
     credits, labels = _credits(store, tracks), _labels(store, cases[0], tracks)
     nothing: dict[str, Any] = {"title": None, "artist": None, "path": None, "duration": None, "datasets": []}
-    pictures = panels.panels(store, tensors, {track: credits.get(track, nothing)["duration"] for track in tracks})
+    durations = {track: credits.get(track, nothing)["duration"] for track in tracks}
+    pictures = panels.panels(store, list(tensors.values()), durations)
     tested = _tested(store, finished, tracks)
     return [
         TrackReport(

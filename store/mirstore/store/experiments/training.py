@@ -14,9 +14,9 @@ import numpy as np
 from mirstore.core.artifacts.card import Card, Data, Definition, Learned, Score
 from mirstore.core.artifacts.files import Artifact, seal, write
 from mirstore.core.durations import duration
-from mirstore.core.entries import ChunkEntry
 from mirstore.core.errors import MirstoreError, PluginError, UsageError
 from mirstore.core.events import Event, Progress, Started, job
+from mirstore.core.experiment_entries import ChunkEntry
 from mirstore.core.experiments.assembly import Assembly
 from mirstore.core.experiments.cases import keys
 from mirstore.core.experiments.run import fit_case
