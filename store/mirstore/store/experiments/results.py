@@ -264,30 +264,34 @@ def compare(store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``run``, ``case``, ``metric``, ``mean``, ``difference`` and ``low``, ``high`` of its 95 % interval: null if
-        the runs were not made on the same folds, the interval also if all differences are equal.
+        ``run``, ``case`` (in what tells these runs apart), ``metric``, ``mean``, ``difference`` and ``low``, ``high``
+        of its 95 % interval: null if the runs were not made on the same folds, the interval also if all differences
+        are equal.
     """
     runs = find(store, names)["run"].to_list()
     found = summaries(store, runs)
+    cases = _apart([summary.case for summary in found])
     raw = store.scan("core.runs").filter(pl.col("run").is_in(runs)).select("run", "details").collect()
     folds = {run: Details.read(details).folds for run, details in raw.iter_rows()}
     rows = []
-    for summary in found:
+    for summary, case in zip(found, cases, strict=True):
         first, same = found[0], folds[summary.run] == folds[found[0].run]
         for metric, value in summary.metrics.items():
             base = first.metrics.get(metric)
-            row = {
-                "run": summary.run,
-                "case": " ".join(_short(summary.case)),
-                "metric": metric,
-                "mean": value.mean,
-            }
+            row = {"run": summary.run, "case": case, "metric": metric, "mean": value.mean}
             rows.append(row | _difference(value, base if same and summary is not first else None, folds[summary.run]))
     return rows
 
 
-def _short(case: Mapping[str, Any]) -> list[str]:
-    return ["+".join(value) if isinstance(value, list) else str(value) for value in case.values() if value != "none"]
+def _apart(cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return each case by the names that others do not share, in few words; by its model if all are shared."""
+    keys = list(dict.fromkeys(key for case in cases for key in case))
+    telling = [key for key in keys if any(case.get(key) != cases[0].get(key) for case in cases)] or ["model"]
+    return [" ".join(_text(case[key]) for key in telling if key in case) for case in cases]
+
+
+def _text(value: str | list[str]) -> str:
+    return "+".join(value) if isinstance(value, list) else str(value)
 
 
 def _difference(value: Statistics, base: Statistics | None, folds: Sequence[FoldDetails]) -> dict[str, float | None]:
