@@ -48,14 +48,15 @@ def list_plugins(context: typer.Context, json_output: JsonOption = False) -> Non
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An extractor's name.", autocompletion=complete.extractors)],
+    name: Annotated[str, typer.Argument(help="A component's name.", autocompletion=complete.components)],
     json_output: JsonOption = False,
 ) -> None:
-    """Show an extractor: its text, parameters, inputs and columns.
+    """Show an extractor, a grouper, a smoother or a model: its text and parameters, what it reads and its columns.
 
     Examples
     --------
     $ mirstore plugins show essentia
+    $ mirstore plugins show knn-smoothing
     $ mirstore plugins show mfcc --json
     """
     import inspect
@@ -64,19 +65,22 @@ def show(
     from mirstore.core.components import Extractor
     from mirstore.core.features import asks_for_columns
 
-    component = context.obj.load_plugins().get(Extractor, name)()
-    dependent = asks_for_columns(type(component))
+    component = context.obj.load_plugins().find(name)()
+    extractor = component if isinstance(component, Extractor) else None
+    dependent = extractor is not None and asks_for_columns(type(extractor))
     columns = {
         column: {"type": str(spec.dtype), "unit": spec.unit, "range": spec.range, "text": spec.text}
-        for column, spec in ({} if dependent else component.columns()).items()
+        for column, spec in ({} if extractor is None or dependent else extractor.columns()).items()
     }
+    inputs = extractor.inputs if extractor else ()
     if json_output:
         about = {"name": name, "version": component.version, "params": component.params(), "columns": columns}
         needs = [weights.name for weights in component.needs]
-        typer.echo(json.dumps({**about, "inputs": component.inputs, "needs": needs}))
+        typer.echo(json.dumps({**about, "inputs": inputs, "needs": needs}))
         return
     typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
-    typer.echo(f"reads    {', '.join(component.inputs) or ('what its parameters name' if dependent else 'audio')}")
+    if extractor:
+        typer.echo(f"reads    {', '.join(inputs) or ('what its parameters name' if dependent else 'audio')}")
     for weights in component.needs:
         typer.echo(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
     for key, value in component.params().items():

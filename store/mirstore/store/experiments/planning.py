@@ -376,7 +376,9 @@ def _heard(case: Case, model: Model, tensors: set[str], data: TaskExamples) -> s
     try:
         return set(heard(model.hears, {column: data.tensors[column] for column in tensors}))
     except ValueError as error:
-        hint = "choose features that have it, or another chunk" if case.chunk else "choose features that have it"
+        hint = (
+            f"choose features that have it, or {'another chunk' if case.chunk else 'cut them: chunk = { seconds = … }'}"
+        )
         raise UsageError(f"model {case.model!r}: {error}", hint=hint) from None
 
 
