@@ -469,6 +469,7 @@ def test_the_title_is_the_question(pages, small):
 def test_what_smoothing_knew_already_is_told_from_what_it_found(pages):
     assert "knn-lda <span>– own class keeps 0.71 on average, 0.44 held out</span>" in pages["small"]
     assert "it finds classes even where there are none" in pages["small"]
+    assert "with any mapping or none, cross-fitted or not" in pages["small"]  # what artists do
 
 
 def test_limits_are_the_nearest_steps_outside():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -544,6 +545,22 @@ def test_a_validation_part_that_was_learned_from_is_said():
     assert "validation part" not in render(report)
     report["task"]["learn_validation"] = True
     assert "its validation part is learned from as well" in render(report)
+
+
+def test_tracks_of_a_validation_part_are_counted_beside_those_of_the_others():
+    report = reported(evidence("ridge", above))
+    report["data"]["folds"] = [{"run": 0, "fold": 0, "train": 96, "validation": 12, "test": 13}]
+    assert "<dt>validation per fold</dt><dd>12</dd>" in render(report)
+    report["data"]["folds"] = [{"run": 0, "fold": 0, "train": 96, "validation": 0, "test": 13}]
+    assert "validation per fold" not in render(report)
+
+
+def test_wrong_labels_are_said_with_their_share_and_whose_they_are():
+    report = reported(evidence("ridge", above))
+    assert "are learned under a class drawn from the others" not in render(report)
+    report["task"]["wrong_labels"] = 0.125
+    said = "12.5\u202f% of the training tracks of each fold are learned under a class drawn from the others"
+    assert said in html.unescape(render(report))
 
 
 def test_a_constant_column_is_not_said_to_be_far_out():

@@ -10,6 +10,7 @@ import pytest
 from mirstore.core.components import Grouper, Smoother
 from mirstore.core.errors import ConfigError, PluginError, UnknownNameError
 from mirstore.core.experiments.cases import expand
+from mirstore.core.experiments.published import published
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.isolated import everywhere
@@ -95,6 +96,21 @@ def test_the_whole_schema_is_read_and_lies_over_the_shipped_names(tmp_path):
     assert registry.experiments["samat-table-1"].runs == 5
     assert registry.project_features == ["essentia", "mfcc-pooled", "stats", "chords"]
     assert "mel-120" in registry.features
+
+
+def test_a_published_figure_of_tracks_that_nobody_else_has_says_so():
+    """Whatever stands in a store under that dataset's name is something else."""
+    shipped = Registry.load()
+    secret = {name for name, task in shipped.tasks.items() if re.search("not public|keeps to itself", task.source)}
+    secret |= {f"{name}-ext" for name in secret} & shipped.tasks.keys()
+    found = [
+        figure
+        for name, entry in shipped.experiments.items()
+        for figure, case in published(shipped, name)
+        if case and case.task in secret
+    ]
+    assert len(found) == 8 * 2 * 3 + 6  # Buisson et al., Table 2, and Hsu et al., Table I
+    assert all("not public" in figure.deviation for figure in found)
 
 
 def test_every_shipped_entry_is_of_something_that_is_installed():

@@ -62,7 +62,7 @@ def fetch(
 
     Examples
     --------
-    $ mirstore weights fetch msd-musicnn
+    $ mirstore weights fetch musicnn-msd
     $ mirstore weights fetch --all
     """
     from mirstore.core.weights.fetch import fetch, is_fetchable
@@ -88,7 +88,7 @@ def add(
 
     Examples
     --------
-    $ mirstore weights add msd-musicnn musicnn-0.1.0-py3-none-any.whl
+    $ mirstore weights add musicnn-msd musicnn-0.1.0-py3-none-any.whl
     $ mirstore weights add htdemucs ~/Downloads/955717e8-8726e21a.th
     """
     from mirstore.core.weights.fetch import add
@@ -104,8 +104,8 @@ def path(context: typer.Context, name: Name) -> None:
 
     Examples
     --------
-    $ mirstore weights path msd-musicnn
-    $ mirstore weights path msd-musicnn | xargs ls -l
+    $ mirstore weights path musicnn-msd
+    $ mirstore weights path musicnn-msd | xargs ls -l
     """
     typer.echo(str(context.obj.load_plugins().weights(name).path()))
 

@@ -142,7 +142,9 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
         **data,
         "classes": classes,
         "largest": max((row["tracks"] for row in classes), default=1) or 1,
-        "sizes": {key: _span([fold[key] for fold in folds]) for key in ("train", "test")} if folds else {},
+        "sizes": {part: _span([fold.get(part, 0) for fold in folds]) for part in ("train", "validation", "test")}
+        if folds
+        else {},
         "folds": len({fold["fold"] for fold in folds}),
         "repeated": _repeated(report["task"].get("runs", 1), folds),
         "leakage": data.get("leakage") or [],

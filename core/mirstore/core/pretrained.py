@@ -126,7 +126,7 @@ class Weights:
     Parameters
     ----------
     name : str
-        Lower case, digits, hyphens and dots: ``msd-musicnn``, ``whisper-tiny.en``.
+        Lower case, digits, hyphens and dots: ``musicnn-msd``, ``whisper-tiny.en``.
     text : str
         What they are for, in a sentence.
     licence : str
