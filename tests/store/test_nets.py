@@ -169,7 +169,7 @@ def test_a_model_that_hears_a_tensor_which_is_not_there_is_lacking(store, plugin
     told = "model 'test-hearing-net': it reads one tensor, fine spectrum (4 rows by 100 frames), and is given coarse.x"
     assert item.state == "lacking"
     assert item.why.startswith(told)
-    assert "choose features that have it)" in item.why
+    assert "choose features that have it, or cut them: chunk = { seconds = … })" in item.why
     (item,) = planned(store, plugins, model="test-hearing-net", chunk={"seconds": 2.0})
     assert "is given spectra.x (4, 20) (choose features that have it, or another chunk)" in item.why
     (item,) = planned(store, plugins, model="test-hearing-net", features=["small"])
