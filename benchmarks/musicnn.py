@@ -56,17 +56,18 @@ def hearing(patches: int = 10) -> None:
     rows = input_frame([{"mel": spectrogram}], MelMusicnn().columns())
     track = Track("x", None, {"mel-musicnn": rows})
     for extractor, what in ((MusicnnPatches(), "embedding"), (VggTags(), "forward")):
-        say = getattr(extractor.net, what)
         given = [torch.from_numpy(part.astype(np.float32))[None] for part in np.split(spectrogram, patches, axis=1)]
-
-        def bare(say=say, given=given) -> None:  # type: ignore[no-untyped-def]
-            with torch.inference_mode():
-                for patch in given:
-                    say(patch)
-
-        ours, loop = least(5, lambda extractor=extractor: extractor.extract(track), bare)  # type: ignore[misc]
+        net = partial(bare, getattr(extractor.net, what), given)
+        ours, loop = least(5, partial(extractor.extract, track), net)
         name, seconds = extractor.name, 2.992 * patches
         print(f"{name:<16} {ours / seconds:.4f} CPU-s per second, {ours / loop:.2f} × the bare network")
+
+
+def bare(say: Callable[[torch.Tensor], torch.Tensor], patches: list[torch.Tensor]) -> None:
+    """Ask the network alone."""
+    with torch.inference_mode():
+        for patch in patches:
+            say(patch)
 
 
 def learning(examples: int = 8) -> None:

@@ -65,7 +65,7 @@ def show(
     from mirstore.core.components import Extractor
     from mirstore.core.features import asks_for_columns
 
-    component = context.obj.load_plugins().find(name)()
+    component = context.obj.load_plugins().component(name)
     extractor = component if isinstance(component, Extractor) else None
     dependent = extractor is not None and asks_for_columns(type(extractor))
     columns = {

@@ -163,24 +163,6 @@ class Plugins:
             raise PluginError(f"{name!r} needs libraries that are not installed", hint=info.status[7:])
         return component  # type: ignore[return-value]
 
-    def find(self, name: str) -> type[Component]:
-        """Return the component class called ``name``, of whatever kind.
-
-        Parameters
-        ----------
-        name : str
-
-        Raises
-        ------
-        UnknownNameError, PluginError
-            As `get`.
-        """
-        kind = next((kind for kind in kinds.values() if (kind.__name__, name) in self._found), None)
-        if kind is None:
-            self.refuse_broken(name)
-            raise UnknownNameError("component", name, {each for _, each in self._found})
-        return self.get(kind, name)
-
     def names(self, kind: type[Component]) -> list[str]:
         """Return the names of all components of a kind.
 

@@ -21,7 +21,6 @@ from mirstore.core.experiments.grouping import Groups, apply_grouper, written_by
 from mirstore.core.experiments.splits import Fold
 from mirstore.core.features import normalise
 from mirstore.core.models import Model
-from mirstore.core.nets.parts import heard
 from mirstore.core.plugins import Plugins, distributions
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import component
@@ -39,6 +38,7 @@ from mirstore.store.experiments.details import (
 )
 from mirstore.store.experiments.examples import TaskExamples
 from mirstore.store.experiments.planned import Planned
+from mirstore.store.experiments.readable import readable
 from mirstore.store.experiments.runs import finished
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.health import ColumnHealth
@@ -116,7 +116,7 @@ class _Planner:
         data = self._load(task, case, neighbours)
         columns = _columns_of(case.features, [*data.table.columns, *data.tensors])
         found = self._groups(case.grouping, columns)
-        groups, remarks = _readable(case, model, found, data)
+        groups, remarks = readable(case, model, found, data)
         remarks += _ungrouped(case, found, columns)
         folds, leakage, about_folds = self._fold(data, entry.runs)
         remarks += [f"tasks.{case.task}: {text}" for text in data.lacking(folds)]
@@ -344,42 +344,6 @@ def _ungrouped(case: Case, found: Groups, columns: Sequence[str]) -> list[str]:
     if not outside:
         return []
     return [f"{case.grouping} groups {len(inside)} of {len(columns)} columns: {some(outside)} not used"]
-
-
-def _readable(
-    case: Case, model: Model, found: Groups, data: TaskExamples
-) -> tuple[dict[str, Sequence[str]], list[str]]:
-    """Return the groups that a model can read, and what is to be said of those that it cannot."""
-    members = [column for group in found.columns.values() for column in group]
-    tensors = {column for column in members if column in data.tensors}
-    if model.tabular:
-        unread, reads, needs = tensors, "tables only", "numbers"
-    else:
-        unread = set(members) - _heard(case, model, tensors, data) if model.hears else set()
-        reads, needs = " and ".join(model.hears), "tensors"
-    if not unread:
-        return dict(found.columns), []
-    parts = {name: [column for column in group if column not in unread] for name, group in found.columns.items()}
-    groups: dict[str, Sequence[str]] = {name: group for name, group in parts.items() if group}
-    if not groups:
-        raise UsageError(
-            f"model {case.model!r} reads {reads}, and features {', '.join(case.features)} have no {needs}",
-            hint=f"choose features with {needs}, or a model that reads {'tensors' if model.tabular else 'tables'}",
-        )
-    return groups, [f"{case.model} reads {reads}: {some([c for c in members if c in unread])} not used"]
-
-
-def _heard(case: Case, model: Model, tensors: set[str], data: TaskExamples) -> set[str]:
-    """Return the tensors that a model hears."""
-    if not tensors:
-        return set()
-    try:
-        return set(heard(model.hears, {column: data.tensors[column] for column in tensors}))
-    except ValueError as error:
-        hint = (
-            f"choose features that have it, or {'another chunk' if case.chunk else 'cut them: chunk = { seconds = … }'}"
-        )
-        raise UsageError(f"model {case.model!r}: {error}", hint=hint) from None
 
 
 def _about_data(data: TaskExamples) -> DataDetails:
