@@ -17,6 +17,7 @@ from mirstore.core import cluster as core_cluster
 from mirstore.core.cluster import Cluster, ClusterPool
 from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ClusterError, UsageError
+from mirstore.core.events import Progress
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Job
@@ -26,6 +27,7 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
+from mirstore.store.ingest.run import ingest as ingesting
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
 
@@ -67,6 +69,16 @@ def in_a_moment(seconds, call):
     timer = threading.Timer(seconds, call)
     timer.start()
     return timer
+
+
+def ingest_and(store, wanted, files, calls, **options):
+    """Ingest, and call what is due once so many tracks are done: a machine may be as slow as it likes."""
+    job = ingesting(store, find([files]), wanted, **options)
+    for event in job:
+        if isinstance(event, Progress) and event.stage == "extract":
+            while calls and event.done >= min(calls):
+                calls.pop(min(calls))()
+    return job.result()
 
 
 def test_the_results_are_those_of_local_processes_bit_for_bit(dask_cluster, tmp_path, music, test_plugins, monkeypatch):
@@ -133,8 +145,8 @@ def test_whoever_stops_ends_what_runs(dask_cluster, music, test_plugins):
 
 def test_the_tracks_of_a_worker_that_is_killed_come_again(make_dask_cluster, store, music, test_plugins):
     with make_dask_cluster() as cluster:
-        in_a_moment(4.0, cluster.kill_a_worker)
-        summary = ingest(store, find([music]), features(**slow(2.0)), executor=cluster.address)
+        calls = {1: cluster.kill_a_worker}
+        summary = ingest_and(store, features(**slow(2.0)), music, calls, executor=cluster.address)
     assert summary.features["slow"]["ok"] == 6
     assert failures(store) == {}
     assert sorted(store.features("slow")["seconds"]) == [2.0] * 6
@@ -143,9 +155,8 @@ def test_the_tracks_of_a_worker_that_is_killed_come_again(make_dask_cluster, sto
 
 def test_workers_may_join_and_leave(make_dask_cluster, store, music, test_plugins):
     with make_dask_cluster(1) as cluster:
-        in_a_moment(1.0, lambda: cluster.add(wait=False))
-        in_a_moment(8.0, cluster.workers[0].terminate)
-        summary = ingest(store, find([music]), features(**slow(3.0)), executor=cluster.address)
+        calls = {1: lambda: cluster.add(wait=False), 3: cluster.workers[0].terminate}
+        summary = ingest_and(store, features(**slow(3.0)), music, calls, executor=cluster.address)
     assert summary.features["slow"]["ok"] == 6
     assert store.features("slow").height == 6
 
@@ -177,14 +188,9 @@ def test_a_scheduler_that_goes_away_is_one_error_and_what_is_committed_stays(
 ):
     monkeypatch.setattr("mirstore.store.ingest.committer.batch_tracks", 1)
     with make_dask_cluster() as cluster:
-        in_a_moment(7.0, cluster.scheduler.kill)
+        calls = {2: cluster.scheduler.kill}
         with pytest.raises(ClusterError, match=r"lost the cluster at dask://.*the same command again"):
-            ingest(
-                store,
-                find([music]),
-                features(**slow(3.0)),
-                executor=cluster.address,
-            )
+            ingest_and(store, features(**slow(3.0)), music, calls, executor=cluster.address)
     before = store.features("slow").height
     assert doctor(store) == []
     summary = ingest(store, find([music]), features(**slow(3.0)), workers=2)

@@ -447,7 +447,6 @@ script = textwrap.dedent(
     from mirstore.core.registry import Registry
     from mirstore.store import Store
     from mirstore.store.experiments.planning import plan
-from mirstore.store.experiments.remarks import remarks
     from mirstore.store.experiments.running import run
     if __name__ == "__main__":
         entries = Registry.model_validate(json.loads(sys.argv[2]))
