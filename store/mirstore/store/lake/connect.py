@@ -19,7 +19,9 @@ import duckdb
 
 from mirstore.core.cores import cores
 from mirstore.core.errors import StoreError, UsageError
+from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.quoting import literal
+from mirstore.store.lake.stranger import check_catalogue, refuse_links
 
 catalogue = "__ducklake_metadata_lake"
 """Schema of DuckLake's own tables on a connection; asking them is three times as fast as its functions."""
@@ -30,8 +32,11 @@ _network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "
 
 def connect(
     folder: Path, *, read_only: bool, snapshot: int | None = None, catalog: str = "catalog.sqlite"
-) -> duckdb.DuckDBPyConnection:
+) -> Connection:
     """Return a connection with the lake in ``folder`` attached as ``lake``.
+
+    The store may come from somebody else: what is in it is looked at before it is believed, and DuckDB can open nothing
+    but the store's data.
 
     Parameters
     ----------
@@ -47,7 +52,7 @@ def connect(
     Raises
     ------
     StoreError
-        If an extension is missing, or the catalogue cannot be opened.
+        If an extension is missing, or the catalogue cannot be opened, or holds what mirstore would not write.
     UsageError
         If there is no such snapshot.
     """
@@ -55,22 +60,23 @@ def connect(
     unknown = UsageError(f"{folder}: has no snapshot {snapshot}", hint="mirstore log lists them")
     if snapshot is not None and snapshot < 1:  # 0 is before the store was made
         raise unknown
-    # To check the signatures of 67 MB takes .1 s each time. They came with pip, as the code that would check them did.
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "allow_unsigned_extensions": "true", "threads": cores()}
-    )
-    for module, distribution in _extensions.items():
-        _load(connection, module, distribution)
-    connection.execute("SET allow_unsigned_extensions = false")  # and nothing else; it cannot be set back
     path = str(folder.absolute())
+    refuse_links(folder, catalog)
+    exists = (folder / catalog).exists()
     # SQLite's WAL needs files beside the catalogue, which read-only media cannot give.
     catalog = f"{path}/{catalog}" if os.access(folder, os.W_OK) else _copied(folder, catalog)
     # The catalogue keeps the data folder's absolute path; overriding it lets a store be moved.
     options = [f"DATA_PATH {literal(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
+    connection = _locked_down(f"{path}/data/")
     try:
+        if exists:
+            check_catalogue(connection, catalog, folder)
         connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
+    except StoreError:
+        connection.close()
+        raise
     except duckdb.Error as error:
         connection.close()
         if "No snapshot found" in str(error):
@@ -79,6 +85,32 @@ def connect(
             f"{folder}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",
         ) from None
+    return Connection(connection)
+
+
+def _locked_down(data: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection that opens files in a folder only, for good.
+
+    Two things no setting stops: SQL that writes into the data folder, as DuckLake must, and DuckDB's extension for
+    SQLite, which asks nobody when it opens a file. So a text from outside must never become SQL: names are quoted, a
+    call is one statement (`Connection`), and the catalogue is checked before it is attached.
+    """
+    # To check the signatures of 67 MB takes .1 s each time. They came with pip, as the code that would check them did.
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": "false", "allow_unsigned_extensions": "true", "threads": cores()}
+    )
+    for module, distribution in _extensions.items():
+        _load(connection, module, distribution)
+    for setting in (
+        "allow_unsigned_extensions = false",
+        "allow_community_extensions = false",
+        "autoload_known_extensions = false",
+        "python_enable_replacements = false",
+        f"allowed_directories = [{literal(data)}]",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
     return connection
 
 
@@ -138,7 +170,7 @@ def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
         If another process holds it for longer than ``timeout`` [s], or the store is read-only.
     """
     try:
-        lock = open(folder / "write.lock", "a+")  # noqa: SIM115  # closed below, which releases the lock
+        lock = open(folder / "write.lock", "a+", opener=_no_link)  # noqa: SIM115  # closed below, which releases the lock
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {(error.strerror or '').lower()}") from None
     with lock:
@@ -154,6 +186,10 @@ def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
                 raise StoreError(f"{folder}: another process is writing", hint="wait for it, or end it")
             time.sleep(0.02)
         yield
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)  # else a file would be made where a link leads
 
 
 def keep(files: Iterable[Path], root: Path) -> None:

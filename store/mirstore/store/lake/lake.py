@@ -23,6 +23,7 @@ import polars as pl
 from mirstore.core.errors import StoreError, UnknownNameError
 from mirstore.store.lake import files, schema
 from mirstore.store.lake.connect import catalogue, committer, connect
+from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, decisive, removals
 from mirstore.store.lake.hidden import read as read_hidden
 from mirstore.store.lake.latest import latest
@@ -67,7 +68,7 @@ class Lake:
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
             make(self.path)
-        self._opened: duckdb.DuckDBPyConnection | None = connect(self.path, read_only=self.read_only, snapshot=snapshot)
+        self._opened: Connection | None = connect(self.path, read_only=self.read_only, snapshot=snapshot)
         if schema.check(self._connection, str(self.path)) < schema.version and not self.read_only:
             with self.write(f"store schema {schema.version}"):
                 schema.complete(self._connection)
@@ -87,7 +88,7 @@ class Lake:
             self._opened = None
 
     @property
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def _connection(self) -> Connection:
         if self._opened is None:
             raise StoreError(
                 f"{self.path}: was closed while something was still to be read or written",
@@ -224,6 +225,8 @@ class Lake:
         ------
         UnknownNameError
             If there is no such table.
+        StoreError
+            If one is a link: it could show a file that is not the store's.
         """
         folder, _, name = table.partition(".")
         seen = self.seen(table)
@@ -237,6 +240,8 @@ class Lake:
             if folder == "core" and name in schema.tables:  # which came with a later version
                 return {}
             raise UnknownNameError("table", table, known) from None
+        for link in (path for path, _ in rows if os.path.islink(path)):
+            raise StoreError(f"{link}: is a link", hint="do not use this store; ask who made it")
         return {Path(path): size for path, size in rows}
 
     def scan(self, table: str) -> pl.LazyFrame:

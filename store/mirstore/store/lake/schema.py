@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from mirstore.core.errors import StoreError
+from mirstore.store.lake.connection import Connection
 
 version = 7
 oldest = 3
@@ -73,12 +74,12 @@ revision = "_committed"
 hold are those of the latest entry in the ledger about their track; it may have none."""
 
 
-def create(connection: duckdb.DuckDBPyConnection) -> None:
+def create(connection: Connection) -> None:
     """Make all tables in one transaction, unless they are there.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
+    connection : Connection
     """
     connection.execute("BEGIN")
     connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
@@ -87,12 +88,12 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("COMMIT")
 
 
-def complete(connection: duckdb.DuckDBPyConnection) -> None:
+def complete(connection: Connection) -> None:
     """Make the tables that are not there yet, within a transaction, and note the version.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
+    connection : Connection
     """
     for name, columns in tables.items():
         connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
@@ -113,12 +114,12 @@ def without_rows(table: str) -> str:
     return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, _, kind in columns)} LIMIT 0"
 
 
-def check(connection: duckdb.DuckDBPyConnection, where: str) -> int:
+def check(connection: Connection, where: str) -> int:
     """Return the schema version of a store, if this mirstore reads it.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
+    connection : Connection
     where : str
         The store, for messages.
 

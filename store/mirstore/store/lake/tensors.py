@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mirstore.core.errors import StoreError
 from mirstore.core.packed import read
 from mirstore.core.packs import Reference, pieces
 from mirstore.core.recording import Audio
@@ -29,8 +31,13 @@ def pack_folder(store: Path, feature_set: str) -> Path:
         The store's folder.
     feature_set : str
         Its id.
+
+    Raises
+    ------
+    StoreError
+        If it is no id: a table that somebody else wrote may say anything.
     """
-    return store / "tensors" / feature_set
+    return store / "tensors" / _hash(feature_set, 10, "feature set")
 
 
 def pack_path(folder: Path, pack: str) -> Path:
@@ -41,8 +48,19 @@ def pack_path(folder: Path, pack: str) -> Path:
     folder : path
         Of the feature set.
     pack : str
+
+    Raises
+    ------
+    StoreError
+        If it is no name of a pack.
     """
-    return folder / f"{pack}.safetensors"
+    return folder / f"{_hash(pack, 64, 'pack')}.safetensors"
+
+
+def _hash(text: str, digits: int, what: str) -> str:
+    if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) is None:
+        raise StoreError(f"{text[:200]!r} is no name of a {what}", hint="do not use this store; ask who made it")
+    return text
 
 
 def write_pack(folder: Path, arrays: Mapping[str, np.ndarray | Reference]) -> tuple[str, int]:

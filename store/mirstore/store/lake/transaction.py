@@ -20,6 +20,7 @@ from mirstore.core.plugins import distributions
 from mirstore.store.lake.arrow import sql_columns, table_schema, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
+from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, removals
 from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake
@@ -30,7 +31,7 @@ from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pa
 class Transaction:
     """Made by `Lake.write`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
+    def __init__(self, connection: Connection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
         self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
         self._before: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes

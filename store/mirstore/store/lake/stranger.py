@@ -1,0 +1,168 @@
+"""A store may come from somebody else: its catalogue is looked at before DuckDB believes it.
+
+DuckLake takes what its tables say for true: it evaluates their views, macros, defaults and expressions as SQL, opens
+the paths that they name, and SQLite's own views and triggers would stand in for them. mirstore makes none of that, so
+whatever has any was made by other hands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import duckdb
+
+from mirstore.core.errors import StoreError
+from mirstore.core.text import shortened
+from mirstore.store.lake.quoting import literal
+
+_always_empty = (
+    "ducklake_column_mapping", "ducklake_column_tag", "ducklake_delete_file", "ducklake_file_partition_value",
+    "ducklake_file_variant_stats", "ducklake_inlined_data_tables", "ducklake_macro", "ducklake_macro_impl",
+    "ducklake_macro_parameters", "ducklake_name_mapping", "ducklake_partition_column", "ducklake_partition_info",
+    "ducklake_sort_expression", "ducklake_sort_info", "ducklake_tag", "ducklake_view",
+)  # fmt: skip
+_filled = (
+    "ducklake_column", "ducklake_data_file", "ducklake_file_column_stats", "ducklake_files_scheduled_for_deletion",
+    "ducklake_metadata", "ducklake_schema", "ducklake_schema_versions", "ducklake_snapshot",
+    "ducklake_snapshot_changes", "ducklake_table", "ducklake_table_column_stats", "ducklake_table_stats",
+)  # fmt: skip
+_column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
+_plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
+
+_odd_file = "{0} NOT GLOB 'ducklake-*.parquet' OR {0} GLOB '*[^-.0-9a-z]*'"
+_rules = [
+    ("ducklake_metadata", '"key"', "an option that mirstore does not set",
+     "\"key\" NOT IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
+     "'data_inlining_row_limit') OR scope IS NOT NULL"),
+    ("ducklake_metadata", '"value"', "encryption", "\"key\" = 'encrypted' AND \"value\" <> 'false'"),
+    ("ducklake_metadata", '"value"', "rows inside the catalogue",
+     "\"key\" = 'data_inlining_row_limit' AND \"value\" <> '0'"),
+    ("ducklake_schema", "schema_name || ': ' || path", "a schema that mirstore does not make",
+     "schema_name NOT IN ('main', 'core', 'feat') OR path IS NOT schema_name || '/' OR path_is_relative IS NOT 1"),
+    ("ducklake_table", "table_name || ': ' || path", "a table that mirstore does not make",
+     "path IS NOT table_name || '/' OR path_is_relative IS NOT 1 OR NOT CASE "
+     "(SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
+     "WHEN 'core' THEN table_name GLOB '[a-z]*' AND table_name NOT GLOB '*[^a-z_]*' "
+     f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' "
+     "ELSE 0 END"),
+    ("ducklake_column", "column_name || ': ' || coalesce(default_value, initial_default)", "a default",
+     "initial_default IS NOT NULL OR default_value IS NOT 'NULL' OR default_value_type NOT IN ('literal', '')"),
+    ("ducklake_column", "column_name || ': ' || column_type", "a type that mirstore does not use",
+     "column_type IS NULL OR column_type GLOB '*[^a-z0-9_]*'"),
+    ("ducklake_data_file", "path", "a file that mirstore does not make",
+     f"{_odd_file.format('path')} OR path_is_relative IS NOT 1 OR file_format IS NOT 'parquet' "
+     "OR encryption_key IS NOT NULL OR mapping_id IS NOT NULL OR partition_id IS NOT NULL"),
+    ("ducklake_files_scheduled_for_deletion", "path", "a file to be deleted that mirstore does not make",
+     "path NOT GLOB '[a-z]*/*/ducklake-*.parquet' OR path GLOB '*..*' OR path GLOB '*[^-./_0-9a-z]*' "
+     "OR path_is_relative IS NOT 1"),
+    *((table, "'rows'", f"rows in {table}", "true") for table in _always_empty),
+]  # fmt: skip
+"""Table of the catalogue, what of a row is shown, what it is called, and which rows mirstore never makes."""
+
+_question = " UNION ALL ".join(
+    f"SELECT {literal(what)}, substr(coalesce({shown}, 'null'), 1, 200) FROM {table} WHERE {wrong}"
+    for table, shown, what, wrong in _rules
+)
+
+
+def refuse_links(folder: Path, catalog: str) -> None:
+    """Refuse a store some of whose own files are links: what is written to them would be written elsewhere.
+
+    A user may move ``data``, ``tensors`` or ``artifacts`` to another disk, and leave a link; nothing behind one is
+    deleted.
+
+    Parameters
+    ----------
+    folder : path
+        The store's.
+    catalog : str
+        File name of the catalogue.
+
+    Raises
+    ------
+    StoreError
+        If one is a link, or no file at all.
+    """
+    if os.path.lexists(folder / f"{catalog}-journal") and os.path.lexists(folder / catalog):
+        # SQLite rolls back what such a file says, and deletes another file that it names.
+        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", f"{catalog}-journal")
+    for name in (catalog, f"{catalog}-wal", f"{catalog}-shm", "write.lock", "checksums.sha256"):
+        try:
+            mode = os.lstat(folder / name).st_mode
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise _refusal(folder, "something else than a file of its own", name)
+    for link in _links(folder / "data"):
+        raise _refusal(folder, "a link in its data", str(link.relative_to(folder)))
+
+
+def _links(folder: Path) -> list[Path]:
+    """Return links to the folders of schemas and tables."""
+    schemas = _entries(folder)
+    tables = [table for schema in schemas if not schema.is_symlink() for table in _entries(schema.path)]
+    return [Path(entry.path) for entry in (*schemas, *tables) if entry.is_symlink()]
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def check_catalogue(connection: duckdb.DuckDBPyConnection, path: str, folder: Path) -> None:
+    """Refuse a catalogue that holds what neither mirstore nor DuckLake would have written.
+
+    It is SQLite that is asked here, as it stands in DuckDB: a second SQLite in this process would end the first one's
+    locks when it closes the file.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To which nothing is attached yet.
+    path : str
+        Of the catalogue.
+    folder : path
+        The store's, for messages.
+
+    Raises
+    ------
+    StoreError
+        If it does, or is no catalogue at all.
+    """
+    connection.execute(f"ATTACH {literal(path)} AS seen (TYPE sqlite, READ_ONLY, BUSY_TIMEOUT 10000)")
+    try:
+        _check_tables(_ask(connection, "SELECT type, name, coalesce(sql, '') FROM sqlite_master"), folder)
+        for what, shown in _ask(connection, f"{_question} LIMIT 1"):
+            raise _refusal(folder, what, shown)
+    finally:
+        connection.execute("DETACH seen")
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str, ...]]:
+    return connection.execute(f"FROM sqlite_query('seen', {literal(query)})").fetchall()
+
+
+def _check_tables(made: list[tuple[str, ...]], folder: Path) -> None:
+    """Refuse what is no plain table of DuckLake's: SQLite's own views, triggers and virtual tables are programs."""
+    tables = set()
+    for kind, name, sql in made:
+        plain = _plain_table.fullmatch(sql)
+        if kind == "table" and plain and plain["name"] == name and name in {*_always_empty, *_filled}:
+            tables.add(name)
+        elif kind != "index" or sql or not name.startswith("sqlite_autoindex_"):
+            raise _refusal(folder, f"a {kind} that mirstore does not make", name)
+    for missing in sorted({*_always_empty, *_filled} - tables):
+        raise StoreError(
+            f"{folder}: its catalogue has no table {missing}: it is damaged, or of something else",
+            hint="mirstore doctor; the last good catalogue is in the store's backups folder",
+        )
+
+
+def _refusal(folder: Path, what: str, shown: str) -> StoreError:
+    return StoreError(f"{folder}: has {what}: {shortened(repr(shown), 120)}", hint="do not use it; ask who made it")

@@ -1,0 +1,431 @@
+"""A store that somebody else made can do nothing but be read: each attack is tried on a real store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from test_store import Patches, loudness, stamp
+
+from mirstore.core.errors import StoreError
+from mirstore.core.features import FeatureSet
+from mirstore.store import Store
+from mirstore.store.lake.connect import committer
+from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.quoting import literal
+
+patches = FeatureSet("patches", Patches())
+track = "a" * 64
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory) -> Path:
+    """A small store of several commits, merged once, so that files wait for their deletion."""
+    path = tmp_path_factory.mktemp("honest") / "store"
+    with Store(path, create=True) as store:
+        for letter in "ab":
+            with store.write("ingest") as tx:
+                tx.add_feature_set("loudness", loudness, **stamp)
+                tx.add_feature_set("patches", patches, **stamp)
+                tx.append("core.locations", [{"track": letter * 64, "path": f"/m/{letter}.wav", **stamp}])
+                tx.append("core.tracks", [{"track": letter * 64, "duration": 1.0, **stamp}], key=["track"])
+                tx.append_features(loudness, [{"track": letter * 64, "rms_db": -3.0}], **stamp)
+                mel = np.full((4, 3), ord(letter), np.float16)
+                tx.append_features(patches, [{"track": letter * 64, "start": 0.0, "mel": mel}], **stamp)
+        store.compact()
+    return path
+
+
+@pytest.fixture
+def store(honest, tmp_path) -> Path:
+    """A copy to be tampered with."""
+    return Path(shutil.copytree(honest, tmp_path / "store"))
+
+
+@contextmanager
+def catalogue(store: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(store / "catalog.sqlite")) as connection, connection:
+        yield connection
+
+
+def every_way_to_open(store: Path) -> Iterator[Callable[[], object]]:
+    yield lambda: Store(store, read_only=True).close()
+    yield lambda: Store(store).close()
+    yield lambda: Store(store, snapshot=1).close()
+
+
+def refuses(store: Path, what: str, hint: str = "do not use it; ask who made it") -> None:
+    for opening in every_way_to_open(store):
+        with pytest.raises(StoreError, match=what) as caught:
+            opening()
+        assert str(store) in caught.value.message
+        assert caught.value.hint == hint
+
+
+def test_an_honest_store_opens_everywhere(store):
+    for opening in every_way_to_open(store):
+        opening()
+    with Store(store) as opened:
+        assert opened.sql("SELECT count(*) FROM tracks").rows() == [(2,)]
+        assert opened.gc(0.0) != []
+        assert doctor(opened) == []
+    with Store(store) as opened:  # also without the files that were merged
+        assert opened.sql("SELECT sum(rms_db) FROM loudness").rows() == [(-6.0,)]
+
+
+# What stands in the catalogue
+
+_schema_of = "SELECT schema_id FROM ducklake_schema WHERE schema_name = 'core'"
+_edits = {
+    "a table's name that is SQL": (
+        "UPDATE ducklake_table SET table_name = 'meta'') LIMIT 0; COPY (SELECT 1) TO ''EVIL''; --' "
+        "WHERE table_name = 'pins'",
+        "a table that mirstore does not make: \"meta'",
+    ),
+    "a view over a file": (
+        "INSERT INTO ducklake_view VALUES (900, 'u', 0, NULL, 2, 'meta', 'duckdb', "
+        "'SELECT content AS key, 1 AS value FROM read_text(''/etc/hostname'')', '')",
+        "rows in ducklake_view",
+    ),
+    "a macro": ("INSERT INTO ducklake_macro VALUES (2, 900, 'max', 0, NULL)", "rows in ducklake_macro"),
+    "a macro's text": ("INSERT INTO ducklake_macro_impl VALUES (9, 0, 'duckdb', '1', 'scalar')", "ducklake_macro_impl"),
+    "a macro's parameter": (
+        "INSERT INTO ducklake_macro_parameters VALUES (9, 0, 0, 'a', 'int32', 'now()', 'expression')",
+        "ducklake_macro_parameters",
+    ),
+    "a schema of its own": (
+        "INSERT INTO ducklake_schema VALUES (90, 'u', 0, NULL, 'evil', 'evil/', 1)",
+        "a schema that mirstore does not make: 'evil: evil/'",
+    ),
+    "a schema elsewhere": ("UPDATE ducklake_schema SET path = '/etc/', path_is_relative = 0", "a schema"),
+    "a schema above": ("UPDATE ducklake_schema SET path = '../' WHERE schema_name = 'core'", "a schema"),
+    "a table elsewhere": ("UPDATE ducklake_table SET path = '/etc/', path_is_relative = 0", "a table"),
+    "a table above": ("UPDATE ducklake_table SET path = '../../' WHERE table_name = 'tracks'", "a table"),
+    "a table in main": (
+        "UPDATE ducklake_table SET schema_id = 0 WHERE table_name = 'pins'", "a table that mirstore does not make",
+    ),
+    "a table without schema": ("UPDATE ducklake_table SET schema_id = 77 WHERE table_name = 'pins'", "a table"),
+    "a table of features with any name": (
+        "UPDATE ducklake_table SET table_name = 'evil', path = 'evil/' WHERE table_name GLOB 'loudness_*'", "'evil: ",
+    ),
+    "a default that is SQL": (
+        "UPDATE ducklake_column SET default_value = 'getenv(''HOME'')', default_value_type = 'expression' "
+        "WHERE column_name = 'path'",
+        "a default: \"path: getenv",
+    ),
+    "an initial default": (
+        "UPDATE ducklake_column SET initial_default = 'x' WHERE column_name = 'path'", "a default: 'path: ",
+    ),
+    "a type that is SQL": (
+        "UPDATE ducklake_column SET column_type = 'varchar); COPY (SELECT 1) TO ''EVIL''; --' "
+        "WHERE column_name = 'note'",
+        "a type that mirstore does not use",
+    ),
+    "an absolute file": (
+        "UPDATE ducklake_data_file SET path = '/home/me/private.parquet', path_is_relative = 0",
+        "a file that mirstore does not make: '/home/me/private.parquet'",
+    ),
+    "an absolute file called relative": ("UPDATE ducklake_data_file SET path = '/home/me/private.parquet'", "a file"),
+    "a file above": ("UPDATE ducklake_data_file SET path = '../../../private.parquet'", "a file"),
+    "a file with stars": ("UPDATE ducklake_data_file SET path = 'ducklake-*.parquet'", "a file"),
+    "a file on the network": ("UPDATE ducklake_data_file SET path = 'http://evil/ducklake-1.parquet'", "a file"),
+    "a CSV file": ("UPDATE ducklake_data_file SET file_format = 'csv'", "a file"),
+    "an encrypted file": ("UPDATE ducklake_data_file SET encryption_key = 'k'", "a file"),
+    "a mapped file": ("UPDATE ducklake_data_file SET mapping_id = 1", "a file"),
+    "a deletion outside": (
+        "UPDATE ducklake_files_scheduled_for_deletion SET path = '/home/me/thesis.txt', path_is_relative = 0",
+        "a file to be deleted that mirstore does not make: '/home/me/thesis.txt'",
+    ),
+    "a deletion above": (
+        "UPDATE ducklake_files_scheduled_for_deletion SET path = 'core/../../ducklake-1.parquet'", "a file to be",
+    ),
+    "a deletion of other files": ("UPDATE ducklake_files_scheduled_for_deletion SET path = 'core/a/b.txt'", "deleted"),
+    "a delete file": (
+        "INSERT INTO ducklake_delete_file VALUES (1, 1, 1, NULL, 1, '/x', 0, 'parquet', 1, 1, 1, NULL, NULL)",
+        "rows in ducklake_delete_file",
+    ),
+    "inlined rows": ("INSERT INTO ducklake_inlined_data_tables VALUES (1, 'x; DROP', 1)", "ducklake_inlined"),
+    "a sort expression": (
+        "INSERT INTO ducklake_sort_expression VALUES (1, 1, 0, 'getenv(''HOME'')', 'duckdb', 'ASC', 'NULLS_LAST')",
+        "ducklake_sort_expression",
+    ),
+    "a partition": ("INSERT INTO ducklake_partition_column VALUES (1, 1, 0, 1, 'identity')", "ducklake_partition"),
+    "a mapping": ("INSERT INTO ducklake_name_mapping VALUES (1, 1, 'a', 1, NULL, 1)", "ducklake_name_mapping"),
+    "a comment": ("INSERT INTO ducklake_tag VALUES (1, 0, NULL, 'comment', 'x')", "rows in ducklake_tag"),
+    "encryption": ("UPDATE ducklake_metadata SET value = 'true' WHERE key = 'encrypted'", "has encryption: 'true'"),
+    "inlining": (
+        "UPDATE ducklake_metadata SET value = '1000' WHERE key = 'data_inlining_row_limit'", "rows inside the catalog",
+    ),
+    "an option": (
+        "INSERT INTO ducklake_metadata VALUES ('hive_file_pattern', 'true', NULL, NULL)",
+        "an option that mirstore does not set: 'hive_file_pattern'",
+    ),
+    "an option of one table": (
+        "UPDATE ducklake_metadata SET scope = 'table', scope_id = 3 WHERE key = 'parquet_compression'", "an option",
+    ),
+    "an unknown table": ("CREATE TABLE ducklake_inlined_data_1_1 (a BIGINT)", "a table that mirstore does not make"),
+    "a view of SQLite": ("CREATE VIEW more AS SELECT 1", "a view that mirstore does not make: 'more'"),
+    "a view in a table's place": (
+        "DROP TABLE ducklake_macro; CREATE VIEW ducklake_macro AS SELECT 1", "a view that mirstore does not make",
+    ),
+    "a trigger": (
+        "CREATE TRIGGER t AFTER INSERT ON ducklake_snapshot BEGIN DELETE FROM ducklake_table; END",
+        "a trigger that mirstore does not make: 't'",
+    ),
+    "a virtual table": ("CREATE VIRTUAL TABLE v USING fts5(a)", "a table that mirstore does not make"),
+    "a generated column": (
+        "DROP TABLE ducklake_macro; CREATE TABLE ducklake_macro(a BIGINT, b BIGINT AS (a))", "a table that",
+    ),
+    "a check": ("DROP TABLE ducklake_macro; CREATE TABLE ducklake_macro(a BIGINT CHECK (a > 1))", "a table that"),
+    "an index": ("CREATE INDEX i ON ducklake_macro(abs(macro_id))", "a index that mirstore does not make"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", _edits)
+def test_what_mirstore_would_not_write_is_refused_before_it_is_believed(store, attack):
+    edit, what = _edits[attack]
+    with catalogue(store) as connection:
+        connection.executescript(edit)
+    refuses(store, what)
+
+
+def test_what_is_refused_is_shown_without_steering_the_terminal_and_short(store):
+    with catalogue(store) as connection:
+        connection.execute("UPDATE ducklake_table SET table_name = ? WHERE table_name = 'pins'", ["\x1b[31m\n" * 1000])
+    with pytest.raises(StoreError) as caught:
+        Store(store)
+    assert "\x1b" not in caught.value.message
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 1000
+
+
+def test_another_data_path_changes_nothing(store):
+    with catalogue(store) as connection:
+        connection.execute("UPDATE ducklake_metadata SET value = '/etc/' WHERE key = 'data_path'")
+    with Store(store) as opened:
+        assert opened.sql("SELECT count(*) FROM tracks").rows() == [(2,)]
+        with opened.write("more") as tx:
+            tx.append("core.pins", [{"name": "here", "snapshot": 1}])
+        assert all(path.is_relative_to(store) for path in opened.files("core.pins"))
+
+
+def test_the_catalogue_is_checked_with_its_log(store):
+    with closing(sqlite3.connect(store / "catalog.sqlite")) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("INSERT INTO ducklake_macro VALUES (2, 900, 'max', 0, NULL)")
+        connection.commit()
+        assert (store / "catalog.sqlite-wal").stat().st_size > 0
+        refuses(store, "rows in ducklake_macro")
+
+
+def test_the_copy_of_a_catalogue_on_read_only_media_is_checked(store, monkeypatch):
+    with catalogue(store) as connection:
+        connection.execute("INSERT INTO ducklake_macro VALUES (2, 900, 'max', 0, NULL)")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    refuses(store, "rows in ducklake_macro")
+
+
+_no_catalogue = {
+    "empty": b"",
+    "text": b"no database at all" * 1000,
+    "half a header": b"SQLite format 3\x00",
+}
+
+
+@pytest.mark.parametrize("kind", _no_catalogue)
+def test_what_is_no_catalogue_is_said_to_be_none(store, kind):
+    (store / "catalog.sqlite").write_bytes(_no_catalogue[kind])
+    refuses(store, "its catalogue", "mirstore doctor; the last good catalogue is in the store's backups folder")
+    assert (store / "catalog.sqlite").read_bytes() == _no_catalogue[kind]  # and no lake is made of it
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_half_a_catalogue_is_a_message(store, share):
+    with catalogue(store) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = (store / "catalog.sqlite").read_bytes()
+    (store / "catalog.sqlite").write_bytes(data[: int(len(data) * share)])
+    for opening in every_way_to_open(store):
+        with pytest.raises(StoreError, match="its catalogue"):
+            opening()
+
+
+def test_another_database_is_a_message(store):
+    (store / "catalog.sqlite").unlink()
+    with catalogue(store) as connection:
+        connection.execute("CREATE TABLE photos (name TEXT)")
+    refuses(store, "a table that mirstore does not make: 'photos'")
+
+
+# Links
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "catalog.sqlite-wal", "write.lock", "checksums.sha256"])
+def test_own_files_that_are_links_are_refused_and_nothing_is_written_behind_them(store, tmp_path, name):
+    victim = tmp_path / "victim"
+    if (store / name).exists():
+        (store / name).rename(victim)
+    else:
+        victim.write_text("mine")
+    before = victim.read_bytes()
+    (store / name).symlink_to(victim)
+    refuses(store, f"something else than a file of its own: '{name}'")
+    assert victim.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite-shm", "checksums.sha256", "write.lock"])
+def test_own_files_that_are_pipes_are_refused_and_not_waited_for(store, name):
+    (store / name).unlink(missing_ok=True)
+    os.mkfifo(store / name)
+    refuses(store, f"something else than a file of its own: '{name}'")
+
+
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path):
+    (tmp_path / "write.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="cannot be written"), committer(tmp_path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(StoreError):  # a new store in a folder that somebody prepared
+        Store(tmp_path, create=True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def hot_journal(victim: Path, pages: int) -> bytes:
+    """Return a journal after which SQLite believes that a transaction over several files was cut off."""
+    magic, name = bytes.fromhex("d9d505f920a163d7"), str(victim).encode()
+    head = magic + struct.pack(">IIIII", 0, 1, pages, 512, 4096)
+    checksum = sum(byte if byte < 128 else byte - 256 for byte in name) & 0xFFFFFFFF
+    return (
+        head.ljust(512, b"\0")
+        + struct.pack(">I", (1 << 30) // 4096 + 1)
+        + name
+        + struct.pack(">II", len(name), checksum)
+        + magic
+    )
+
+
+def test_a_journal_that_would_delete_a_file_is_refused(store, tmp_path):
+    victim = tmp_path / "thesis.txt"
+    journal = store / "catalog.sqlite-journal"
+    with catalogue(store) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    victim.write_text("all my work")
+    journal.write_bytes(hot_journal(victim, pages))
+    refuses(store, "a journal beside its catalogue, which mirstore never leaves")
+    assert victim.exists()
+    with catalogue(store) as connection:  # what SQLite would have done
+        connection.execute("SELECT count(*) FROM ducklake_table").fetchone()
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("folder", ["core", "core/tracks", "feat"])
+def test_links_in_the_data_are_refused(store, tmp_path, folder):
+    (store / "data" / folder).rename(tmp_path / "elsewhere")
+    (store / "data" / folder).symlink_to(tmp_path / "elsewhere")
+    refuses(store, f"a link in its data: 'data/{folder}'")
+
+
+def test_a_data_file_that_is_a_link_is_refused(store, tmp_path):
+    pl.DataFrame({"track": [track], "duration": [42.0]}).write_parquet(tmp_path / "private.parquet")
+    with Store(store) as opened:
+        (file,) = opened.files("core.tracks")
+    file.unlink()
+    file.symlink_to(tmp_path / "private.parquet")
+    with Store(store, read_only=True) as opened:
+        with pytest.raises(StoreError, match=f"{file.name}: is a link"):
+            opened.sql("SELECT duration FROM tracks")
+        with pytest.raises(StoreError, match="is a link"):
+            opened.scan("core.tracks")
+
+
+@pytest.mark.parametrize("folder", ["tensors", "artifacts", "jobs", "checkpoints", "backups"])
+def test_gc_neither_deletes_nor_writes_behind_a_link(store, tmp_path, folder):
+    elsewhere = tmp_path / "elsewhere"
+    mine = [
+        elsewhere / "notes.txt",
+        elsewhere / f"{'a' * 64}.safetensors",
+        elsewhere / ("b" * 64) / "card.json",
+        elsewhere / ("c" * 12) / "1.safetensors",
+    ]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    if (store / folder).exists():
+        shutil.rmtree(store / folder)
+    (store / folder).symlink_to(elsewhere)
+    with Store(store) as opened:
+        if folder == "backups":
+            with pytest.raises(StoreError, match="is a link, and nothing is written behind a link"):
+                opened.gc(0.0)
+        else:
+            opened.gc(0.0)
+    assert sorted(path for path in elsewhere.rglob("*") if path.is_file()) == sorted(mine)
+
+
+def test_gc_deletes_nothing_behind_a_link_deeper_down(store, tmp_path):
+    (tmp_path / "mine").mkdir()
+    files = [tmp_path / "mine" / f"{'a' * 64}.safetensors", tmp_path / "mine" / f"ducklake-{'0' * 8}.parquet"]
+    for file in files:
+        file.write_text("mine")
+    (store / "tensors" / "deeper").symlink_to(tmp_path / "mine")
+    (store / "tensors" / f"{'b' * 64}.safetensors").symlink_to(files[0])
+    with Store(store) as opened:
+        opened.gc(0.0)
+    assert all(file.exists() for file in files)
+
+
+# The connection
+
+
+def test_the_connection_opens_nothing_but_the_data(store, tmp_path):
+    (tmp_path / "private.txt").write_text("mine")
+    with Store(store) as opened:
+        for statement in (
+            f"FROM read_text({literal(str(tmp_path / 'private.txt'))})",
+            f"FROM glob({literal(str(tmp_path / '*'))})",
+            f"COPY (SELECT 1) TO {literal(str(tmp_path / 'evil.csv'))}",
+            f"COPY (SELECT 1) TO {literal(str(store / 'data' / '..' / 'evil.csv'))}",
+            f"ATTACH {literal(str(tmp_path / 'evil.duckdb'))}",
+            f"EXPORT DATABASE {literal(str(tmp_path / 'evil'))}",
+            "INSTALL httpfs",
+            "FROM read_csv('http://127.0.0.1:9/evil.csv')",
+            "SET enable_external_access = true",
+            "SET allowed_directories = ['/']",
+            "SET allow_unsigned_extensions = true",
+        ):
+            with pytest.raises(duckdb.Error):
+                opened.ask(statement)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["private.txt", "store"]
+
+
+def test_a_call_is_one_statement(store):
+    with Store(store) as opened:
+        for several in ("SELECT 1; SELECT 2", "SELECT 1; DROP TABLE lake.core.tracks", "", "; ;"):
+            with pytest.raises(duckdb.InvalidInputException, match="where one is expected"):
+                opened.ask(several)
+        assert opened.ask("SELECT 'a; b' -- ; c") == [("a; b",)]
+        assert "core.tracks" in opened.tables()
+
+
+# What the tables hold
+
+
+def test_a_pack_that_is_elsewhere_is_not_read(store, tmp_path):
+    for file in (store / "data" / "feat" / patches.table).glob("*.parquet"):
+        rows = pl.read_parquet(file, glob=False)
+        file.chmod(0o644)
+        rows.with_columns(pl.col("mel").struct.with_fields(pack=pl.lit("../../../elsewhere"))).write_parquet(file)
+    pack = next((store / "tensors" / patches.id).iterdir())
+    shutil.copy(pack, tmp_path / "elsewhere.safetensors")
+    with Store(store, read_only=True) as opened, pytest.raises(StoreError, match="no name of a pack"):
+        opened.tensors("patches").crop(0, 0, 1)
