@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mirstore.cli import signals
 from mirstore.cli.context import Context
-from mirstore.cli.text import lines
+from mirstore.cli.text import lines, tell
 from mirstore.core.errors import MirstoreError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,10 +60,12 @@ def fail(message: str, hint: str | None = None) -> None:
     message : str
     hint : str, optional
     """
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    typer.secho(f"error: {lines(message)}", fg=None if plain else "red", err=True)
+    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        tell(f"error: {message}", err=True)
+    else:
+        typer.secho(f"error: {lines(message)}", fg="red", err=True)
     if hint:
-        typer.echo(f"hint: {lines(hint)}", err=True)
+        tell(f"hint: {hint}", err=True)
 
 
 def _examples(text: str) -> tuple[str, list[str]]:
@@ -156,7 +158,7 @@ class Group(TyperGroup):
         except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes "Query interrupted" of Ctrl-C
             if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
                 raise
-            typer.echo("interrupted: what was committed stays; run the same command again to go on", err=True)
+            tell("interrupted: what was committed stays; run the same command again to go on", err=True)
             raise typer.Exit(signals.exit_code()) from None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from mirstore.cli.context import Context
+from mirstore.cli.text import printable
 
 Offer = Callable[[typer.Context, str], list[str]]
 
@@ -21,7 +22,9 @@ def _offer(names: Callable[[Context], Iterable[str]]) -> Offer:
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            return sorted({name for name in names(_context(ctx)) if name.startswith(incomplete)})
+            return sorted(
+                {name for name in names(_context(ctx)) if name.startswith(incomplete) and name == printable(name)}
+            )
         except Exception:  # a traceback between two words of a command line helps nobody
             return []
 

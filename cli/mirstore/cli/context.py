@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mirstore.cli.text import lines
+from mirstore.cli.text import lines, tell
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ SnapshotOption = Annotated[
 ExecutorOption = Annotated[
     str | None,
     typer.Option("--executor", metavar="dask://HOST:PORT", help="A cluster that computes instead of this machine."),
+]
+SafeCsvOption = Annotated[
+    bool,
+    typer.Option("--safe-csv", help="Put ' before text that a spreadsheet would run as a formula (csv and tsv)."),
 ]
 LogOption = Annotated[
     Path | None,
@@ -111,7 +115,7 @@ class Context:
             return
         if not asked():
             raise UsageError(f"this would remove {what}", hint="--yes does it without asking")
-        typer.confirm(f"Remove {what}?", abort=True, err=True)
+        typer.confirm(lines(f"Remove {what}?"), abort=True, err=True)
 
     def tell_removed(self, removal: Removal, json_output: bool, state: str = "removed") -> None:
         """Print what was removed.
@@ -128,7 +132,7 @@ class Context:
         if json_output:
             typer.echo(json.dumps({"state": state, **removal.counts}))
         else:
-            typer.echo(f"{state}: {removal.what}")
+            tell(f"{state}: {removal.what}")
 
     def tell_withdrawn(self, count: int) -> None:
         """Remark that tracks did not come in again because they were withdrawn.

@@ -10,6 +10,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
+from mirstore.cli.text import tell
 
 app = App(help="List, import and remove datasets, look at their splits and leakage.")
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=complete.datasets)]
@@ -84,14 +85,14 @@ def import_dataset(
         typer.echo(json.dumps(done.as_dict()))
     else:
         made = f" × {counted(done.columns, 'feature')} ({done.feature_set})" if done.feature_set else ", no features"
-        typer.echo(f"{done.dataset}: {counted(done.tracks, 'track')}{made}")
+        tell(f"{done.dataset}: {counted(done.tracks, 'track')}{made}")
         for label_set_name, count in done.labels.items():
             noun = "target" if label_set_name in done.numeric else "class"
-            typer.echo(f"labels: {label_set_name}, {counted(count, noun)}")
+            tell(f"labels: {label_set_name}, {counted(count, noun)}")
         if done.changed:
-            typer.echo(f"{counted(done.changed, 'label')} changed")
+            tell(f"{counted(done.changed, 'label')} changed")
         if done.fresh:
-            typer.echo("was imported before: nothing added")
+            tell("was imported before: nothing added")
 
 
 @app.command()

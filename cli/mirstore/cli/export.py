@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mirstore.cli import complete
-from mirstore.cli.context import AtOption, SnapshotOption
+from mirstore.cli.context import AtOption, SafeCsvOption, SnapshotOption
 from mirstore.core.errors import UsageError
 
 
@@ -37,6 +37,7 @@ def export(
             autocompletion=complete.formats,
         ),
     ] = None,
+    safe_csv: SafeCsvOption = False,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
 ) -> None:
@@ -50,26 +51,33 @@ def export(
     """
     if (features is None) == (rdf is None):
         raise UsageError("give one of --features and --rdf", hint="mirstore export --features essentia")
-    from mirstore.cli.output import save, show
+    from mirstore.cli.output import check_format, disarmed, save, show
     from mirstore.cli.text import listed
     from mirstore.store import Project
     from mirstore.store.export import wide_table
 
+    wanted = output_format or (output.suffix.removeprefix(".").lower() if output else "csv")
+    if rdf is None:
+        check_format(wanted, safe_csv=safe_csv)
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         if rdf is not None:
             _write(context, Project(store, context.obj.registry).rdf(rdf, dataset=dataset), output)
             return
         frame = wide_table(store, listed(features or "", "--features"), dataset=dataset)
+    if safe_csv:
+        frame = disarmed(frame)
     if output is None:
-        show(frame, output_format or "csv")
+        show(frame, wanted)
     else:
-        save(frame, output, output_format or output.suffix.removeprefix(".").lower())
+        save(frame, output, wanted)
         context.obj.say(f"wrote {frame.height} rows × {frame.width} columns to {output}")
 
 
 def _write(context: typer.Context, graph: str, output: Path | None) -> None:
+    from mirstore.cli.output import write
+
     if output is None:
-        typer.echo(graph, nl=False)
+        write(graph)
         return
     output.write_text(graph, encoding="utf-8")
     context.obj.say(f"wrote {output}")

@@ -9,7 +9,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import AtOption, JsonOption, SnapshotOption, YesOption
-from mirstore.cli.text import lines
+from mirstore.cli.text import tell
 
 app = App(help="List, show, compare and remove feature sets.")
 
@@ -72,9 +72,9 @@ def show_feature(
         typer.echo(json.dumps(about))
         return
     for key in ("name", "feature_set", "extractor", "params", "weights", "source", "inputs", "distributions"):
-        typer.echo(f"{key:<14} {lines(str(about[key]))}")
+        tell(f"{key:<14} {about[key]}")
     for column in about["columns"]:
-        typer.echo(lines(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}"))
+        tell(f"column         {column['column']} [{column['unit'] or '-'}] {column['text']}")
 
 
 @app.command()

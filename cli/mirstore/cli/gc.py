@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli.context import JsonOption, YesOption
-from mirstore.cli.text import lines
+from mirstore.cli.text import tell
 from mirstore.core.text import counted, some
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def gc(
         typer.echo(json.dumps(report | ({"purged": done.as_dict()} if done is not None else {})))
     else:
         for path in removed:
-            typer.echo(lines(path))
+            tell(path)
     app.say(f"{'would remove' if dry_run else 'removed'} {counted(len(removed), 'file')}")
     for link in links:
         app.say(f"{link} is a link: nothing behind it is removed")

@@ -9,6 +9,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.context import ExecutorOption, LogOption
+from mirstore.cli.text import tell
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -187,18 +188,18 @@ def _show_plan(app: Context, found: Preview, json_output: bool) -> None:
     width = max(map(len, ["tracks", *read]))
     _show_counts(summary, width)
     for name, count in read.items():
-        typer.echo(f"{name:<{width}}  {count} to be read, {plan.fresh[plan.named[name].id]} fresh")
+        tell(f"{name:<{width}}  {count} to be read, {plan.fresh[plan.named[name].id]} fresh")
     if rows:
         times = [None if need.seconds is None else duration(need.seconds) for need in plan.needs]
         frame = pl.DataFrame(rows, infer_schema_length=None).drop("seconds")
         show(frame.with_columns(pl.Series("cpu_time", times, pl.String)), "table")
         unknown = ", ".join(dict.fromkeys(need.feature for need in plan.needs if need.seconds is None))
         if plan.seconds is not None:
-            typer.echo(f"about {duration(plan.seconds)} of CPU time" + (f", and that of {unknown}" if unknown else ""))
+            tell(f"about {duration(plan.seconds)} of CPU time" + (f", and that of {unknown}" if unknown else ""))
     elif plan.total:
-        typer.echo(f"nothing to compute; {plan.total} file{'' if plan.total == 1 else 's'} to decode once")
+        tell(f"nothing to compute; {plan.total} file{'' if plan.total == 1 else 's'} to decode once")
     else:
-        typer.echo("nothing to compute" + ("" if plan.failed or any(read.values()) else ": everything is fresh"))
+        tell("nothing to compute" + ("" if plan.failed or any(read.values()) else ": everything is fresh"))
     _say_waiting(app, summary)
     for name, feature in plan.named.items():
         if plan.failed[feature.id]:
@@ -235,7 +236,7 @@ def _show_summary(app: Context, summary: dict[str, Any], json_output: bool) -> N
     for name, counts in summary["features"].items():
         done = "read" if name in summary["annotated"] else "computed"
         line = f"{counts['ok']} {done}, {counts['fresh']} fresh, {counts['failed']} failed"
-        typer.echo(f"{name:<{width}}  {line}  ({counts['id']})")
+        tell(f"{name:<{width}}  {line}  ({counts['id']})")
     _say_waiting(app, summary)
     for line in summary["duplicates"]["told"]:
         app.say(line)
@@ -254,12 +255,12 @@ def _say_waiting(app: Context, summary: dict[str, Any]) -> None:
 def _show_counts(summary: dict[str, Any], width: int) -> None:
     """Print what the files are, and what their table and their tags say that is new."""
     tracks = ", ".join(f"{count} {state}" for state, count in summary["tracks"].items())
-    typer.echo(f"{'tracks':<{width}}  {tracks}")
+    tell(f"{'tracks':<{width}}  {tracks}")
     if any(summary["labels"].values()):
         labels = ", ".join(f"{count} {state}" for state, count in summary["labels"].items())
-        typer.echo(f"{'labels':<{width}}  {labels}")
+        tell(f"{'labels':<{width}}  {labels}")
     if text := _about_tags(summary["tags"]):
-        typer.echo(f"{'tags':<{width}}  {text}")
+        tell(f"{'tags':<{width}}  {text}")
 
 
 def _about_tags(tags: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mirstore.cli.context import JsonOption
+from mirstore.cli.text import tell
 
 
 def log(
@@ -36,7 +37,7 @@ def log(
         return
     width = max(len(str(step["snapshot"])) for step in steps)
     for step in steps:
-        typer.echo(_line(step, width))
+        tell(_line(step, width))
     if older:
         context.obj.say(f"there are older ones: mirstore log -n {10 * most}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mirstore.cli.text import as_json
 from mirstore.core.errors import UsageError
 from mirstore.core.events import Event
 
@@ -36,7 +36,7 @@ def log_file(path: Path | None) -> Iterator[Callable[[Event], None]]:
 
     def write(event: Event) -> None:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event.as_dict()}
-        file.write(json.dumps(line, ensure_ascii=False, default=_plain) + "\n")
+        file.write(as_json(line, default=_plain) + "\n")
 
     with file:
         yield write

@@ -11,6 +11,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
+from mirstore.cli.text import tell
 
 app = App(help="List, show, export, add and remove models that were kept.")
 Name = Annotated[
@@ -34,7 +35,7 @@ def list_models(context: typer.Context, json_output: JsonOption = False) -> None
     if json_output:
         typer.echo(json.dumps(records(frame)))
     elif frame.is_empty():
-        typer.echo("no models yet: mirstore train EXPERIMENT")
+        tell("no models yet: mirstore train EXPERIMENT")
     else:
         shown = frame.select("name", "artifact", "model", "experiment", "tracks", "metric", "score", "licence", "bytes")
         show(shown.with_columns(shown["artifact"].str.slice(0, 10), shown["score"].round(4)), "table")
@@ -49,7 +50,6 @@ def show_model(context: typer.Context, name: Name, json_output: JsonOption = Fal
     $ mirstore models show clip-genres
     $ mirstore models show clip-genres --json
     """
-    from mirstore.cli.text import lines
     from mirstore.core.artifacts.readme import definitions, entry, scores
     from mirstore.store.models import find
 
@@ -72,9 +72,9 @@ def show_model(context: typer.Context, name: Name, json_output: JsonOption = Fal
         "folder": f"{found.folder} ({found.bytes:,} bytes)",
     }
     for key, text in about.items():
-        typer.echo(f"{key:<14} {lines(text)}")
+        tell(f"{key:<14} {text}")
     for text in (scores(card), entry(card, found.name), definitions(card)):
-        typer.echo(f"\n{text}")
+        tell(f"\n{text}")
 
 
 @app.command()
@@ -98,7 +98,7 @@ def export(
     if json_output:
         typer.echo(json.dumps({**found.as_dict(), "target": str(target)}))
     else:
-        typer.echo(f"exported: {found.name} to {target}")
+        tell(f"exported: {found.name} to {target}")
 
 
 @app.command()
@@ -124,7 +124,7 @@ def add(
     if json_output:
         typer.echo(json.dumps(found.as_dict()))
     else:
-        typer.echo(f"kept: {found.name} {found.artifact}")
+        tell(f"kept: {found.name} {found.artifact}")
 
 
 @app.command()

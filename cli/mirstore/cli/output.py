@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import typer
 
-from mirstore.cli.text import printable
+from mirstore.cli.text import as_json, lines, printable
 from mirstore.core.errors import UnknownNameError, UsageError
 
+_formula = "^[=+\\-@\\t\\r]"  # what Excel, LibreOffice and others take for the beginning of one
+_number = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 formats = ("table", "csv", "tsv", "json", "jsonl", "parquet", "md")
 
 
@@ -47,7 +48,18 @@ def show(frame: pl.DataFrame, output_format: str) -> None:
         frame.write_parquet(buffer)
         sys.stdout.buffer.write(buffer.getvalue())
     else:
-        typer.echo(_text(frame, output_format), nl=False)
+        write(_text(frame, output_format))
+
+
+def write(text: str) -> None:
+    """Write data to stdout: as it is for a program or a file, without what would steer a terminal for a person.
+
+    Parameters
+    ----------
+    text : str
+    """
+    sys.stdout.write(lines(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
 
 
 def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
@@ -66,20 +78,40 @@ def save(frame: pl.DataFrame, path: Path, output_format: str) -> None:
         path.write_text(_text(frame, "csv" if output_format == "table" else output_format), encoding="utf-8")
 
 
-def check_format(output_format: str) -> None:
+def check_format(output_format: str, *, safe_csv: bool = False) -> None:
     """Refuse a format that there is not, before anything is computed for it.
 
     Parameters
     ----------
     output_format : str
+    safe_csv : bool
+        Whether formulas are to be disarmed, see `disarmed`.
 
     Raises
     ------
     UnknownNameError
         If there is no such format.
+    UsageError
+        If there is nothing to disarm in it.
     """
     if output_format not in formats:
         raise UnknownNameError("format", output_format, formats)
+    if safe_csv and output_format not in ("csv", "tsv"):
+        raise UsageError(f"--safe-csv changes csv and tsv, not {output_format}", hint="--format csv, or leave it out")
+
+
+def disarmed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame whose texts a spreadsheet does not run: what would be a formula gets a ``'`` in front.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+    """
+    texts = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    cells = pl.col(pl.String)
+    runs = cells.str.contains(_formula) & ~cells.str.contains(_number)
+    safe = texts.with_columns(pl.when(runs).then(pl.lit("'") + cells).otherwise(cells).name.keep())
+    return safe.rename({name: f"'{name}" for name in frame.columns if re.match(_formula, name)})
 
 
 def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -96,16 +128,12 @@ def _text(frame: pl.DataFrame, output_format: str) -> str:
     if output_format in ("csv", "tsv"):
         return _flat(frame).write_csv(separator="\t" if output_format == "tsv" else ",")
     if output_format == "json":
-        return _json(records(frame)) + "\n"
+        return as_json(records(frame), default=str) + "\n"
     if output_format == "jsonl":
-        return "".join(_json(row) + "\n" for row in records(frame))
+        return "".join(as_json(row, default=str) + "\n" for row in records(frame))
     head = [printable(name) for name in frame.columns]
-    lines = [head, ["---"] * frame.width, *([_cell(value) for value in row] for row in frame.iter_rows())]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    table = [head, ["---"] * frame.width, *([_cell(value) for value in row] for row in frame.iter_rows())]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in table)
 
 
 def _plain(value: Any) -> Any:
@@ -134,7 +162,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     def text(value: Any) -> str | None:
         if value is None or isinstance(value, bytes):
             return _plain(value)
-        return _json(_plain(value))
+        return as_json(_plain(value), default=str)
 
     return frame.with_columns(
         pl.Series(name, [text(value) for value in frame[name].to_list()], pl.String)

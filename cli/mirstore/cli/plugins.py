@@ -10,6 +10,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import YesOption
+from mirstore.cli.text import tell
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -40,9 +41,7 @@ def list_plugins(context: typer.Context, json_output: JsonOption = False) -> Non
     for row in rows:
         components = " ".join(row["components"]) or "-"
         place = f"in {row['place']}: " if row["place"] else ""
-        typer.echo(
-            f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {place}{row['status']}"
-        )
+        tell(f"{row['name']:<12} {row['distribution']} {row['version']:<8} {components:<44} {place}{row['status']}")
 
 
 @app.command()
@@ -78,17 +77,17 @@ def show(
         needs = [weights.name for weights in component.needs]
         typer.echo(json.dumps({**about, "inputs": inputs, "needs": needs}))
         return
-    typer.echo(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
+    tell(f"{name}@{component.version}\n\n{inspect.getdoc(type(component))}\n")
     if extractor:
-        typer.echo(f"reads    {', '.join(inputs) or ('what its parameters name' if dependent else 'audio')}")
+        tell(f"reads    {', '.join(inputs) or ('what its parameters name' if dependent else 'audio')}")
     for weights in component.needs:
-        typer.echo(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
+        tell(f"needs    weights {weights.name} ({weights.licence}): {weights.text}")
     for key, value in component.params().items():
-        typer.echo(f"param    {key} = {value!r}")
+        tell(f"param    {key} = {value!r}")
     for column, spec in columns.items():
-        typer.echo(f"column   {column} [{spec['unit'] or '-'}] {spec['text']}")
+        tell(f"column   {column} [{spec['unit'] or '-'}] {spec['text']}")
     if dependent:
-        typer.echo("columns  depend on those of what it reads: mirstore features show NAME, once they are computed")
+        tell("columns  depend on those of what it reads: mirstore features show NAME, once they are computed")
 
 
 @app.command()
@@ -140,12 +139,12 @@ def check(
             continue
         called = f"{component.name}@{component.version}"
         if not json_output:
-            typer.echo(called)
+            tell(called)
         for result in run_checks(subject):
             well = well and result.ok
             rows.append({"component": called, **asdict(result)})
             if not json_output:
-                typer.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}{f': {result.message}' * (not result.ok)}")
+                tell(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}{f': {result.message}' * (not result.ok)}")
     if json_output:
         typer.echo(json.dumps(rows))
     if lacking is not None:

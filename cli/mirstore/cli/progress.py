@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mirstore.cli.text import printable
 from mirstore.core.durations import duration
 from mirstore.core.events import Event, Progress, Started
 
@@ -43,7 +44,7 @@ class Bars:
         elif isinstance(event, Progress):
             self._move(event.stage, event.done, event.total)
         elif (note := event.note()) and self._lines is not None and self._stages:
-            self._lines.update(list(self._stages.values())[-1], note=note)
+            self._lines.update(list(self._stages.values())[-1], note=printable(note))
 
     def _move(self, stage: str, done: int, total: int) -> None:
         if self._lines is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirstore.cli import complete
+from mirstore.cli.text import as_json, tell
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -91,12 +91,12 @@ def report(
             listeners=listeners,
         )
     if json_output:
-        typer.echo(json.dumps([content.as_dict() for content in reports], ensure_ascii=False))
+        typer.echo(as_json([content.as_dict() for content in reports]))
         return
     for content in reports:
         path = _path(output, content, several=len(reports) > 1)
         _write(content, path)
-        typer.echo(str(path))
+        tell(str(path))
         if open_page:
             typer.launch(path.absolute().as_uri())
 
@@ -112,6 +112,6 @@ def _write(content: Report, path: Path) -> None:
 
     try:
         path.write_text(render(content), encoding="utf-8")
-        path.with_suffix(".json").write_text(json.dumps(content.as_dict(), ensure_ascii=False), encoding="utf-8")
+        path.with_suffix(".json").write_text(as_json(content.as_dict()), encoding="utf-8")
     except OSError as error:
         raise MirstoreError(f"{path}: {(error.strerror or 'cannot be written').lower()}") from None

@@ -11,6 +11,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption, YesOption
+from mirstore.cli.text import as_json, tell
 from mirstore.core.text import counted
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def list_runs(
     elif found:
         show_summaries(found, context.obj.load_registry())
     else:
-        typer.echo("no runs yet: mirstore run-experiment NAME")
+        tell("no runs yet: mirstore run-experiment NAME")
 
 
 @app.command()
@@ -69,7 +70,7 @@ def show(
     from mirstore.store.experiments.results import everything
 
     with context.obj.open_store() as store:
-        typer.echo(json.dumps(everything(store, name), indent=1, ensure_ascii=False))
+        typer.echo(as_json(everything(store, name), indent=1))
 
 
 @app.command()
@@ -153,11 +154,11 @@ def show_summaries(found: Sequence[RunSummary], registry: Registry) -> None:
     frame = pl.DataFrame(rows, infer_schema_length=None)
     told = ("experiment", "task", "features", "chunk", "grouping", "smoothing", "metric")
     same = [column for column in told if frame[column].n_unique() == 1]
-    typer.echo(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
+    tell(" · ".join(f"{c} {frame[c][0]}" for c in same if frame[c][0] != "none"))
     output.show(frame.drop(same), "table")
     for summary in found:
         if count := summary.withdrawn:
-            typer.echo(f"run {summary.run}: {counted(count, 'track')} withdrawn since")
+            tell(f"run {summary.run}: {counted(count, 'track')} withdrawn since")
 
 
 def _with_interval(value: Statistics) -> str:

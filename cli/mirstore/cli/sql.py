@@ -13,8 +13,8 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.commands import Command, statement
-from mirstore.cli.context import AtOption, SnapshotOption
-from mirstore.cli.text import lines
+from mirstore.cli.context import AtOption, SafeCsvOption, SnapshotOption
+from mirstore.cli.text import tell
 from mirstore.core.durations import duration
 
 
@@ -40,6 +40,7 @@ def sql(
     ] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
+    safe_csv: SafeCsvOption = False,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -54,14 +55,14 @@ def sql(
     $ mirstore sql "SELECT path, feature, error, message FROM failures" --format csv
     $ mirstore sql --schema
     """
-    from mirstore.cli.output import check_format, show
+    from mirstore.cli.output import check_format, disarmed, show
     from mirstore.core.errors import UsageError
 
     wanted = "json" if json_output else output_format
-    check_format(wanted)
+    check_format(wanted, safe_csv=safe_csv)
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         if schema:
-            typer.echo(lines(store.schema()))
+            tell(store.schema())
             return
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
@@ -69,9 +70,9 @@ def sql(
         with _end_if_it_hangs(timeout):  # drawing the answer is no part of the query's time
             answer = store.sql(text, timeout=timeout)
     if wanted == "table" and answer.columns == ["explain_key", "explain_value"]:
-        typer.echo("\n".join(answer["explain_value"]))  # a drawing already
+        tell("\n".join(answer["explain_value"]))  # a drawing already
     else:
-        show(answer, wanted)
+        show(disarmed(answer) if safe_csv else answer, wanted)
 
 
 @contextmanager

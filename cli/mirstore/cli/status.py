@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from mirstore.cli.text import tell
+
 
 def status(
     context: typer.Context,
@@ -35,6 +37,6 @@ def status(
     elif rows:
         show(pl.DataFrame(rows, infer_schema_length=None), "table")
     else:
-        typer.echo("no features yet: mirstore ingest FOLDER --features essentia")
+        tell("no features yet: mirstore ingest FOLDER --features essentia")
     for item in vanished:
         app.say(f"{item}; mirstore ingest … --prune takes {item.them} out")

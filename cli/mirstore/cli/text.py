@@ -2,25 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
+from typing import Any
+
+import typer
 
 from mirstore.core.errors import UsageError
+from mirstore.core.text import visible
 
-_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_beyond_ascii = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # what JSON does not escape itself
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print text for a person: nothing in it steers the terminal.
+
+    Parameters
+    ----------
+    text : str
+    err : bool
+        On stderr.
+    """
+    typer.echo(lines(text), err=err)
 
 
 def printable(text: str) -> str:
-    r"""Return text without characters that steer a terminal: tags and file names may hold any.
-
-    Line feeds and tabs become ``\n`` and ``\t``, other control characters, and those that turn the direction of
-    writing, ``\x1b`` or ``\u202e``.
+    r"""Return text on one line, without characters that steer a terminal; see `mirstore.core.text.visible`.
 
     Parameters
     ----------
     text : str
     """
-    return _control.sub(_escaped, text)
+    return visible(text)
+
+
+def lines(text: str) -> str:
+    """Return text of several lines without characters that steer a terminal; line feeds and tabs stay.
+
+    Parameters
+    ----------
+    text : str
+    """
+    return visible(text, "\n\t")
+
+
+def as_json(value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
+    """Return a value as JSON with readable letters; characters that steer a terminal are escaped as JSON does it.
+
+    Parameters
+    ----------
+    value : what JSON can say
+    indent : int, optional
+    default : callable, optional
+        Makes that of anything else.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=default, indent=indent)
+    return _beyond_ascii.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def listed(text: str, option: str) -> list[str]:
@@ -46,19 +84,3 @@ def listed(text: str, option: str) -> list[str]:
     if not names:
         raise UsageError(f"{option} {text!r} names nothing", hint=f"{option} NAME,NAME, or leave it out")
     return names
-
-
-def lines(text: str) -> str:
-    """Return text of several lines, each of them `printable`.
-
-    Parameters
-    ----------
-    text : str
-    """
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    code = ord(character)
-    return _named.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")

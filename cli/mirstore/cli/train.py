@@ -8,6 +8,7 @@ import typer
 
 from mirstore.cli import complete
 from mirstore.cli.context import JsonOption, LogOption
+from mirstore.cli.text import tell
 
 if TYPE_CHECKING:
     from mirstore.cli.context import Context
@@ -56,4 +57,4 @@ def train(
     if json_output:
         typer.echo(json.dumps(found.model.as_dict()))
     else:
-        typer.echo(f"kept: {found.model.name} {found.model.artifact}")
+        tell(f"kept: {found.model.name} {found.model.artifact}")

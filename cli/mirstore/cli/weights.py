@@ -10,6 +10,7 @@ import typer
 from mirstore.cli import complete
 from mirstore.cli.commands import App
 from mirstore.cli.context import JsonOption
+from mirstore.cli.text import tell
 from mirstore.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def path(context: typer.Context, name: Name) -> None:
     $ mirstore weights path musicnn-msd
     $ mirstore weights path musicnn-msd | xargs ls -l
     """
-    typer.echo(str(context.obj.load_plugins().weights(name).path()))
+    tell(str(context.obj.load_plugins().weights(name).path()))
 
 
 def _about(needed: Needed) -> dict[str, Any]:
@@ -168,4 +169,4 @@ def _tell(places: dict[Weights, Path], json_output: bool) -> None:
         typer.echo(json.dumps({weights.name: str(place) for weights, place in places.items()}))
         return
     for weights, place in places.items():
-        typer.echo(f"{weights.name}: {place} (licence: {weights.licence})")
+        tell(f"{weights.name}: {place} (licence: {weights.licence})")

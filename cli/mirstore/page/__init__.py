@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirstore.core.text import visible
+
 if TYPE_CHECKING:
     from mirstore.store.experiments.report import Report
 
@@ -27,8 +29,7 @@ def render(report: Report | Mapping[str, Any]) -> str:
     environment = _environment()
     environment.filters |= {name: getattr(words, name) for name in filters.split()}
     environment.globals |= {"about_half": words.about_half, "count": words.count, "known": words.known}
-    page: str = environment.get_template("page.html.j2").render(sections(plain))
-    return page
+    return visible(environment.get_template("page.html.j2").render(sections(plain)), "\n\t")
 
 
 filters = "amount capital cell duration general interval listed metric moment number percent plain spread whole"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 longest_message = 4_000  # characters: the gist is at the beginning, and a traceback of 50 MB helps nobody
 
 
@@ -16,6 +18,31 @@ def storable(text: str) -> str:
     text : str
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def visible(text: str, kept: str = "") -> str:
+    r"""Return text with characters that would steer a terminal, or a page, written out: tags and file names hold any.
+
+    Line feeds and tabs become ``\n`` and ``\t``; other control characters, and those that turn the direction of
+    writing, ``\x1b`` or ``\u202e``.
+
+    Parameters
+    ----------
+    text : str
+    kept : str
+        Characters that stay as they are.
+
+    Examples
+    --------
+    >>> print(visible("red\x1b[31m\n"))
+    red\x1b[31m\n
+    """
+    return _control.sub(lambda match: match[0] if match[0] in kept else _written_out(match[0]), text)
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    return _named.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def shortened(text: str, most: int = longest_message) -> str:
