@@ -58,9 +58,10 @@ class Terminal(io.StringIO):
 def made(tmp_path_factory):
     """A store in which every text is hostile."""
     path = tmp_path_factory.mktemp("hostile") / "store"
-    feature = FeatureSet(f"odd{evil}", Odd())
+    feature = FeatureSet("odd", Odd())
     with Store(path, create=True, command=f"mirstore ingest {evil}") as store, store.write(f"ingest {evil}") as tx:
         tx.add_feature_set(feature.name, feature, **stamp)
+        tx.append("core.names", [{"name": f"odd{evil}", "feature_set": feature.id, "added": stamp["added"]}])
         where = {"dataset": f"music{evil}", "track": track}
         tx.append("core.datasets", [{"dataset": where["dataset"], "source": evil, "licence": evil, **stamp}])
         tx.append("core.locations", [{"track": track, "path": f"/m/{evil}.wav", **stamp}])
@@ -119,6 +120,7 @@ _commands = [
     ["runs", "list"],
     ["models", "list"],
     ["pin", f"more{evil}"],
+    ["dataset", "import", "none.csv", "--name", evil],
     ["unpin", f"paper{evil}"],
     ["gc", "-n"],
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -18,6 +19,9 @@ from mirstore.core.environments import environments
 from mirstore.core.errors import ConfigError, PluginError
 from mirstore.core.experiment_entries import ExperimentEntry, TaskEntry
 from mirstore.core.extras import installed
+
+_largest = 4 << 20  # [bytes] of a registry
+_deepest = 100  # parts of a key
 
 
 class Registry(BaseModel):
@@ -184,13 +188,30 @@ def _shipped() -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        with open(path, "rb") as file:
+            text = file.read(_largest + 1).decode()
+        if len(text) > _largest:
+            raise ConfigError(f"{path}: is larger than {_largest >> 20} MB, and no registry is")
+        if any(part.count(".") > _deepest for line in text.split("\n") for part in re.split(r"[,={\[]", line)):
+            raise ConfigError(f"{path}: has a key of more than {_deepest} parts")  # memory grows as their square
+        data = tomllib.loads(text)
+        if any(abs(number) >= 1 << 63 for number in _whole_numbers(data)):
+            raise ConfigError(f"{path}: has a whole number of more than 64 bits, which is no TOML")
+        return data
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or 'cannot be read').lower()}", hint="mirstore init") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of its text, its TOML, or a number of 5,000 digits
         raise ConfigError(f"{path}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: its brackets are nested too deeply") from None
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _whole_numbers(part)
 
 
 def _problem(item: Any, data: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mirstore.core.errors import UsageError
+
 _control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 longest_message = 4_000  # characters: the gist is at the beginning, and a traceback of 50 MB helps nobody
@@ -75,6 +77,24 @@ def is_name(text: str) -> bool:
     (True, False, False)
     """
     return re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", text) is not None
+
+
+def check_given_name(what: str, name: str) -> None:
+    r"""Refuse a name that a person could not read or type again: it must be a line of at most 200 letters.
+
+    Parameters
+    ----------
+    what : str
+        That is to be called so, for the message: ``"a dataset"``.
+    name : str
+
+    Raises
+    ------
+    UsageError
+        If it is empty, too long, or holds control characters.
+    """
+    if not name.strip() or len(name) > 200 or storable(visible(name)) != name:
+        raise UsageError(f"{what} cannot be called {shown(name)}", hint="give one line of at most 200 letters")
 
 
 def counted(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.text import check_given_name
 from mirstore.store.lake.hidden import removals
 from mirstore.store.lake.schema import order
 from mirstore.store.lake.snapshots import snapshots
@@ -73,7 +74,8 @@ def pin(store: Store, name: str, snapshot: int | None = None, note: str = "") ->
         If there is no such snapshot, or the name is one of a run's.
     """
     number = store.snapshot_id if snapshot is None else snapshot
-    if name.startswith("run ") or not name.strip():
+    check_given_name("a pin", name)
+    if name.startswith("run "):
         raise UsageError(f"a pin cannot be called {name!r}", hint="give it another name")
     if not 0 < number <= store.snapshot_id:
         raise UsageError(f"there is no snapshot {number}", hint="mirstore log lists them")

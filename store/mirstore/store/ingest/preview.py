@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from mirstore.core.events import Event, Progress, Started, Warned, job
 from mirstore.core.features import FeatureSet
+from mirstore.core.text import check_given_name
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.annotation_sets import all_sets
 from mirstore.store.ingest.annotations import look
@@ -79,9 +80,11 @@ def preview(
     Raises
     ------
     UsageError
-        If two files of one recording have different labels in a set where all tracks have one.
+        If the dataset cannot be called so, or two files of one recording have different labels in a set where all
+        tracks have one.
     """
     if dataset is not None:
+        check_given_name("a dataset", dataset)
         sources = [replace(source, dataset=dataset) for source in sources]
     plan = yield from _prepare(store, sources, features, annotations, retry_failed, tags)
     summary = Summary(uuid.uuid4().hex[:12], dataset, pruned=prune)

@@ -11,7 +11,7 @@ import polars as pl
 from mirstore.core.audio import hash_file
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.core.text import some
+from mirstore.core.text import check_given_name, some
 from mirstore.store.ingest import row_tables
 from mirstore.store.ingest.imported import Imported, Table, bring, current_rows, read_ids, with_ends
 from mirstore.store.store import Store
@@ -79,6 +79,9 @@ def import_table(
     UsageError
         If ids repeat or are missing, or a column of numbers has a cell that is none.
     """
+    check_given_name("a dataset", dataset)
+    if feature is not None:
+        check_given_name("features", feature)
     table = read(file)
     frame, report = table.frame, Report(file.name, remarks=table.remarks)
     key = id_column if id_column is not None else column_roles.find_id(frame.columns)

@@ -17,6 +17,7 @@ from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
+from mirstore.core.text import check_given_name
 from mirstore.store.lake.arrow import sql_columns, table_schema, to_arrow
 from mirstore.store.lake.checksums import record
 from mirstore.store.lake.connect import keep
@@ -136,7 +137,8 @@ class Transaction:
         UsageError
             If SQL has a view of that name already, or it could not be asked for.
         """
-        if name in self._reserved or not name.strip() or "@" in name:  # that stands before a version
+        check_given_name("features", name)
+        if name in self._reserved or "@" in name:  # that stands before a version
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         table, schema = in_lake(f"feat.{feature.table}"), table_schema(feature)
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
