@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_store import Patches, loudness, stamp
 
-from mirstore.core.errors import StoreError
+from mirstore.core.errors import ConfigError, StoreError, TrackError, UsageError
 from mirstore.core.features import FeatureSet
+from mirstore.core.packs import Reference, references
+from mirstore.core.registry import Registry
 from mirstore.store import Store
+from mirstore.store.history import pin
+from mirstore.store.ingest.preview import preview
+from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.connect import committer
 from mirstore.store.lake.doctor import doctor
-from mirstore.store.lake.quoting import literal
+from mirstore.store.lake.quoting import identifier, literal
 
 patches = FeatureSet("patches", Patches())
 track = "a" * 64
@@ -429,3 +438,190 @@ def test_a_pack_that_is_elsewhere_is_not_read(store, tmp_path):
     shutil.copy(pack, tmp_path / "elsewhere.safetensors")
     with Store(store, read_only=True) as opened, pytest.raises(StoreError, match="no name of a pack"):
         opened.tensors("patches").crop(0, 0, 1)
+
+
+def packed(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+def entry(begin: int, end: int, shape: object = (2,), dtype: str = "F16") -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 8,
+        packed({}, length=1 << 62),
+        packed({}, length=(1 << 64) - 1),
+        packed(b"[" * 100_000),
+        packed(b"{" + b" " * 100),
+        packed({"a": entry(0, 4)}, b"\0" * 3),
+        packed({"a": entry(0, 1 << 50)}, b"\0" * 4),
+        packed({"a": entry(1 << 40, (1 << 40) + 4)}, b"\0" * 4),
+        packed({"a": entry(-8, -4)}, b"\0" * 4),
+        packed({"a": entry(4, 0, (-2,))}, b"\0" * 4),
+        packed({"a": entry(0, 4, (1 << 32, 1 << 32))}, b"\0" * 4),
+        packed({"a": entry(0, 4, ("2",))}, b"\0" * 4),
+        packed({"a": entry(0, 4, 2)}, b"\0" * 4),
+        packed({"a": entry(0, 4, (2,), "O")}, b"\0" * 4),
+        packed({"a": entry(0, 4, (2,), "../x")}, b"\0" * 4),
+        packed({"a": {"dtype": "F16"}}, b"\0" * 4),
+        packed({"a": [1, 2]}, b"\0" * 4),
+        packed([1]),
+        packed(b"null"),
+    ],
+    ids=range(20),
+)
+def test_a_pack_whose_header_lies_is_damaged(tmp_path, content):
+    path = tmp_path / "evil.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(TrackError, match="pack"):
+        references(path)
+    with pytest.raises(TrackError, match="pack"):
+        Reference(path, "a", "float16", (2,)).array()
+
+
+def test_arrays_that_overlap_in_a_pack_are_read_as_they_lie(tmp_path):
+    path = tmp_path / "overlapping.safetensors"
+    path.write_bytes(packed({"a": entry(0, 4), "b": entry(2, 6)}, np.arange(3, dtype=np.float16).tobytes()))
+    arrays = {reference.key: reference.array().tolist() for reference in references(path)}
+    assert arrays == {"a": [0.0, 1.0], "b": [1.0, 2.0]}  # and nothing beyond the file
+
+
+# What is given to mirstore
+
+_bombs = {
+    "deep brackets": ("[features.a]\nparams = {a = " + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+    "a long key": (".".join("a" * 20_000) + " = 1", "a key of more than 100 parts"),
+    "a long key inside": ("x = {" + ".".join("a" * 20_000) + " = 1}", "a key of more than 100 parts"),
+    "a long header": ("[" + ".".join("a" * 20_000) + "]", "a key of more than 100 parts"),
+    "a long number": ("x = " + "9" * 10_000, "digits"),
+    "a long hexadecimal number": ("x = 0x" + "f" * 1_000_000, "more than 64 bits"),
+    "a large file": ("#" + "x" * (5 << 20), "larger than 4 MB"),
+    "no UTF-8": (b"x = '\xff'", "can't decode"),
+    "NUL": ("x = '\0'", "invalid character"),
+    "no value": ("x = ", "Invalid value"),
+}
+
+
+@pytest.mark.parametrize("kind", _bombs)
+def test_a_hostile_registry_is_refused_in_words(tmp_path, kind):
+    text, problem = _bombs[kind]
+    path = tmp_path / "registry.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=problem):
+        Registry.load(path)
+
+
+def test_a_registry_without_end_is_refused(tmp_path):
+    (tmp_path / "registry.toml").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="larger than 4 MB"):
+        Registry.load(tmp_path / "registry.toml")
+
+
+def test_a_long_array_of_numbers_is_no_long_key(tmp_path):
+    numbers = ", ".join(f"{number}.5" for number in range(500))
+    (tmp_path / "registry.toml").write_text(
+        f"schema = 1\n# {'.' * 300}\n[features.a]\nextractor = 'mel@1'\nparams = {{a = [{numbers}]}}\n"
+    )
+    registry = Registry.load(tmp_path / "registry.toml")
+    assert len(registry.features["a"].params["a"]) == 500
+
+
+@pytest.fixture(scope="module")
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"id": ["a", "b"], "v": [1.0, 2.0]}), file)
+    return file.getvalue()
+
+
+_torn = {
+    "no footer": lambda data: data[:-8],
+    "half": lambda data: data[: len(data) // 2],
+    "nothing": lambda data: b"",
+    "other magic": lambda data: data[:-4] + b"EVIL",
+    "a footer longer than the file": lambda data: data[:-8] + b"\xff\xff\xff\x7fPAR1",
+    "an empty footer": lambda data: data[:-8] + b"\0\0\0\0PAR1",
+    "a negative footer": lambda data: data[:-8] + b"\xff\xff\xff\xffPAR1",
+}
+
+
+@pytest.mark.parametrize("how", _torn)
+def test_a_torn_parquet_file_is_refused_in_words(tmp_path, store, parquet, how):
+    path = tmp_path / "table.parquet"
+    path.write_bytes(_torn[how](parquet))
+    with Store(store) as opened, pytest.raises(UsageError, match=r"table\.parquet: cannot be read"):
+        import_table(opened, path, dataset="evil")
+
+
+def test_a_parquet_footer_that_claims_rows_is_refused_or_read_as_what_is_there(tmp_path, store, parquet):
+    size = int.from_bytes(parquet[-8:-4], "little")
+    footer, path = parquet[-8 - size : -8], tmp_path / "table.parquet"
+    two, many = b"\x16\x04", b"\x16\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"  # 2 and 2^62 - 1, as Thrift writes them
+    places = [at for at in range(len(footer)) if footer[at : at + 2] == two]
+    assert len(places) >= 3  # rows of the file, of the group, values of each column
+    with Store(store) as opened:
+        for at in places:
+            lying = footer[:at] + many + footer[at + 2 :]
+            path.write_bytes(parquet[: -8 - size] + lying + len(lying).to_bytes(4, "little") + b"PAR1")
+            with suppress(UsageError):
+                assert import_table(opened, path, dataset=f"evil {at}").tracks == 2
+        assert opened.sql("SELECT count(*) FROM tracks").item() % 2 == 0
+
+
+def test_names_in_a_table_stay_names(tmp_path, store):
+    path = tmp_path / "table.parquet"
+    columns = ["../../x", "/etc/passwd", "a'b\"c; DROP TABLE x", "x\0y", "z\x1b[31m", "l" * 100_000]
+    table = {"id": ["../../a", "/etc/b", "c\0d"], **{name: [1.0, 2.0, 3.0] for name in columns}}
+    pq.write_table(pa.table(table), path)
+    before = sorted(tmp_path.rglob("*"))
+    with Store(store) as opened:
+        done = import_table(opened, path, dataset="../../evil")
+        assert (done.tracks, done.columns) == (3, len(columns))
+        assert opened.sql("SELECT count(*) FROM tracks").rows() == [(5,)]
+        assert opened.sql('SELECT count(*) FROM "../../evil"').rows() == [(3,)]
+    made = {path.relative_to(store).parts[0] for path in set(tmp_path.rglob("*")) - set(before)}
+    assert made <= {"data", "catalog.sqlite-wal", "catalog.sqlite-shm", "jobs"}
+    assert not [path for path in (store / "data").rglob("*") if "evil" in path.name]
+
+
+_unreadable = ["", " ", "a\0b", "two\nlines", "a\x1b[31m", "\u202etxt", "\udce9", "x" * 10_000]
+
+
+@pytest.mark.parametrize("name", _unreadable, ids=range(len(_unreadable)))
+def test_names_that_nobody_could_type_again_are_refused(tmp_path, store, name):
+    (tmp_path / "table.csv").write_text("id,v\na,1\n")
+    with Store(store) as opened:
+        before = opened.snapshot_id
+        for call in (
+            lambda: pin(opened, name),
+            lambda: import_table(opened, tmp_path / "table.csv", dataset=name),
+            lambda: import_table(opened, tmp_path / "table.csv", dataset="fine", feature=name),
+            lambda: preview(opened, [], {}, dataset=name).result(),
+            lambda: named_features(opened, name),
+        ):
+            with pytest.raises(UsageError, match="cannot be called"):
+                call()
+        assert opened.snapshot_id == before
+
+
+def named_features(store: Store, name: str) -> None:
+    with store.write("features") as tx:
+        tx.add_feature_set(name, loudness, **stamp)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "..", "a'b\"c; --", "C:\\evil", "Café 🎵"])
+def test_names_that_look_like_paths_or_sql_are_names(tmp_path, store, name):
+    (tmp_path / "table.csv").write_text("id,v,genre\na,1.5,rock\n")
+    with Store(store) as opened:
+        pin(opened, name)
+        import_table(opened, tmp_path / "table.csv", dataset=name, feature=name)
+        assert opened.sql(f"SELECT name FROM pins WHERE name = {literal(name)}").height == 1
+        assert opened.sql(f"SELECT v FROM {identifier(name)}").rows() == [(1.5,)]
+        assert opened.features(name).height == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "table.csv"]
+    with Store(store) as opened:
+        assert doctor(opened) == []

@@ -189,12 +189,13 @@ def _shipped() -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            text = file.read(_largest + 1).decode()
-        if len(text) > _largest:
+            read = file.read(_largest + 1)
+        if len(read) > _largest:
             raise ConfigError(f"{path}: is larger than {_largest >> 20} MB, and no registry is")
-        if any(part.count(".") > _deepest for line in text.split("\n") for part in re.split(r"[,={\[]", line)):
+        text = read.decode()
+        if any(_parts(piece) > _deepest for piece in re.split(r"[,={\[\n]", text)):
             raise ConfigError(f"{path}: has a key of more than {_deepest} parts")  # memory grows as their square
-        data = tomllib.loads(text)
+        data = tomllib.loads(text.replace("\r\n", "\n"))
         if any(abs(number) >= 1 << 63 for number in _whole_numbers(data)):
             raise ConfigError(f"{path}: has a whole number of more than 64 bits, which is no TOML")
         return data
@@ -204,6 +205,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: its brackets are nested too deeply") from None
+
+
+def _parts(text: str) -> int:
+    return sum(bool(part.strip()) for part in text.split("."))
 
 
 def _whole_numbers(value: Any) -> Iterator[int]:
