@@ -278,7 +278,9 @@ def test_another_database_is_a_message(store):
 # Links
 
 
-@pytest.mark.parametrize("name", ["catalog.sqlite", "catalog.sqlite-wal", "write.lock", "checksums.sha256"])
+@pytest.mark.parametrize(
+    "name", ["catalog.sqlite", "catalog.sqlite-wal", "write.lock", "checksums.sha256", "checksums.sha256.new", "notes"]
+)
 def test_own_files_that_are_links_are_refused_and_nothing_is_written_behind_them(store, tmp_path, name):
     victim = tmp_path / "victim"
     if (store / name).exists():

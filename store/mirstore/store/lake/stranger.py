@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from pathlib import Path
 
 import duckdb
@@ -29,6 +28,7 @@ _filled = (
     "ducklake_metadata", "ducklake_schema", "ducklake_schema_versions", "ducklake_snapshot",
     "ducklake_snapshot_changes", "ducklake_table", "ducklake_table_column_stats", "ducklake_table_stats",
 )  # fmt: skip
+_movable = ("data", "tensors", "artifacts", "jobs", "checkpoints", "backups")
 _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
 _plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
 
@@ -71,8 +71,7 @@ _question = " UNION ALL ".join(
 def refuse_links(folder: Path, catalog: str) -> None:
     """Refuse a store some of whose own files are links: what is written to them would be written elsewhere.
 
-    A user may move ``data``, ``tensors`` or ``artifacts`` to another disk, and leave a link; nothing behind one is
-    deleted.
+    A user may move ``data``, ``tensors`` and the like to another disk, and leave a link; nothing behind one is deleted.
 
     Parameters
     ----------
@@ -86,15 +85,13 @@ def refuse_links(folder: Path, catalog: str) -> None:
     StoreError
         If one is a link, or no file at all.
     """
-    if os.path.lexists(folder / f"{catalog}-journal") and os.path.lexists(folder / catalog):
-        # SQLite rolls back what such a file says, and deletes another file that it names.
+    entries = {entry.name: entry for entry in _entries(folder)}
+    if catalog in entries and f"{catalog}-journal" in entries:
+        # SQLite would roll back what such a file says, and delete another file that it names.
         raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", f"{catalog}-journal")
-    for name in (catalog, f"{catalog}-wal", f"{catalog}-shm", "write.lock", "checksums.sha256"):
-        try:
-            mode = os.lstat(folder / name).st_mode
-        except OSError:
-            continue
-        if not stat.S_ISREG(mode):
+    for name, entry in entries.items():
+        own = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        if not own and name not in _movable:
             raise _refusal(folder, "something else than a file of its own", name)
     for link in _links(folder / "data"):
         raise _refusal(folder, "a link in its data", str(link.relative_to(folder)))
