@@ -140,10 +140,10 @@ _edits = {
         "a type that mirstore does not use",
     ),
     "an absolute file": (
-        "UPDATE ducklake_data_file SET path = '/home/me/private.parquet', path_is_relative = 0",
-        "a file that mirstore does not make: '/home/me/private.parquet'",
+        "UPDATE ducklake_data_file SET path = '/private/private.parquet', path_is_relative = 0",
+        "a file that mirstore does not make: '/private/private.parquet'",
     ),
-    "an absolute file called relative": ("UPDATE ducklake_data_file SET path = '/home/me/private.parquet'", "a file"),
+    "an absolute file called relative": ("UPDATE ducklake_data_file SET path = '/private/private.parquet'", "a file"),
     "a file above": ("UPDATE ducklake_data_file SET path = '../../../private.parquet'", "a file"),
     "a file with stars": ("UPDATE ducklake_data_file SET path = 'ducklake-*.parquet'", "a file"),
     "a file on the network": ("UPDATE ducklake_data_file SET path = 'http://evil/ducklake-1.parquet'", "a file"),
@@ -151,8 +151,8 @@ _edits = {
     "an encrypted file": ("UPDATE ducklake_data_file SET encryption_key = 'k'", "a file"),
     "a mapped file": ("UPDATE ducklake_data_file SET mapping_id = 1", "a file"),
     "a deletion outside": (
-        "UPDATE ducklake_files_scheduled_for_deletion SET path = '/home/me/thesis.txt', path_is_relative = 0",
-        "a file to be deleted that mirstore does not make: '/home/me/thesis.txt'",
+        "UPDATE ducklake_files_scheduled_for_deletion SET path = '/private/thesis.txt', path_is_relative = 0",
+        "a file to be deleted that mirstore does not make: '/private/thesis.txt'",
     ),
     "a deletion above": (
         "UPDATE ducklake_files_scheduled_for_deletion SET path = 'core/../../ducklake-1.parquet'", "a file to be",
