@@ -222,7 +222,7 @@ def test_backups_from_before_are_named(store):
 def test_a_purge_that_is_killed_between_its_steps_can_be_finished(store):
     kept = everything(store, names[1])
     withdraw(store, names[1])
-    for step in ("_name", "_sweep", "_shrink"):  # new files written, catalogue changed, old files gone
+    for step in ("replace", "_sweep", "_shrink"):  # new files written, catalogue changed, old files gone
         code = (
             "import os, signal; from mirstore.store import Store; from mirstore.store.lake import purge; "
             f"purge.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({str(store.path)!r}).purge()"

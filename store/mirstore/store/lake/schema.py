@@ -81,10 +81,22 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection : duckdb.DuckDBPyConnection
     """
     connection.execute("BEGIN")
-    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
-    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
+    create_tables(connection)
     complete(connection)
     connection.execute("COMMIT")
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that are not there yet, without a row, within a transaction.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    """
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
+    for name, columns in tables.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
 
 
 def complete(connection: duckdb.DuckDBPyConnection) -> None:
@@ -94,8 +106,7 @@ def complete(connection: duckdb.DuckDBPyConnection) -> None:
     ----------
     connection : duckdb.DuckDBPyConnection
     """
-    for name, columns in tables.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
+    create_tables(connection)
     (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     if found[0] is None or found[0] < version:
         connection.execute(f"INSERT INTO lake.core.meta (key, value) VALUES ('schema', '{version}')")
@@ -131,6 +142,8 @@ def check(connection: duckdb.DuckDBPyConnection, where: str) -> int:
         (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     except duckdb.CatalogException:
         raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
+    except duckdb.Error as error:
+        raise StoreError(f"{where}: {str(error).splitlines()[0]}", hint="mirstore doctor") from None
     if found[0] is None:
         raise StoreError(f"{where}: its schema version is missing", hint="mirstore doctor")
     if found[0] < oldest:
