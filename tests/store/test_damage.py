@@ -15,9 +15,9 @@ from test_store import Patches, fill, loudness, stamp
 
 from mirstore.core.errors import StoreError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store
+from mirstore.store import Store, removal
 from mirstore.store.lake import backups, journal
-from mirstore.store.lake.doctor import examine
+from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
 
@@ -257,3 +257,116 @@ def test_a_torn_line_of_the_journal_spoils_no_other(folder, before):
         ingest(store, ["e"])
     assert journal.read(folder).damaged == []
     assert examine(folder) == []
+
+
+to_files: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "feature file cut": (f"feat.{loudness.table}", cut, "instead of"),
+    "feature file missing": (f"feat.{loudness.table}", Path.unlink, "is missing"),
+    "a byte of a feature file": (f"feat.{loudness.table}", flip, "was altered"),
+    "a byte of a table with tensors": (f"feat.{patches.table}", flip, "was altered"),
+    "version missing": ("core.meta", Path.unlink, "is missing"),
+    "locations missing": ("core.locations", Path.unlink, "is missing"),
+    "ledger missing": ("core.extractions", Path.unlink, "is missing"),
+    "tracks cut": ("core.tracks", cut, "instead of"),
+}
+
+
+def values(folder: Path) -> tuple[list[Any], list[Any]]:
+    with Store(folder) as store:
+        frame = store.features("loudness").sort("track")
+        tensors = store.tensors("patches")
+        keys = zip(tensors.tracks, tensors.starts, strict=True)
+        return frame.rows(), sorted((*key, float(value[0, 0])) for key, value in zip(keys, tensors, strict=True))
+
+
+def missing(store: Store, tracks: str = "abcd") -> list[str]:
+    """Return the tracks of which the ledger lacks something, as the plan of an ingest sees it."""
+    rows = store.recorded("core.extractions").collect()
+    return [track for track in tracks if rows.filter(rows["track"] == track).height < 2]
+
+
+@pytest.mark.parametrize("fault", to_files)
+def test_a_damaged_file_is_listed_forgotten_and_made_good_by_the_next_ingest(folder, fault):
+    table, spoil, problem = to_files[fault]
+    good = values(folder)
+    victim = named(folder, table)
+    spoil(victim)
+    (found,) = examine(folder)
+    assert (found["table"], found["file"]) == (table, str(victim))
+    assert problem in found["problem"]
+    assert found["remedy"] == "mirstore doctor --repair"
+    done = repair(folder)
+    assert done.files == [victim]
+    assert list(done.rows) == ([table] if table.startswith("core.") else [])
+    assert examine(folder) == []
+    with Store(folder) as store:
+        ingest(store, missing(store))
+    assert values(folder) == good
+    assert examine(folder) == []
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut, lambda path: flip(path, -3)], ids=["missing", "cut", "a byte"])
+def test_a_damaged_pack_is_forgotten_with_the_tracks_in_it_and_no_others(folder, spoil):
+    good = values(folder)
+    with Store(folder, read_only=True) as store:
+        where = {
+            track: store.tensors("patches").where(at).path for at, track in enumerate(store.tensors("patches").tracks)
+        }
+    spoil(where["c"])
+    (found,) = examine(folder, deep=True)
+    assert found["file"] == str(where["c"])
+    done = repair(folder, deep=True)
+    assert (done.tracks, done.rows) == ({patches.id: 1}, {})
+    with Store(folder) as store:
+        assert missing(store) == ["c"]
+        assert "c" not in store.tensors("patches").tracks
+        where["c"].unlink(missing_ok=True)
+        ingest(store, ["c"])
+    assert values(folder) == good
+    assert examine(folder, deep=True) == []
+
+
+def test_only_the_ledger_of_what_is_lost_is_forgotten(folder):
+    named(folder, f"feat.{loudness.table}").unlink()  # merged: a, b and c
+    assert repair(folder).tracks == {loudness.id: 3}
+    with Store(folder) as store:
+        ledger = store.recorded("core.extractions").collect()
+        assert sorted(ledger.filter(ledger["feature_set"] == loudness.id)["track"]) == ["d"]
+        assert sorted(ledger.filter(ledger["feature_set"] == patches.id)["track"]) == list("abcd")
+
+
+def test_where_files_lay_is_not_asked_by_queries_that_do_not_need_it(folder):
+    named(folder, "core.locations").unlink()
+    with Store(folder) as store:
+        assert store.sql("SELECT count(*) AS n FROM loudness")["n"][0] == 4
+        assert store.features("loudness").height == 4
+        with pytest.raises(StoreError, match="is missing") as error:
+            store.recorded("core.locations")
+        assert "mirstore doctor" in error.value.hint
+
+
+def test_a_file_that_was_cut_off_is_an_error_with_its_name(folder):
+    victim = named(folder, f"feat.{loudness.table}")
+    cut(victim)
+    with Store(folder) as store, pytest.raises(StoreError) as error:
+        store.features("loudness")
+    assert str(victim) in error.value.message
+
+
+def test_what_was_purged_does_not_come_back_with_a_new_catalogue(folder):
+    with Store(folder) as store:
+        removal.remove(store, removal.tracks(store, ["/m/b.wav"]), "rm")
+        store.purge()
+        now = everything(store)
+    for lost in ((), (journal.name,)):
+        lose_catalogue(folder)
+        for name in lost:
+            (folder / name).unlink()
+        rebuild(folder)
+        with Store(folder) as store:
+            found = everything(store)
+            assert {**found, "snapshots": None} == {**now, "snapshots": None}
+            store.purge()
+            store.gc(0)
+            assert doctor(store) == []
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"/m/b.wav" in path.read_bytes()]
