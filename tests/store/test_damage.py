@@ -16,6 +16,7 @@ from test_store import Patches, fill, loudness, stamp
 from mirstore.core.errors import StoreError
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store, removal
+from mirstore.store.history import pin
 from mirstore.store.lake import backups, journal
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.rebuilding import rebuild
@@ -78,18 +79,14 @@ def everything(store: Store) -> dict[str, Any]:
     return found
 
 
-def at_all_snapshots(folder: Path) -> list[dict[str, Any]]:
+def at_all_snapshots(folder: Path, step: int = 1) -> list[dict[str, Any]]:
     with Store(folder) as store:
         newest, now = store.newest, everything(store)
     found = [now]
-    for number in range(2, newest + 1):
+    for number in range(2, newest + 1, step):
         with Store(folder, snapshot=number) as store:
             found.append(everything(store))
     return found
-
-
-def data(folder: Path, table: str) -> Path:
-    return max((folder / "data").glob(f"{table.replace('.', '/')}*/*.parquet"), key=lambda path: path.stat().st_size)
 
 
 def named(folder: Path, table: str) -> Path:
@@ -370,3 +367,102 @@ def test_what_was_purged_does_not_come_back_with_a_new_catalogue(folder):
             store.gc(0)
             assert doctor(store) == []
     assert not [path for path in folder.rglob("*") if path.is_file() and b"/m/b.wav" in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_catalogue_that_is_lost_at_any_point_of_any_history_comes_back_as_it_was(tmp_path):
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    folder, tracks = tmp_path / "store", [f"{letter}{number}" for number in range(4) for letter in "abcdefgh"]
+    there: list[str] = []
+    Store(folder, create=True).close()
+
+    def more(store: Store) -> None:
+        new = [tracks.pop() for _ in range(min(len(tracks), rng.randrange(1, 4)))]
+        there.extend(new)
+        if new:
+            ingest(store, new)
+
+    def withdraw(store: Store) -> None:
+        if there:
+            gone = there.pop(rng.randrange(len(there)))
+            removal.remove(store, removal.tracks(store, [f"/m/{gone}.wav"]), "rm")
+
+    def remove_features(store: Store) -> None:
+        if "loudness" in store.names():
+            removal.remove(store, removal.features(store, ["loudness"]), "rm")
+
+    steps = [more] * 5 + [withdraw, remove_features] + [lambda store: store.compact()] * 2
+    steps += [lambda store: store.gc(0), lambda store: store.purge(), lambda store: pin(store, "paper")]
+    for _ in range(4):
+        with Store(folder, command="mirstore anything") as store:
+            for _ in range(rng.randrange(1, 6)):
+                rng.choice(steps)(store)
+        before = at_all_snapshots(folder, step=4)
+        assert examine(folder) == []
+        lose_catalogue(folder)
+        assert rebuild(folder).unsure == []
+        assert examine(folder) == []
+        assert at_all_snapshots(folder, step=4) == before
+
+
+def test_several_commits_are_backed_up_and_one_is_not(tmp_path):
+    with Store(tmp_path / "store", create=True) as store:
+        fill(store, ["a"])
+    assert backups.backups(store.path) == []
+    with Store(store.path) as store:
+        fill(store, ["b"])
+        fill(store, ["c"])
+    (backup,) = backups.backups(store.path)
+    with Store(store.path, read_only=True) as store:
+        newest = store.newest
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone() == (newest,)
+    copy.close()
+
+
+def test_the_newest_backups_are_kept_and_one_a_day_for_a_week(folder):
+    old = [
+        folder / "backups" / f"catalog-202601{day:02}T{hour:02}0000000000.sqlite"
+        for day in range(1, 13)
+        for hour in (8, 9)
+    ]
+    other = folder / "backups" / "notes.txt"
+    for path in [*old, other]:
+        path.write_bytes(b"")
+    with Store(folder) as store:
+        store.gc(0)
+    kept = [path.name for path in backups.backups(folder)]
+    assert [name[:19] for name in kept[:-2]] == [f"catalog-202601{day:02}T09" for day in range(7, 13)]
+    assert len(kept) == 8  # and two of today: of the store's making, and of now
+    assert other.exists()
+
+
+def test_no_backup_is_written_behind_a_link(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with Store(tmp_path / "store", create=True) as store:
+        (store.path / "backups").symlink_to(elsewhere)
+        fill(store, ["a"])
+        fill(store, ["b"])
+    with Store(store.path) as store, pytest.raises(StoreError, match="is a link"):
+        store.gc(0)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_full_disk_in_a_backup_is_said(folder, monkeypatch):
+    def full(self: Any, target: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with Store(folder) as store, monkeypatch.context() as patch:
+        real = sqlite3.connect
+        patch.setattr(
+            sqlite3,
+            "connect",
+            lambda *args, **options: real(*args, **options, factory=type("C", (sqlite3.Connection,), {"backup": full})),
+        )
+        with pytest.raises(StoreError, match=r"cannot be backed up: .*disk is full"):
+            store.gc(0)
+    assert not list((folder / "backups").glob("*.part"))
+    assert examine(folder) == []
