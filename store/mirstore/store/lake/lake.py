@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from mirstore.core.errors import StoreError, UnknownNameError
 from mirstore.store.lake import files, journal, schema
@@ -380,7 +381,7 @@ class Lake:
         try:
             with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
                 yield catalogue
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, pa.ArrowException) as error:
             raise self._explain(error) from error
         finally:
             self._opened = self._open()

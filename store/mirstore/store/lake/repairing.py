@@ -89,6 +89,9 @@ def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repair
     changes: list[Change] = [(file, None) for file in gone]
     for file in (file for files in whole.values() for file in files):
         changes += _without(store, file, lost, packs)
+    for (_, pack), path in packs.items():
+        if path.exists():  # the same tensors make a file of the same name, which must be free
+            path.rename(path.with_name(f".{pack}.0.part"))  # a leftover to `mirstore gc`
     if changes:
         replace(store, catalogue, changes)
     elif journal.read(store).damaged:
