@@ -113,6 +113,13 @@ def lose_catalogue(folder: Path) -> None:
         path.unlink()
 
 
+def made_again(folder: Path) -> list[str]:
+    """Rebuild, and return what could not be known."""
+    done = rebuild(folder)
+    assert done is not None
+    return done.unsure
+
+
 def of_another_store(folder: Path) -> None:
     with Store(folder.parent / "other", create=True) as other:
         for name in "abcdefg":
@@ -157,6 +164,7 @@ def test_a_damaged_catalogue_is_listed_and_made_again(folder, before, fault):
     with pytest.raises(StoreError):
         repair(folder)
     done = rebuild(folder)
+    assert done is not None
     assert done.unsure == []
     assert all(path.exists() and path.parent.name == "backups" for path in done.aside)
     assert examine(folder) == []
@@ -179,8 +187,7 @@ def test_ten_bytes_anywhere_in_the_catalogue_are_found_or_change_nothing(folder,
 def test_without_a_journal_the_files_say_what_was_there(folder, before):
     lose_catalogue(folder)
     (folder / journal.name).unlink()
-    done = rebuild(folder)
-    assert "after the files themselves" in done.unsure[0]
+    assert "after the files themselves" in made_again(folder)[0]
     assert examine(folder) == []
     for found, known in zip(at_all_snapshots(folder), before, strict=True):
         assert {**found, "snapshots": None} == {**known, "snapshots": None}
@@ -196,7 +203,7 @@ def test_a_damaged_line_of_the_journal_is_found_and_written_anew(folder, before)
     assert examine(folder) == []
     assert journal.read(folder).commits[1].files
     lose_catalogue(folder)
-    assert rebuild(folder).unsure == []
+    assert made_again(folder) == []
     assert at_all_snapshots(folder) == before
 
 
@@ -402,7 +409,7 @@ def test_a_catalogue_that_is_lost_at_any_point_of_any_history_comes_back_as_it_w
         before = at_all_snapshots(folder, step=4)
         assert examine(folder) == []
         lose_catalogue(folder)
-        assert rebuild(folder).unsure == []
+        assert made_again(folder) == []
         assert examine(folder) == []
         assert at_all_snapshots(folder, step=4) == before
 
@@ -428,14 +435,16 @@ def test_the_newest_backups_are_kept_and_one_a_day_for_a_week(folder):
         for day in range(1, 13)
         for hour in (8, 9)
     ]
+    for path in backups.backups(folder):
+        path.unlink()
     other = folder / "backups" / "notes.txt"
     for path in [*old, other]:
         path.write_bytes(b"")
     with Store(folder) as store:
         store.gc(0)
     kept = [path.name for path in backups.backups(folder)]
-    assert [name[:19] for name in kept[:-2]] == [f"catalog-202601{day:02}T09" for day in range(7, 13)]
-    assert len(kept) == 8  # and two of today: of the store's making, and of now
+    days = [f"catalog-202601{day:02}T09" for day in range(7, 12)]
+    assert [name[:19] for name in kept[:-1]] == [*days, "catalog-20260112T08", "catalog-20260112T09"]
     assert other.exists()
 
 
@@ -465,4 +474,49 @@ def test_a_full_disk_in_a_backup_is_said(folder, monkeypatch):
         with pytest.raises(StoreError, match=r"cannot be backed up: .*disk is full"):
             store.gc(0)
     assert not list((folder / "backups").glob("*.part"))
+    assert examine(folder) == []
+
+
+def test_a_whole_catalogue_is_not_made_again(folder):
+    content = (folder / "catalog.sqlite").read_bytes()
+    assert rebuild(folder) is None
+    assert (folder / "catalog.sqlite").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"path": "data/feat/x_1/../../../../etc/ducklake-00000000-0000-0000-0000-000000000000.parquet"}',
+        '{"path": "/etc/passwd"}',
+        '{"path": "data/feat/nobody_made_1/ducklake-00000000-0000-0000-0000-000000000000.parquet"}',
+    ],
+)
+def test_a_journal_that_names_what_no_store_has_is_not_believed(folder, before, line):
+    path = folder / journal.name
+    *lines, last = path.read_text().splitlines(keepends=True)
+    entry = line.replace("}", ', "sha256": "", "rows": 1, "bytes": 1}')
+    commit = f'{{"snapshot": {len(lines) + 1}, "time": "2026-01-01 00:00:00+00", "files": [{entry}]}}\n'
+    path.write_text("".join([*lines, commit, last]))
+    lose_catalogue(folder)
+    assert "is damaged: all is after the files themselves" in made_again(folder)[0]
+    assert at_all_snapshots(folder)[0]["loudness"] == before[0]["loudness"]
+
+
+@pytest.mark.parametrize("sql", ["VARCHAR DEFAULT getenv('HOME')", "INTEGER); DROP TABLE x; --"])
+def test_a_journal_cannot_bring_sql(folder, sql):
+    path = folder / journal.name
+    path.write_text(path.read_text().replace('"rms_db": "FLOAT"', f'"rms_db": "{sql}"'))
+    lose_catalogue(folder)
+    with pytest.raises(StoreError, match="columns that no features have"):
+        rebuild(folder)
+
+
+def test_nothing_is_written_behind_a_link_that_stands_for_the_journal(folder, tmp_path):
+    elsewhere = (folder / journal.name).rename(tmp_path / "elsewhere")
+    content = elsewhere.read_bytes()
+    (folder / journal.name).symlink_to(elsewhere)
+    with Store(folder) as store:
+        ingest(store, ["e"])
+    assert elsewhere.read_bytes() == content
+    assert not (folder / journal.name).is_symlink()
     assert examine(folder) == []

@@ -42,9 +42,9 @@ def doctor(
     there = _is_store(store)
     did: dict[str, Any] = {}
     if rebuild and there:
-        did["rebuilt"] = _rebuild(app, store)
+        did |= _rebuild(app, store)
     if repair and there:
-        did["repaired"] = _repair(app, store, deep)
+        did |= _repair(app, store, deep)
     problems: list[dict[str, str]] = []
     if there:
         from mirstore.store.lake.doctor import examine
@@ -90,12 +90,15 @@ def _rebuild(app: Context, store: Path) -> dict[str, Any]:
     from mirstore.store.lake.rebuilding import rebuild
 
     done = rebuild(store)
+    if done is None:
+        app.say("the catalogue is whole: nothing to make anew")
+        return {}
     app.say(f"made a new catalogue: {counted(done.snapshots, 'snapshot')}, {counted(done.files, 'file')}")
     for path in done.aside:
         app.say(f"the old one is {path}")
     for text in done.unsure:
         app.say(f"not known: {text}")
-    return {**vars(done), "aside": [str(path) for path in done.aside]}
+    return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}
 
 
 def _repair(app: Context, store: Path, deep: bool) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _repair(app: Context, store: Path, deep: bool) -> dict[str, Any]:
         app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
     if not done.files:
         app.say("nothing to repair")
-    return {**vars(done), "files": [str(path) for path in done.files]}
+    return {"repaired": {**vars(done), "files": [str(path) for path in done.files]}}
 
 
 def _weights(plugins: Plugins) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ made before there were journals, or after a kill. So the journal is never furthe
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from mirstore.core.errors import StoreError
 from mirstore.store.lake.arrow import sql_types
 from mirstore.store.lake.checksums import digest, legacy, legacy_name
 from mirstore.store.lake.connect import fsync
+from mirstore.store.lake.schema import tables
 
 name = "journal.jsonl"
 """In the store's folder; each line is an object of JSON."""
@@ -122,12 +124,15 @@ class Journal:
         In order. The last one may not have come to pass.
     committed : int
         The last snapshot that is sure to be.
+    tables : set of str
+        That snapshots brought.
     damaged : list of int
         Numbers of lines that cannot be read. The last line is not among them: a power cut may have torn it.
     """
 
     commits: list[Commit] = field(default_factory=list)
     committed: int = 0
+    tables: set[str] = field(default_factory=lambda: {f"core.{table}" for table in tables})
     damaged: list[int] = field(default_factory=list)
 
 
@@ -186,7 +191,8 @@ def _entry(store: Path, path: Path) -> Entry:
 
 
 def _add(store: Path, line: Mapping[str, Any]) -> None:
-    with open(store / name, "a") as file:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # nothing is written behind a link
+    with open(os.open(store / name, flags, 0o644), "w") as file:
         file.write(json.dumps(line) + "\n")
 
 
@@ -206,7 +212,7 @@ def follow(store: Path, catalogue: Catalogue) -> None:
     """
     ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
     last = _last(store)
-    if last.get("committed") != newest:
+    if last.get("committed") != newest or (store / name).is_symlink():
         refuse_older(store, committed(store), newest)
         rewrite(store, catalogue)
 
@@ -249,7 +255,9 @@ def rewrite(store: Path, catalogue: Catalogue) -> None:
         commit.files = [_with_checksum(store, file, known) for file in commit.files]
     last = {"committed": commits[-1].snapshot, "time": commits[-1].time}
     new = store / f"{name}.new"
-    new.write_text("".join(json.dumps(line) + "\n" for line in [*map(asdict, commits), last]))
+    new.unlink(missing_ok=True)
+    with open(new, "x") as file:
+        file.writelines(json.dumps(line) + "\n" for line in [*map(asdict, commits), last])
     fsync(new)
     new.replace(store / name)
     (store / legacy_name).unlink(missing_ok=True)
@@ -385,7 +393,13 @@ def _apply(journal: Journal, line: dict[str, Any]) -> None:
         for commit in journal.commits:
             commit.files = [file for old in commit.files for file in _replaced(old, line["replaced"])]
         return
-    journal.commits.append(Commit(**{**line, "files": [Entry(**file) for file in line["files"]]}))
+    commit = Commit(**{**line, "files": [Entry(**file) for file in line["files"]]})
+    if journal.commits and commit.snapshot <= journal.commits[-1].snapshot:
+        raise ValueError(f"snapshot {commit.snapshot} is out of order")
+    journal.tables.update(commit.tables)
+    if strange := {file.table for file in commit.files} - journal.tables:
+        raise ValueError(f"no snapshot brought {strange}")
+    journal.commits.append(commit)
 
 
 def _replaced(old: Entry, changes: Mapping[str, Any]) -> list[Entry]:

@@ -18,6 +18,7 @@ from mirstore.store.lake.arrow import sql_types
 from mirstore.store.lake.backups import put_aside
 from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.connect import committer, fsync
+from mirstore.store.lake.doctor import catalogue_problems
 from mirstore.store.lake.guessing import guessed
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.making import new_catalogue, new_name
@@ -44,8 +45,8 @@ class Rebuilt:
     aside: list[Path] = field(default_factory=list)
 
 
-def rebuild(store: Path) -> Rebuilt:
-    """Make a new catalogue from the journal and the data files, and put the old one aside.
+def rebuild(store: Path) -> Rebuilt | None:
+    """Make a new catalogue from the journal and the data files, and put the old one aside; None if that is whole.
 
     Snapshots keep their numbers. Killed, it leaves the old catalogue, or none and can be run again.
 
@@ -62,6 +63,8 @@ def rebuild(store: Path) -> Rebuilt:
     if not any(store.glob("data/core/meta/*.parquet")) and not (store / journal.name).exists():
         raise StoreError(f"{store}: has no data to make a catalogue from", hint="give --store")
     with committer(store):
+        if not catalogue_problems(store):
+            return None
         commits, unsure = _known(store)
         _write(store, commits)
         aside = put_aside(store)
