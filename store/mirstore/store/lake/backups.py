@@ -15,6 +15,7 @@ newest, days = 3, 7
 """How many are kept: of the newest, and of the last one of a day."""
 
 _name = re.compile(r"catalog-(\d{8})T\d{12}\.sqlite")
+_aside = re.compile(r"catalog-replaced-\d{8}T\d{12}\.sqlite(-wal|-shm)?")
 
 
 def backups(store: Path) -> list[Path]:
@@ -62,6 +63,22 @@ def back_up(store: Path, catalogue: sqlite3.Connection) -> None:
         part.unlink(missing_ok=True)
     for path in set(backups(store)) - _kept(backups(store)):
         path.unlink()
+
+
+def forget(store: Path) -> list[Path]:
+    """Delete all copies, those put aside too, and return them.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
+    there = backups(store)
+    if (store / "backups").is_dir() and not (store / "backups").is_symlink():
+        there += [path for path in (store / "backups").iterdir() if _aside.fullmatch(path.name)]
+    for path in there:
+        path.unlink()
+    return there
 
 
 def _kept(there: list[Path]) -> set[Path]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.core.text import counted
+from mirstore.store.lake.backups import forget
 from mirstore.store.lake.files import (
     data_files,
     delete,
@@ -53,7 +54,7 @@ class Purged:
     deleted : list of path
         Files that are no more.
     backups : list of path
-        Copies of the catalogue from before, which may still name it.
+        What else lies among the copies of the catalogue, and may still name it.
     """
 
     tracks: int = 0
@@ -115,7 +116,7 @@ def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run:
         raise StoreError(
             f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
         )
-    done = Purged(len(what.tracks), backups=sorted((store / "backups").glob("catalog-*.sqlite*")))
+    done = Purged(len(what.tracks))
     files = data_files(catalogue, store)
     packs = Packs(store, files, what.tracks, what.features, dry_run=dry_run)
     changes = []
@@ -131,9 +132,11 @@ def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run:
             changes.append((file, new_data_file(store, file, new) if after else None))
     if dry_run:
         return done
+    gone = forget(store) if changes else []  # they name what is erased, and files that will be no more
     replace(store, catalogue, changes, what.scrubber.command)
-    done.deleted = _sweep(store, catalogue)
+    done.deleted = [*gone, *_sweep(store, catalogue)]
     _shrink(catalogue)
+    done.backups = sorted((store / "backups").glob("*"))
     return done
 
 
