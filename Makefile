@@ -5,7 +5,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check --constraint constraints.tx
 # What examples/demo.sh uses, and no more: the demo does not grow with later components.
 DEMO = essentia,librosa,baselines,embanded,groupings,xgboost,report
 
-.PHONY: demo test test-quick check bench docs clean
+.PHONY: demo test test-quick chaos check bench docs clean
 
 $(BIN)/pip:
 	@echo "== making .venv, an environment of its own: nothing outside this folder is changed"
@@ -30,6 +30,11 @@ test: .venv/test-ready
 
 test-quick: .venv/test-ready
 	$(BIN)/pytest -n 2 -m "not slow"
+
+# Kills every command that changes a store at random moments: `make chaos ROUNDS=20`.
+ROUNDS ?= 5
+chaos: .venv/test-ready
+	$(BIN)/python tests/chaos.py --rounds $(ROUNDS)
 
 check: .venv/test-ready
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     metadata = tmp_path_factory.mktemp("installed-for-all")
     folders = sorted(Path(__file__).parent.glob("plugin_*/"))
     for folder in folders:
-        _write_dist_info(metadata, folder / "pyproject.toml")
+        write_dist_info(metadata, folder / "pyproject.toml")
     return [str(path) for path in (metadata, *folders)]
 
 
@@ -88,7 +88,7 @@ def test_plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Make tests/plugin_* as good as installed, here and in child processes; return their distributions' names."""
     metadata = tmp_path_factory.mktemp("installed")
     folders = sorted(Path(__file__).parent.glob("plugin_*/"))
-    names = [_write_dist_info(metadata, folder / "pyproject.toml") for folder in folders]
+    names = [write_dist_info(metadata, folder / "pyproject.toml") for folder in folders]
     paths = [str(path) for path in (metadata, *folders)]
     for path in paths:
         monkeypatch.syspath_prepend(path)
@@ -96,7 +96,7 @@ def test_plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     return names
 
 
-def _write_dist_info(folder: Path, pyproject: Path) -> str:
+def write_dist_info(folder: Path, pyproject: Path) -> str:
     project = tomllib.loads(pyproject.read_text())["project"]
     name, version = project["name"], project["version"]
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
@@ -120,7 +120,7 @@ def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (site / path).symlink_to(Path(str(distribution(name).locate_file(path))).resolve())
     source = Path(__file__).parent / "elsewhere"
     (site / "mirstore_test_elsewhere.py").symlink_to(source / "mirstore_test_elsewhere.py")
-    _write_dist_info(site, source / "pyproject.toml")
+    write_dist_info(site, source / "pyproject.toml")
     return folder
 
 

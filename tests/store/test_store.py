@@ -22,7 +22,6 @@ from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.packed import read
 from mirstore.store import Store
-from mirstore.store.lake import checksums
 from mirstore.store.lake.doctor import doctor
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
@@ -251,15 +250,6 @@ def test_doctor_finds_every_flipped_byte_of_a_data_file(store, tmp_path, monkeyp
         for place in range(0, len(content), len(content) // 12):
             victim.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
             assert [problem["file"] for problem in doctor(found)] == [str(victim)]
-
-
-def test_a_torn_line_of_checksums_spoils_no_other(store):
-    fill(store, ["a"])
-    with open(store.path / "checksums.sha256", "a") as file:
-        file.write("0123 half a li")
-    fill(store, ["b"])
-    assert set(checksums.read(store.path)) == set((store.path / "data").rglob("*.parquet"))
-    assert doctor(store) == []
 
 
 def test_a_commit_flushes_new_files_and_every_folder_that_leads_to_them(store, monkeypatch):

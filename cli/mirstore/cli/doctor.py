@@ -10,11 +10,19 @@ import typer
 from mirstore.cli.text import lines
 
 if TYPE_CHECKING:
+    from mirstore.cli.context import Context
     from mirstore.core.plugins import Plugins
 
 
 def doctor(
     context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of tensors and sounds.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Forget what is damaged, so that the next ingest computes it again.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make a new catalogue from the data where it is lost, damaged or old.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check the store's files, the plugins, their weights and the decoders; exit with 6 if the store is damaged.
@@ -23,17 +31,25 @@ def doctor(
     --------
     $ mirstore doctor
     $ mirstore --store backup/store doctor --json
+    $ mirstore doctor --deep
+    $ mirstore doctor --rebuild
+    $ mirstore doctor --repair
     """
     import json
 
     app = context.obj
-    problems: list[dict[str, Any]] = []
-    there = Path(app.store).exists()
+    store = Path(app.store)
+    there = _is_store(store)
+    did: dict[str, Any] = {}
+    if rebuild and there:
+        did |= _rebuild(app, store)
+    if repair and there:
+        did |= _repair(app, store, deep)
+    problems: list[dict[str, str]] = []
     if there:
-        from mirstore.store.lake.doctor import doctor as check_store
+        from mirstore.store.lake.doctor import examine
 
-        with app.open_store() as store:
-            problems = check_store(store)
+        problems = examine(store, deep=deep)
     installed = app.load_plugins()
     plugins = [{"name": row.name, "status": row.status} for row in installed.rows()]
     weights = _weights(installed)
@@ -43,6 +59,7 @@ def doctor(
         "plugins": plugins,
         "weights": weights,
         "decoders": _decoders(),
+        **did,
     }
     if json_output:
         typer.echo(json.dumps(report))
@@ -58,10 +75,46 @@ def doctor(
             typer.echo(lines("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items())))
         found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
         typer.echo(f"store     {app.store}: {found}")
-    if problems:
-        app.say("restore these files from a copy of the store, or ingest into a new one")
+    for remedy in sorted({problem["remedy"] for problem in problems}):
+        app.say(f"{remedy} helps; or restore the files from a copy of the store")
     if problems or not there:
         raise typer.Exit(6)
+
+
+def _is_store(store: Path) -> bool:
+    return (store / "catalog.sqlite").exists() or any(store.glob("data/*/*/*.parquet"))
+
+
+def _rebuild(app: Context, store: Path) -> dict[str, Any]:
+    from mirstore.core.text import counted
+    from mirstore.store.lake.rebuilding import rebuild
+
+    done = rebuild(store)
+    if done is None:
+        app.say("the catalogue is whole: nothing to make anew")
+        return {}
+    app.say(f"made a new catalogue: {counted(done.snapshots, 'snapshot')}, {counted(done.files, 'file')}")
+    for path in done.aside:
+        app.say(f"the old one is {path}")
+    for text in done.unsure:
+        app.say(f"not known: {text}")
+    return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}
+
+
+def _repair(app: Context, store: Path, deep: bool) -> dict[str, Any]:
+    from mirstore.core.text import counted
+    from mirstore.store.lake.repairing import repair
+
+    done = repair(store, deep=deep)
+    for path in done.files:
+        app.say(f"forgot {path}")
+    for table, rows in done.rows.items():
+        app.say(f"lost: {counted(rows, 'row')} of {table}")
+    for feature, tracks in done.tracks.items():
+        app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
+    if not done.files:
+        app.say("nothing to repair")
+    return {"repaired": {**vars(done), "files": [str(path) for path in done.files]}}
 
 
 def _weights(plugins: Plugins) -> list[dict[str, str]]:

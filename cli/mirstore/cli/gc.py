@@ -66,5 +66,5 @@ def _purge(app: Context, store: Store, *, yes: bool, dry_run: bool) -> Purged:
         app.say(f"erased {would}")
     if done.backups:
         names = some([str(path) for path in done.backups])
-        app.say(f"backups of the catalogue from before may still name what was erased; delete them: {names}")
+        app.say(f"copies of the catalogue from before may still name what was erased; delete them: {names}")
     return done

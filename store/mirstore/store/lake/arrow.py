@@ -40,6 +40,18 @@ _sql = {
     _reference: "STRUCT(pack VARCHAR, key VARCHAR, dtype VARCHAR, shape INTEGER[])",
     _sound: "STRUCT(pack VARCHAR, key VARCHAR, sr INTEGER, channels INTEGER, samples BIGINT, scale DOUBLE)",
 }
+sql_types = {
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "varchar": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "list": "FLOAT[]",
+    "struct": _sql[_reference],
+    "sound": _sql[_sound],
+}
+"""SQL's types of features by their names in DuckLake's catalogue; a sound is a struct there, too."""
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -96,7 +108,24 @@ def sql_columns(schema: pa.Schema) -> str:
     >>> sql_columns(pa.schema([("track", pa.string()), ("bpm", pa.float32())]))
     '"track" VARCHAR, "bpm" FLOAT'
     """
-    return ", ".join(f"{identifier(field.name)} {_sql[field.type]}" for field in schema)
+    return ", ".join(f"{identifier(name)} {kind}" for name, kind in sql_kinds(schema).items())
+
+
+def sql_kinds(schema: pa.Schema) -> dict[str, str]:
+    """Return SQL's type of each column.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+    """
+    return {field.name: _sql[_unnamed(field.type)] for field in schema}
+
+
+def _unnamed(kind: pa.DataType) -> pa.DataType:
+    """Return a type as it is here: Parquet names what is in a list otherwise."""
+    if pa.types.is_struct(kind):
+        return pa.struct([(part.name, _unnamed(part.type)) for part in kind])
+    return pa.list_(_unnamed(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 def to_arrow(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

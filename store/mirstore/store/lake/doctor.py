@@ -1,79 +1,207 @@
-"""Finding damage: every listed file is opened and read, because counts from statistics lie."""
+"""Finding damage: in the catalogue, in its journal, and in every file that they name.
+
+Sizes and footers are looked at, and the checksums of tables and kept models; of tensors and sounds, which are far more,
+only ``deep`` reads every byte.
+"""
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.artifacts.files import Artifact
-from mirstore.core.errors import StoreError
-from mirstore.store.lake import checksums
+from mirstore.core.errors import MirstoreError, StoreError
+from mirstore.core.packs import references
+from mirstore.store.lake import journal
 from mirstore.store.lake.artifacts import artifact_folder
-from mirstore.store.lake.lake import Lake
+from mirstore.store.lake.checksums import digest
+from mirstore.store.lake.files import data_files, unnamed_data_files
+from mirstore.store.lake.lake import Lake, damage
 from mirstore.store.lake.latest import latest
 
+Problem = dict[str, str]
+"""``table``, ``file``, what the ``problem`` is, and the ``remedy``, a command."""
 
-def doctor(lake: Lake) -> list[dict[str, str]]:
-    """Return what is wrong with the store's files.
+rebuild, repair = "mirstore doctor --rebuild", "mirstore doctor --repair"
+
+
+def examine(store: Path, *, deep: bool = False) -> list[Problem]:
+    """Return what is wrong with a store, also with one that cannot be opened.
+
+    Parameters
+    ----------
+    store : path
+        Its folder.
+    deep : bool
+        Read every byte.
+    """
+    if problems := catalogue_problems(store):
+        return problems
+    try:
+        with Lake(store, read_only=True) as lake:
+            return doctor(lake, deep=deep)
+    except MirstoreError as error:
+        return _files(store) or [_problem("", store / "catalog.sqlite", error.message, repair)]
+
+
+def catalogue_problems(store: Path) -> list[Problem]:
+    """Return what is wrong with the catalogue itself: nothing else can be looked at then.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
+    path = store / "catalog.sqlite"
+    problem = _catalogue_problem(store, path) if path.exists() else "is missing"
+    return [_problem("", path, problem, rebuild)] if problem else []
+
+
+def _catalogue_problem(store: Path, path: Path) -> str | None:
+    try:
+        with closing(_read_only(path)) as catalogue:
+            ((found,), *_) = catalogue.execute("PRAGMA integrity_check").fetchall()
+            if found != "ok":
+                return f"is damaged: {found.splitlines()[-1]}"
+            named = {file.path.name for file in data_files(catalogue, store)}
+            there = {at.name for at in store.glob("data/*/*/ducklake-*.parquet")}
+            if named and there and named.isdisjoint(there):
+                return "is of another store: none of the files that it names is here"
+            ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
+            journal.refuse_older(store, journal.committed(store), newest or 0)
+            unnamed_data_files(catalogue, store)
+            if found := journal.difference(store, journal.Catalogue(catalogue.execute)):
+                return f"is damaged: {found}"
+    except (sqlite3.Error, ValueError, TypeError, KeyError, IndexError) as error:
+        return f"is damaged: {error}"
+    except StoreError as error:
+        return error.message
+    return None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """Open a catalogue without a trace, also on read-only media."""
+    at = quote(str(path.absolute()))
+    return sqlite3.connect(f"file:{at}?mode=ro{'' if os.access(path.parent, os.W_OK) else '&immutable=1'}", uri=True)
+
+
+def _files(store: Path) -> list[Problem]:
+    """Return what is wrong with the data files of a store that cannot be opened."""
+    known = journal.checksums(store)
+    with closing(_read_only(store / "catalog.sqlite")) as catalogue:
+        files = data_files(catalogue, store)
+    found = []
+    for file in files:
+        sha256 = known.get(file.path.relative_to(store).as_posix())
+        if problem := parquet_problem(file.path, file.bytes, sha256):
+            found.append(_problem(file.table, file.path, problem, repair))
+    return found
+
+
+def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
+    """Return what is wrong with the files of a store that can be opened.
 
     Parameters
     ----------
     lake : Lake
-
-    Returns
-    -------
-    list of dict
-        ``table``, ``file`` and ``problem``; empty if all is well.
+    deep : bool
+        Read every byte, also of tensors and sounds.
     """
-    return [*_tables(lake), *_packs(lake), *_artifacts(lake)]
+    return [*_journal(lake), *_tables(lake), *_parts(lake, deep=deep)]
 
 
-def _tables(lake: Lake) -> Iterator[dict[str, str]]:
-    known = {path.absolute(): sha256 for path, sha256 in checksums.read(lake.path).items()}
+def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
+    """Yield what is wrong beside the tables; where a table that tells cannot be read, that was said."""
+    for look in (partial(_packs, deep=deep), _artifacts):
+        try:
+            yield from look(lake)
+        except (StoreError, pl.exceptions.PolarsError, OSError):
+            continue
+
+
+def _problem(table: str, path: Path, problem: str, remedy: str) -> Problem:
+    return {"table": table, "file": str(path), "problem": problem, "remedy": remedy}
+
+
+def _journal(lake: Lake) -> Iterator[Problem]:
+    """Yield its damaged lines; where it is missing or lags behind, the next commit writes it."""
+    for number in journal.read(lake.path).damaged:
+        yield _problem("", lake.path / journal.name, f"line {number} is damaged", repair)
+
+
+def _tables(lake: Lake) -> Iterator[Problem]:
+    known = {(lake.path / path).absolute(): sha256 for path, sha256 in journal.checksums(lake.path).items()}
     for table in lake.tables():
         for path, size in lake.file_sizes(table).items():
-            problem = _parquet_problem(path, size, known.get(path))
+            problem = parquet_problem(path, size, known.get(path))
             if problem:
-                yield {"table": table, "file": str(path), "problem": problem}
+                yield _problem(table, path, problem, repair)
 
 
-def _parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
-    if not path.exists():
-        return "is missing"
-    if path.stat().st_size != size:
-        return f"has {path.stat().st_size} bytes, the catalogue says {size}"
-    if sha256 is not None:
-        return None if checksums.digest(path) == sha256 else "was altered: its checksum differs"
+def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
+    """Return what is wrong with a data file.
+
+    Parameters
+    ----------
+    path : path
+    size : int [bytes]
+        As the catalogue has it.
+    sha256 : str or None
+        As the journal has it.
+    """
+    if problem := damage(path, size):
+        return problem
     try:
-        pq.ParquetFile(path, page_checksum_verification=True).read()
-    except (OSError, ValueError) as error:
+        if sha256:
+            return None if digest(path) == sha256 else "was altered: its checksum differs"
+        pq.read_table(path, page_checksum_verification=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
     return None
 
 
-def _packs(lake: Lake) -> Iterator[dict[str, str]]:
+def _packs(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     packs = lake.scan("core.packs").select("pack", "path", "bytes").unique().collect()
     for sha256, name, size in packs.iter_rows():
-        path = lake.path / name
-        problem = None
-        if not path.exists():
-            problem = "is missing"
-        elif path.stat().st_size != size:
-            problem = f"has {path.stat().st_size} bytes, the store says {size}"
-        elif checksums.digest(path) != sha256:
-            problem = "was altered: its checksum differs"
+        problem = damage(lake.path / name, size) or pack_problem(lake.path / name, sha256, deep=deep)
         if problem:
-            yield {"table": "core.packs", "file": str(path), "problem": problem}
+            yield _problem("core.packs", lake.path / name, problem, repair)
 
 
-def _artifacts(lake: Lake) -> Iterator[dict[str, str]]:
+def pack_problem(path: Path, sha256: str, *, deep: bool) -> str | None:
+    """Return what is wrong with the content of a tensor pack.
+
+    Parameters
+    ----------
+    path : path
+    sha256 : str
+        Of its bytes.
+    deep : bool
+        Read every byte, and not its head only.
+    """
+    try:
+        if deep:
+            return None if digest(path) == sha256 else "was altered: its checksum differs"
+        references(path)
+    except (OSError, ValueError, MirstoreError) as error:
+        return f"cannot be read: {error}"
+    return None
+
+
+def _artifacts(lake: Lake) -> Iterator[Problem]:
     kept = latest(lake.scan("core.artifacts"), "artifact").filter(pl.col("state") == "kept").collect()
-    for sha256 in kept["artifact"]:
+    for sha256, name in kept.select("artifact", "name").iter_rows():
         folder = artifact_folder(lake.path, sha256)
         try:
             Artifact.read(folder, sha256)
         except StoreError as error:
-            yield {"table": "core.artifacts", "file": str(folder), "problem": error.message}
+            yield _problem("core.artifacts", folder, error.message, f"mirstore models rm {name}")

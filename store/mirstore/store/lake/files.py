@@ -21,11 +21,15 @@ import pyarrow.parquet as pq
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.connect import fsync, keep
 from mirstore.store.lake.job_folders import is_orphan
+from mirstore.store.lake.schema import order
 
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
 _case_name = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32}\.gone)?")
 _artifact_name = re.compile(r"([0-9a-f]{64})|\.[0-9a-f]{64}\.part")
 _pack_name = re.compile(r"([0-9a-f]{64})\.safetensors|\.[0-9a-f]{32,64}\.\d+\.part")
+
+replaced_key = b"mirstore_replaces"
+"""In the metadata of a Parquet file: the name of the one that it was written instead of."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,9 @@ def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
         Of the same columns.
     """
     path = old.path.with_name(f"ducklake-{uuid.uuid4()}.parquet")
-    pq.write_table(rows, path, compression="zstd", store_schema=False)
+    with pq.ParquetWriter(path, rows.schema, compression="zstd", store_schema=False) as file:
+        file.write_table(rows)
+        file.add_key_value_metadata({replaced_key: old.path.name})
     keep([path], store)
     with open(path, "rb") as file:
         file.seek(-8, os.SEEK_END)
@@ -167,9 +173,35 @@ def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]
     catalogue : sqlite3.Connection
     store : path
         The store's folder.
+
+    Raises
+    ------
+    StoreError
+        If one came after the catalogue, which is an old one then.
     """
     named = {file.path.absolute() for file in data_files(catalogue, store)}
-    return [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
+    unnamed = [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
+    ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
+    for path in unnamed:
+        if (last := _last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
+            raise StoreError(
+                f"{store}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
+                hint="mirstore doctor --rebuild",
+            )
+    return unnamed
+
+
+def _last_commit(path: Path) -> int:
+    """Return the last snapshot that brought a row of a file of ``core``, after its footer; 0 for others."""
+    try:
+        about = pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return 0  # it was being written
+    if path.parts[-3] != "core" or order not in about.schema.names:
+        return 0
+    column = about.schema.names.index(order)
+    groups = [about.row_group(number).column(column).statistics for number in range(about.num_row_groups)]
+    return max((group.max for group in groups if group is not None and group.has_min_max), default=0)
 
 
 def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:

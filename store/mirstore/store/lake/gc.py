@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
-from mirstore.core.errors import StoreError
+from mirstore.store.lake.backups import back_up
 from mirstore.store.lake.files import (
     checkpoints,
     delete,
@@ -64,26 +62,3 @@ def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_ru
             [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
         )
     return [*old, *of_jobs]
-
-
-def back_up(folder: Path, catalogue: sqlite3.Connection) -> None:
-    """Copy the catalogue to the store's backups.
-
-    Parameters
-    ----------
-    folder : path
-        The store's.
-    catalogue : sqlite3.Connection
-
-    Raises
-    ------
-    StoreError
-        If that folder is a link.
-    """
-    backups = folder / "backups"
-    if backups.is_symlink():
-        raise StoreError(f"{backups}: is a link, and nothing is written behind a link", hint="make it a folder")
-    backups.mkdir(exist_ok=True)
-    target = backups / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
-    with closing(sqlite3.connect(target)) as copy:
-        catalogue.backup(copy)

@@ -11,7 +11,8 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,20 +20,43 @@ from typing import Any, ClassVar, Self
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from mirstore.core.errors import StoreError, UnknownNameError
-from mirstore.store.lake import files, schema
+from mirstore.store.lake import files, journal, schema
+from mirstore.store.lake.backups import back_up
 from mirstore.store.lake.connect import catalogue, committer, connect
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, decisive, removals
 from mirstore.store.lake.hidden import read as read_hidden
 from mirstore.store.lake.latest import latest
-from mirstore.store.lake.making import make
+from mirstore.store.lake.making import lost_catalogue, make
 from mirstore.store.lake.quoting import in_lake, literal, literals
 from mirstore.store.lake.transaction import Transaction
 
+internal = "_ducklake_internal_"
+"""What DuckLake's own columns of merged files begin with."""
+
 # A file that DuckLake merged from several says per row which snapshot brought it.
-merged_column = "_ducklake_internal_snapshot_id"
+merged_column = f"{internal}snapshot_id"
+
+_opened: Counter[Path] = Counter()  # how often this process has a catalogue open
+
+
+def damage(path: Path, size: int) -> str | None:
+    """Return what can be seen of damage to a file without reading it.
+
+    Parameters
+    ----------
+    path : path
+    size : int [bytes]
+        That it should have.
+    """
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+    return None if found == size else f"has {found} bytes instead of {size}"
 
 
 class Lake:
@@ -63,13 +87,23 @@ class Lake:
         if self.path.exists() and not os.access(self.path, os.W_OK):
             self.read_only = True
         if not (self.path / "catalog.sqlite").exists():
+            if lost_catalogue(self.path):
+                raise StoreError(f"{self.path}: has data but no catalogue", hint="mirstore doctor --rebuild")
             if not create or self.read_only:
                 raise StoreError(
                     f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
             make(self.path)
-        self._opened: Connection | None = connect(self.path, read_only=self.read_only, snapshot=snapshot)
-        if schema.check(self._connection, str(self.path)) < schema.version and not self.read_only:
+        known = journal.committed(self.path)
+        self._commits = 0
+        self._opened: Connection | None = self._open()
+        try:
+            journal.refuse_older(self.path, known, self.newest)
+            found = schema.check(self._connection, str(self.path))
+        except StoreError:
+            self._let_go()
+            raise
+        if found < schema.version and not self.read_only:
             with self.write(f"store schema {schema.version}"):
                 schema.complete(self._connection)
 
@@ -79,13 +113,37 @@ class Lake:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._commits = 0  # what went wrong is said, and not that it could not be backed up
         self.close()
 
     def close(self) -> None:
-        """Let go of the catalogue."""
+        """Let go of the catalogue; after several commits, it is backed up.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full; what was committed is safe.
+        """
+        if self._opened is None:
+            return
+        self._let_go()
+        # DuckDB has a SQLite of its own, see `maintenance`: none of this process may be at it while another closes it.
+        if self._commits > 1 and not _opened[self.path.absolute()] and not (self.path / "backups").is_symlink():
+            with committer(self.path), closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60)) as catalogue:
+                back_up(self.path, catalogue)
+        self._commits = 0
+
+    def _open(self) -> Connection:
+        connection = connect(self.path, read_only=self.read_only, snapshot=self.snapshot)
+        _opened[self.path.absolute()] += 1
+        return connection
+
+    def _let_go(self) -> None:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+            _opened[self.path.absolute()] -= 1
 
     @property
     def _connection(self) -> Connection:
@@ -107,6 +165,7 @@ class Lake:
         """
         self.refuse_read_only()
         with committer(self.path):
+            journal.follow(self.path, journal.Catalogue(self._connection.execute, f"{catalogue}."))
             yield
 
     # Writing
@@ -131,6 +190,7 @@ class Lake:
             try:
                 yield transaction
                 transaction.commit(message, {"command": self.command, "session": self._session})
+                self._commits += 1
             except BaseException as error:
                 transaction.rollback()
                 if isinstance(error, duckdb.Error | OSError):
@@ -139,7 +199,7 @@ class Lake:
 
     def _explain(self, error: Exception) -> StoreError:
         text = str(error).splitlines()[0]
-        if "No space left" in text or shutil.disk_usage(self.path).free < 1 << 20:
+        if "No space left" in text or "is full" in text or shutil.disk_usage(self.path).free < 1 << 20:
             return StoreError(f"{self.path}: the disk is full", hint="free some space; what was committed is safe")
         if "locked" in text:
             return StoreError(f"{self.path}: the catalogue is locked", hint="another program holds it open; try again")
@@ -176,8 +236,16 @@ class Lake:
             f"JOIN {catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
         )
         if self._hidden is None or self._hidden[0] != newest:
-            self._hidden = newest, read_hidden(self.recorded, self.snapshot)
+            self._hidden = newest, read_hidden(self._decisive, self.snapshot)
         return self._hidden[1]
+
+    def _decisive(self, table: str) -> pl.LazyFrame:
+        """Return the rows that decide what is hidden; where tracks lay is asked without files that are lost.
+
+        A track whose file is gone is shown then. What was removed never is.
+        """
+        sizes = self.file_sizes(table).items()
+        return self._rows(table, {at: size for at, size in sizes if table != "core.locations" or not damage(at, size)})
 
     def seen(self, table: str) -> int | None:
         """Return the snapshot at which a table is read, None for the latest: removals are never out of date.
@@ -276,8 +344,19 @@ class Lake:
         ----------
         table : str
             ``core.tracks``, ``feat.essentia_0123456789``.
+
+        Raises
+        ------
+        StoreError
+            If a file is missing, or not of its size.
         """
-        paths = self.files(table)
+        return self._rows(table, self.file_sizes(table))
+
+    def _rows(self, table: str, sizes: Mapping[Path, int]) -> pl.LazyFrame:
+        paths = list(sizes)
+        for path, size in sizes.items():
+            if problem := damage(path, size):
+                raise StoreError(f"{path}: {problem}", hint="mirstore doctor lists all damage, --repair forgets it")
         if not paths:
             there = table in self.tables()
             query = f"SELECT * FROM {in_lake(table)} LIMIT 0" if there else schema.without_rows(table[5:])
@@ -286,13 +365,14 @@ class Lake:
         frame = pl.scan_parquet(paths, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)
         if (seen := self.seen(table)) is not None:
             frame = frame.filter(pl.col(merged_column).fill_null(0) <= seen)
-        return frame.drop(merged_column)
+        return frame.drop(name for name in kinds if name.startswith(internal))
 
     # Maintenance
 
     def compact(self) -> None:
         """Merge the small files of many commits; every snapshot stays readable."""
-        with self.write("compact"):
+        with self.write("compact") as transaction:
+            transaction.compacts = True
             self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
 
     @contextmanager
@@ -302,12 +382,14 @@ class Lake:
         DuckDB has a SQLite of its own. Two of them in one process do not see each other's locks: the one that closes
         deletes the log into which the other writes.
         """
-        self.close()
+        self._let_go()
         try:
             with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
                 yield catalogue
+        except (sqlite3.Error, OSError, pa.ArrowException) as error:
+            raise self._explain(error) from error
         finally:
-            self._opened = connect(self.path, read_only=False)
+            self._opened = self._open()
             self._hidden = None
 
     def links(self) -> list[Path]:

@@ -5,9 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake import schema
-from mirstore.store.lake.checksums import record
-from mirstore.store.lake.connect import committer, connect, fsync, keep
+from mirstore.store.lake import journal, schema
+from mirstore.store.lake.connect import catalogue, committer, connect, fsync, keep
+from mirstore.store.lake.connection import Connection
+
+new_name = "catalog.new.sqlite"
+"""Of a catalogue that is being made; it is renamed when it is complete: a kill leaves no half of one."""
+
+
+def new_catalogue(path: Path) -> Connection:
+    """Return a connection with a new catalogue, which has nothing in it.
+
+    Parameters
+    ----------
+    path : path
+        The store's folder.
+    """
+    for left in path.glob(f"{new_name}*"):
+        left.unlink()
+    connection = connect(path, read_only=False, catalog=new_name)
+    connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
+    # Readers look at data files only, so no row may wait inside the catalogue.
+    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+    return connection
+
+
+def lost_catalogue(path: Path) -> bool:
+    """Tell whether a folder holds a store's data without a catalogue. One that was being made has only its version.
+
+    Parameters
+    ----------
+    path : path
+    """
+    there = (path / "catalog.sqlite").exists()
+    return not there and any(file.parent.name != "meta" for file in path.glob("data/*/*/*.parquet"))
 
 
 def make(path: Path) -> None:
@@ -29,18 +60,12 @@ def make(path: Path) -> None:
     with committer(path):
         if (path / "catalog.sqlite").exists():  # another process was faster
             return
-        # A store that was being made has only its version; anything else has lost its catalogue.
-        if any(file.parent.name != "meta" for file in path.glob("data/*/*/*.parquet")):
-            raise StoreError(f"{path}: has data but no catalogue", hint=f"copy the newest of {path / 'backups'} back")
-        new = path / "catalog.new.sqlite"  # renamed when complete: a kill leaves no half-made store
-        new.unlink(missing_ok=True)
-        connection = connect(path, read_only=False, catalog=new.name)
-        connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
-        # Readers look at data files only, so no row may wait inside the catalogue.
-        connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+        if lost_catalogue(path):
+            raise StoreError(f"{path}: has data but no catalogue", hint="mirstore doctor --rebuild")
+        connection = new_catalogue(path)
         schema.create(connection)
-        connection.close()
-        new.rename(path / "catalog.sqlite")
         keep((path / "data").rglob("*.parquet"), path)
-        record(path, (path / "data").rglob("*.parquet"))
+        journal.rewrite(path, journal.Catalogue(connection.execute, f"{catalogue}."))
+        connection.close()
+        (path / new_name).rename(path / "catalog.sqlite")
         fsync(path.absolute().parent)

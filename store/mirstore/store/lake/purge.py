@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,8 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.core.text import counted
-from mirstore.store.lake import checksums
+from mirstore.store.lake.backups import forget
 from mirstore.store.lake.files import (
-    DataFile,
-    Written,
     data_files,
     delete,
     links,
@@ -36,6 +34,7 @@ from mirstore.store.lake.hidden import Rule, homeless, removals
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.repacking import Packs
+from mirstore.store.lake.replacing import replace
 from mirstore.store.lake.schema import order
 from mirstore.store.lake.scrub import Scrubber
 
@@ -55,7 +54,7 @@ class Purged:
     deleted : list of path
         Files that are no more.
     backups : list of path
-        Copies of the catalogue from before, which may still name it.
+        What else lies among the copies of the catalogue, and may still name it.
     """
 
     tracks: int = 0
@@ -117,7 +116,7 @@ def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run:
         raise StoreError(
             f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
         )
-    done = Purged(len(what.tracks), backups=sorted((store / "backups").glob("catalog-*.sqlite*")))
+    done = Purged(len(what.tracks))
     files = data_files(catalogue, store)
     packs = Packs(store, files, what.tracks, what.features, dry_run=dry_run)
     changes = []
@@ -133,11 +132,11 @@ def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run:
             changes.append((file, new_data_file(store, file, new) if after else None))
     if dry_run:
         return done
-    checksums.record(store, [written.path for _, written in changes if written])
-    _name(catalogue, changes, what.scrubber)
-    done.deleted = _sweep(store, catalogue)
+    gone = forget(store) if changes else []  # they name what is erased, and files that will be no more
+    replace(store, catalogue, changes, what.scrubber.command)
+    done.deleted = [*gone, *_sweep(store, catalogue)]
     _shrink(catalogue)
-    checksums.forget_missing(store)
+    done.backups = sorted((store / "backups").glob("*"))
     return done
 
 
@@ -193,51 +192,6 @@ def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table
     new = new if len(left) == rows.num_rows else new.take(left.to_arrow())
     new = scrubber.texts(table, packs.references(table, new))
     return None if new.equals(rows) else new
-
-
-def _name(
-    catalogue: sqlite3.Connection, changes: Iterable[tuple[DataFile, Written | None]], scrubber: Scrubber
-) -> None:
-    """Let the catalogue name the new files instead of the old ones, all at once."""
-    catalogue.execute("PRAGMA synchronous = FULL")
-    catalogue.execute("PRAGMA secure_delete = ON")
-    catalogue.execute("BEGIN IMMEDIATE")
-    try:
-        for old, new in changes:
-            catalogue.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?", [old.id])
-            rows, size = (new.rows, new.bytes) if new else (0, 0)
-            if new is None:
-                catalogue.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?", [old.id])
-            else:
-                catalogue.execute(
-                    "UPDATE ducklake_data_file SET path = ?, path_is_relative = 1, record_count = ?, "
-                    "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
-                    [new.path.name, rows, size, new.footer, old.id],
-                )
-            catalogue.execute(
-                "UPDATE ducklake_table_stats SET record_count = record_count - ?, "
-                "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
-                [old.rows - rows, old.bytes - size, old.table_id],
-            )
-            # Ranges of values are values. Without them DuckLake reads the file instead of skipping it.
-            catalogue.execute(
-                "UPDATE ducklake_table_column_stats SET min_value = NULL, max_value = NULL WHERE table_id = ?",
-                [old.table_id],
-            )
-        for number, message, extra in catalogue.execute(
-            "SELECT snapshot_id, commit_message, commit_extra_info FROM ducklake_snapshot_changes"
-        ).fetchall():
-            said = scrubber.command(message), scrubber.command(extra)
-            if said != (message, extra):
-                catalogue.execute(
-                    "UPDATE ducklake_snapshot_changes SET commit_message = ?, commit_extra_info = ? "
-                    "WHERE snapshot_id = ?",
-                    [*said, number],
-                )
-        catalogue.execute("COMMIT")
-    except BaseException:
-        catalogue.execute("ROLLBACK")
-        raise
 
 
 def _sweep(store: Path, catalogue: sqlite3.Connection) -> list[Path]:

@@ -82,10 +82,22 @@ def create(connection: Connection) -> None:
     connection : Connection
     """
     connection.execute("BEGIN")
-    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
-    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
+    create_tables(connection)
     complete(connection)
     connection.execute("COMMIT")
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the tables that are not there yet, without a row, within a transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+    """
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.core")
+    connection.execute("CREATE SCHEMA IF NOT EXISTS lake.feat")
+    for name, columns in tables.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
 
 
 def complete(connection: Connection) -> None:
@@ -95,8 +107,7 @@ def complete(connection: Connection) -> None:
     ----------
     connection : Connection
     """
-    for name, columns in tables.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS lake.core.{name} ({columns}, {order} BIGINT)")
+    create_tables(connection)
     (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     if found[0] is None or found[0] < version:
         connection.execute(f"INSERT INTO lake.core.meta (key, value) VALUES ('schema', '{version}')")
@@ -132,6 +143,8 @@ def check(connection: Connection, where: str) -> int:
         (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     except duckdb.CatalogException:
         raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
+    except duckdb.Error as error:
+        raise StoreError(f"{where}: {str(error).splitlines()[0]}", hint="mirstore doctor") from None
     if found[0] is None:
         raise StoreError(f"{where}: its schema version is missing", hint="mirstore doctor")
     if found[0] < oldest:

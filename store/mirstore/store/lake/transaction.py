@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
 from mirstore.core.text import check_given_name
-from mirstore.store.lake.arrow import sql_columns, table_schema, to_arrow
-from mirstore.store.lake.checksums import record
-from mirstore.store.lake.connect import keep
+from mirstore.store.lake import journal
+from mirstore.store.lake.arrow import sql_columns, sql_kinds, table_schema, to_arrow
+from mirstore.store.lake.connect import catalogue, keep
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, removals
 from mirstore.store.lake.latest import latest_sql
@@ -36,6 +36,8 @@ class Transaction:
         self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
         self._before: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes
+        self.compacts = False  # files are merged, and nothing is added
+        self._tables: dict[str, dict[str, str]] = {}  # of features
 
     def begin(self) -> None:
         """Open the transaction."""
@@ -56,11 +58,27 @@ class Transaction:
         """
         new = self._data_files() - self._before
         keep(new, self._folder)
-        record(self._folder, new)
+        if not self.compacts and (new or self._tables):
+            now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
+            journal.announce(
+                self._folder, journal.Commit(self.number, now, message, json.dumps(about), tables=self._tables), new
+            )
         self._connection.execute(
             "CALL lake.set_commit_message('mirstore', ?, extra_info => ?)", [message, json.dumps(about)]
         )
         self._connection.execute("COMMIT")
+        self._note()
+
+    def _note(self) -> None:
+        """Let the journal say that it came to pass; what was merged into what, DuckLake tells only now."""
+        ask = journal.Catalogue(self._connection.execute, f"{catalogue}.").ask
+        ((newest, time),) = ask("SELECT max(snapshot_id), arg_max(snapshot_time, snapshot_id) FROM ducklake_snapshot")
+        if newest < self.number:
+            return  # there was nothing to commit
+        if self.compacts:
+            journal.rewrite(self._folder, journal.Catalogue(self._connection.execute, f"{catalogue}."))
+        else:
+            journal.confirm(self._folder, newest, str(time))
 
     def rollback(self) -> None:
         """Leave the store as it was."""
@@ -142,6 +160,7 @@ class Transaction:
             raise UsageError(f"features cannot be called {name!r}", hint="mirstore sql --schema lists what is taken")
         table, schema = in_lake(f"feat.{feature.table}"), table_schema(feature)
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({sql_columns(schema)})")
+        self._tables[f"feat.{feature.table}"] = sql_kinds(schema)
         definition = feature.definition
         row = {
             "feature_set": feature.id,

@@ -1,0 +1,119 @@
+"""What the data files themselves say of the commits that brought them, where there is no journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.store.lake import schema
+from mirstore.store.lake.arrow import sql_kinds
+from mirstore.store.lake.checksums import digest
+from mirstore.store.lake.files import replaced_key
+from mirstore.store.lake.journal import Commit, Entry
+from mirstore.store.lake.lake import internal, merged_column
+from mirstore.store.lake.schema import order
+
+
+def guessed(store: Path) -> tuple[list[Commit], list[str]]:
+    """Return commits as the files tell them, and what they do not tell.
+
+    Rows of ``core`` say which snapshot brought them, and so do those of merged files. Values of features came with
+    their entry in the ledger. A file whose rows are all in another was merged into that.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    """
+    unsure = ["messages and commands of all snapshots, and feature sets without a value"]
+    tables, lost = _readable(store)
+    unsure += [f"{path.relative_to(store)} cannot be read" for path in lost]
+    ledger = _ledger(tables)
+    commits: dict[int, Commit] = {1: Commit(1, _now())}
+    for table, paths in tables.items():
+        for path in _not_merged(paths):
+            rows = pq.read_table(path)
+            span = _span(table, rows, ledger)
+            if span is None:
+                unsure += [f"{path.relative_to(store)} is left out: the ledger has no entry for its tracks"]
+                continue
+            first, last = span
+            until = last if merged_column in rows.column_names else None
+            entry = Entry(path.relative_to(store).as_posix(), digest(path), rows.num_rows, path.stat().st_size, until)
+            commit = commits.setdefault(first, Commit(first, _now()))
+            commit.files.append(entry)
+            if table.startswith("feat."):
+                columns = [column for column in rows.schema if not column.name.startswith(internal)]
+                commit.tables[table] = sql_kinds(pa.schema(columns))
+            commits.setdefault(last, Commit(last, _now()))
+    for number in range(1, max(commits)):
+        commits.setdefault(number, Commit(number, _now()))
+    return [commits[number] for number in sorted(commits)], unsure
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
+
+
+def _readable(store: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Return the files by table, in the order of their names, which begin with the time; and those that are damaged.
+
+    What a purge wrote says which file it stands for: that one is left out, whether it is still there or not.
+    """
+    tables: dict[str, list[Path]] = {}
+    lost, replaced = [], set()
+    for path in sorted(store.glob("data/*/*/ducklake-*.parquet")):
+        try:
+            about = pq.read_metadata(path).metadata or {}
+        except (OSError, pa.ArrowException):
+            lost.append(path)
+            continue
+        table = f"{path.parts[-3]}.{path.parts[-2]}"
+        if table.startswith("feat.") or table.removeprefix("core.") in schema.tables:
+            tables.setdefault(table, []).append(path)
+            replaced.add(about.get(replaced_key, b"").decode())
+    return {table: [path for path in paths if path.name not in replaced] for table, paths in tables.items()}, lost
+
+
+def _ledger(tables: dict[str, list[Path]]) -> pl.DataFrame:
+    paths = tables.get("core.extractions", [])
+    names = ["track", "feature_set", order]
+    return pl.concat([pl.read_parquet(path, columns=names, glob=False) for path in paths]) if paths else pl.DataFrame()
+
+
+def _span(table: str, rows: pa.Table, ledger: pl.DataFrame) -> tuple[int, int] | None:
+    """Return the first and last snapshot that brought one of the rows."""
+    for column in (merged_column, order if table.startswith("core.") else schema.revision):
+        if column in rows.column_names:
+            numbers = [number for number in rows[column].to_pylist() if number is not None]
+            return (min(numbers), max(numbers)) if numbers else (1, 1)
+    if ledger.is_empty():
+        return None
+    about = ledger.filter(pl.col("feature_set") == table.rpartition("_")[2])
+    theirs = about.filter(pl.col("track").is_in(rows["track"].to_pylist()))[order]
+    first: Any = theirs.min()
+    return None if first is None else (first, first)
+
+
+def _not_merged(paths: Sequence[Path]) -> Iterable[Path]:
+    """Return the files whose rows are not all in a larger one, or in a later one of the same."""
+    rows = {path: set(_rows(path)) for path in paths}
+    for place, path in enumerate(paths):
+        if not any(
+            rows[path] <= rows[other] and (len(rows[path]) < len(rows[other]) or paths.index(other) > place)
+            for other in paths
+            if other != path
+        ):
+            yield path
+
+
+def _rows(path: Path) -> Iterable[str]:
+    table = pq.read_table(path)
+    names = [name for name in table.column_names if not name.startswith(internal)]
+    return map(repr, table.select(names).to_pylist())

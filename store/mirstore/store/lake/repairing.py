@@ -1,0 +1,192 @@
+"""Forgetting what is damaged: files, packs, and what the ledger says of their tracks, so that it is computed again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirstore.core.errors import StoreError
+from mirstore.store.lake import journal, schema
+from mirstore.store.lake.connect import catalogue as in_duckdb
+from mirstore.store.lake.connect import committer, connect, keep
+from mirstore.store.lake.doctor import catalogue_problems, pack_problem, parquet_problem
+from mirstore.store.lake.files import DataFile, data_files, new_data_file
+from mirstore.store.lake.latest import latest
+from mirstore.store.lake.replacing import Change, replace
+from mirstore.store.lake.schema import order, revision
+from mirstore.store.lake.tensors import pack_folder, pack_path
+
+
+@dataclass
+class Repaired:
+    """What is forgotten.
+
+    Attributes
+    ----------
+    files : list of path
+        Data files and packs; they stay on disk until ``mirstore gc``.
+    rows : dict of str to int
+        Rows that were lost for good, per table of ``core``.
+    tracks : dict of str to int
+        Tracks that the next ingest computes again, per id of a feature set.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    tracks: dict[str, int] = field(default_factory=dict)
+
+
+def repair(store: Path, *, deep: bool = False) -> Repaired:
+    """Forget the damaged files and packs of a store; killed at any moment, it can be run again.
+
+    Parameters
+    ----------
+    store : path
+        Its folder.
+    deep : bool
+        Look for damage in every byte.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue itself is damaged, or the store cannot be written.
+    """
+    with committer(store):
+        if problems := catalogue_problems(store):
+            raise StoreError(f"{problems[0]['file']}: {problems[0]['problem']}", hint=problems[0]["remedy"])
+        with closing(sqlite3.connect(store / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+            done = _repair(store, catalogue, deep=deep)
+        if "core.meta" in done.rows:
+            _note_version(store)
+    return done
+
+
+def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repaired:
+    known = journal.checksums(store)
+    done = Repaired()
+    gone: list[DataFile] = []
+    whole: dict[str, list[DataFile]] = {}
+    for file in data_files(catalogue, store):
+        if parquet_problem(file.path, file.bytes, known.get(file.path.relative_to(store).as_posix())):
+            gone.append(file)
+        else:
+            whole.setdefault(file.table, []).append(file)
+    packs = _damaged_packs(store, whole, deep=deep)
+    touched = {file.table for file in gone} | {table for table, _ in packs}
+    lost = {
+        table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, _ledger(whole))
+        for table in touched
+        if table.startswith("feat.")
+    }
+    changes: list[Change] = [(file, None) for file in gone]
+    for file in (file for files in whole.values() for file in files):
+        changes += _without(store, file, lost, packs)
+    for (_, pack), path in packs.items():
+        if path.exists():  # the same tensors make a file of the same name, which must be free
+            path.rename(path.with_name(f".{pack}.0.part"))  # a leftover to `mirstore gc`
+    if changes:
+        replace(store, catalogue, changes)
+    elif journal.read(store).damaged:
+        journal.rewrite(store, journal.Catalogue(catalogue.execute))
+    done.files = sorted([*(file.path for file in gone), *packs.values()])
+    for file in gone:
+        if file.table.startswith("core."):
+            done.rows[file.table] = done.rows.get(file.table, 0) + file.rows
+    done.tracks = {_feature(table): len(tracks) for table, tracks in lost.items()}
+    return done
+
+
+def _feature(table: str) -> str:
+    return table.rpartition("_")[2]
+
+
+def _damaged_packs(store: Path, whole: Mapping[str, list[DataFile]], *, deep: bool) -> dict[tuple[str, str], Path]:
+    """Return the packs that features name and that are damaged, by table and pack."""
+    found = {}
+    for table, files in whole.items():
+        packs = {pack for file in files if table.startswith("feat.") for pack in _packs(pq.read_table(file.path))}
+        for pack in packs:
+            path = pack_path(pack_folder(store, _feature(table)), pack)
+            if pack_problem(path, pack, deep=deep):
+                found[table, pack] = path
+    return found
+
+
+def _packs(rows: pa.Table) -> Iterator[str]:
+    for column in rows.columns:
+        if pa.types.is_struct(column.type):
+            yield from (value["pack"] for value in column.to_pylist() if value is not None)
+
+
+def _ledger(whole: Mapping[str, list[DataFile]]) -> pl.DataFrame:
+    """Return the last entry about each track and feature set."""
+    names = {"track": pl.String, "feature_set": pl.String, "status": pl.String, "rows": pl.Int32, order: pl.Int64}
+    files = [file.path for file in whole.get("core.extractions", [])]
+    frames = [pl.read_parquet(path, columns=list(names), glob=False) for path in files]
+    return latest(pl.concat([pl.DataFrame(schema=names), *frames]), "track", "feature_set")
+
+
+def _lost(table: str, files: Sequence[DataFile], packs: Set[str], ledger: pl.DataFrame) -> frozenset[str]:
+    """Return the tracks of which a table of features has fewer whole rows than the ledger says."""
+    entries = ledger.filter((pl.col("feature_set") == _feature(table)) & (pl.col("status") == "ok"))
+    counts: Counter[tuple[str, int | None]] = Counter()
+    for file in files:
+        rows = pq.read_table(file.path)
+        at = rows[revision].to_pylist() if revision in rows.column_names else [None] * rows.num_rows
+        broken = _naming(rows, packs)
+        keys = zip(rows["track"].to_pylist(), at, strict=True)
+        counts.update(key for key, bad in zip(keys, broken, strict=True) if not bad)
+    revised = any(number is not None for _, number in counts)
+    return frozenset(
+        track
+        for track, rows, number in entries.select("track", "rows", order).iter_rows()
+        if counts[track, number if revised else None] < (rows or 0)
+    )
+
+
+def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
+    """Tell for each row whether it names one of these packs."""
+    columns = [column.to_pylist() for column in rows.columns if packs and pa.types.is_struct(column.type)]
+    values = zip(*columns, strict=True) if columns else ((),) * rows.num_rows
+    return [any(value is not None and value["pack"] in packs for value in row) for row in values]
+
+
+def _without(
+    store: Path, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
+) -> Iterator[Change]:
+    """Yield how a file changes that says something of lost tracks or packs."""
+    sets = {_feature(table): tracks for table, tracks in lost.items()}
+    rows = pq.read_table(file.path)
+    if file.table in lost:
+        keep_ = [track not in lost[file.table] for track in rows["track"].to_pylist()]
+    elif file.table in ("core.extractions", "core.annotations"):
+        pairs = zip(rows["feature_set"].to_pylist(), rows["track"].to_pylist(), strict=True)
+        keep_ = [track not in sets.get(feature, ()) for feature, track in pairs]
+    elif file.table == "core.packs":
+        damaged = {(_feature(table), pack) for table, pack in packs}
+        pairs = zip(rows["feature_set"].to_pylist(), rows["pack"].to_pylist(), strict=True)
+        keep_ = [pair not in damaged for pair in pairs]
+    else:
+        return
+    if not all(keep_):
+        yield file, new_data_file(store, file, rows.filter(pa.array(keep_))) if any(keep_) else None
+
+
+def _note_version(store: Path) -> None:
+    """Write the store's version again."""
+    before = set((store / "data").rglob("*.parquet"))
+    connection = connect(store, read_only=False)
+    connection.execute("BEGIN")
+    schema.complete(connection)
+    keep(set((store / "data").rglob("*.parquet")) - before, store)
+    connection.execute("COMMIT")
+    journal.rewrite(store, journal.Catalogue(connection.execute, f"{in_duckdb}."))
+    connection.close()

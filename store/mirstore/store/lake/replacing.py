@@ -1,0 +1,81 @@
+"""Data files that others take the place of, in all snapshots at once: the catalogue and the journal name those then."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mirstore.store.lake import journal
+from mirstore.store.lake.files import DataFile, Written
+
+Change = tuple[DataFile, Written | None]
+"""A file of the catalogue and what takes its place, on disk already; None: nothing does."""
+
+
+def replace(
+    store: Path,
+    catalogue: sqlite3.Connection,
+    changes: Sequence[Change],
+    scrubbed: Callable[[str | None], str | None] = lambda text: text,
+) -> None:
+    """Let the catalogue and the journal name the new files instead of the old ones, which stay on disk.
+
+    Parameters
+    ----------
+    store : path
+        The store's folder.
+    catalogue : sqlite3.Connection
+        Of the one who holds the lock.
+    changes : sequence of Change
+    scrubbed : callable
+        Returns what stays of a commit's message, and of what is kept with it.
+    """
+    journal.replace(store, {old.path.relative_to(store).as_posix(): new.path if new else None for old, new in changes})
+    catalogue.execute("PRAGMA synchronous = FULL")
+    catalogue.execute("PRAGMA secure_delete = ON")
+    catalogue.execute("BEGIN IMMEDIATE")
+    try:
+        for old, new in changes:
+            _name(catalogue, old, new)
+        _scrub(catalogue, scrubbed)
+        catalogue.execute("COMMIT")
+    except BaseException:
+        catalogue.execute("ROLLBACK")
+        raise
+    journal.rewrite(store, journal.Catalogue(catalogue.execute))
+
+
+def _name(catalogue: sqlite3.Connection, old: DataFile, new: Written | None) -> None:
+    catalogue.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?", [old.id])
+    rows, size = (new.rows, new.bytes) if new else (0, 0)
+    if new is None:
+        catalogue.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?", [old.id])
+    else:
+        catalogue.execute(
+            "UPDATE ducklake_data_file SET path = ?, path_is_relative = 1, record_count = ?, "
+            "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
+            [new.path.name, rows, size, new.footer, old.id],
+        )
+    catalogue.execute(
+        "UPDATE ducklake_table_stats SET record_count = record_count - ?, "
+        "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
+        [old.rows - rows, old.bytes - size, old.table_id],
+    )
+    # Ranges of values are values. Without them DuckLake reads the file instead of skipping it.
+    catalogue.execute(
+        "UPDATE ducklake_table_column_stats SET min_value = NULL, max_value = NULL WHERE table_id = ?",
+        [old.table_id],
+    )
+
+
+def _scrub(catalogue: sqlite3.Connection, scrubbed: Callable[[str | None], str | None]) -> None:
+    for number, message, extra in catalogue.execute(
+        "SELECT snapshot_id, commit_message, commit_extra_info FROM ducklake_snapshot_changes"
+    ).fetchall():
+        said = scrubbed(message), scrubbed(extra)
+        if said != (message, extra):
+            catalogue.execute(
+                "UPDATE ducklake_snapshot_changes SET commit_message = ?, commit_extra_info = ? WHERE snapshot_id = ?",
+                [*said, number],
+            )

@@ -1,0 +1,522 @@
+"""Whatever happens to a store's files: it is found, said, and mended as far as the rest knows what was there."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_store import Patches, fill, loudness, stamp
+
+from mirstore.core.errors import StoreError
+from mirstore.core.features import FeatureSet
+from mirstore.store import Store, removal
+from mirstore.store.history import pin
+from mirstore.store.lake import backups, journal
+from mirstore.store.lake.doctor import doctor, examine
+from mirstore.store.lake.rebuilding import rebuild
+from mirstore.store.lake.repairing import repair
+
+patches = FeatureSet("patches", Patches())
+
+
+def ingest(store: Store, tracks: list[str]) -> None:
+    """Commit as an ingest does: values, tensors, credits, and the ledger."""
+    with store.write("ingest") as tx:
+        tx.add_feature_set("loudness", loudness, **stamp)
+        tx.add_feature_set("patches", patches, **stamp)
+        tx.append("core.datasets", [{"dataset": "music", **stamp}], key=["dataset"])
+        tx.append("core.locations", [{"track": track, "path": f"/m/{track}.wav", **stamp} for track in tracks])
+        tx.append("core.tracks", [{"track": track, "duration": 1.0, **stamp} for track in tracks], key=["track"])
+        tx.append("core.items", [{"dataset": "music", "track": track, "title": track, **stamp} for track in tracks])
+        tx.append_features(loudness, [{"track": track, "rms_db": -float(ord(track[0]))} for track in tracks], **stamp)
+        mel = np.ones((4, 3), np.float16)
+        rows = [{"track": track, "start": at, "mel": mel * ord(track[0])} for track in tracks for at in (0.0, 1.0)]
+        tx.append_features(patches, rows, **stamp)
+        for track in tracks:
+            for feature, count in ((loudness, 1), (patches, 2)):
+                row = {"track": track, "feature_set": feature.id, "status": "ok", "rows": count, **stamp}
+                tx.append("core.extractions", [row], key=["track", "feature_set"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A store with a history that every test gets a copy of."""
+    folder = tmp_path_factory.mktemp("whole") / "store"
+    with Store(folder, create=True, command="mirstore ingest music") as store:
+        ingest(store, ["a", "b"])
+        ingest(store, ["c"])
+        store.compact()
+        ingest(store, ["d"])
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def before(whole) -> list[dict[str, Any]]:
+    return at_all_snapshots(whole)
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """Return all rows of all tables, what the views show, and the history."""
+    found: dict[str, Any] = {
+        table: sorted(map(repr, store.recorded(table).collect().to_dicts())) for table in store.tables()
+    }
+    found = {table: rows for table, rows in found.items() if rows or not table.startswith("core.")}
+    for view in ("tracks", "items", "features", "removals", *store.names()):
+        found[view] = sorted(map(repr, store.sql(f'FROM "{view}"').to_dicts()))
+    found["snapshots"] = store.sql("SELECT snapshot, message, command FROM snapshots").rows()
+    found["tensors"] = [tensor.tobytes() for tensor in store.tensors("patches")] if "patches" in store.names() else []
+    return found
+
+
+def at_all_snapshots(folder: Path, step: int = 1) -> list[dict[str, Any]]:
+    with Store(folder) as store:
+        newest, now = store.newest, everything(store)
+    found = [now]
+    for number in range(2, newest + 1, step):
+        with Store(folder, snapshot=number) as store:
+            found.append(everything(store))
+    return found
+
+
+def named(folder: Path, table: str) -> Path:
+    """Return the largest file that the store reads of a table."""
+    with Store(folder, read_only=True) as store:
+        return max(store.files(table), key=lambda path: path.stat().st_size)
+
+
+def flip(path: Path, at: int | None = None, count: int = 1) -> None:
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    at = len(content) // 2 if at is None else at
+    content[at : at + count] = bytes(value ^ 0xFF for value in content[at : at + count])
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose_catalogue(folder: Path) -> None:
+    for path in folder.glob("catalog.sqlite*"):
+        path.unlink()
+
+
+def made_again(folder: Path) -> list[str]:
+    """Rebuild, and return what could not be known."""
+    done = rebuild(folder)
+    assert done is not None
+    return done.unsure
+
+
+def of_another_store(folder: Path) -> None:
+    with Store(folder.parent / "other", create=True) as other:
+        for name in "abcdefg":
+            fill(other, [name])
+    lose_catalogue(folder)
+    shutil.copy(folder.parent / "other" / "catalog.sqlite", folder)
+
+
+def overwrite_numbers(folder: Path) -> None:
+    with sqlite3.connect(folder / "catalog.sqlite") as catalogue:
+        catalogue.execute("UPDATE ducklake_data_file SET file_size_bytes = 7 WHERE data_file_id = 0")
+    catalogue.close()
+
+
+def spoil_a_name(folder: Path) -> None:
+    with sqlite3.connect(folder / "catalog.sqlite") as catalogue:
+        ((name,),) = catalogue.execute("SELECT path FROM ducklake_data_file LIMIT 1 OFFSET 3").fetchall()
+        catalogue.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    catalogue.close()
+    content = (folder / "catalog.sqlite").read_bytes()
+    (folder / "catalog.sqlite").write_bytes(content.replace(name[20:30].encode(), b"0123456789"))
+
+
+to_catalogues: dict[str, Callable[[Path], None]] = {
+    "deleted": lose_catalogue,
+    "half": lambda folder: cut(folder / "catalog.sqlite"),
+    "empty": lambda folder: (folder / "catalog.sqlite").write_bytes(b""),
+    "text": lambda folder: (folder / "catalog.sqlite").write_bytes(b"no database" * 999),
+    "of another store": of_another_store,
+    "ten bytes": spoil_a_name,
+    "a page": lambda folder: flip(folder / "catalog.sqlite", 8192, 4096),
+    "numbers": overwrite_numbers,
+}
+
+
+@pytest.mark.parametrize("fault", to_catalogues)
+def test_a_damaged_catalogue_is_listed_and_made_again(folder, before, fault):
+    to_catalogues[fault](folder)
+    (problem,) = examine(folder)
+    assert problem["file"] == str(folder / "catalog.sqlite")
+    assert problem["remedy"] == "mirstore doctor --rebuild"
+    with pytest.raises(StoreError):
+        repair(folder)
+    done = rebuild(folder)
+    assert done is not None
+    assert done.unsure == []
+    assert all(path.exists() and path.parent.name == "backups" for path in done.aside)
+    assert examine(folder) == []
+    assert at_all_snapshots(folder) == before
+
+
+@pytest.mark.slow
+def test_ten_bytes_anywhere_in_the_catalogue_are_found_or_change_nothing(folder, before):
+    rng = random.Random(3)
+    good = (folder / "catalog.sqlite").read_bytes()
+    for _ in range(12):
+        flip(folder / "catalog.sqlite", rng.randrange(len(good) - 10), 10)
+        if not examine(folder):
+            with Store(folder, read_only=True) as store:
+                assert everything(store) == before[0]
+        lose_catalogue(folder)
+        (folder / "catalog.sqlite").write_bytes(good)
+
+
+def test_without_a_journal_the_files_say_what_was_there(folder, before):
+    lose_catalogue(folder)
+    (folder / journal.name).unlink()
+    assert "after the files themselves" in made_again(folder)[0]
+    assert examine(folder) == []
+    for found, known in zip(at_all_snapshots(folder), before, strict=True):
+        assert {**found, "snapshots": None} == {**known, "snapshots": None}
+
+
+def test_a_damaged_line_of_the_journal_is_found_and_written_anew(folder, before):
+    path = folder / journal.name
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], "{" + lines[1], *lines[2:]]))
+    (problem,) = examine(folder)
+    assert problem["problem"] == "line 2 is damaged"
+    repair(folder)
+    assert examine(folder) == []
+    assert journal.read(folder).commits[1].files
+    lose_catalogue(folder)
+    assert made_again(folder) == []
+    assert at_all_snapshots(folder) == before
+
+
+def test_an_old_backup_is_refused_and_costs_nothing(folder, tmp_path):
+    with Store(folder) as store:
+        store.gc(0)
+        ingest(store, ["e", "f"])
+        now = everything(store)
+    (backup, *_) = backups.backups(folder)
+    lose_catalogue(folder)
+    shutil.copy(backup, folder / "catalog.sqlite")
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match="older than the data") as error:
+            Store(folder, read_only=read_only)
+        assert error.value.hint == "mirstore doctor --rebuild"
+    rebuild(folder)
+    with Store(folder) as store:
+        store.gc(0)
+        assert everything(store) == now
+
+
+def test_gc_refuses_an_old_backup_even_without_a_journal(folder):
+    with Store(folder) as store:
+        store.gc(0)
+        for name in "efg":
+            ingest(store, [name])
+    lose_catalogue(folder)
+    shutil.copy(backups.backups(folder)[0], folder / "catalog.sqlite")
+    (folder / journal.name).unlink()
+    with Store(folder) as store, pytest.raises(StoreError, match="older than the data"):
+        store.gc(0)
+    (problem,) = examine(folder)
+    assert problem["remedy"] == "mirstore doctor --rebuild"
+
+
+def test_a_store_without_a_journal_gets_one_when_it_is_written(folder, before):
+    said = journal.read(folder)
+    sums = "".join(f"{sha256}  {path}\n" for path, sha256 in journal.checksums(folder).items())
+    (folder / journal.name).unlink()
+    (folder / "checksums.sha256").write_text(sums)
+    flip(named(folder, f"feat.{loudness.table}"))
+    assert len(examine(folder)) == 1  # after the checksums of before
+    with Store(folder) as store, store.lock():
+        pass
+    assert not (folder / "checksums.sha256").exists()
+    assert journal.read(folder).committed == said.committed
+    assert len(examine(folder)) == 1  # the flipped byte was not taken for good
+
+
+def test_a_torn_line_of_the_journal_spoils_no_other(folder, before):
+    with open(folder / journal.name, "a") as file:
+        file.write('{"snapshot": 99, "ti')
+    assert examine(folder) == []
+    with Store(folder) as store:
+        ingest(store, ["e"])
+    assert journal.read(folder).damaged == []
+    assert examine(folder) == []
+
+
+to_files: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "feature file cut": (f"feat.{loudness.table}", cut, "instead of"),
+    "feature file missing": (f"feat.{loudness.table}", Path.unlink, "is missing"),
+    "a byte of a feature file": (f"feat.{loudness.table}", flip, "was altered"),
+    "a byte of a table with tensors": (f"feat.{patches.table}", flip, "was altered"),
+    "version missing": ("core.meta", Path.unlink, "is missing"),
+    "locations missing": ("core.locations", Path.unlink, "is missing"),
+    "ledger missing": ("core.extractions", Path.unlink, "is missing"),
+    "tracks cut": ("core.tracks", cut, "instead of"),
+}
+
+
+def values(folder: Path) -> tuple[list[Any], list[Any]]:
+    with Store(folder) as store:
+        frame = store.features("loudness").sort("track")
+        tensors = store.tensors("patches")
+        keys = zip(tensors.tracks, tensors.starts, strict=True)
+        return frame.rows(), sorted((*key, float(value[0, 0])) for key, value in zip(keys, tensors, strict=True))
+
+
+def missing(store: Store, tracks: str = "abcd") -> list[str]:
+    """Return the tracks of which the ledger lacks something, as the plan of an ingest sees it."""
+    rows = store.recorded("core.extractions").collect()
+    return [track for track in tracks if rows.filter(rows["track"] == track).height < 2]
+
+
+@pytest.mark.parametrize("fault", to_files)
+def test_a_damaged_file_is_listed_forgotten_and_made_good_by_the_next_ingest(folder, fault):
+    table, spoil, problem = to_files[fault]
+    good = values(folder)
+    victim = named(folder, table)
+    spoil(victim)
+    (found,) = examine(folder)
+    assert (found["table"], found["file"]) == (table, str(victim))
+    assert problem in found["problem"]
+    assert found["remedy"] == "mirstore doctor --repair"
+    done = repair(folder)
+    assert done.files == [victim]
+    assert list(done.rows) == ([table] if table.startswith("core.") else [])
+    assert examine(folder) == []
+    with Store(folder) as store:
+        ingest(store, missing(store))
+    assert values(folder) == good
+    assert examine(folder) == []
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut, lambda path: flip(path, -3)], ids=["missing", "cut", "a byte"])
+def test_a_damaged_pack_is_forgotten_with_the_tracks_in_it_and_no_others(folder, spoil):
+    good = values(folder)
+    with Store(folder, read_only=True) as store:
+        where = {
+            track: store.tensors("patches").where(at).path for at, track in enumerate(store.tensors("patches").tracks)
+        }
+    spoil(where["c"])
+    (found,) = examine(folder, deep=True)
+    assert found["file"] == str(where["c"])
+    done = repair(folder, deep=True)
+    assert (done.tracks, done.rows) == ({patches.id: 1}, {})
+    with Store(folder) as store:
+        assert missing(store) == ["c"]
+        assert "c" not in store.tensors("patches").tracks
+        assert not where["c"].exists()
+        ingest(store, ["c"])
+    assert values(folder) == good
+    assert examine(folder, deep=True) == []
+
+
+def test_only_the_ledger_of_what_is_lost_is_forgotten(folder):
+    named(folder, f"feat.{loudness.table}").unlink()  # merged: a, b and c
+    assert repair(folder).tracks == {loudness.id: 3}
+    with Store(folder) as store:
+        ledger = store.recorded("core.extractions").collect()
+        assert sorted(ledger.filter(ledger["feature_set"] == loudness.id)["track"]) == ["d"]
+        assert sorted(ledger.filter(ledger["feature_set"] == patches.id)["track"]) == list("abcd")
+
+
+def test_where_files_lay_is_not_asked_by_queries_that_do_not_need_it(folder):
+    named(folder, "core.locations").unlink()
+    with Store(folder) as store:
+        assert store.sql("SELECT count(*) AS n FROM loudness")["n"][0] == 4
+        assert store.features("loudness").height == 4
+        with pytest.raises(StoreError, match="is missing") as error:
+            store.recorded("core.locations")
+        assert "mirstore doctor" in error.value.hint
+
+
+def test_a_file_that_was_cut_off_is_an_error_with_its_name(folder):
+    victim = named(folder, f"feat.{loudness.table}")
+    cut(victim)
+    with Store(folder) as store, pytest.raises(StoreError) as error:
+        store.features("loudness")
+    assert str(victim) in error.value.message
+
+
+def test_what_was_purged_does_not_come_back_with_a_new_catalogue(folder):
+    with Store(folder) as store:
+        removal.remove(store, removal.tracks(store, ["/m/b.wav"]), "rm")
+        store.purge()
+        now = everything(store)
+    for lost in ((), (journal.name,)):
+        lose_catalogue(folder)
+        for name in lost:
+            (folder / name).unlink()
+        rebuild(folder)
+        with Store(folder) as store:
+            found = everything(store)
+            assert {**found, "snapshots": None} == {**now, "snapshots": None}
+            store.purge()
+            store.gc(0)
+            assert doctor(store) == []
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"/m/b.wav" in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_catalogue_that_is_lost_at_any_point_of_any_history_comes_back_as_it_was(tmp_path):
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    folder, tracks = tmp_path / "store", [f"{letter}{number}" for number in range(4) for letter in "abcdefgh"]
+    there: list[str] = []
+    Store(folder, create=True).close()
+
+    def more(store: Store) -> None:
+        new = [tracks.pop() for _ in range(min(len(tracks), rng.randrange(1, 4)))]
+        there.extend(new)
+        if new:
+            ingest(store, new)
+
+    def withdraw(store: Store) -> None:
+        if there:
+            gone = there.pop(rng.randrange(len(there)))
+            removal.remove(store, removal.tracks(store, [f"/m/{gone}.wav"]), "rm")
+
+    def remove_features(store: Store) -> None:
+        if "loudness" in store.names():
+            removal.remove(store, removal.features(store, ["loudness"]), "rm")
+
+    steps = [more] * 5 + [withdraw, remove_features] + [lambda store: store.compact()] * 2
+    steps += [lambda store: store.gc(0), lambda store: store.purge(), lambda store: pin(store, "paper")]
+    for _ in range(4):
+        with Store(folder, command="mirstore anything") as store:
+            for _ in range(rng.randrange(1, 6)):
+                rng.choice(steps)(store)
+        before = at_all_snapshots(folder, step=4)
+        assert examine(folder) == []
+        lose_catalogue(folder)
+        assert made_again(folder) == []
+        assert examine(folder) == []
+        assert at_all_snapshots(folder, step=4) == before
+
+
+def test_several_commits_are_backed_up_and_one_is_not(tmp_path):
+    with Store(tmp_path / "store", create=True) as store:
+        fill(store, ["a"])
+    assert backups.backups(store.path) == []
+    with Store(store.path) as store:
+        fill(store, ["b"])
+        fill(store, ["c"])
+    (backup,) = backups.backups(store.path)
+    with Store(store.path, read_only=True) as store:
+        newest = store.newest
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone() == (newest,)
+    copy.close()
+
+
+def test_the_newest_backups_are_kept_and_one_a_day_for_a_week(folder):
+    old = [
+        folder / "backups" / f"catalog-202601{day:02}T{hour:02}0000000000.sqlite"
+        for day in range(1, 13)
+        for hour in (8, 9)
+    ]
+    for path in backups.backups(folder):
+        path.unlink()
+    other = folder / "backups" / "notes.txt"
+    for path in [*old, other]:
+        path.write_bytes(b"")
+    with Store(folder) as store:
+        store.gc(0)
+    kept = [path.name for path in backups.backups(folder)]
+    days = [f"catalog-202601{day:02}T09" for day in range(7, 12)]
+    assert [name[:19] for name in kept[:-1]] == [*days, "catalog-20260112T08", "catalog-20260112T09"]
+    assert other.exists()
+
+
+def test_no_backup_is_written_behind_a_link(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with Store(tmp_path / "store", create=True) as store:
+        (store.path / "backups").symlink_to(elsewhere)
+        fill(store, ["a"])
+        fill(store, ["b"])
+    with Store(store.path) as store, pytest.raises(StoreError, match="is a link"):
+        store.gc(0)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_full_disk_in_a_backup_is_said(folder, monkeypatch):
+    def full(self: Any, target: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with Store(folder) as store, monkeypatch.context() as patch:
+        real = sqlite3.connect
+        patch.setattr(
+            sqlite3,
+            "connect",
+            lambda *args, **options: real(*args, **options, factory=type("C", (sqlite3.Connection,), {"backup": full})),
+        )
+        with pytest.raises(StoreError, match=r"cannot be backed up: .*disk is full"):
+            store.gc(0)
+    assert not list((folder / "backups").glob("*.part"))
+    assert examine(folder) == []
+
+
+def test_a_whole_catalogue_is_not_made_again(folder):
+    content = (folder / "catalog.sqlite").read_bytes()
+    assert rebuild(folder) is None
+    assert (folder / "catalog.sqlite").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"path": "data/feat/x_1/../../../../etc/ducklake-00000000-0000-0000-0000-000000000000.parquet"}',
+        '{"path": "/etc/passwd"}',
+        '{"path": "data/feat/nobody_made_1/ducklake-00000000-0000-0000-0000-000000000000.parquet"}',
+    ],
+)
+def test_a_journal_that_names_what_no_store_has_is_not_believed(folder, before, line):
+    path = folder / journal.name
+    *lines, last = path.read_text().splitlines(keepends=True)
+    entry = line.replace("}", ', "sha256": "", "rows": 1, "bytes": 1}')
+    commit = f'{{"snapshot": {len(lines) + 1}, "time": "2026-01-01 00:00:00+00", "files": [{entry}]}}\n'
+    path.write_text("".join([*lines, commit, last]))
+    lose_catalogue(folder)
+    assert "is damaged: all is after the files themselves" in made_again(folder)[0]
+    assert at_all_snapshots(folder)[0]["loudness"] == before[0]["loudness"]
+
+
+@pytest.mark.parametrize("sql", ["VARCHAR DEFAULT getenv('HOME')", "INTEGER); DROP TABLE x; --"])
+def test_a_journal_cannot_bring_sql(folder, sql):
+    path = folder / journal.name
+    path.write_text(path.read_text().replace('"rms_db": "FLOAT"', f'"rms_db": "{sql}"'))
+    lose_catalogue(folder)
+    with pytest.raises(StoreError, match="columns that no features have"):
+        rebuild(folder)
+
+
+def test_nothing_is_written_behind_a_link_that_stands_for_the_journal(folder, tmp_path):
+    elsewhere = (folder / journal.name).rename(tmp_path / "elsewhere")
+    content = elsewhere.read_bytes()
+    (folder / journal.name).symlink_to(elsewhere)
+    with Store(folder) as store:
+        ingest(store, ["e"])
+    assert elsewhere.read_bytes() == content
+    assert not (folder / journal.name).is_symlink()
+    assert examine(folder) == []
