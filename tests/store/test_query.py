@@ -13,6 +13,7 @@ from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, Us
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
 from mirstore.store.lake.hidden import decisive
+from mirstore.store.sql.statement import allowed
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
 
@@ -169,6 +170,12 @@ def test_hostile_statements_are_refused(store, statement, message):
     assert "hunter2" not in str(error.value)
     assert contents(store) == before
     assert not list(store.path.glob("x.*"))
+
+
+@pytest.mark.parametrize("statement", [*hostile["the store is read-only"], *hostile[r"table function '\w+' refused"]])
+def test_the_guard_refuses_them_before_there_is_a_session(store, statement):
+    with pytest.raises(UsageError, match=r"the store is read-only|table function '\w+' refused"):
+        allowed(statement.format(folder=store.path, file=store.files(f"feat.{loudness.table}")[0]))
 
 
 @pytest.mark.parametrize(

@@ -436,6 +436,9 @@ def test_a_pack_that_is_elsewhere_is_not_read(store, tmp_path):
         rows = pl.read_parquet(file, glob=False)
         file.chmod(0o644)
         rows.with_columns(pl.col("mel").struct.with_fields(pack=pl.lit("../../../elsewhere"))).write_parquet(file)
+        with closing(sqlite3.connect(store / "catalog.sqlite")) as catalogue, catalogue:
+            size = "UPDATE ducklake_data_file SET file_size_bytes = ? WHERE path = ?"
+            catalogue.execute(size, [file.stat().st_size, file.name])
     pack = next((store / "tensors" / patches.id).iterdir())
     shutil.copy(pack, tmp_path / "elsewhere.safetensors")
     with Store(store, read_only=True) as opened, pytest.raises(StoreError, match="no name of a pack"):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +11,6 @@ from mirstore.cli import complete
 from mirstore.cli.commands import Command, statement
 from mirstore.cli.context import AtOption, SafeCsvOption, SnapshotOption
 from mirstore.cli.text import tell
-from mirstore.core.durations import duration
 
 
 class Statement(Command):
@@ -40,6 +35,7 @@ def sql(
     ] = "table",
     schema: Annotated[bool, typer.Option("--schema", help="Print the views, their columns and units.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which the query is stopped.")] = 60.0,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="What the query and its answer may take each.")] = "2GB",
     safe_csv: SafeCsvOption = False,
     snapshot: SnapshotOption = None,
     at: AtOption = None,
@@ -55,6 +51,10 @@ def sql(
     $ mirstore sql "SELECT path, feature, error, message FROM failures" --format csv
     $ mirstore sql --schema
     """
+    if query is not None and not schema:
+        from mirstore.store.sql.engines import start
+
+        start()  # it loads DuckDB while this process does
     from mirstore.cli.output import check_format, disarmed, show
     from mirstore.core.errors import UsageError
 
@@ -67,27 +67,8 @@ def sql(
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
         text = sys.stdin.read() if query == "-" else query
-        with _end_if_it_hangs(timeout):  # drawing the answer is no part of the query's time
-            answer = store.sql(text, timeout=timeout)
+        answer = store.sql(text, timeout=timeout, memory=memory)  # to draw it is no part of the query's time
     if wanted == "table" and answer.columns == ["explain_key", "explain_value"]:
         tell("\n".join(answer["explain_value"]))  # a drawing already
     else:
         show(disarmed(answer) if safe_csv else answer, wanted)
-
-
-@contextmanager
-def _end_if_it_hangs(timeout: float, grace: float = 5.0) -> Iterator[None]:
-    """End the process if a query does not react to being stopped: some of DuckDB's functions never look."""
-
-    def end() -> None:
-        text = f"error: stopped after {duration(timeout)}\nhint: ask for less, or give a longer --timeout\n"
-        os.write(2, text.encode())
-        os._exit(7)
-
-    watch = threading.Timer(timeout + grace, end)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()

@@ -9,6 +9,7 @@ MirstoreError           exit 1   message, and one thing to do as ``hint``
 ├── ClusterError        exit 1   a cluster that cannot be reached, is gone, or differs from this machine
 ├── StoreError          exit 6   a store that is locked, damaged or too new
 └── QueryStoppedError   exit 7   a query that took too much time or memory
+    └── QueryCrashedError        a query that crashed the database engine
 
 TrackError                       one track's failure; a row in ``failures``, never the end of a run
 └── AudioError                   the file is not usable audio
@@ -84,6 +85,10 @@ class QueryStoppedError(MirstoreError):
     """A query that was stopped, because it took more time or memory than it may."""
 
     exit_code = 7
+
+
+class QueryCrashedError(QueryStoppedError):
+    """A query that crashed the database engine: it runs in a process of its own, so nothing else was harmed."""
 
 
 class TrackError(MirstoreError):

@@ -1,23 +1,23 @@
-"""The DuckDB/Arrow store: versioned features, labels, splits, lineage, and SQL over them."""
+"""The DuckDB/Arrow store: versioned features, labels, splits, lineage, and SQL over them.
+
+Names are loaded on first use: a question in SQL needs nothing that computes, and who answers it not even polars.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from mirstore.store.store import Store
 
 if TYPE_CHECKING:
     from mirstore.store.project import Project as Project
+    from mirstore.store.store import Store as Store
 
 __all__ = ["Project", "Store"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what computes only for those who want it: a question in SQL does not."""
-    if name == "Project":
-        from mirstore.store.project import Project
-
-        return Project
+    if name in __all__:
+        return getattr(import_module(f"mirstore.store.{name.lower()}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -205,20 +205,25 @@ class Store(Lake):
     def sql(self, query: str, *, timeout: float = 60.0, memory: str = "2GB") -> pl.DataFrame:
         """Answer one SELECT statement over the views, locked down: it can read nothing else and write nothing.
 
+        It runs in a process of its own, which is kept for the next one. Threads may ask at once.
+
         Parameters
         ----------
         query : str
             `schema` names the views; features have one each, called as they are.
         timeout : float > 0 [s]
+            Then the process is ended, whatever it is at.
         memory : str
-            What the query and its result may take, as ``"500MB"`` or ``"4GB"``.
+            What the query may take, and its answer, as ``"500MB"`` or ``"4GB"``.
 
         Raises
         ------
         UsageError
             If it is not one SELECT statement, or names something that is not there.
-        MirstoreError
-            If it was stopped for its time or memory.
+        QueryStoppedError
+            If it took more time or memory, or crashed the database engine.
+        StoreError
+            If a file that it reads is damaged, or no process can be started.
 
         Examples
         --------

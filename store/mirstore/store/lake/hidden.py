@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from mirstore.store.lake.latest import latest, located
 from mirstore.store.lake.schema import order
-
-if TYPE_CHECKING:
-    import duckdb
 
 removals = "core.removals"
 """Table of what was removed. It is always read as it is now, so that old snapshots do not show it either."""
@@ -156,17 +152,10 @@ class Hidden:
             if rule.applies(table, columns):
                 yield rule.condition(of, f"core.hidden_{rule.name}")
 
-    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the tables that the conditions name.
-
-        Parameters
-        ----------
-        connection : duckdb.DuckDBPyConnection
-        """
-        for rule in self.rules:
-            connection.register("hidden_rows", rule.rows.to_arrow())
-            connection.execute(f"CREATE TABLE core.hidden_{rule.name} AS FROM hidden_rows")
-            connection.unregister("hidden_rows")
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """The tables that the conditions name."""
+        return {f"core.hidden_{rule.name}": rule.rows for rule in self.rules}
 
 
 def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidden:

@@ -59,6 +59,23 @@ class Statement:
     words: frozenset[str]
     lists: bool
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """The same for JSON."""
+        sets = {name: sorted(getattr(self, name)) for name in ("tables", "own", "words")}
+        return {"text": self.text, "lists": self.lists, **sets}
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Statement:
+        """Return what was `told`.
+
+        Parameters
+        ----------
+        told : dict
+        """
+        sets = {name: frozenset(told[name]) for name in ("tables", "own", "words")}
+        return cls(text=told["text"], lists=told["lists"], **sets)
+
 
 _comment = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)"
 _explanation = re.compile(rf"{_comment}*+EXPLAIN(?P<analyze>{_comment}++ANALYZE)?(?=\W)", re.IGNORECASE | re.DOTALL)
