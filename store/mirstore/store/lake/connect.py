@@ -77,7 +77,7 @@ def connect(
     except StoreError:
         connection.close()
         raise
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
         connection.close()
         if "No snapshot found" in str(error):
             raise unknown from None

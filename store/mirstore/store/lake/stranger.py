@@ -32,39 +32,48 @@ _movable = ("data", "tensors", "artifacts", "jobs", "checkpoints", "backups")
 _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
 _plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
 
-_odd_file = "{0} NOT GLOB 'ducklake-*.parquet' OR {0} GLOB '*[^-.0-9a-z]*'"
+
+def _whole(*columns: str) -> str:
+    """Return the condition that columns hold whole numbers; SQLite lets them hold anything."""
+    return " AND ".join(f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {1 << 62}" for name in columns)
+
+
 _rules = [
     ("ducklake_metadata", '"key"', "an option that mirstore does not set",
-     "\"key\" NOT IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
-     "'data_inlining_row_limit') OR scope IS NOT NULL"),
-    ("ducklake_metadata", '"value"', "encryption", "\"key\" = 'encrypted' AND \"value\" <> 'false'"),
+     "\"key\" IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
+     "'data_inlining_row_limit') AND scope IS NULL"),
+    ("ducklake_metadata", '"value"', "encryption", "\"key\" <> 'encrypted' OR \"value\" = 'false'"),
     ("ducklake_metadata", '"value"', "rows inside the catalogue",
-     "\"key\" = 'data_inlining_row_limit' AND \"value\" <> '0'"),
+     "\"key\" <> 'data_inlining_row_limit' OR \"value\" = '0'"),
+    ("ducklake_snapshot", "snapshot_id", "a snapshot that is none",
+     _whole("snapshot_id", "schema_version", "next_catalog_id", "next_file_id")),
     ("ducklake_schema", "schema_name || ': ' || path", "a schema that mirstore does not make",
-     "schema_name NOT IN ('main', 'core', 'feat') OR path IS NOT schema_name || '/' OR path_is_relative IS NOT 1"),
+     "schema_name IN ('main', 'core', 'feat') AND path = schema_name || '/' AND path_is_relative = 1 "
+     f"AND typeof(schema_uuid) = 'text' AND {_whole('schema_id', 'begin_snapshot')}"),
     ("ducklake_table", "table_name || ': ' || path", "a table that mirstore does not make",
-     "path IS NOT table_name || '/' OR path_is_relative IS NOT 1 OR NOT CASE "
-     "(SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
+     "path = table_name || '/' AND path_is_relative = 1 AND typeof(table_uuid) = 'text' "
+     f"AND {_whole('table_id', 'begin_snapshot')} "
+     "AND CASE (SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
      "WHEN 'core' THEN table_name GLOB '[a-z]*' AND table_name NOT GLOB '*[^a-z_]*' "
-     f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' "
-     "ELSE 0 END"),
+     f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' END"),
     ("ducklake_column", "column_name || ': ' || coalesce(default_value, initial_default)", "a default",
-     "initial_default IS NOT NULL OR default_value IS NOT 'NULL' OR default_value_type NOT IN ('literal', '')"),
+     "initial_default IS NULL AND default_value = 'NULL' AND default_value_type IN ('literal', '')"),
     ("ducklake_column", "column_name || ': ' || column_type", "a type that mirstore does not use",
-     "column_type IS NULL OR column_type GLOB '*[^a-z0-9_]*'"),
+     f"column_type NOT GLOB '*[^a-z0-9_]*' AND {_whole('column_id', 'begin_snapshot', 'table_id', 'column_order')}"),
     ("ducklake_data_file", "path", "a file that mirstore does not make",
-     f"{_odd_file.format('path')} OR path_is_relative IS NOT 1 OR file_format IS NOT 'parquet' "
-     "OR encryption_key IS NOT NULL OR mapping_id IS NOT NULL OR partition_id IS NOT NULL"),
+     "path GLOB 'ducklake-*.parquet' AND path NOT GLOB '*[^-.0-9a-z]*' AND path_is_relative = 1 "
+     "AND file_format = 'parquet' AND encryption_key IS NULL AND mapping_id IS NULL AND partition_id IS NULL AND "
+     + _whole("data_file_id", "table_id", "begin_snapshot", "record_count", "file_size_bytes", "footer_size")),
     ("ducklake_files_scheduled_for_deletion", "path", "a file to be deleted that mirstore does not make",
-     "path NOT GLOB '[a-z]*/*/ducklake-*.parquet' OR path GLOB '*..*' OR path GLOB '*[^-./_0-9a-z]*' "
-     "OR path_is_relative IS NOT 1"),
-    *((table, "'rows'", f"rows in {table}", "true") for table in _always_empty),
+     "path GLOB '[a-z]*/*/ducklake-*.parquet' AND path NOT GLOB '*..*' AND path NOT GLOB '*[^-./_0-9a-z]*' "
+     "AND path_is_relative = 1"),
+    *((table, "'rows'", f"rows in {table}", "false") for table in _always_empty),
 ]  # fmt: skip
-"""Table of the catalogue, what of a row is shown, what it is called, and which rows mirstore never makes."""
+"""Table of the catalogue, what of a row is shown, what it is called, and what holds of each row that mirstore makes."""
 
 _question = " UNION ALL ".join(
-    f"SELECT {literal(what)}, substr(coalesce({shown}, 'null'), 1, 200) FROM {table} WHERE {wrong}"
-    for table, shown, what, wrong in _rules
+    f"SELECT {literal(what)}, substr(coalesce({shown}, 'null'), 1, 200) FROM {table} WHERE ({right}) IS NOT 1"
+    for table, shown, what, right in _rules
 )
 
 
