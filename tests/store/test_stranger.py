@@ -356,6 +356,10 @@ def test_a_journal_that_would_delete_a_file_is_refused(store, tmp_path):
     journal.write_bytes(hot_journal(victim, pages))
     refuses(store, "a journal beside its catalogue, which mirstore never leaves")
     assert victim.exists()
+    (store / "catalog.sqlite").rename(tmp_path / "catalog.sqlite")
+    with pytest.raises(StoreError):  # nor is a new catalogue made beside it
+        Store(store, create=True)
+    (tmp_path / "catalog.sqlite").rename(store / "catalog.sqlite")
     with catalogue(store) as connection:  # what SQLite would have done
         connection.execute("SELECT count(*) FROM ducklake_table").fetchone()
     assert not victim.exists()

@@ -28,6 +28,7 @@ _filled = (
     "ducklake_metadata", "ducklake_schema", "ducklake_schema_versions", "ducklake_snapshot",
     "ducklake_snapshot_changes", "ducklake_table", "ducklake_table_column_stats", "ducklake_table_stats",
 )  # fmt: skip
+_journal = "catalog.sqlite-journal"  # the catalogue is in WAL mode, always
 _movable = ("data", "tensors", "artifacts", "jobs", "checkpoints", "backups")
 _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
 _plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
@@ -77,7 +78,7 @@ _question = " UNION ALL ".join(
 )
 
 
-def refuse_links(folder: Path, catalog: str) -> None:
+def refuse_links(folder: Path) -> None:
     """Refuse a store some of whose own files are links: what is written to them would be written elsewhere.
 
     A user may move ``data``, ``tensors`` and the like to another disk, and leave a link; nothing behind one is deleted.
@@ -86,21 +87,18 @@ def refuse_links(folder: Path, catalog: str) -> None:
     ----------
     folder : path
         The store's.
-    catalog : str
-        File name of the catalogue.
 
     Raises
     ------
     StoreError
-        If one is a link, or no file at all.
+        If one is a link, or no file at all, or is of a kind that makes SQLite delete others.
     """
     entries = {entry.name: entry for entry in _entries(folder)}
-    if catalog in entries and f"{catalog}-journal" in entries:
-        # SQLite would roll back what such a file says, and delete another file that it names.
-        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", f"{catalog}-journal")
+    if _journal in entries:  # SQLite would roll back what it says, and delete another file that it names
+        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", _journal)
     for name, entry in entries.items():
         own = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
-        if not own and name not in _movable:
+        if not own and name not in _movable and os.path.lexists(entry.path):  # else another process took it away
             raise _refusal(folder, "something else than a file of its own", name)
     for link in _links(folder / "data"):
         raise _refusal(folder, "a link in its data", str(link.relative_to(folder)))
