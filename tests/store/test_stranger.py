@@ -207,6 +207,28 @@ def test_what_mirstore_would_not_write_is_refused_before_it_is_believed(store, a
     refuses(store, what)
 
 
+_numbers = {
+    "ducklake_snapshot": ["snapshot_id", "schema_version", "next_catalog_id", "next_file_id"],
+    "ducklake_schema": ["schema_id", "begin_snapshot", "schema_uuid", "path"],
+    "ducklake_table": ["table_id", "begin_snapshot", "schema_id", "table_name", "table_uuid"],
+    "ducklake_column": ["column_id", "begin_snapshot", "table_id", "column_order", "column_type"],
+    "ducklake_data_file": ["data_file_id", "table_id", "begin_snapshot", "path", "record_count", "file_size_bytes"],
+}
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table in _numbers for column in _numbers[table]])
+def test_what_is_no_number_or_no_text_is_refused(honest, store, table, column):
+    values = ["NULL", "x'ff00'", "-1", "1.5", "9223372036854775807"]
+    for value in values[:2] if column.endswith("uuid") else values:
+        for file in store.glob("catalog.sqlite-*"):
+            file.unlink()
+        shutil.copy(honest / "catalog.sqlite", store)
+        with catalogue(store) as connection:
+            connection.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid = 1")
+        with pytest.raises(StoreError):
+            Store(store)
+
+
 def test_what_is_refused_is_shown_without_steering_the_terminal_and_short(store):
     with catalogue(store) as connection:
         connection.execute("UPDATE ducklake_table SET table_name = ? WHERE table_name = 'pins'", ["\x1b[31m\n" * 1000])
@@ -334,6 +356,10 @@ def test_a_journal_that_would_delete_a_file_is_refused(store, tmp_path):
     journal.write_bytes(hot_journal(victim, pages))
     refuses(store, "a journal beside its catalogue, which mirstore never leaves")
     assert victim.exists()
+    (store / "catalog.sqlite").rename(tmp_path / "catalog.sqlite")
+    with pytest.raises(StoreError):  # nor is a new catalogue made beside it
+        Store(store, create=True)
+    (tmp_path / "catalog.sqlite").rename(store / "catalog.sqlite")
     with catalogue(store) as connection:  # what SQLite would have done
         connection.execute("SELECT count(*) FROM ducklake_table").fetchone()
     assert not victim.exists()
@@ -415,7 +441,7 @@ def test_the_connection_opens_nothing_but_the_data(store, tmp_path):
             "SET allow_unsigned_extensions = true",
         ):
             with pytest.raises(duckdb.Error):
-                opened.ask(statement)
+                opened._connection.execute(statement)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["private.txt", "store"]
 
 
@@ -423,7 +449,7 @@ def test_a_call_is_one_statement(store):
     with Store(store) as opened:
         for several in ("SELECT 1; SELECT 2", "SELECT 1; DROP TABLE lake.core.tracks", "", "; ;"):
             with pytest.raises(duckdb.InvalidInputException, match="where one is expected"):
-                opened.ask(several)
+                opened._connection.execute(several)
         assert opened.ask("SELECT 'a; b' -- ; c") == [("a; b",)]
         assert "core.tracks" in opened.tables()
 

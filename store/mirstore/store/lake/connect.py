@@ -61,7 +61,7 @@ def connect(
     if snapshot is not None and snapshot < 1:  # 0 is before the store was made
         raise unknown
     path = str(folder.absolute())
-    refuse_links(folder, catalog)
+    refuse_links(folder)
     exists = (folder / catalog).exists()
     # SQLite's WAL needs files beside the catalogue, which read-only media cannot give.
     catalog = f"{path}/{catalog}" if os.access(folder, os.W_OK) else _copied(folder, catalog)
@@ -77,7 +77,7 @@ def connect(
     except StoreError:
         connection.close()
         raise
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
         connection.close()
         if "No snapshot found" in str(error):
             raise unknown from None

@@ -224,8 +224,20 @@ class Lake:
         ----------
         query : str
             In SQL.
+
+        Raises
+        ------
+        duckdb.CatalogException
+            If there is no such table.
+        StoreError
+            If the catalogue says what cannot be.
         """
-        return self._connection.execute(query).fetchall()
+        try:
+            return self._connection.execute(query).fetchall()
+        except duckdb.CatalogException:
+            raise
+        except (duckdb.Error, UnicodeDecodeError) as error:
+            raise self._explain(error) from error
 
     @property
     def hidden(self) -> Hidden:

@@ -143,8 +143,9 @@ def check(connection: Connection, where: str) -> int:
         (found,) = connection.execute("SELECT max(value::INTEGER) FROM lake.core.meta WHERE key = 'schema'").fetchall()
     except duckdb.CatalogException:
         raise StoreError(f"{where}: is a DuckLake, but no mirstore store", hint="choose another --store") from None
-    except duckdb.Error as error:
-        raise StoreError(f"{where}: {str(error).splitlines()[0]}", hint="mirstore doctor") from None
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        problem = str(error).splitlines()[0]
+        raise StoreError(f"{where}: its catalogue cannot be read: {problem}", hint="mirstore doctor") from None
     if found[0] is None:
         raise StoreError(f"{where}: its schema version is missing", hint="mirstore doctor")
     if found[0] < oldest:

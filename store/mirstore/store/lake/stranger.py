@@ -28,47 +28,57 @@ _filled = (
     "ducklake_metadata", "ducklake_schema", "ducklake_schema_versions", "ducklake_snapshot",
     "ducklake_snapshot_changes", "ducklake_table", "ducklake_table_column_stats", "ducklake_table_stats",
 )  # fmt: skip
+_journal = "catalog.sqlite-journal"  # the catalogue is in WAL mode, always
 _movable = ("data", "tensors", "artifacts", "jobs", "checkpoints", "backups")
 _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
 _plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
 
-_odd_file = "{0} NOT GLOB 'ducklake-*.parquet' OR {0} GLOB '*[^-.0-9a-z]*'"
+
+def _whole(*columns: str) -> str:
+    """Return the condition that columns hold whole numbers; SQLite lets them hold anything."""
+    return " AND ".join(f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {1 << 62}" for name in columns)
+
+
 _rules = [
     ("ducklake_metadata", '"key"', "an option that mirstore does not set",
-     "\"key\" NOT IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
-     "'data_inlining_row_limit') OR scope IS NOT NULL"),
-    ("ducklake_metadata", '"value"', "encryption", "\"key\" = 'encrypted' AND \"value\" <> 'false'"),
+     "\"key\" IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
+     "'data_inlining_row_limit') AND scope IS NULL"),
+    ("ducklake_metadata", '"value"', "encryption", "\"key\" <> 'encrypted' OR \"value\" = 'false'"),
     ("ducklake_metadata", '"value"', "rows inside the catalogue",
-     "\"key\" = 'data_inlining_row_limit' AND \"value\" <> '0'"),
+     "\"key\" <> 'data_inlining_row_limit' OR \"value\" = '0'"),
+    ("ducklake_snapshot", "snapshot_id", "a snapshot that is none",
+     _whole("snapshot_id", "schema_version", "next_catalog_id", "next_file_id")),
     ("ducklake_schema", "schema_name || ': ' || path", "a schema that mirstore does not make",
-     "schema_name NOT IN ('main', 'core', 'feat') OR path IS NOT schema_name || '/' OR path_is_relative IS NOT 1"),
+     "schema_name IN ('main', 'core', 'feat') AND path = schema_name || '/' AND path_is_relative = 1 "
+     f"AND typeof(schema_uuid) = 'text' AND {_whole('schema_id', 'begin_snapshot')}"),
     ("ducklake_table", "table_name || ': ' || path", "a table that mirstore does not make",
-     "path IS NOT table_name || '/' OR path_is_relative IS NOT 1 OR NOT CASE "
-     "(SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
+     "path = table_name || '/' AND path_is_relative = 1 AND typeof(table_uuid) = 'text' "
+     f"AND {_whole('table_id', 'begin_snapshot')} "
+     "AND CASE (SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
      "WHEN 'core' THEN table_name GLOB '[a-z]*' AND table_name NOT GLOB '*[^a-z_]*' "
-     f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' "
-     "ELSE 0 END"),
+     f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' END"),
     ("ducklake_column", "column_name || ': ' || coalesce(default_value, initial_default)", "a default",
-     "initial_default IS NOT NULL OR default_value IS NOT 'NULL' OR default_value_type NOT IN ('literal', '')"),
+     "initial_default IS NULL AND default_value = 'NULL' AND default_value_type IN ('literal', '')"),
     ("ducklake_column", "column_name || ': ' || column_type", "a type that mirstore does not use",
-     "column_type IS NULL OR column_type GLOB '*[^a-z0-9_]*'"),
+     f"column_type NOT GLOB '*[^a-z0-9_]*' AND {_whole('column_id', 'begin_snapshot', 'table_id', 'column_order')}"),
     ("ducklake_data_file", "path", "a file that mirstore does not make",
-     f"{_odd_file.format('path')} OR path_is_relative IS NOT 1 OR file_format IS NOT 'parquet' "
-     "OR encryption_key IS NOT NULL OR mapping_id IS NOT NULL OR partition_id IS NOT NULL"),
+     "path GLOB 'ducklake-*.parquet' AND path NOT GLOB '*[^-.0-9a-z]*' AND path_is_relative = 1 "
+     "AND file_format = 'parquet' AND encryption_key IS NULL AND mapping_id IS NULL AND partition_id IS NULL AND "
+     + _whole("data_file_id", "table_id", "begin_snapshot", "record_count", "file_size_bytes", "footer_size")),
     ("ducklake_files_scheduled_for_deletion", "path", "a file to be deleted that mirstore does not make",
-     "path NOT GLOB '[a-z]*/*/ducklake-*.parquet' OR path GLOB '*..*' OR path GLOB '*[^-./_0-9a-z]*' "
-     "OR path_is_relative IS NOT 1"),
-    *((table, "'rows'", f"rows in {table}", "true") for table in _always_empty),
+     "path GLOB '[a-z]*/*/ducklake-*.parquet' AND path NOT GLOB '*..*' AND path NOT GLOB '*[^-./_0-9a-z]*' "
+     "AND path_is_relative = 1"),
+    *((table, "'rows'", f"rows in {table}", "false") for table in _always_empty),
 ]  # fmt: skip
-"""Table of the catalogue, what of a row is shown, what it is called, and which rows mirstore never makes."""
+"""Table of the catalogue, what of a row is shown, what it is called, and what holds of each row that mirstore makes."""
 
 _question = " UNION ALL ".join(
-    f"SELECT {literal(what)}, substr(coalesce({shown}, 'null'), 1, 200) FROM {table} WHERE {wrong}"
-    for table, shown, what, wrong in _rules
+    f"SELECT {literal(what)}, substr(coalesce({shown}, 'null'), 1, 200) FROM {table} WHERE ({right}) IS NOT 1"
+    for table, shown, what, right in _rules
 )
 
 
-def refuse_links(folder: Path, catalog: str) -> None:
+def refuse_links(folder: Path) -> None:
     """Refuse a store some of whose own files are links: what is written to them would be written elsewhere.
 
     A user may move ``data``, ``tensors`` and the like to another disk, and leave a link; nothing behind one is deleted.
@@ -77,21 +87,18 @@ def refuse_links(folder: Path, catalog: str) -> None:
     ----------
     folder : path
         The store's.
-    catalog : str
-        File name of the catalogue.
 
     Raises
     ------
     StoreError
-        If one is a link, or no file at all.
+        If one is a link, or no file at all, or is of a kind that makes SQLite delete others.
     """
     entries = {entry.name: entry for entry in _entries(folder)}
-    if catalog in entries and f"{catalog}-journal" in entries:
-        # SQLite would roll back what such a file says, and delete another file that it names.
-        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", f"{catalog}-journal")
+    if _journal in entries:  # SQLite would roll back what it says, and delete another file that it names
+        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", _journal)
     for name, entry in entries.items():
         own = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
-        if not own and name not in _movable:
+        if not own and name not in _movable and os.path.lexists(entry.path):  # else another process took it away
             raise _refusal(folder, "something else than a file of its own", name)
     for link in _links(folder / "data"):
         raise _refusal(folder, "a link in its data", str(link.relative_to(folder)))
