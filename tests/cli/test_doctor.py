@@ -86,3 +86,16 @@ def test_what_is_damaged_is_computed_again_by_one_ingest(project):
 def test_a_whole_store_has_nothing_to_repair(project):
     assert "nothing to repair" in run("doctor", "--repair").stderr
     assert json.loads(run("doctor", "--json").stdout)["problems"] == []
+
+
+@pytest.mark.parametrize("name", ["extractions", "removals"])
+def test_a_lost_table_is_named_whole_by_every_command_that_needs_it(project, name):
+    run("rm", "music/a.wav", "--yes")
+    with Store("store", read_only=True) as store:
+        victims = store.files(f"core.{name}")
+    for victim in victims:
+        victim.unlink()
+    for command in (["status"], ["ingest", "music", "--features", "level"]):
+        said = run(*command, code=6).stderr
+        assert any(str(victim) in said for victim in victims)
+        assert "mirstore doctor" in said

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -518,3 +520,62 @@ def test_nothing_is_written_behind_a_link_that_stands_for_the_journal(folder, tm
     with pytest.raises(StoreError, match=r"something else than a file of its own: 'journal\.jsonl'"):
         Store(folder)
     assert elsewhere.read_bytes() == content
+
+
+def test_a_commit_that_the_journal_did_not_see_the_end_of_is_in_the_new_catalogue(folder, monkeypatch):
+    with Store(folder) as store, monkeypatch.context() as patch:
+        patch.setattr(journal, "confirm", lambda *_: None)  # killed after the commit
+        ingest(store, ["e"])
+        now = everything(store)
+    lose_catalogue(folder)
+    assert made_again(folder) == []
+    with Store(folder) as store:
+        assert everything(store) == now
+
+
+def test_a_commit_that_never_came_to_pass_is_not_in_the_new_catalogue(folder, before, monkeypatch):
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    real = journal.announce
+    with Store(folder) as store, monkeypatch.context() as patch:
+        patch.setattr(journal, "announce", lambda *arguments: (real(*arguments), killed()))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(store, ["e"])
+    assert examine(folder) == []
+    lose_catalogue(folder)
+    assert "never came to pass" in made_again(folder)[0]
+    assert at_all_snapshots(folder) == before
+    with Store(folder) as store:
+        ingest(store, ["f"])
+    assert examine(folder) == []
+
+
+def test_files_that_were_merged_without_the_journal_knowing_are_not_there_twice(folder, monkeypatch):
+    with Store(folder) as store, monkeypatch.context() as patch:
+        patch.setattr(journal, "rewrite", lambda *_: None)  # killed after the commit
+        now = everything(store)
+        store.compact()
+        assert store.newest > journal.read(folder).committed
+    lose_catalogue(folder)
+    assert made_again(folder) == []
+    with Store(folder) as store:
+        assert everything(store) == now
+        store.gc(0)
+        assert everything(store) == now
+    assert examine(folder) == []
+
+
+@pytest.mark.slow
+def test_four_first_ingests_at_once_leave_one_dataset_and_each_track_once(tmp_path, make_wav, test_plugins):
+    noise = np.random.default_rng(0)
+    for number in range(4):
+        make_wav(tmp_path / "music" / f"{number}.wav", noise.uniform(-0.5, 0.5, 8000), 8000)
+    command = ["-c", "from mirstore.cli import main; main()", "-q", "ingest", "music", "--features", "level", "-j", "1"]
+    four = [subprocess.Popen([sys.executable, *command], cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [process.wait(300) for process in four] == [0, 0, 0, 0]
+    with Store(tmp_path / "store") as store:
+        assert store.sql("SELECT dataset FROM datasets")["dataset"].to_list() == ["music"]
+        assert store.sql("SELECT count(*) AS n FROM tracks")["n"][0] == 4
+        assert store.features("level").height == 4
+    assert examine(tmp_path / "store", deep=True) == []
