@@ -295,8 +295,8 @@ def test_a_tensor_that_a_track_lacks_is_null_and_not_in_the_reader(store):
     assert store.tensors("patches").tracks == ["b"]
     assert [tensor.shape for tensor in store.tensors("patches")[0:1]] == [(4, 2)]
     found = store.rows(feature.table, ["a", "b"])
-    assert found["a"] == [{"start": 0.0, "mel": None}]
-    np.testing.assert_array_equal(read(found["b"][0]["mel"]), mel)
+    assert found.of("a") == [{"start": 0.0, "mel": None}]
+    np.testing.assert_array_equal(read(found.of("b")[0]["mel"]), mel)
 
 
 @pytest.mark.parametrize(("found", "message"), [("0", "made by an older mirstore"), (None, "version is missing")])

@@ -16,6 +16,7 @@ from mirstore.store.lake.purge import Purged, purge
 from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.sql import session
 from mirstore.store.sql.views import views
+from mirstore.store.values import Rows
 
 
 class Store(Lake):
@@ -146,7 +147,7 @@ class Store(Lake):
         """
         return values.wide(self, names, tracks)
 
-    def rows(self, table: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    def rows(self, table: str, tracks: Sequence[str]) -> Rows:
         """Return the stored rows of those tracks that have any, as a worker returned them: tensors by reference.
 
         Parameters
@@ -154,11 +155,7 @@ class Store(Lake):
         table : str
             Of a feature set: `FeatureSet.table`.
         tracks : sequence of str
-
-        Returns
-        -------
-        dict of str to list of dict
-            Track to its rows, without ``track`` in them.
+            Each once; the rows come in their order.
         """
         return values.rows(self, table, tracks)
 

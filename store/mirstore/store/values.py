@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -149,8 +152,44 @@ def _refuse_other_times(lake: Lake, names: Sequence[str]) -> None:
             )
 
 
-def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the stored rows of those tracks that have any, as a worker returned them.
+class Rows:
+    """Stored rows of some tracks, as a worker returned them; they become Python's when they are asked for.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        With ``track``, and those of a track together.
+    folder : path
+        Where the packs of its tensors and sounds lie.
+    """
+
+    def __init__(self, frame: pl.DataFrame, folder: Path) -> None:
+        self.bytes = int(frame.estimated_size())
+        self._packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
+        self._folder = folder
+        self._groups = groupby(frame.iter_rows(named=True), key=itemgetter("track"))
+        self._next = next(self._groups, None)
+
+    def of(self, track: str) -> list[dict[str, Any]]:
+        """Return a track's rows, without ``track`` in them; tracks must be asked for in the order of the frame.
+
+        Parameters
+        ----------
+        track : str
+        """
+        if self._next is None or self._next[0] != track:
+            return []
+        rows = [self._found(row) for row in self._next[1]]
+        self._next = next(self._groups, None)
+        return rows
+
+    def _found(self, row: dict[str, Any]) -> dict[str, Any]:
+        del row["track"]
+        return row | {name: located(row[name], self._folder) for name in self._packed if row[name] is not None}
+
+
+def rows(lake: Lake, name: str, tracks: Sequence[str]) -> Rows:
+    """Return the stored rows of those tracks that have any, in the order of the tracks.
 
     Parameters
     ----------
@@ -158,15 +197,12 @@ def rows(lake: Lake, name: str, tracks: Sequence[str]) -> dict[str, list[dict[st
     name : str
         Of the table.
     tracks : sequence of str
+        Each once.
     """
-    frame = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks)))).collect()
-    packed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Struct)]
-    folder = pack_folder(lake.path.absolute(), name.rpartition("_")[2])
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in frame.iter_rows(named=True):
-        row |= {name: located(row[name], folder) for name in packed if row[name] is not None}
-        found.setdefault(row.pop("track"), []).append(row)
-    return found
+    wanted = pl.LazyFrame({"track": pl.Series(tracks, dtype=pl.String)})
+    found = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks))))
+    found = wanted.join(found, on="track", how="inner", maintain_order="left_right")
+    return Rows(found.collect(), pack_folder(lake.path.absolute(), name.rpartition("_")[2]))
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:

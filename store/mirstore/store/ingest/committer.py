@@ -16,6 +16,7 @@ from mirstore.core.packs import Reference
 from mirstore.core.text import explained
 from mirstore.core.workers import not_written
 from mirstore.store.ingest.annotations import read
+from mirstore.store.ingest.meanwhile import Meanwhile
 from mirstore.store.ingest.preview import Preview
 from mirstore.store.ingest.summary import counted_as
 from mirstore.store.lake.commit_in_halves import commit_in_halves
@@ -26,6 +27,7 @@ from mirstore.store.store import Store
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
+compact_after = 16  # commits, so that no table has many more files than that
 
 
 class Committer:
@@ -45,8 +47,11 @@ class Committer:
         self.stamp: dict[str, Any] = {"ingest": self.summary.ingest, "added": datetime.now(UTC).replace(tzinfo=None)}
         self.features = {feature.id: feature for feature in self.plan.named.values()}
         self.names = {feature.id: name for name, feature in self.plan.named.items()}
-        self.shown = {item.track: item for item in self.plan.scanned if item.track}
+        concerned = self.plan.missing.keys() | {file.track for file in self.plan.annotated.files}
+        self.shown = {item.track: item for item in self.plan.scanned if item.track in concerned}
         self.files: dict[tuple[str, str], dict[str, Any]] = {}  # of annotations, by track and set
+        self.meanwhile = Meanwhile(self.plan.snapshot, self.features)
+        self.commits = 0
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
@@ -128,14 +133,20 @@ class Committer:
         folders = [done.job.folder for done in self.batch if done.job.folder is not None]
         if self.batch:
             commit_in_halves(self.batch, self._commit, self._commit_by_feature)
+            self.commits += 1
         for folder in folders:
             remove(folder)
+        if self.commits == compact_after:
+            self.store.compact()
+            self.commits = 0
         self.bytes, self.since = 0, monotonic()
 
     def _commit(self, batch: Sequence[Done]) -> None:
-        """Commit features, ledger and tensors together, or nothing of them."""
+        """Commit features, ledger and tensors together, or nothing of them; nothing that others have committed."""
         with self.store.write(self.message) as tx:
-            self._append(tx, batch)
+            self.meanwhile.look(tx, self.summary.ingest)
+            self._append(tx, [self.meanwhile.left(done) for done in batch])
+        self.meanwhile.seen = tx.number if tx.rows else tx.number - 1  # a commit that brings nothing is none
         self._count(batch)
         over = {done.job.track for done in batch}
         self.batch = [done for done in self.batch if done.job.track not in over]
@@ -150,7 +161,8 @@ class Committer:
         self._commit([replace(done, facts=None, outcomes=failed, error=None if failed else why)])
 
     def _append(self, tx: Transaction, batch: Sequence[Done]) -> None:
-        tx.append("core.tracks", [self._track(done) for done in batch if done.facts], key=["track"])
+        new = [done for done in batch if done.facts and done.job.track not in self.plan.decoded]
+        tx.append("core.tracks", [self._track(done) for done in new])
         for id_, feature in self.features.items():
             rows = [
                 {"track": done.job.track, **row}
@@ -160,7 +172,7 @@ class Committer:
                 for row in outcome.rows
             ]
             if rows:
-                tx.append_features(feature, rows, **self.stamp)
+                tx.append_features(feature, rows, missing=True, **self.stamp)
         tx.append("core.extractions", [row for done in batch for row in self._ledger(done)])
         said = ((done.job.track, outcome.feature) for done in batch for outcome in done.outcomes)
         tx.append("core.annotations", [self.files[key] for key in said if key in self.files])

@@ -67,14 +67,14 @@ class Costs:
     def _length(self) -> float:
         """Mean length of the tracks [s]: of those that were decoded before, and of some files' headers."""
         stored = self._store.scan("core.tracks").select("track", "duration").drop_nulls().collect()
-        known = dict(stored.iter_rows())
-        lengths = [known[item.track] for item in self._scanned if item.track in known]
-        new = [item.source.path for item in self._scanned if item.track and item.track not in known]
+        items = [item for item in self._scanned if item.track]
+        tracks = pl.DataFrame({"track": pl.Series([item.track for item in items], dtype=pl.String)})
+        lengths = tracks.join(stored, on="track", how="left", maintain_order="left")["duration"]
+        new = [items[at].source.path for at in lengths.is_null().arg_true()]
         step = max(1, len(new) // _sample)
         headers = [length for path in new[::step] if (length := declared_length(path))]
-        if new:
-            lengths += [mean(headers) if headers else _guess] * len(new)
-        return mean(lengths) if lengths else _guess
+        found = lengths.fill_null(mean(headers) if headers else _guess).mean()
+        return found if isinstance(found, float) else _guess
 
 
 def declared_length(path: str) -> float | None:

@@ -85,13 +85,12 @@ def _said(
     Files of one recording say one thing (`one_per_track`), but a published split may have put them on both sides.
     """
     items, labels, silent = [], list(tagged), []
-    members = set(store.scan("core.items").select("dataset", "track").collect().iter_rows())
-    for item in tracks:
+    for item, is_new in zip(tracks, _without(store, tracks), strict=True):
         source, where = item.source, {"dataset": item.source.dataset, "track": item.track}
         credits = {"title": source.title, "artist": source.artist, "album": source.album}
         # A folder says nothing about its files: that must not wipe out what a table said before.
-        if source.attrs or any(credits.values()) or (source.dataset, item.track) not in members:
-            attrs = json.dumps(source.attrs, sort_keys=True, ensure_ascii=False, default=str)
+        if source.attrs or any(credits.values()) or is_new:
+            attrs = json.dumps(dict(source.attrs), sort_keys=True, ensure_ascii=False, default=str)
             items.append({**where, **credits, "attrs": attrs})
         labels += [
             {**where, "label_set": label_set, "label": label, "value": 1.0}
@@ -118,11 +117,21 @@ def _said(
     yield "core.splits", _changed(store, "core.splits", splits, ["dataset", "split", "track"])
 
 
+def _without(store: Store, scanned: Sequence[Scanned]) -> pl.Series:
+    """Tell of each file whether its track is not in its dataset yet."""
+    names = {"dataset": [item.source.dataset for item in scanned], "track": [item.track for item in scanned]}
+    members = store.scan("core.items").select("dataset", "track").unique().with_columns(pl.lit(False).alias("new"))
+    found = pl.LazyFrame(names, schema={"dataset": pl.String, "track": pl.String})
+    found = found.join(members, on=["dataset", "track"], how="left", maintain_order="left")
+    return found.select(pl.col("new").fill_null(True)).collect()["new"]
+
+
 def _changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]) -> list[dict[str, Any]]:
     """Return the rows whose group (by key) is not what the store's latest rows of that group are."""
     if not rows:
         return []
-    stored = store.scan(table).filter(pl.col("dataset").is_in({row["dataset"] for row in rows})).collect()
+    said = pl.LazyFrame([{name: row[name] for name in key} for row in rows], schema=dict.fromkeys(key, pl.String))
+    stored = store.scan(table).join(said, on=key, how="semi", maintain_order="left").collect()
     if stored.is_empty():
         return rows
     latest = stored.filter(pl.col(order) == pl.col(order).max().over(key))

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mirstore.core.errors import UsageError
@@ -20,9 +20,13 @@ from mirstore.store.ingest.annotations import Annotated
 from mirstore.store.ingest.costs import Costs
 from mirstore.store.ingest.ledger import Ledger
 from mirstore.store.ingest.scan import Scanned
+from mirstore.store.ingest.work import Asked
 from mirstore.store.store import Store
+from mirstore.store.values import Rows
 
-_chunk = 64  # tracks whose stored inputs are read at once
+_first, _most, _bytes = 64, 1 << 16, 64 << 20
+# Tracks whose stored inputs are read at once: each time a whole table is looked through. Few at first, for the workers
+# wait; then as many as fit into so many bytes.
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,15 @@ class Plan:
     needs : sequence of Need
         The reasons.
     none : set of (str, str)
-        Tracks and ids of feature sets of which they have no rows, for a good reason.
+        Missing tracks and ids of feature sets of which they have no rows, for a good reason.
     waiting : Mapping of str to int
         Id to the number of tracks that have no annotation for it to read.
     annotated : Annotated
         What annotations say anew; see `mirstore.store.ingest.annotations`.
+    decoded : set of str
+        Those of the missing tracks of which the store says what decoding them told.
+    snapshot : int
+        That it was made from: what others commit later, it does not know.
     """
 
     scanned: Sequence[Scanned]
@@ -87,6 +95,8 @@ class Plan:
     none: Set[tuple[str, str]]
     waiting: Mapping[str, int] = field(default_factory=dict)
     annotated: Annotated = field(default_factory=Annotated)
+    decoded: Set[str] = frozenset()
+    snapshot: int = 0
 
     @property
     def total(self) -> int:
@@ -108,29 +118,35 @@ class Plan:
         folder : path
             Of this ingest.
         """
-        paths = {item.track: item.source.path for item in self.scanned if item.track}
-        by_id = {feature.id: feature for feature in self.named.values()}
-        tracks = iter(self.missing)
-        while chunk := list(itertools.islice(tracks, _chunk)):
-            given = self._given(store, chunk, by_id)
+        paths = {item.track: item.source.path for item in self.scanned if item.track in self.missing}
+        reads = {todo: self._reads(todo) for todo in set(self.missing.values())}
+        tracks, size = iter(self.missing), _first
+        while chunk := list(itertools.islice(tracks, size)):
+            given = self._given(store, chunk, reads)
             for track in chunk:
-                yield Job(track, Path(paths[track]), self.missing[track], given.get(track, {}), folder / track)
+                todo = self.missing[track]
+                rows = {id_: given[id_].of(track) for id_ in reads[todo]}
+                known = {id_: some for id_, some in rows.items() if some or (track, id_) in self.none}
+                yield Job(track, Path(paths[track]), todo, known, folder / track)
+            size = _next(size, sum(each.bytes for each in given.values()))
 
-    def _given(
-        self, store: Store, tracks: Sequence[str], by_id: Mapping[str, FeatureSet]
-    ) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    def _reads(self, todo: Sequence[str]) -> set[str]:
+        """Return the ids of what is read and not computed beside it."""
+        computed = (feature for feature in self.named.values() if feature.id in todo)
+        return {source.id for feature in computed for source in feature.inputs.values()}.difference(todo)
+
+    def _given(self, store: Store, tracks: Sequence[str], reads: Mapping[tuple[str, ...], Set[str]]) -> dict[str, Rows]:
         wanted: dict[str, list[str]] = {}
         for track in tracks:
-            todo = self.missing[track]
-            for id_ in {source.id for one in todo for source in by_id[one].inputs.values()}.difference(todo):
+            for id_ in reads[self.missing[track]]:
                 wanted.setdefault(id_, []).append(track)
-        given: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        for id_, some in wanted.items():
-            rows = store.rows(by_id[id_].table, some)
-            for track in some:
-                if track in rows or (track, id_) in self.none:
-                    given.setdefault(track, {})[id_] = rows.get(track, [])
-        return given
+        tables = {feature.id: feature.table for feature in self.named.values()}
+        return {id_: store.rows(tables[id_], some) for id_, some in wanted.items()}
+
+
+def _next(size: int, read: int) -> int:
+    """Return of how many tracks to read at once, after so many bytes of so many."""
+    return max(_first, min(8 * size, size * _bytes // max(read, 1), _most))
 
 
 def make_plan(
@@ -162,78 +178,69 @@ def make_plan(
     for feature in computable:
         _ = feature.columns  # whose extractor can make nothing of what it reads is told now, not when it is computed
     annotated = annotated or Annotated()
-    ledger = Ledger(store, annotated.states)
-    costs = Costs(store, scanned)
-    missing: dict[str, tuple[str, ...]] = {}
-    fresh: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    waiting: Counter[str] = Counter()
+    snapshot = store.newest
+    asked = Asked(
+        list(named.values()),
+        {feature.id for feature in features.values()},
+        {feature.id: change(store, feature) for feature in named.values()},
+        retry_failed,
+    )
+    items = _one_per_track(scanned)
+    tracks = pl.Series([item.track for item in items], dtype=pl.String)
+    ledger = Ledger(store, tracks, (feature.id for feature in asked.named), asked.named, annotated.states)
+    new = np.array([item.state in ("new", "changed") for item in items], dtype=bool)
+    decoded = tracks.is_in(store.recorded("core.tracks").select("track").collect()["track"].implode()).to_numpy()
+    fresh, failed, waiting = Counter(annotated.fresh), Counter(annotated.failed), Counter[str]()
     reasons: Counter[tuple[str, str]] = Counter()
-    changes = {feature.id: change(store, feature) for feature in named.values()}
-    decoded = set(store.recorded("core.tracks").select("track").collect()["track"])
-    asked = {feature.id for feature in features.values()}
-    preferred = _preferred(computable)
-    seen: set[str] = set()
-    for item in scanned:
-        if item.track is None or item.track in seen:
-            continue
-        seen.add(item.track)
-        there = {id_ for id_ in preferred if ledger.status(item.track, id_) in ("ok", "none")}
-        todo: list[str] = []
-        wanted = set(asked)
-        read: set[str] = set()
-        outdated = ledger.outdated(item.track, named.values())
-        waiting.update(outdated.waiting)
-        for feature in reversed(computable):  # what reads something before what is read
-            if feature.id not in wanted:
-                continue
-            needed = [source.id for source in feature.needed(there)]
-            wanted.update(needed)
-            if not (feature.keep or feature.id in read) or feature.id in outdated.waiting:
-                continue
-            status = ledger.status(item.track, feature.id)
-            changed = outdated.why.get(feature.id)
-            if status == "failed" and not retry_failed and not changed:
-                failed[feature.id] += 1
-                continue
-            if status in ("ok", "none") and not changed:
-                fresh[feature.id] += 1
-                continue
-            todo.append(feature.id)
-            read.update(needed)
-            reasons[feature.name, changed or _why(feature, status, item.state, changes)] += 1
-        todo.reverse()
+    missing: dict[int, _Missing] = {}  # by position
+    for at, entries, traits in ledger.alike(new=new, decoded=decoded):
+        work = asked.work(entries, new=traits["new"])
+        for counts, ids in ((fresh, work.fresh), (failed, work.failed), (waiting, work.waiting)):
+            counts.update(dict.fromkeys(ids, len(at)))
+        reasons.update(dict.fromkeys(work.reasons, len(at)))
         unasked = not computable or retry_failed
-        if todo or (item.track not in decoded and unasked and ledger.status(item.track, None) is None):
-            missing[item.track] = tuple(todo)
+        if work.todo or (not traits["decoded"] and unasked and entries.status(None) is None):
+            one = _Missing(tuple(work.todo), entries.having("none"), traits["decoded"])
+            missing |= dict.fromkeys(at.tolist(), one)
     require(named[name].extractor for name, _ in reasons)
+    costs = Costs(store, scanned)
     needs = [
         Need(name, named[name].id, count, why, costs.estimate(named[name], count))
         for (name, why), count in reasons.items()
     ]
     needs.sort(key=lambda need: list(named).index(need.feature))
-    fresh += annotated.fresh
-    failed += annotated.failed
-    none = set(ledger.having("none"))
-    return Plan(scanned, named, missing, fresh, failed, needs, none, waiting, annotated)
+    left = [(items[at].track or "", missing[at]) for at in sorted(missing)]
+    return Plan(
+        scanned,
+        named,
+        {track: one.todo for track, one in left},
+        fresh,
+        failed,
+        needs,
+        {(track, id_) for track, one in left for id_ in one.none},
+        waiting,
+        annotated,
+        {track for track, one in left if one.decoded},
+        snapshot,
+    )
 
 
-def _preferred(features: Iterable[FeatureSet]) -> set[str]:
-    """Return the ids of what fallbacks stand in for."""
-    return {
-        feature.inputs[name].id
-        for feature in features
-        for name in feature.extractor.fallbacks.values()
-        if name in feature.inputs
-    }
+@dataclass(frozen=True)
+class _Missing:
+    """What is to be computed of a track, what of it has no rows for a good reason, and whether it was decoded."""
+
+    todo: tuple[str, ...]
+    none: set[str]
+    decoded: bool
 
 
-def _why(feature: FeatureSet, status: str | None, state: str, changes: Mapping[str, str]) -> str:
-    if not feature.keep:
-        return "not kept"
-    if status == "failed":
-        return "failed before"
-    return "new track" if state in ("new", "changed") else changes[feature.id]
+def _one_per_track(scanned: Iterable[Scanned]) -> list[Scanned]:
+    """Return the first file of each track."""
+    seen: dict[str, Scanned] = {}
+    for item in scanned:
+        if item.track is not None:
+            seen.setdefault(item.track, item)
+    return list(seen.values())
 
 
 def change(store: Store, feature: FeatureSet) -> str:

@@ -33,12 +33,14 @@ def _prepare(
 ) -> Generator[Event, None, Plan]:
     """Scan the sources and find what an ingest would compute, why, and what it will cost."""
     scanned = []
-    tagged = {path: track for path, (track, text) in latest_tags(store).items() if text is not None} if tags else None
+    tagged = latest_tags(store).drop_nulls("tags").drop("tags") if tags else None
+    step = max(1, len(sources) // 1000)
     if sources:
         yield Started("scan", len(sources))
     for number, item in enumerate(scan(store, sources, tagged=tagged), start=1):
         scanned.append(item)
-        yield Progress("scan", number, len(sources))
+        if number % step == 0 or number == len(sources):
+            yield Progress("scan", number, len(sources))
     annotated = look(store, annotations, scanned, retry_failed=retry_failed)
     features = {**features, **all_sets(annotations)}
     return make_plan(store, scanned, features, retry_failed=retry_failed, annotated=annotated)

@@ -57,14 +57,10 @@ def one_per_track(store: Store, scanned: Sequence[Scanned], tags: Mapping[str, t
         If two files of one recording have different labels in a set where all tracks have one.
     """
     found = SameFiles()
-    groups: dict[tuple[str, str], list[Scanned]] = {}
-    for item in scanned:
-        if item.track is not None:
-            groups.setdefault((item.source.dataset, item.track), []).append(item)
     earlier = _earlier(store, scanned)
     classes = _classes(scanned)
     clashes: list[str] = []
-    for (dataset, track), items in groups.items():
+    for dataset, track, items in _groups(scanned):
         members = [*earlier.get((dataset, track), ()), *items]
         for item in members[1:]:
             differ = list(_differences(_said(members[0], tags), _said(item, tags)))
@@ -82,6 +78,22 @@ def one_per_track(store: Store, scanned: Sequence[Scanned], tags: Mapping[str, t
             hint="leave one of the files out, or give both the same label; tags of one track go together: rock|pop",
         )
     return found
+
+
+def _groups(scanned: Sequence[Scanned]) -> Iterator[tuple[str, str, list[Scanned]]]:
+    """Yield the files of each dataset and track; most have one, of which no group is made beforehand."""
+    files = [item for item in scanned if item.track is not None]
+    names = {"dataset": [item.source.dataset for item in files], "track": [item.track for item in files]}
+    repeated = pl.DataFrame(names).is_duplicated()
+    groups: dict[tuple[str, str], list[Scanned]] = {}
+    for item in (files[at] for at in repeated.arg_true()):
+        groups.setdefault((item.source.dataset, item.track or ""), []).append(item)
+    for item, is_repeated in zip(files, repeated, strict=True):
+        key = item.source.dataset, item.track or ""
+        if not is_repeated:
+            yield *key, [item]
+        elif key in groups:
+            yield *key, groups.pop(key)
 
 
 def _classes(scanned: Sequence[Scanned]) -> set[tuple[str, str]]:

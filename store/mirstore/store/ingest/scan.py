@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +23,7 @@ from mirstore.store.store import Store
 most_at_once = 64  # files
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scanned:
     """A source and the track behind it.
 
@@ -57,16 +58,8 @@ class Scanned:
     tags: Tags | None = None
 
 
-def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
-    """Return paths that could not be read since they were last seen: seeing them again clears that failure."""
-    failed = store.recorded("core.extractions").filter(pl.col("track").is_null()).select("path", order).collect()
-    seen = locations.group_by("path").agg(pl.col(order).max().alias("seen"))
-    later = failed.join(seen, on="path").filter(pl.col(order) >= pl.col("seen"))
-    return set(later["path"])
-
-
 def scan(
-    store: Store, sources: Sequence[Source], threads: int = 4, *, tagged: Mapping[str, str] | None = None
+    store: Store, sources: Sequence[Source], threads: int = 4, *, tagged: pl.DataFrame | None = None
 ) -> Iterator[Scanned]:
     """Tell new, changed, moved, known and unreadable files apart.
 
@@ -78,52 +71,88 @@ def scan(
         The files.
     threads : int > 0
         How many files are read at once.
-    tagged : Mapping of str to str, optional
-        Path to the track whose tags were read there before; no tags are read if not given.
+    tagged : pl.DataFrame, optional
+        ``path`` and ``track`` of the files whose tags were read before; no tags are read if not given.
 
     Yields
     ------
     Scanned
         One per source, in order; hashing is spread over threads, because it waits for the disk.
     """
-    locations = store.recorded("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
-    there = latest(locations, "path").drop(order).drop_nulls("track")  # null: the path holds nothing any more
-    known = {path: (track, size, mtime) for path, track, size, mtime in there.iter_rows()}
-    tracks = {track for track, _, _ in known.values()}
-    withdrawn = store.hidden.withdrawn
-    unreadable = _unreadable(store, locations)
+    known = _Known(store, sources, tagged)
+    # Several at once: handing one file to a thread takes longer than looking at one that is known.
+    size = max(1, min(most_at_once, len(sources) // (8 * threads)))
+    parts = (slice(at, at + size) for at in range(0, len(sources), size))
+    with ThreadPoolExecutor(threads) as pool:
+        for part in pool.map(known.look, parts):
+            yield from part
 
-    def look(source: Source) -> Scanned:
-        shown = os.fsencode(source.path).decode("utf-8", "backslashreplace")
+
+class _Known:
+    """What the store knows of some files, side by side with them: a dict of a million paths takes a gigabyte."""
+
+    def __init__(self, store: Store, sources: Sequence[Source], tagged: pl.DataFrame | None) -> None:
+        locations = store.recorded("core.locations").select("path", "track", "bytes", "mtime_ns", order).collect()
+        there = latest(locations, "path").drop(order).drop_nulls("track")  # null: the path holds nothing any more
+        self._sources, self._wants_tags = sources, tagged is not None
+        self._shown = [_shown(source.path) for source in sources]
+        self._there, self._withdrawn = there["track"], store.hidden.withdrawn
+        self._unreadable = _unreadable(store, locations)
+        tags = (there.clear() if tagged is None else tagged).select("path", pl.col("track").alias("tagged"))
+        files = pl.DataFrame({"path": pl.Series(self._shown, dtype=pl.String)})
+        for known in (there, tags):
+            files = files.join(known, on="path", how="left", maintain_order="left")
+        self._files = files.select("track", "bytes", "mtime_ns", "tagged")
+
+    @cached_property
+    def _tracks(self) -> frozenset[str]:
+        return frozenset(self._there)
+
+    def look(self, part: slice) -> list[Scanned]:
+        """Return what is there of some of the files."""
+        rows = self._files[part].iter_rows()
+        return [self._look(*each) for each in zip(self._sources[part], self._shown[part], rows, strict=True)]
+
+    def _look(self, source: Source, shown: str, known: tuple[str | None, int, int, str | None]) -> Scanned:
         try:
             status = os.stat(source.path)
             if not stat.S_ISREG(status.st_mode):
                 track_id(Path(source.path))  # refuses with the reason for its kind
-            before = known.get(shown)
-            if before and before[1:] == (status.st_size, status.st_mtime_ns):
-                if before[0] in withdrawn:
-                    return Scanned(source, shown, "withdrawn")
-                is_read = tagged is None or tagged.get(shown) == before[0]
-                tags = None if is_read else read_tags(Path(source.path))
-                return Scanned(source, shown, "known", *before, located=shown not in unreadable, tags=tags)
-            track = track_id(Path(source.path))
-            tags = None if tagged is None else read_tags(Path(source.path))
+            track, size, mtime, tagged = known
+            is_known = track is not None and (size, mtime) == (status.st_size, status.st_mtime_ns)
+            found = track if is_known and track is not None else track_id(Path(source.path))
+            if is_known and found in self._withdrawn:
+                return Scanned(source, shown, "withdrawn")
+            is_read = is_known and tagged == found
+            tags = read_tags(Path(source.path)) if self._wants_tags and not is_read else None
         except AudioError as error:
             return Scanned(source, shown, "failed", error=(error.reason, str(error)))
         except OSError as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             return Scanned(source, shown, "failed", error=(reason, (error.strerror or str(error)).lower()))
-        if track in withdrawn:
+        if found in self._withdrawn:
             return Scanned(source, shown, "withdrawn")
-        if track in tracks:
-            state = "known" if before and before[0] == track else "moved"
-        else:
-            state = "changed" if before else "new"
-        return Scanned(source, shown, state, track, status.st_size, status.st_mtime_ns, tags=tags)
+        state = "known" if is_known else self._state(found, track)
+        located = is_known and shown not in self._unreadable
+        return Scanned(source, shown, state, found, status.st_size, status.st_mtime_ns, located=located, tags=tags)
 
-    # Several at once: handing one file to a thread takes longer than looking at one that is known.
-    size = max(1, min(most_at_once, len(sources) // (8 * threads)))
-    parts = [sources[at : at + size] for at in range(0, len(sources), size)]
-    with ThreadPoolExecutor(threads) as pool:
-        for part in pool.map(lambda part: [look(source) for source in part], parts):
-            yield from part
+    def _state(self, track: str, before: str | None) -> str:
+        if track in self._tracks:
+            return "known" if before == track else "moved"
+        return "changed" if before else "new"
+
+
+def _shown(path: str) -> str:
+    """Return a path as text; mostly it is text, and not copied."""
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _unreadable(store: Store, locations: pl.DataFrame) -> set[str]:
+    """Return paths that could not be read since they were last seen: seeing them again clears that failure."""
+    files = store.recorded("core.extractions").filter(pl.col("feature_set").is_null())
+    failed = files.filter(pl.col("track").is_null()).select("path", order).collect()
+    if failed.is_empty():
+        return set()
+    seen = locations.group_by("path").agg(pl.col(order).max().alias("seen"))
+    later = failed.join(seen, on="path").filter(pl.col(order) >= pl.col("seen"))
+    return set(later["path"])

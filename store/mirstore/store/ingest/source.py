@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+_nothing: Mapping[str, Any] = MappingProxyType({})
 
-@dataclass(frozen=True)
+
+def _none() -> Mapping[str, Any]:
+    """Return one for all: there may be a million files."""
+    return _nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One file to ingest, with what a table said about it.
 
@@ -35,9 +43,9 @@ class Source:
     title: str | None = None
     artist: str | None = None
     album: str | None = None
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    targets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    splits: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Sequence[str]] = field(default_factory=_none)
+    targets: Mapping[str, Mapping[str, float]] = field(default_factory=_none)
+    splits: Mapping[str, tuple[int, str]] = field(default_factory=_none)
+    attrs: Mapping[str, Any] = field(default_factory=_none)
     dataset: str = ""
     origin: str = ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import polars as pl
 
 from mirstore.core.errors import MirstoreError
 from mirstore.core.features import FeatureSet, in_order
@@ -14,9 +17,8 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.text import counted
 from mirstore.store.ingest.annotation_sets import stored
-from mirstore.store.ingest.ledger import Ledger
+from mirstore.store.ingest.ledger import Entries, Ledger
 from mirstore.store.ingest.plan import change
-from mirstore.store.lake.latest import latest
 from mirstore.store.models import find
 from mirstore.store.store import Store
 
@@ -41,43 +43,87 @@ def status(
         ``"current"``, or why the registry would now compute something else for all tracks or for some, or why it cannot
         tell; ``"annotation"`` and ``"imported"`` of what nothing computes.
     """
-    tracks = set(store.scan("core.locations").select("track").collect()["track"])
-    ledger = latest(store.scan("core.extractions").drop_nulls("feature_set"), "feature_set", "track")
-    states = ledger.select("feature_set", "track", "status").collect()
-    annotations, entries = stored(store), Ledger(store)
-    sources = dict(store.scan("core.feature_sets").select("feature_set", "extractor").collect().iter_rows())
-    rows = []
     known = store.names()
-    for name, id_ in known.items() if names is None else [(name, known[name]) for name in names if name in known]:
-        done = {track: state for feature, track, state in states.iter_rows() if feature == id_}
-        ok = sum(state in ("ok", "none") for state in done.values())
+    chosen = known if names is None else {name: known[name] for name in names if name in known}
+    annotations = stored(store)
+    sources = dict(store.scan("core.feature_sets").select("feature_set", "extractor").collect().iter_rows())
+    now: dict[str, _Now] = {}
+    for name, id_ in chosen.items():
         resolved = partial(resolve, [name], registry, plugins, annotations, lambda model: find(store, model).folder)
-        state = _not_computed.get(sources[id_]) or _state(store, id_, resolved, entries, done.keys() & tracks)
-        if state == "current":  # what nobody kept is missing where the registry keeps it now
-            done = {track: state for track, state in done.items() if state != "not kept"}
-        elif state == _unkept and ok:
-            state = "current"  # as the values are that were kept before, or under another name
-        expected = tracks & done.keys() if sources[id_] in _not_computed else state != _unkept
-        failed = sum(state == "failed" for state in done.values())
-        missing = len(tracks - done.keys()) if expected else 0
-        rows.append({"feature": name, "id": id_, "ok": ok, "failed": failed, "missing": missing, "state": state})
-    return rows
+        now[name] = _Now(_not_computed[sources[id_]]) if sources[id_] in _not_computed else _look(store, id_, resolved)
+    counts = {name: _Counts() for name in chosen}
+    tracks = _tracks(store, chosen.values())
+    ids = {*chosen.values(), *(feature.id for each in now.values() for feature in each.order)}
+    features = {feature.id: feature for each in now.values() for feature in each.order}
+    ledger = Ledger(store, tracks["track"], ids, features.values())
+    for at, entries, traits in ledger.alike(located=tracks["located"].to_numpy()):
+        for name, id_ in chosen.items():
+            counts[name].add(len(at), entries, id_, now[name], located=traits["located"])
+    return [{"feature": name, "id": id_, **counts[name].row(now[name])} for name, id_ in chosen.items()]
 
 
-def _state(
-    store: Store, id_: str, resolved: Callable[[], dict[str, FeatureSet]], ledger: Ledger, tracks: Iterable[str]
-) -> str:
+def _tracks(store: Store, ids: Iterable[str]) -> pl.DataFrame:
+    """Return the tracks that have audio, and those that features have an entry of: ``track``, ``located``."""
+    entries = store.scan("core.extractions").filter(pl.col("feature_set").is_in(list(ids))).select("track")
+    located = store.scan("core.locations").select("track", pl.lit(True).alias("located"))
+    both = pl.concat([located, entries.with_columns(pl.lit(False).alias("located"))]).drop_nulls("track")
+    return both.group_by("track").agg(pl.col("located").any()).collect(engine="streaming")
+
+
+@dataclass
+class _Now:
+    """What the registry makes of a name now: why it is not computed, or what is, each after its inputs."""
+
+    why: str = ""
+    order: Sequence[FeatureSet] = ()
+
+
+def _look(store: Store, id_: str, resolved: Callable[[], dict[str, FeatureSet]]) -> _Now:
     try:
         (now,) = resolved().values()
         order = in_order({now.name: now})  # asks for the weights of each
     except MirstoreError as error:
-        return f"cannot be computed here: {error}"
-    if now.id != id_:
-        return f"stale: {change(store, now)}"
-    reasons = Counter(why for track in tracks if (why := ledger.outdated(track, order).why.get(id_)))
-    if reasons:
-        return "stale: " + "; ".join(f"{why}, {counted(count, 'track')}" for why, count in sorted(reasons.items()))
-    return "current" if now.keep else _unkept
+        return _Now(f"cannot be computed here: {error}")
+    return _Now("" if now.keep else _unkept, order) if now.id == id_ else _Now(f"stale: {change(store, now)}")
+
+
+@dataclass
+class _Counts:
+    """Tracks by what became of them, ``""`` if nothing did.
+
+    Attributes
+    ----------
+    all, here : Counter
+        All, and those that have audio.
+    outdated : Counter
+        Those by why they are.
+    """
+
+    all: Counter[str] = field(default_factory=Counter)
+    here: Counter[str] = field(default_factory=Counter)
+    outdated: Counter[str] = field(default_factory=Counter)
+
+    def add(self, tracks: int, entries: Entries, id_: str, now: _Now, *, located: bool) -> None:
+        """Count tracks that are alike."""
+        state = entries.status(id_) or ""
+        self.all[state] += tracks
+        self.here[state] += tracks * located
+        if located and state and (why := entries.outdated(now.order).why.get(id_)):
+            self.outdated[why] += tracks
+
+    def row(self, now: _Now) -> dict[str, Any]:
+        """Return what is to be told."""
+        ok, why, missing = self.all["ok"] + self.all["none"], now.why, self.here[""]
+        if self.outdated:
+            reasons = (f"{why}, {counted(count, 'track')}" for why, count in sorted(self.outdated.items()))
+            why = f"stale: {'; '.join(reasons)}"
+        elif not why:  # what nobody kept is missing where the registry keeps it now
+            missing += self.here["not kept"]
+        elif why == _unkept and ok:
+            why = ""  # as the values are that were kept before, or under another name
+        elif why == _unkept or (why in _not_computed.values() and missing == self.here.total()):
+            missing = 0
+        return {"ok": ok, "failed": self.all["failed"], "missing": missing, "state": why or "current"}
 
 
 def stale(store: Store, registry: Registry, plugins: Plugins, names: Iterable[str]) -> Iterator[str]:

@@ -76,14 +76,14 @@ def find(
         known = {**_origins(store), **{row["dataset"]: row["source"] or "" for row in new_origins}}
         complete = {dataset for dataset, origin in _listed(scanned).items() if origin and known.get(dataset) == origin}
         there = pl.DataFrame(
-            list({(item.source.dataset, item.track) for item in scanned if item.track}),
+            {"dataset": [item.source.dataset for item in scanned], "track": [item.track for item in scanned]},
             schema={"dataset": pl.String, "track": pl.String},
-            orient="row",
         )
         members = members.filter(pl.col("dataset").is_in(list(named))).join(there, on=["dataset", "track"], how="anti")
-        seen = {item.shown for item in scanned if not (item.error and item.error[0] == "missing")}
     if members.is_empty():
         return []
+    if scanned is not None:
+        seen = {item.shown for item in scanned if not (item.error and item.error[0] == "missing")}
     at = _located(store).join(members.select("track").unique(), on="track", how="semi")
     stands = {path: path in seen or exists(path) for path in at["path"]}
     by_track: dict[str, list[str]] = {}

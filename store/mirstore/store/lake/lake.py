@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +104,8 @@ class Lake:
             self._let_go()
             raise
         if found < schema.version and not self.read_only:
-            with self.write(f"store schema {schema.version}"):
+            with self.write(f"store schema {schema.version}") as tx:
+                tx.writes("core.meta")
                 schema.complete(self._connection)
 
     def __enter__(self) -> Self:
@@ -382,10 +383,27 @@ class Lake:
     # Maintenance
 
     def compact(self) -> None:
-        """Merge the small files of many commits; every snapshot stays readable."""
-        with self.write("compact") as transaction:
-            transaction.compacts = True
-            self._connection.execute("CALL ducklake_merge_adjacent_files('lake')")
+        """Merge the small files of many commits; every snapshot stays readable.
+
+        A table's files are merged up to where the next is much larger than they are together, so their number grows
+        with the logarithm of the rows, and no row is written again more often than that.
+
+        Raises
+        ------
+        StoreError
+            As for `write`.
+        """
+        self.refuse_read_only()
+        rows = self.ask(
+            f"SELECT schema_name || '.' || table_name, list(file_size_bytes) FROM {catalogue}.ducklake_data_file f "
+            f"JOIN {catalogue}.ducklake_table t USING (table_id) JOIN {catalogue}.ducklake_schema USING (schema_id) "
+            "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
+        )
+        due = {table: largest for table, sizes in rows if (largest := _small(sizes))}
+        if due:
+            with self.write("compact") as tx:
+                for table, largest in due.items():
+                    tx.merge(table, largest)
 
     @contextmanager
     def maintenance(self) -> Iterator[sqlite3.Connection]:
@@ -414,3 +432,12 @@ class Lake:
             raise StoreError(
                 f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
             )
+
+
+def _small(sizes: Iterable[int]) -> int:
+    """Return the size of the largest file that the smaller ones together come near to, 0 if there is none."""
+    found = total = 0
+    for size in sorted(sizes):
+        found = size if size <= 2 * total else found
+        total += size
+    return found

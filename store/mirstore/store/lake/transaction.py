@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +26,11 @@ from mirstore.store.lake.connect import catalogue, keep
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, removals
 from mirstore.store.lake.latest import latest_sql
-from mirstore.store.lake.quoting import identifier, in_lake
+from mirstore.store.lake.quoting import identifier, in_lake, literal
 from mirstore.store.lake.schema import order, revision
 from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pack
+
+_plain = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Transaction:
@@ -34,14 +38,14 @@ class Transaction:
 
     def __init__(self, connection: Connection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
         self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
-        self._before: set[Path] = set()
-        self.number = 0  # of the snapshot that this commit makes
-        self.compacts = False  # files are merged, and nothing is added
+        self._before: dict[Path, set[Path]] = {}  # folder of a table to the files that were there
+        self.number = 0  # of the snapshot that this commit makes, if it brings anything
+        self.rows = 0  # that it brings
+        self._merges = False  # files, and adds nothing
         self._tables: dict[str, dict[str, str]] = {}  # of features
 
     def begin(self) -> None:
         """Open the transaction."""
-        self._before = self._data_files()
         self._connection.execute("BEGIN")
         ((last,),) = self._connection.execute("FROM lake.current_snapshot()").fetchall()
         self.number = int(last) + 1  # under the lock nobody else takes it
@@ -56,9 +60,9 @@ class Transaction:
         about : Mapping of str to str
             What is kept with it: the command and the session.
         """
-        new = self._data_files() - self._before
+        new = {path for folder, before in self._before.items() for path in _data_files(folder) - before}
         keep(new, self._folder)
-        if not self.compacts and (new or self._tables):
+        if not self._merges and (new or self._tables):
             now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
             journal.announce(
                 self._folder, journal.Commit(self.number, now, message, json.dumps(about), tables=self._tables), new
@@ -75,7 +79,7 @@ class Transaction:
         ((newest, time),) = ask("SELECT max(snapshot_id), arg_max(snapshot_time, snapshot_id) FROM ducklake_snapshot")
         if newest < self.number:
             return  # there was nothing to commit
-        if self.compacts:
+        if self._merges:
             journal.rewrite(self._folder, journal.Catalogue(self._connection.execute, f"{catalogue}."))
         else:
             journal.confirm(self._folder, newest, str(time))
@@ -87,8 +91,52 @@ class Transaction:
         except duckdb.TransactionException:
             return  # a failed COMMIT has rolled back already
 
-    def _data_files(self) -> set[Path]:
-        return set((self._folder / "data").rglob("*.parquet"))
+    def writes(self, table: str) -> None:
+        """Say that a table gets rows, before it does: whose new files are to be durable.
+
+        Only the folders of these tables are looked into: a store has many others.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        """
+        schema, _, name = table.partition(".")
+        folder = self._folder / "data" / schema
+        if _plain.fullmatch(name):  # DuckLake calls the folder of another name otherwise
+            folder /= name
+        if folder not in self._before:
+            self._before[folder] = _data_files(folder)
+
+    def merge(self, table: str, largest: int) -> None:
+        """Make one file of those files of a table that are not larger.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        largest : int > 0 [bytes]
+        """
+        self.writes(table)
+        self._merges = True
+        schema, _, name = table.partition(".")
+        of = f"'lake', {literal(name)}, schema => {literal(schema)}"
+        self._connection.execute(f"CALL ducklake_merge_adjacent_files({of}, max_file_size => {largest + 1})")
+
+    def since(self, table: str, snapshot: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return the rows that other commits have brought after a snapshot; older files are not read.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        snapshot : int
+        columns : sequence of str
+        """
+        schema, _, name = table.partition(".")
+        of = f"'lake', {literal(schema)}, {literal(name)}, {snapshot + 1}, {self.number - 1}"
+        shown = ", ".join(map(identifier, columns))
+        return self._connection.execute(f"SELECT {shown} FROM ducklake_table_insertions({of})").fetchall()
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]] | pa.Table, key: Sequence[str] = ()) -> int:
         """Add rows to a table; those whose key is there already are left out. Return how many were added.
@@ -115,12 +163,15 @@ class Transaction:
             rows = _stamped(rows, self.number)
         if self._hidden.withdrawn and "track" in rows.column_names and table != removals:
             rows = rows.filter(pc.invert(pc.is_in(rows["track"], pa.array(sorted(self._hidden.withdrawn)))))
+        self.writes(table)
         self._connection.register("batch", rows)
         try:
             same = " AND ".join(f"batch.{name} IS NOT DISTINCT FROM t.{name}" for name in map(identifier, key))
             anti = f"ANTI JOIN {self._there(table, target, rows.column_names)} t ON {same}" if key else ""
             query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
-            return int(self._connection.execute(query).fetchall()[0][0])
+            added = int(self._connection.execute(query).fetchall()[0][0])
+            self.rows += added
+            return added
         finally:
             self._connection.unregister("batch")
 
@@ -190,7 +241,13 @@ class Transaction:
             self.append("core.names", [{"name": name, "feature_set": feature.id, "added": added}])
 
     def append_features(
-        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], *, ingest: str, added: datetime
+        self,
+        feature: FeatureSet,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        ingest: str,
+        added: datetime,
+        missing: bool = False,
     ) -> int:
         """Add rows of a feature set, each with its ``track``; tracks that have rows already are left out.
 
@@ -206,6 +263,9 @@ class Transaction:
             That brings them.
         added : datetime
             Now, in UTC without a zone.
+        missing : bool
+            Whether it is known that these tracks have no rows: they are not looked for, which takes longer the more
+            there are.
 
         Returns
         -------
@@ -219,7 +279,7 @@ class Transaction:
         table = to_arrow(rows, table_schema(feature))
         if feature.is_revisable:
             return self.append(f"feat.{feature.table}", _stamped(table, self.number, revision))
-        return self.append(f"feat.{feature.table}", table, key=["track"])
+        return self.append(f"feat.{feature.table}", table, key=[] if missing else ["track"])
 
     def _write_pack(
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
@@ -234,6 +294,10 @@ class Transaction:
         record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack", "feature_set"])  # two sets may hold the same tensors
         return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
+
+
+def _data_files(folder: Path) -> set[Path]:
+    return {Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".parquet")}
 
 
 def _stamped(rows: pa.Table, number: int, column: str = order) -> pa.Table:

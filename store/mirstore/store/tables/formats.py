@@ -32,6 +32,7 @@ def read_parquet(file: Path) -> Table:
         content = pa.parquet.ParquetFile(
             file, page_checksum_verification=True
         ).read()  # polars panics where it is damaged
+        pa.default_memory_pool().release_unused()  # what reading took, as much as the table itself
         content.validate(full=True)  # text that is no UTF-8
         refuse_equal(content.column_names, file)
         plain = pa.Table.from_arrays(content.columns, [f"{n}" for n in range(content.num_columns)])  # without metadata

@@ -1,0 +1,215 @@
+"""What is done with a large store costs no more: what was there before is not read again, and files stay few."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from mirstore.core import Column, Extractor
+from mirstore.core.features import FeatureSet
+from mirstore.core.jobs import AudioFacts, Done, Outcome
+from mirstore.store import Store
+from mirstore.store.ingest import committer as committing
+from mirstore.store.ingest.committer import Committer
+from mirstore.store.ingest.news import News
+from mirstore.store.ingest.plan import make_plan
+from mirstore.store.ingest.preview import Preview
+from mirstore.store.ingest.scan import Scanned
+from mirstore.store.ingest.source import Source
+from mirstore.store.ingest.summary import Summary
+
+stamp = {"ingest": "", "added": datetime(2026, 11, 26)}
+facts = AudioFacts(44100, 2, 180.0, "flac", "soundfile", (), "0" * 64)
+
+
+@dataclass
+class Level(Extractor):
+    """A number."""
+
+    name = "level"
+
+    def columns(self):
+        return {"db": Column(pl.Float32, "dB", "level")}
+
+    def extract(self, track):
+        raise NotImplementedError
+
+
+@dataclass
+class Double(Extractor):
+    """Twice that."""
+
+    name = "double"
+    inputs = ("level",)
+
+    def columns(self):
+        return {"db": Column(pl.Float32, "dB", "twice the level")}
+
+    def extract(self, track):
+        raise NotImplementedError
+
+
+level = FeatureSet("level", Level())
+double = FeatureSet("double", Double(), {"level": level})
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "store", create=True) as store:
+        yield store
+
+
+def files(numbers) -> list[Scanned]:
+    return [Scanned(Source(f"/m/{n}.wav", dataset="m"), f"/m/{n}.wav", "new", f"{n:064x}") for n in numbers]
+
+
+def planned(store, numbers, feature=level):
+    return make_plan(store, files(numbers), {feature.name: feature}, retry_failed=False)
+
+
+def books(store, plan, ingest="one") -> Committer:
+    counts = {name: {"ok": 0, "failed": 0} for name in plan.named}
+    found = Committer(store, Preview(plan, News({}, Counter(), Counter(), []), Summary(ingest, "m", features=counts)))
+    found.register()
+    return found
+
+
+def done(job, status="ok", db=1.0) -> Done:
+    rows = [{"db": db}] if status == "ok" else []
+    return Done(job, facts, [Outcome(id_, status, rows, seconds=0.1) for id_ in job.features])
+
+
+def commit(store, plan, ingest="one", **how) -> None:
+    committer = books(store, plan, ingest)
+    for job in plan.jobs(store, store.path / "jobs"):
+        committer.add(done(job, **how))
+    committer.flush()
+
+
+def count(store, table) -> int:
+    return store.recorded(table).select(pl.len()).collect().item()
+
+
+def test_two_writers_whose_plans_overlap_leave_rows_and_ledger_once(store):
+    plan = planned(store, range(10))
+    with Store(store.path) as other:
+        commit(other, planned(other, range(5, 15)), "two", db=2.0)
+    commit(store, plan)
+    assert count(store, f"feat.{level.table}") == count(store, "core.extractions") == count(store, "core.tracks") == 15
+    values = store.features("level").sort("track")["db"].to_list()
+    assert values == [1.0] * 5 + [2.0] * 10
+
+
+def test_what_others_commit_between_two_of_our_batches_is_seen(store, monkeypatch):
+    monkeypatch.setattr(committing, "batch_tracks", 2)
+    plan = planned(store, range(6))
+    committer, jobs = books(store, plan), list(plan.jobs(store, store.path / "jobs"))
+    committer.add(done(jobs[0]))
+    committer.add(done(jobs[1]))
+    with Store(store.path) as other:
+        commit(other, planned(other, range(6)), "two")
+    for job in jobs[2:]:
+        committer.add(done(job))
+    committer.flush()
+    assert count(store, f"feat.{level.table}") == count(store, "core.extractions") == 6
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "held"), [("failed", "ok", "ok"), ("ok", "failed", "ok"), ("failed", "failed", "failed")]
+)
+def test_the_better_of_two_answers_holds(store, theirs, ours, held):
+    plan = planned(store, [1])
+    with Store(store.path) as other:
+        commit(other, planned(other, [1]), "two", status=theirs)
+    commit(store, plan, status=ours)
+    assert store.sql("SELECT status FROM ledger")["status"].to_list() == [held]
+    assert count(store, "core.extractions") == (2 if (theirs, ours) == ("failed", "ok") else 1)
+
+
+def test_a_merge_between_plan_and_commit_hides_nothing_of_what_others_did(store):
+    for number in range(100, 104):
+        commit(store, planned(store, [number]))
+    plan = planned(store, range(10))
+    with Store(store.path) as other:
+        commit(other, planned(other, range(5)), "two")
+        other.compact()
+        assert len(other.files("core.extractions")) == 1  # so what is old and what is new are one file
+    commit(store, plan)
+    assert count(store, f"feat.{level.table}") == count(store, "core.extractions") == 14
+
+
+def test_a_commit_reads_nothing_of_what_was_there(store):
+    commit(store, planned(store, range(5)))
+    plan = planned(store, range(5, 10))
+    committer, jobs = books(store, plan), list(plan.jobs(store, store.path / "jobs"))
+    old = [path for table in ("core.extractions", "core.tracks", f"feat.{level.table}") for path in store.files(table)]
+    away = [path.rename(path.with_suffix(".away")) for path in old]
+    for job in jobs:
+        committer.add(done(job))
+    committer.flush()
+    for path in away:
+        path.rename(path.with_suffix(".parquet"))
+    assert store.features("level").height == 10
+
+
+def test_new_files_are_durable_and_have_checksums_whatever_the_table_is_called(store):
+    odd = FeatureSet("odd", Level())
+    object.__setattr__(odd.extractor, "name", "so so")
+    commit(store, planned(store, range(3), odd))
+    commit(store, planned(store, range(3)))
+    paths = {path.relative_to(store.path).as_posix() for path in (store.path / "data").rglob("*.parquet")}
+    lines = (store.path / "checksums.sha256").read_text().splitlines()
+    assert {line.partition("  ")[2] for line in lines} == paths
+    assert all((store.path / path).stat().st_mode & 0o222 == 0 for path in paths)
+
+
+def test_files_stay_few_however_many_commits_there_are(store, monkeypatch):
+    monkeypatch.setattr(committing, "batch_tracks", 1)
+    monkeypatch.setattr(committing, "compact_after", 4)
+    commit(store, planned(store, range(50)))
+    store.compact()
+    assert store.features("level").height == 50
+    assert max(len(store.files(table)) for table in store.tables()) <= 6  # not 50: the logarithm
+
+
+def test_what_is_large_is_not_merged_again(store):
+    commit(store, planned(store, range(5000)))
+    store.compact()
+    (large,) = (max(store.files(table), key=lambda path: path.stat().st_size) for table in [f"feat.{level.table}"])
+    for number in range(5000, 5004):
+        commit(store, planned(store, [number]))
+    store.compact()
+    there = store.files(f"feat.{level.table}")
+    assert large in there
+    assert len(there) == 2
+
+
+def test_stored_inputs_are_read_for_many_tracks_at_once(store, monkeypatch):
+    commit(store, planned(store, range(2000)))
+    plan = planned(store, range(2000), double)
+    scans = []
+    real = store.scan
+    monkeypatch.setattr(store, "scan", lambda table: (scans.append(table), real(table))[1])
+    jobs = list(plan.jobs(store, store.path / "jobs"))
+    assert [job.track for job in jobs] == [item.track for item in plan.scanned]
+    assert all(job.given == {level.id: [{"db": 1.0}]} for job in jobs)
+    assert len(scans) <= 4  # 64 tracks, 512, the rest
+
+
+def test_large_inputs_are_read_in_parts_that_fit(store, monkeypatch):
+    monkeypatch.setattr("mirstore.store.ingest.plan._bytes", 1)
+    commit(store, planned(store, range(300)))
+    jobs = list(planned(store, range(300), double).jobs(store, store.path / "jobs"))
+    assert all(job.given == {level.id: [{"db": 1.0}]} for job in jobs)
+
+
+def test_a_track_that_has_no_rows_for_a_good_reason_is_an_answer_and_one_that_failed_is_none(store):
+    commit(store, planned(store, [1]))
+    commit(store, planned(store, [2]), status="none")
+    commit(store, planned(store, [3]), status="failed")
+    given = [job.given for job in planned(store, [3, 2, 1], double).jobs(store, store.path / "jobs")]
+    assert given == [{}, {level.id: []}, {level.id: [{"db": 1.0}]}]
