@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +28,6 @@ from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake, literal
 from mirstore.store.lake.schema import order, revision
 from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pack
-
-_plain = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Transaction:
@@ -101,10 +98,7 @@ class Transaction:
         table : str
             ``core.tracks`` …
         """
-        schema, _, name = table.partition(".")
-        folder = self._folder / "data" / schema
-        if _plain.fullmatch(name):  # DuckLake calls the folder of another name otherwise
-            folder /= name
+        folder = self._folder.joinpath("data", *table.split("."))
         if folder not in self._before:
             self._before[folder] = _data_files(folder)
 
