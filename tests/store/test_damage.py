@@ -579,3 +579,18 @@ def test_four_first_ingests_at_once_leave_one_dataset_and_each_track_once(tmp_pa
         assert store.sql("SELECT count(*) AS n FROM tracks")["n"][0] == 4
         assert store.features("level").height == 4
     assert examine(tmp_path / "store", deep=True) == []
+
+
+def test_without_a_journal_values_that_no_ledger_knows_stay_and_what_a_kill_left_is_not_there_twice(folder):
+    with Store(folder) as store:
+        for number in range(3):
+            fill(store, [f"x{number}"])  # without an entry in the ledger
+        now = store.features("loudness").sort("track").rows()
+        *_, last = store.files(f"feat.{loudness.table}")
+    shutil.copy(last, last.with_name("ducklake-00000000-0000-0000-0000-000000000000.parquet"))
+    lose_catalogue(folder)
+    (folder / journal.name).unlink()
+    assert "is the first that shows them" in " ".join(made_again(folder))
+    with Store(folder) as store:
+        store.gc(0)
+        assert store.features("loudness").sort("track").rows() == now

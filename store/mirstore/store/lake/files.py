@@ -183,7 +183,7 @@ def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]
     unnamed = [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
     ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
     for path in unnamed:
-        if (last := _last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
+        if (last := last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
             raise StoreError(
                 f"{store}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
                 hint="mirstore doctor --rebuild",
@@ -191,8 +191,13 @@ def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]
     return unnamed
 
 
-def _last_commit(path: Path) -> int:
-    """Return the last snapshot that brought a row of a file of ``core``, after its footer; 0 for others."""
+def last_commit(path: Path) -> int:
+    """Return the last snapshot that brought a row of a file of ``core``, after its footer; 0 for others.
+
+    Parameters
+    ----------
+    path : path
+    """
     try:
         about = pq.read_metadata(path)
     except (OSError, pa.ArrowException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mirstore.core.text import counted
 from mirstore.store.lake import schema
 from mirstore.store.lake.arrow import sql_kinds
 from mirstore.store.lake.checksums import digest
-from mirstore.store.lake.files import replaced_key
+from mirstore.store.lake.files import last_commit, replaced_key
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.lake import internal, merged_column
 from mirstore.store.lake.schema import order
@@ -24,7 +26,7 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
     """Return commits as the files tell them, and what they do not tell.
 
     Rows of ``core`` say which snapshot brought them, and so do those of merged files. Values of features came with
-    their entry in the ledger. A file whose rows are all in another was merged into that.
+    their entry in the ledger. A file whose rows are all in others was merged into them.
 
     Parameters
     ----------
@@ -35,15 +37,15 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
     tables, lost = _readable(store)
     unsure += [f"{path.relative_to(store)} cannot be read" for path in lost]
     ledger = _ledger(tables)
+    newest = max((last_commit(path) for paths in tables.values() for path in paths), default=1)
+    late = 0
     commits: dict[int, Commit] = {1: Commit(1, _now())}
     for table, paths in tables.items():
         for path in _not_merged(paths):
             rows = pq.read_table(path)
             span = _span(table, rows, ledger)
-            if span is None:
-                unsure += [f"{path.relative_to(store)} is left out: the ledger has no entry for its tracks"]
-                continue
-            first, last = span
+            first, last = span or (newest, newest)
+            late += span is None
             until = last if merged_column in rows.column_names else None
             entry = Entry(path.relative_to(store).as_posix(), digest(path), rows.num_rows, path.stat().st_size, until)
             commit = commits.setdefault(first, Commit(first, _now()))
@@ -52,6 +54,8 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
                 columns = [column for column in rows.schema if not column.name.startswith(internal)]
                 commit.tables[table] = sql_kinds(pa.schema(columns))
             commits.setdefault(last, Commit(last, _now()))
+    if late:
+        unsure += [f"when the rows of {counted(late, 'file')} came: snapshot {newest} is the first that shows them"]
     for number in range(1, max(commits)):
         commits.setdefault(number, Commit(number, _now()))
     return [commits[number] for number in sorted(commits)], unsure
@@ -101,16 +105,17 @@ def _span(table: str, rows: pa.Table, ledger: pl.DataFrame) -> tuple[int, int] |
     return None if first is None else (first, first)
 
 
-def _not_merged(paths: Sequence[Path]) -> Iterable[Path]:
-    """Return the files whose rows are not all in a larger one, or in a later one of the same."""
+def _not_merged(paths: Sequence[Path]) -> list[Path]:
+    """Return the files without those whose rows are all in others, the oldest of them first: no row is there twice."""
     rows = {path: set(_rows(path)) for path in paths}
-    for place, path in enumerate(paths):
-        if not any(
-            rows[path] <= rows[other] and (len(rows[path]) < len(rows[other]) or paths.index(other) > place)
-            for other in paths
-            if other != path
-        ):
-            yield path
+    copies = Counter(row for there in rows.values() for row in there)
+    kept = []
+    for path in paths:
+        if rows[path] and all(copies[row] > 1 for row in rows[path]):
+            copies.subtract(rows[path])
+        else:
+            kept.append(path)
+    return kept
 
 
 def _rows(path: Path) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,28 +139,31 @@ def _snapshots(catalogue: sqlite3.Connection, commits: Sequence[Commit]) -> None
         begun.update(new)
         version += bool(new)
         for table in new:
-            for of in ("ducklake_table", "ducklake_column", "ducklake_schema_versions"):
-                catalogue.execute(
-                    f"UPDATE {of} SET begin_snapshot = ? WHERE table_id = ?", [commit.snapshot, ids[table]]
-                )
-            catalogue.execute(
-                "UPDATE ducklake_schema_versions SET schema_version = ? WHERE table_id = ?", [version, ids[table]]
-            )
+            _begin(catalogue, ids[table], commit.snapshot, version)
         catalogue.execute(
             "INSERT INTO ducklake_snapshot VALUES (?, ?, ?, ?, ?)",
             [commit.snapshot, commit.time, version, next_id, files],
         )
-        changes = [f"created_table:{identifier('feat')}.{identifier(table[5:])}" for table in new]
-        did = "merge_adjacent" if commit.compacts else "inserted_into_table"
-        changes += [f"{did}:{id_}" for id_ in sorted({ids[file.table] for file in commit.files})]
-        if commit.compacts and not changes:
-            changes = [f"{did}:{ids['core.meta']}"]
-        said = first[0][0] if commit.snapshot == 1 else ",".join(changes)
-        author = "mirstore" if commit.message else None
+        changes = first[0][0] if commit.snapshot == 1 else _changes(commit, new, ids)
         catalogue.execute(
             "INSERT INTO ducklake_snapshot_changes VALUES (?, ?, ?, ?, ?)",
-            [commit.snapshot, said, author, commit.message, commit.about],
+            [commit.snapshot, changes, "mirstore" if commit.message else None, commit.message, commit.about],
         )
+
+
+def _begin(catalogue: sqlite3.Connection, table: int, snapshot: int, version: int) -> None:
+    for of in ("ducklake_table", "ducklake_column", "ducklake_schema_versions"):
+        catalogue.execute(f"UPDATE {of} SET begin_snapshot = ? WHERE table_id = ?", [snapshot, table])
+    catalogue.execute("UPDATE ducklake_schema_versions SET schema_version = ? WHERE table_id = ?", [version, table])
+
+
+def _changes(commit: Commit, new: Sequence[str], ids: Mapping[str, int]) -> str:
+    """Return what a commit did, in DuckLake's words; after a merge no file says which tables it was about."""
+    if commit.compacts:
+        return f"merge_adjacent:{ids['core.meta']}"
+    touched = sorted({ids[file.table] for file in commit.files})
+    created = [f"created_table:{identifier('feat')}.{identifier(table.removeprefix('feat.'))}" for table in new]
+    return ",".join([*created, *(f"inserted_into_table:{id_}" for id_ in touched)])
 
 
 def _files(catalogue: sqlite3.Connection, store: Path, commits: Sequence[Commit]) -> None:

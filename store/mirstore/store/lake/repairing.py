@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -70,38 +71,49 @@ def repair(store: Path, *, deep: bool = False) -> Repaired:
 
 
 def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repaired:
-    known = journal.checksums(store)
-    done = Repaired()
-    gone: list[DataFile] = []
-    whole: dict[str, list[DataFile]] = {}
-    for file in data_files(catalogue, store):
-        if parquet_problem(file.path, file.bytes, known.get(file.path.relative_to(store).as_posix())):
-            gone.append(file)
-        else:
-            whole.setdefault(file.table, []).append(file)
+    gone, whole = _sorted_out(store, data_files(catalogue, store))
     packs = _damaged_packs(store, whole, deep=deep)
-    touched = {file.table for file in gone} | {table for table, _ in packs}
+    ledger = _ledger(whole)
     lost = {
-        table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, _ledger(whole))
-        for table in touched
+        table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, ledger)
+        for table in {file.table for file in gone} | {table for table, _ in packs}
         if table.startswith("feat.")
     }
     changes: list[Change] = [(file, None) for file in gone]
     for file in (file for files in whole.values() for file in files):
         changes += _without(store, file, lost, packs)
     for (_, pack), path in packs.items():
-        if path.exists():  # the same tensors make a file of the same name, which must be free
-            path.rename(path.with_name(f".{pack}.0.part"))  # a leftover to `mirstore gc`
+        _make_way(store, pack, path)
     if changes:
         replace(store, catalogue, changes)
     elif journal.read(store).damaged:
         journal.rewrite(store, journal.Catalogue(catalogue.execute))
-    done.files = sorted([*(file.path for file in gone), *packs.values()])
+    rows: Counter[str] = Counter()
     for file in gone:
-        if file.table.startswith("core."):
-            done.rows[file.table] = done.rows.get(file.table, 0) + file.rows
-    done.tracks = {_feature(table): len(tracks) for table, tracks in lost.items()}
-    return done
+        rows[file.table] += file.rows
+    return Repaired(
+        sorted([*(file.path for file in gone), *packs.values()]),
+        {table: count for table, count in rows.items() if table.startswith("core.")},
+        {_feature(table): len(tracks) for table, tracks in lost.items()},
+    )
+
+
+def _sorted_out(store: Path, files: Sequence[DataFile]) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
+    """Return the files that are damaged, and the others by table."""
+    known = journal.checksums(store)
+    gone: list[DataFile] = []
+    whole: dict[str, list[DataFile]] = {}
+    for file in files:
+        sha256 = known.get(file.path.relative_to(store).as_posix())
+        (gone if parquet_problem(file.path, file.bytes, sha256) else whole.setdefault(file.table, [])).append(file)
+    return gone, whole
+
+
+def _make_way(store: Path, pack: str, path: Path) -> None:
+    """Rename a damaged pack to a leftover for `mirstore gc`: the same tensors make a file of the same name."""
+    inside = path.resolve().is_relative_to((store / "tensors").resolve())
+    if path.is_file() and inside and re.fullmatch("[0-9a-f]{64}", pack):  # a store may be somebody else's
+        path.rename(path.with_name(f".{pack}.0.part"))
 
 
 def _feature(table: str) -> str:
