@@ -72,9 +72,11 @@ def planned(store, numbers, feature=level):
     return make_plan(store, files(numbers), {feature.name: feature}, retry_failed=False)
 
 
-def books(store, plan, ingest="one") -> Committer:
+def books(store, plan, ingest="one", rows=None) -> Committer:
     counts = {name: {"ok": 0, "failed": 0} for name in plan.named}
-    found = Committer(store, Preview(plan, News({}, Counter(), Counter(), []), Summary(ingest, "m", features=counts)))
+    found = Committer(
+        store, Preview(plan, News(rows or {}, Counter(), Counter(), []), Summary(ingest, "m", features=counts))
+    )
     found.register()
     return found
 
@@ -103,6 +105,20 @@ def test_two_writers_whose_plans_overlap_leave_rows_and_ledger_once(store):
     assert count(store, f"feat.{level.table}") == count(store, "core.extractions") == count(store, "core.tracks") == 15
     values = store.features("level").sort("track")["db"].to_list()
     assert values == [1.0] * 5 + [2.0] * 10
+
+
+def test_two_writers_of_the_same_files_say_once_where_they_are_and_what_the_dataset_is(store):
+    rows = {
+        "core.locations": [{"track": f"{n:064x}", "path": f"/m/{n}.wav", "bytes": 1, "mtime_ns": 1} for n in range(3)],
+        "core.datasets": [{"dataset": "m", "source": "/m"}],
+    }
+    plan = planned(store, range(3))
+    with Store(store.path) as other:
+        fewer = {**rows, "core.locations": rows["core.locations"][:2]}
+        books(other, planned(other, range(2)), "two", fewer)
+    books(store, plan, "one", rows)
+    assert count(store, "core.datasets") == 1
+    assert count(store, "core.locations") == 3
 
 
 def test_what_others_commit_between_two_of_our_batches_is_seen(store, monkeypatch):

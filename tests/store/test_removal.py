@@ -28,7 +28,8 @@ def seen(store: Store) -> dict[str, set[str]]:
         store.sql("SELECT track FROM core.extractions UNION SELECT track FROM core.predictions")["track"]
     )
     found["features"] = set(store.features("loudness")["track"])
-    found["rows"] = set(store.rows(loudness.table, names))
+    rows = store.rows(loudness.table, names)
+    found["rows"] = {name for name in names if rows.of(name)}
     found["tensors"] = set(store.tensors("patches").tracks)
     found["export"] = set(wide_table(store, ["loudness"], dataset="music")["track"])
     found["export of all"] = set(wide_table(store, ["loudness"])["track"])

@@ -52,6 +52,7 @@ def test_the_log_folds_what_one_command_did_and_says_what_it_changed(store):
 
 def test_merging_files_is_not_in_the_log(store):
     fill(store, ["x"])
+    fill(store, ["y"])
     last = store.snapshot_id
     store.compact()
     assert store.snapshot_id == last + 1

@@ -28,6 +28,7 @@ batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses 
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
 compact_after = 16  # commits, so that no table has many more files than that
+_of_paths = ("core.locations", "core.datasets")  # whose rows stand alone, and not together with others of one commit
 
 
 class Committer:
@@ -66,7 +67,15 @@ class Committer:
                 source = "annotation" if feature.is_annotation else "extractor"
                 tx.add_feature_set(name, feature, source=source, **self.stamp)
             for table, rows in self.news.rows.items():
-                tx.append(table, [{**row, **self.stamp} for row in rows])
+                new = self._new(tx, table, rows) if table in _of_paths else rows
+                tx.append(table, [{**row, **self.stamp} for row in new])
+
+    def _new(self, tx: Transaction, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows that no other ingest has committed since the plan was made."""
+        if not rows:
+            return []
+        there = set(tx.since(table, self.plan.snapshot, list(rows[0])))
+        return [row for row in rows if tuple(row.values()) not in there]
 
     def annotate(self) -> Iterator[Event]:
         """Read annotations, and commit what they say: before anything that reads them is computed. Yield failures."""

@@ -127,6 +127,8 @@ class Transaction:
         snapshot : int
         columns : sequence of str
         """
+        if snapshot >= self.number - 1:
+            return []
         schema, _, name = table.partition(".")
         of = f"'lake', {literal(schema)}, {literal(name)}, {snapshot + 1}, {self.number - 1}"
         shown = ", ".join(map(identifier, columns))
