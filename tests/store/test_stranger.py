@@ -29,8 +29,9 @@ from mirstore.store.history import pin
 from mirstore.store.ingest.preview import preview
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.connect import committer
-from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.quoting import identifier, literal
+from mirstore.store.lake.repairing import repair
 
 patches = FeatureSet("patches", Patches())
 track = "a" * 64
@@ -656,3 +657,18 @@ def test_names_that_look_like_paths_or_sql_are_names(tmp_path, store, name):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "table.csv"]
     with Store(store) as opened:
         assert doctor(opened) == []
+
+
+def test_doctor_neither_follows_a_journal_nor_advises_to_mend_what_others_made(store, tmp_path):
+    (store / "catalog.sqlite-journal").write_bytes(b"x" * 512)
+    (problem,) = examine(store)
+    assert (problem["remedy"], "journal beside its catalogue" in problem["problem"]) == (
+        "do not use it; ask who made it",
+        True,
+    )
+    with pytest.raises(StoreError, match="journal beside its catalogue"):
+        repair(store)
+    (store / "catalog.sqlite-journal").unlink()
+    with closing(sqlite3.connect(store / "catalog.sqlite")) as catalogue, catalogue:
+        catalogue.execute("CREATE VIEW spy AS SELECT 1")
+    assert [problem["remedy"] for problem in examine(store)] == ["do not use it; ask who made it"]

@@ -76,7 +76,8 @@ def doctor(
         found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
         typer.echo(f"store     {app.store}: {found}")
     for remedy in sorted({problem["remedy"] for problem in problems}):
-        app.say(f"{remedy} helps; or restore the files from a copy of the store")
+        helps = " helps; or restore the files from a copy of the store"
+        app.say(f"{remedy}{helps if remedy.startswith('mirstore') else ''}")
     if problems or not there:
         raise typer.Exit(6)
 

@@ -27,6 +27,7 @@ from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.files import data_files, unnamed_data_files
 from mirstore.store.lake.lake import Lake, damage
 from mirstore.store.lake.latest import latest
+from mirstore.store.lake.stranger import refuse_links
 
 Problem = dict[str, str]
 """``table``, ``file``, what the ``problem`` is, and the ``remedy``, a command."""
@@ -50,7 +51,8 @@ def examine(store: Path, *, deep: bool = False) -> list[Problem]:
         with Lake(store, read_only=True) as lake:
             return doctor(lake, deep=deep)
     except MirstoreError as error:
-        return _files(store) or [_problem("", store / "catalog.sqlite", error.message, repair)]
+        remedy = repair if not error.hint or "doctor" in error.hint else error.hint
+        return _files(store) or [_problem("", store / "catalog.sqlite", error.message, remedy)]
 
 
 def catalogue_problems(store: Path) -> list[Problem]:
@@ -62,6 +64,10 @@ def catalogue_problems(store: Path) -> list[Problem]:
         The store's folder.
     """
     path = store / "catalog.sqlite"
+    try:
+        refuse_links(store)  # SQLite would do what a journal beside the catalogue says
+    except StoreError as error:
+        return [_problem("", store, error.message, error.hint or rebuild)]
     problem = _catalogue_problem(store, path) if path.exists() else "is missing"
     return [_problem("", path, problem, rebuild)] if problem else []
 
