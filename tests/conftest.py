@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from mirstore.core.environments import Environment
 
+from mirstore.core.compiled import claim
+
 _last_words = pytest.StashKey[str]()  # the folder of what crashed processes wrote
 _crashes = pytest.StashKey[TextIO]()  # where this one would write
 
@@ -171,6 +173,7 @@ def elsewhere(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have each process of the tests write where it was when it crashed."""
+    claim()
     number = getattr(config, "workerinput", {}).get("workerid")
     if number is None:
         config.stash[_last_words] = tempfile.mkdtemp(prefix="mirstore-crashes-")

@@ -15,13 +15,14 @@ import pytest
 from safetensors.numpy import save
 
 from mirstore.core import UserFile, WebFile, Weights, WheelFile
+from mirstore.core.cached import cache
 from mirstore.core.errors import UsageError, WeightsError
 from mirstore.core.events import Finished, Progress
 from mirstore.core.plugins import Plugins
 from mirstore.core.pretrained import card_name
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
-from mirstore.core.weights.cache import cache, folder, identity, require, state
+from mirstore.core.weights.cache import folder, identity, require, state
 from mirstore.core.weights.fetch import add, fetch
 
 

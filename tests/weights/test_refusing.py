@@ -14,10 +14,11 @@ import pytest
 from safetensors.numpy import save
 
 from mirstore.core import UserFile, Weights, WheelFile
+from mirstore.core.cached import cache
 from mirstore.core.errors import PluginError, UnknownNameError, UsageError, WeightsError
 from mirstore.core.plugins import Plugins
 from mirstore.core.pretrained import card_name
-from mirstore.core.weights.cache import cache, folder, require, state
+from mirstore.core.weights.cache import folder, require, state
 from mirstore.core.weights.fetch import add, fetch
 
 

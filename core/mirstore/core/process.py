@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mirstore.core.compiled import claim
 from mirstore.core.messages import dumps
 from mirstore.core.text import explained
 
@@ -40,6 +41,7 @@ def serve(connection: int, lifeline: int, memory: int | None) -> None:
         if memory is not None:
             resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    claim()
     link = Connection(connection)
     process, folder, depth = os.getpid(), os.getcwd(), sys.getrecursionlimit()
     while True:

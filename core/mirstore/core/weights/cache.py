@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mirstore.core.cached import cache
 from mirstore.core.errors import WeightsError
 from mirstore.core.pretrained import UserFile, Weights, card_name, converted_name
 
@@ -39,14 +39,6 @@ class State:
 
     word: Literal["present", "missing", "damaged"]
     message: str = ""
-
-
-def cache() -> Path:
-    """Return the folder of what can be fetched again: ``MIRSTORE_CACHE``, or ``mirstore`` in the user's cache."""
-    if own := os.environ.get("MIRSTORE_CACHE"):
-        return Path(own).expanduser().absolute()
-    users = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (users if users.is_absolute() else Path.home() / ".cache") / "mirstore"
 
 
 def folder(weights: Weights) -> Path:

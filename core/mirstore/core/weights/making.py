@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from mirstore.core.cached import cache
 from mirstore.core.errors import WeightsError
 from mirstore.core.events import Event, Progress
 from mirstore.core.pretrained import File, WebFile, Weights, converted_name
-from mirstore.core.weights.cache import cache, digest, folder, state, write_card
+from mirstore.core.weights.cache import digest, folder, state, write_card
 from mirstore.core.weights.convert import convert
 
 

@@ -33,6 +33,7 @@ _rows = 100_000  # per batch of an answer
 _room = 256 << 20  # [bytes] beside what DuckDB counts: what it hands over, what it has read of files
 _room_per_thread = 32 << 20  # [bytes] stack and freed memory
 _most_kept = 256 << 20  # [bytes] that a process may hold on to after a statement
+_tries = 10  # of a statement that ends as if it were interrupted
 _most_text = 10_000  # letters of one of DuckDB's messages
 
 
@@ -117,7 +118,7 @@ def _answer(request: dict[str, Any], file: int | None) -> tuple[dict[str, Any], 
         return _told(error, making=True), None
     with closing(connection):
         try:
-            return {}, _written(connection, request["text"], request["limit"])
+            return {}, _written_at_last(connection, request["text"], request["limit"])
         except MemoryError:
             raise
         except duckdb.BinderException as error:
@@ -137,6 +138,20 @@ def _tables(names: Sequence[str], file: int | None) -> dict[str, pa.Table]:
         return {}
     data = pa.BufferReader(mapped(file))
     return {name: pa.ipc.open_stream(data).read_all() for name in names}
+
+
+def _written_at_last(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> int:
+    """Return a file with the answer, or raise what is wrong with the statement.
+
+    Where one of DuckDB's threads fails, another may say first that it was interrupted; nobody else interrupts here.
+    """
+    for _ in range(_tries):
+        try:
+            return _written(connection, query, limit)
+        except (duckdb.Error, OSError) as error:
+            if "INTERRUPT Error" not in str(error):
+                raise
+    return _written(connection, query, limit)
 
 
 def _written(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> int:

@@ -10,7 +10,7 @@ import polars as pl
 from mirstore.core.errors import UnknownNameError
 from mirstore.store.lake import schema
 from mirstore.store.lake.hidden import Hidden
-from mirstore.store.lake.lake import Lake, merged_column
+from mirstore.store.lake.lake import Lake, internal, merged_column
 from mirstore.store.lake.quoting import identifier, literal, literals
 from mirstore.store.lake.snapshots import snapshots
 from mirstore.store.sql.declared import declared, revisable
@@ -101,7 +101,8 @@ def _target(table: str) -> str:
 
 
 def _view(lake: Lake, table: str, paths: Sequence[str], hidden: Hidden) -> str:
-    names = [column for column in _columns(paths[0]) if column not in (merged_column, schema.revision)]
+    own = (internal, schema.revision)
+    names = [column for column in _columns(paths[0]) if not column.startswith(own)]
     rows = f"read_parquet({literals(paths)}, union_by_name = true)"
     kept = list(hidden.conditions(table, names, "r"))
     if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
