@@ -37,7 +37,9 @@ exit_codes = {
 _panel = "Everywhere"
 Store = Annotated[
     str | None,
-    typer.Option(help="The store's folder.  [default: $MIRSTORE_STORE or store]", rich_help_panel=_panel),
+    typer.Option(
+        help="The store's folder, or postgres://….  [default: $MIRSTORE_STORE or store]", rich_help_panel=_panel
+    ),
 ]
 Registry = Annotated[
     str | None, typer.Option(help="Project registry.  [default: ./registry.toml]", rich_help_panel=_panel)

@@ -56,7 +56,7 @@ def _asked(app: Context, query: str) -> list[str]:
     """Return the first column of an answer of the store; nothing if there is no store."""
     from mirstore.store import Store
 
-    if not os.path.isdir(app.store):
+    if "://" not in app.store and not os.path.isdir(app.store):
         return []
     with Store(app.store, read_only=True) as store:
         return [str(value) for value in store.sql(query, timeout=5.0).to_series().to_list()]

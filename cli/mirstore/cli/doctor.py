@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +37,7 @@ def doctor(
     import json
 
     app = context.obj
-    store = Path(app.store)
+    store = app.store
     there = _is_store(store)
     did: dict[str, Any] = {}
     if rebuild and there:
@@ -82,11 +81,19 @@ def doctor(
         raise typer.Exit(6)
 
 
-def _is_store(store: Path) -> bool:
-    return (store / "catalog.sqlite").exists() or any(store.glob("data/*/*/*.parquet"))
+def _is_store(store: str) -> bool:
+    """Tell whether a store is there, or what a lost catalogue has left."""
+    from mirstore.core.errors import StoreError
+    from mirstore.store.lake.shared import home_at
+
+    home = home_at(store)
+    try:
+        return home.exists()
+    except StoreError:
+        return True
 
 
-def _rebuild(app: Context, store: Path) -> dict[str, Any]:
+def _rebuild(app: Context, store: str) -> dict[str, Any]:
     from mirstore.core.text import counted
     from mirstore.store.lake.rebuilding import rebuild
 
@@ -102,20 +109,23 @@ def _rebuild(app: Context, store: Path) -> dict[str, Any]:
     return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}
 
 
-def _repair(app: Context, store: Path, deep: bool) -> dict[str, Any]:
+def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     from mirstore.core.text import counted
     from mirstore.store.lake.repairing import repair
+    from mirstore.store.lake.shared import home_at
 
     done = repair(store, deep=deep)
-    for path in done.files:
-        app.say(f"forgot {path}")
+    home = home_at(store)
+    files = [home.shown(path) for path in done.files]
+    for file in files:
+        app.say(f"forgot {file}")
     for table, rows in done.rows.items():
         app.say(f"lost: {counted(rows, 'row')} of {table}")
     for feature, tracks in done.tracks.items():
         app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
-    if not done.files:
+    if not files:
         app.say("nothing to repair")
-    return {"repaired": {**vars(done), "files": [str(path) for path in done.files]}}
+    return {"repaired": {**vars(done), "files": files}}
 
 
 def _weights(plugins: Plugins) -> list[dict[str, str]]:

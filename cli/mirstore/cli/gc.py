@@ -40,7 +40,7 @@ def gc(
     app: Context = context.obj
     with app.open_store() as store:
         done = _purge(app, store, yes=yes, dry_run=dry_run) if purge else None
-        removed = [str(path) for path in store.gc(grace * 3600, dry_run=dry_run)]
+        removed = [store.home.shown(path) for path in store.gc(grace * 3600, dry_run=dry_run)]
         links = store.links()
     if json_output:
         report = {"removed": removed, "dry_run": dry_run}

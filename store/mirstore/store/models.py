@@ -84,6 +84,7 @@ def find(store: Store, name: str) -> KeptModel:
         raise UsageError(f"{name!r} could be any of {several}", hint="give more of its letters")
     row = matches.to_dicts()[0]
     folder, card = artifact_folder(store.path, row["artifact"]), Card.model_validate_json(row["card"])
+    store.home.fetch_folder(folder)
     return KeptModel(row["name"], row["artifact"], row["scored_run"], row["bytes"], folder, card)
 
 
@@ -118,6 +119,8 @@ def keep(store: Store, artifact: Artifact, name: str, run: str | None = None) ->
     }
     with store.write(f"keep model {name}") as tx:
         put(store.path, artifact)
+        folder = artifact_folder(store.path, artifact.sha256)
+        store.home.publish([folder / file for file in artifact.names])
         tx.append(table, [row])
     return find(store, artifact.sha256)
 

@@ -38,6 +38,7 @@ from mirstore.store.ingest.imported import imported
 from mirstore.store.ingest.preview import Preview, preview
 from mirstore.store.ingest.status import stale
 from mirstore.store.ingest.summary import Summary
+from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.tensors import SoundReader, TensorReader
 from mirstore.store.store import Store
 
@@ -135,7 +136,7 @@ class Project:
     @property
     def _there(self) -> Store | None:
         """The store, if it was made already."""
-        return self.store if isinstance(self._given, Store) or Path(self._given).exists() else None
+        return self.store if isinstance(self._given, Store) or home_at(self._given).exists() else None
 
     # Ingests
 

@@ -202,7 +202,9 @@ def rows(lake: Lake, name: str, tracks: Sequence[str]) -> Rows:
     wanted = pl.LazyFrame({"track": pl.Series(tracks, dtype=pl.String)})
     found = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks))))
     found = wanted.join(found, on="track", how="inner", maintain_order="left_right")
-    return Rows(found.collect(), pack_folder(lake.path.absolute(), name.rpartition("_")[2]))
+    shown, feature_set = found.collect(), name.rpartition("_")[2]
+    lake.fetch_packs(feature_set, shown)
+    return Rows(shown, pack_folder(lake.path.absolute(), feature_set))
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
@@ -232,6 +234,7 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
     folder, hop = pack_folder(lake.path.absolute(), resolve(lake, name)), hops(lake, name).get(column)
+    lake.fetch_packs(folder.name, frame.select(column))
     return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
 
 

@@ -69,7 +69,7 @@ def plan(
     """
     snapshot = store.snapshot_id if snapshot is None else snapshot
     known = finished(store)
-    with Store(store.path, snapshot=snapshot) as pinned:  # all cases see the same state
+    with Store(store.address, snapshot=snapshot) as pinned:  # all cases see the same state
         planner = _Planner(pinned, registry, plugins)
         planned, mistakes = [], {}
         for case in cases:

@@ -69,7 +69,7 @@ def _values(store: Store, case: LoadedRun, tracks: Sequence[str]) -> tuple[pl.Da
     None if they are not there any more.
     """
     frames, averaged = list[pl.DataFrame](), False
-    with Store(store.path, snapshot=case.row["snapshot"]) as then, suppress(UsageError):
+    with Store(store.address, snapshot=case.row["snapshot"]) as then, suppress(UsageError):
         for name, id_ in case.config["features"].items():
             frame = qualified(name.partition("@")[0], then.features(id_, tracks))
             numbers = frame.drop(references(frame), "start", strict=False)

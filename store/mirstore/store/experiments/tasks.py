@@ -249,6 +249,7 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         frame = qualified(base, store.features(name, tracks))
         for column in references(frame):
             folder, plain = pack_folder(store.path.absolute(), store.resolve(name)), column.removeprefix(f"{base}.")
+            store.fetch_packs(folder.name, frame.select(column))
             tensors[column] = _reader(folder, column, hops(store, name).get(plain))
             frame = frame.drop_nulls(column)  # a missing number is filled in, a missing tensor is not
         frames[name] = frame.lazy()

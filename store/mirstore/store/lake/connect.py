@@ -26,7 +26,8 @@ from mirstore.store.lake.stranger import check_catalogue, refuse_links
 catalogue = "__ducklake_metadata_lake"
 """Schema of DuckLake's own tables on a connection; asking them is three times as fast as its functions."""
 
-_extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner"}
+_extensions = {"ducklake": "ducklake", "sqlite_scanner": "sqlite-scanner", "postgres_scanner": "postgres-scanner"}
+"""DuckDB's extensions, by name, and their distributions."""
 _network_file_systems = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
 
 
@@ -69,7 +70,8 @@ def connect(
     options = [f"DATA_PATH {literal(path + '/data/')}", "OVERRIDE_DATA_PATH true", "META_BUSY_TIMEOUT 10000"]
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
-    connection = _locked_down(f"{path}/data/")
+    connection = with_extensions("ducklake", "sqlite_scanner")
+    lock_down(connection, f"{path}/data/")
     try:
         if exists:
             check_catalogue(connection, catalog, folder)
@@ -88,19 +90,35 @@ def connect(
     return Connection(connection)
 
 
-def _locked_down(data: str) -> duckdb.DuckDBPyConnection:
-    """Return a connection that opens files in a folder only, for good.
+def with_extensions(*names: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection of DuckDB's with extensions, which is not locked down yet.
 
-    Two things no setting stops: SQL that writes into the data folder, as DuckLake must, and DuckDB's extension for
-    SQLite, which asks nobody when it opens a file. So a text from outside must never become SQL: names are quoted, a
-    call is one statement (`Connection`), and the catalogue is checked before it is attached.
+    Parameters
+    ----------
+    *names : str
     """
     # To check the signatures of 67 MB takes .1 s each time. They came with pip, as the code that would check them did.
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": "false", "allow_unsigned_extensions": "true", "threads": cores()}
     )
-    for module, distribution in _extensions.items():
-        _load(connection, module, distribution)
+    for name in names:
+        _load(connection, name, _extensions[name])
+    return connection
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection, data: str) -> None:
+    """Have a connection open files in a folder only, for good.
+
+    Two things no setting stops: SQL that writes into the data folder, as DuckLake must, and DuckDB's extension for
+    SQLite, which asks nobody when it opens a file. So a text from outside must never become SQL: names are quoted, a
+    call is one statement (`Connection`), and the catalogue is checked before it is attached.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    data : str
+        The folder.
+    """
     for setting in (
         "allow_unsigned_extensions = false",
         "allow_community_extensions = false",
@@ -111,7 +129,6 @@ def _locked_down(data: str) -> duckdb.DuckDBPyConnection:
         "lock_configuration = true",
     ):
         connection.execute(f"SET {setting}")
-    return connection
 
 
 def _copied(folder: Path, catalog: str) -> str:

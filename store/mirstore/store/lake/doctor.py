@@ -25,8 +25,10 @@ from mirstore.store.lake import journal
 from mirstore.store.lake.artifacts import artifact_folder
 from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.files import data_files, unnamed_data_files
-from mirstore.store.lake.lake import Lake, damage
+from mirstore.store.lake.home import Home, damage
+from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
+from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.stranger import refuse_links
 
 Problem = dict[str, str]
@@ -35,44 +37,50 @@ Problem = dict[str, str]
 rebuild, repair = "mirstore doctor --rebuild", "mirstore doctor --repair"
 
 
-def examine(store: Path, *, deep: bool = False) -> list[Problem]:
+def examine(store: str | Path, *, deep: bool = False) -> list[Problem]:
     """Return what is wrong with a store, also with one that cannot be opened.
 
     Parameters
     ----------
-    store : path
-        Its folder.
+    store : str or path
+        Its address.
     deep : bool
         Read every byte.
     """
-    if problems := catalogue_problems(store):
+    home = home_at(store)
+    if problems := catalogue_problems(home):
         return problems
     try:
         with Lake(store, read_only=True) as lake:
             return doctor(lake, deep=deep)
     except MirstoreError as error:
         remedy = repair if not error.hint or "doctor" in error.hint else error.hint
-        return _files(store) or [_problem("", store / "catalog.sqlite", error.message, remedy)]
+        return _files(home) or [_problem("", home.name, error.message, remedy)]
 
 
-def catalogue_problems(store: Path) -> list[Problem]:
+def catalogue_problems(home: Home) -> list[Problem]:
     """Return what is wrong with the catalogue itself: nothing else can be looked at then.
+
+    PostgreSQL looks after its own.
 
     Parameters
     ----------
-    store : path
-        The store's folder.
+    home : Home
     """
+    if not home.has_all:
+        return []
+    store = home.path
     path = store / "catalog.sqlite"
     try:
         refuse_links(store)  # SQLite would do what a journal beside the catalogue says
     except StoreError as error:
         return [_problem("", store, error.message, error.hint or rebuild)]
-    problem = _catalogue_problem(store, path) if path.exists() else "is missing"
+    problem = _catalogue_problem(home, path) if path.exists() else "is missing"
     return [_problem("", path, problem, rebuild)] if problem else []
 
 
-def _catalogue_problem(store: Path, path: Path) -> str | None:
+def _catalogue_problem(home: Home, path: Path) -> str | None:
+    store = home.path
     try:
         with closing(_read_only(path)) as catalogue:
             ((found,), *_) = catalogue.execute("PRAGMA integrity_check").fetchall()
@@ -84,7 +92,7 @@ def _catalogue_problem(store: Path, path: Path) -> str | None:
                 return "is of another store: none of the files that it names is here"
             ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
             journal.refuse_older(store, journal.committed(store), newest or 0)
-            unnamed_data_files(catalogue, store)
+            unnamed_data_files(catalogue, home)
             if found := journal.difference(store, journal.Catalogue(catalogue.execute)):
                 return f"is damaged: {found}"
     except (sqlite3.Error, ValueError, TypeError, KeyError, IndexError) as error:
@@ -100,14 +108,16 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{at}?mode=ro{'' if os.access(path.parent, os.W_OK) else '&immutable=1'}", uri=True)
 
 
-def _files(store: Path) -> list[Problem]:
+def _files(home: Home) -> list[Problem]:
     """Return what is wrong with the data files of a store that cannot be opened."""
-    known = journal.checksums(store)
-    with closing(_read_only(store / "catalog.sqlite")) as catalogue:
-        files = data_files(catalogue, store)
+    if not home.has_all:
+        return []
+    known = home.checksums()
+    with closing(_read_only(home.path / "catalog.sqlite")) as catalogue:
+        files = data_files(catalogue, home.path)
     found = []
     for file in files:
-        sha256 = known.get(file.path.relative_to(store).as_posix())
+        sha256 = known.get(file.path.relative_to(home.path).as_posix())
         if problem := parquet_problem(file.path, file.bytes, sha256):
             found.append(_problem(file.table, file.path, problem, repair))
     return found
@@ -122,7 +132,7 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
     deep : bool
         Read every byte, also of tensors and sounds.
     """
-    return [*_journal(lake), *_tables(lake), *_parts(lake, deep=deep)]
+    return [*_journal(lake), *_tables(lake, deep=deep), *_parts(lake, deep=deep)]
 
 
 def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
@@ -134,23 +144,25 @@ def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
             continue
 
 
-def _problem(table: str, path: Path, problem: str, remedy: str) -> Problem:
+def _problem(table: str, path: Path | str, problem: str, remedy: str) -> Problem:
     return {"table": table, "file": str(path), "problem": problem, "remedy": remedy}
 
 
 def _journal(lake: Lake) -> Iterator[Problem]:
     """Yield its damaged lines; where it is missing or lags behind, the next commit writes it."""
-    for number in journal.read(lake.path).damaged:
+    for number in journal.read(lake.path).damaged if lake.home.has_all else ():
         yield _problem("", lake.path / journal.name, f"line {number} is damaged", repair)
 
 
-def _tables(lake: Lake) -> Iterator[Problem]:
-    known = {(lake.path / path).absolute(): sha256 for path, sha256 in journal.checksums(lake.path).items()}
+def _tables(lake: Lake, *, deep: bool) -> Iterator[Problem]:
+    known = {(lake.path / path).absolute(): sha256 for path, sha256 in lake.home.checksums().items()}
     for table in lake.tables():
-        for path, size in lake.file_sizes(table).items():
-            problem = parquet_problem(path, size, known.get(path))
+        for path, size in lake.listed(table).items():
+            problem = lake.home.damage(path, size, deep=deep)
+            if not problem and (deep or lake.home.has_all):
+                problem = parquet_problem(path, size, known.get(path))
             if problem:
-                yield _problem(table, path, problem, repair)
+                yield _problem(table, lake.home.shown(path), problem, repair)
 
 
 def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
@@ -178,9 +190,11 @@ def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
 def _packs(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     packs = lake.scan("core.packs").select("pack", "path", "bytes").unique().collect()
     for sha256, name, size in packs.iter_rows():
-        problem = damage(lake.path / name, size) or pack_problem(lake.path / name, sha256, deep=deep)
+        problem = lake.home.damage(lake.path / name, size, deep=deep)
+        if not problem and (deep or lake.home.has_all):
+            problem = pack_problem(lake.path / name, sha256, deep=deep)
         if problem:
-            yield _problem("core.packs", lake.path / name, problem, repair)
+            yield _problem("core.packs", lake.home.shown(lake.path / name), problem, repair)
 
 
 def pack_problem(path: Path, sha256: str, *, deep: bool) -> str | None:
@@ -207,6 +221,7 @@ def _artifacts(lake: Lake) -> Iterator[Problem]:
     kept = latest(lake.scan("core.artifacts"), "artifact").filter(pl.col("state") == "kept").collect()
     for sha256, name in kept.select("artifact", "name").iter_rows():
         folder = artifact_folder(lake.path, sha256)
+        lake.home.fetch_folder(folder)
         try:
             Artifact.read(folder, sha256)
         except StoreError as error:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake.connect import fsync, keep
+from mirstore.store.lake.connect import keep
+from mirstore.store.lake.home import Catalogue, Home, own_files
 from mirstore.store.lake.job_folders import is_orphan
 from mirstore.store.lake.schema import order
 
@@ -54,12 +54,12 @@ class Written:
     footer: int
 
 
-def data_files(catalogue: sqlite3.Connection, store: Path) -> list[DataFile]:
+def data_files(catalogue: Catalogue, store: Path) -> list[DataFile]:
     """Return all files of all tables, of all snapshots.
 
     Parameters
     ----------
-    catalogue : sqlite3.Connection
+    catalogue : Catalogue
     store : path
         The store's folder.
 
@@ -84,12 +84,12 @@ def data_files(catalogue: sqlite3.Connection, store: Path) -> list[DataFile]:
     return found
 
 
-def scheduled(catalogue: sqlite3.Connection, store: Path) -> dict[Path, float]:
+def scheduled(catalogue: Catalogue, store: Path) -> dict[Path, float]:
     """Return the files that were merged into others, and since when [s] nothing names them.
 
     Parameters
     ----------
-    catalogue : sqlite3.Connection
+    catalogue : Catalogue
     store : path
         The store's folder.
 
@@ -104,7 +104,9 @@ def scheduled(catalogue: sqlite3.Connection, store: Path) -> dict[Path, float]:
     for path, relative, _ in rows:
         if not relative:
             raise _outside(store, path)
-    return {inside(store, store / "data" / path): datetime.fromisoformat(since).timestamp() for path, _, since in rows}
+    return {
+        inside(store, store / "data" / path): datetime.fromisoformat(str(since)).timestamp() for path, _, since in rows
+    }
 
 
 def inside(store: Path, path: Path) -> Path:
@@ -132,13 +134,12 @@ def _outside(store: Path, path: str) -> StoreError:
     )
 
 
-def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
-    """Write rows beside the file that they replace, on disk for good.
+def new_data_file(home: Home, old: DataFile, rows: pa.Table) -> Written:
+    """Write rows beside the file that they replace, there for good and for all.
 
     Parameters
     ----------
-    store : path
-        The store's folder.
+    home : Home
     old : DataFile
     rows : pa.Table
         Of the same columns.
@@ -147,45 +148,35 @@ def new_data_file(store: Path, old: DataFile, rows: pa.Table) -> Written:
     with pq.ParquetWriter(path, rows.schema, compression="zstd", store_schema=False) as file:
         file.write_table(rows)
         file.add_key_value_metadata({replaced_key: old.path.name})
-    keep([path], store)
+    keep([path], home.path)
+    home.publish([path])
     with open(path, "rb") as file:
         file.seek(-8, os.SEEK_END)
         footer = int.from_bytes(file.read(4), "little")
     return Written(path, rows.num_rows, path.stat().st_size, footer)
 
 
-def links(store: Path) -> list[Path]:
-    """Return the folders of a store that are links: nothing behind them is deleted.
+def unnamed_data_files(catalogue: Catalogue, home: Home) -> dict[Path, float]:
+    """Return the Parquet files that no snapshot names, and when they were written [s since 1970].
 
     Parameters
     ----------
-    store : path
-        The store's folder.
-    """
-    return [path for path in (store / name for name in ("data", "tensors", "artifacts", "jobs")) if path.is_symlink()]
-
-
-def unnamed_data_files(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the Parquet files that no snapshot names.
-
-    Parameters
-    ----------
-    catalogue : sqlite3.Connection
-    store : path
-        The store's folder.
+    catalogue : Catalogue
+    home : Home
 
     Raises
     ------
     StoreError
         If one came after the catalogue, which is an old one then.
     """
-    named = {file.path.absolute() for file in data_files(catalogue, store)}
-    unnamed = [path for path in _own(store / "data", _data_name) if path.absolute() not in named]
+    named = {file.path.absolute() for file in data_files(catalogue, home.path)}
+    unnamed = {path: at for path, at in home.own("data", _data_name).items() if path.absolute() not in named}
     ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
+    home.fetch({path: None for path in unnamed if path.parts[-3] == "core"})
     for path in unnamed:
         if (last := last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
             raise StoreError(
-                f"{store}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
+                f"{home}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
                 hint="mirstore doctor --rebuild",
             )
     return unnamed
@@ -209,24 +200,27 @@ def last_commit(path: Path) -> int:
     return max((group.max for group in groups if group is not None and group.has_min_max), default=0)
 
 
-def unnamed_packs(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the tensor packs that no snapshot names, and what a killed process left of one.
+def unnamed_packs(catalogue: Catalogue, home: Home) -> dict[Path, float]:
+    """Return the tensor packs that no snapshot names, and what a killed process left of one, with their times.
 
     Parameters
     ----------
-    catalogue : sqlite3.Connection
-    store : path
-        The store's folder.
+    catalogue : Catalogue
+    home : Home
     """
-    files = data_files(catalogue, store)
-    named = {path for file in files if file.table == "core.packs" for path in _listed_packs(store, file.path)}
-    named |= {path for file in files if file.table.startswith("feat.") for path in _used_packs(store, file)}
-    found = []
-    for path in _own(store / "tensors", _pack_name):
+    rows = catalogue.execute("SELECT DISTINCT table_id FROM ducklake_column WHERE column_type = 'struct'").fetchall()
+    referring = {table for (table,) in rows}  # only a column that is a reference names packs
+    every = data_files(catalogue, home.path)
+    files = [file for file in every if file.table == "core.packs" or file.table_id in referring]
+    home.fetch({file.path: file.bytes for file in files})
+    named = {path for file in files if file.table == "core.packs" for path in _listed_packs(home.path, file.path)}
+    named |= {path for file in files if file.table != "core.packs" for path in _used_packs(home.path, file)}
+    found = {}
+    for path, at in home.own("tensors", _pack_name).items():
         match = _pack_name.fullmatch(path.name)
         assert match is not None
         if match[1] is None or path not in named:
-            found.append(path)
+            found[path] = at
     return found
 
 
@@ -243,66 +237,35 @@ def _used_packs(store: Path, file: DataFile) -> Iterator[Path]:
             yield from (store / "tensors" / file.table.rpartition("_")[2] / f"{pack}.safetensors" for pack in packs)
 
 
-def unnamed_artifacts(catalogue: sqlite3.Connection, store: Path) -> list[Path]:
-    """Return the files of kept models that no snapshot names, and what a killed process left of one.
+def unnamed_artifacts(catalogue: Catalogue, home: Home) -> dict[Path, float]:
+    """Return the files of kept models that no snapshot names, and what a killed process left of one, with their times.
 
     Parameters
     ----------
-    catalogue : sqlite3.Connection
-    store : path
-        The store's folder.
+    catalogue : Catalogue
+    home : Home
     """
-    tables = [file.path for file in data_files(catalogue, store) if file.table == "core.artifacts"]
+    tables = {file.path: file.bytes for file in data_files(catalogue, home.path) if file.table == "core.artifacts"}
+    home.fetch(tables)
     named = {name for path in tables for name in pq.read_table(path, columns=["artifact"])["artifact"].to_pylist()}
-    return [
-        path
-        for folder in _folders(store / "artifacts", _artifact_name)
-        if folder.name not in named
-        for path in _own(folder, re.compile(".*"))
-    ]
+    top = home.path / "artifacts"
+    found = {}
+    for path, at in home.own("artifacts", re.compile(".*")).items():
+        model = path.relative_to(top).parts[0]
+        if _artifact_name.fullmatch(model) and model not in named:
+            found[path] = at
+    return found
 
 
-def checkpoints(store: Path) -> list[Path]:
-    """Return what models have saved of cases that are not finished, and that no process is at.
-
-    Parameters
-    ----------
-    store : path
-        The store's folder.
-    """
-    cases = _folders(store / "checkpoints", _case_name)
-    return [path for case in cases if is_orphan(case) for path in _own(case, re.compile(".*"))]
-
-
-def delete(paths: Sequence[Path], store: Path) -> None:
-    """Delete files, and the folders of kept models and of checkpoints that are empty then, or were before.
+def checkpoints(home: Home) -> dict[Path, float]:
+    """Return what models have saved of cases that are not finished, and that no process is at, with their times.
 
     Parameters
     ----------
-    paths : sequence of path
-        In the store.
-    store : path
-        The store's folder.
+    home : Home
     """
-    for path in paths:
-        path.unlink()
-    for top in (store / "artifacts", store / "checkpoints"):
-        for at, _, _ in os.walk(top, topdown=False) if not top.is_symlink() else ():
-            if Path(at) != top and not os.listdir(at):
-                os.rmdir(at)
-    for folder in {path.parent for path in paths}:
-        if folder.exists():
-            fsync(folder)
-
-
-def _folders(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    if folder.is_symlink() or not folder.exists():
-        return []
-    return [path for path in folder.iterdir() if name.fullmatch(path.name) and not path.is_symlink()]
-
-
-def _own(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
-    if folder.is_symlink():
-        return
-    for at, _, files in os.walk(folder):  # which follows no links to folders
-        yield from (path for file in files if name.fullmatch(file) and not (path := Path(at) / file).is_symlink())
+    top = home.path / "checkpoints"
+    if top.is_symlink() or not top.exists():
+        return {}
+    cases = [path for path in top.iterdir() if _case_name.fullmatch(path.name) and is_orphan(path)]
+    return {path: at for case in cases for path, at in own_files(case, re.compile(".*")).items()}

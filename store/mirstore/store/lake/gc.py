@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from pathlib import Path
 
-from mirstore.store.lake.backups import back_up
-from mirstore.store.lake.files import (
-    checkpoints,
-    delete,
-    scheduled,
-    unnamed_artifacts,
-    unnamed_data_files,
-    unnamed_packs,
-)
+from mirstore.store.lake.files import checkpoints, scheduled, unnamed_artifacts, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
 
@@ -37,28 +29,30 @@ def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
         If the catalogue names a file outside of the store.
     """
     with lake.lock(), lake.maintenance() as catalogue:
-        return _collect(lake.path, catalogue, grace, dry_run=dry_run)
+        return _collect(lake.home, catalogue, grace, dry_run=dry_run)
 
 
-def _collect(store: Path, catalogue: sqlite3.Connection, grace: float, *, dry_run: bool) -> list[Path]:
-    since = scheduled(catalogue, store)
-    unnamed = [
-        *unnamed_data_files(catalogue, store),
-        *unnamed_packs(catalogue, store),
-        *unnamed_artifacts(catalogue, store),
-        *checkpoints(store),
-    ]
-    ages = {path: time.time() - max(path.stat().st_mtime, since.get(path, 0.0)) for path in unnamed}
-    old = [path for path, age in ages.items() if age >= grace]
-    left = orphans(store)
+def _collect(home: Home, catalogue: Catalogue, grace: float, *, dry_run: bool) -> list[Path]:
+    since = scheduled(catalogue, home.path)
+    unnamed = (
+        unnamed_data_files(catalogue, home)
+        | unnamed_packs(catalogue, home)
+        | unnamed_artifacts(catalogue, home)
+        | checkpoints(home)
+    )
+    now = time.time()
+    old = [path for path, written in unnamed.items() if now - max(written, since.get(path, 0.0)) >= grace]
+    left = orphans(home.path)
     of_jobs = [path for folder in left for path in sorted(folder.rglob("*")) if path.is_file()]
     if not dry_run:
-        back_up(store, catalogue)
-        delete(old, store)
+        home.back_up_before(catalogue)
+        home.delete(old)
         for folder in left:
             remove(folder)
-        catalogue.executemany(
-            "DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?",
-            [(str(path.relative_to(store / "data")),) for path in since if not path.exists()],
-        )
+        catalogue.execute("BEGIN")
+        for path in since.keys() - (unnamed.keys() - set(old)):
+            if not path.exists():  # it does behind a link, where nothing is deleted
+                name = path.relative_to(home.path / "data").as_posix()
+                catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?", [name])
+        catalogue.execute("COMMIT")
     return [*old, *of_jobs]

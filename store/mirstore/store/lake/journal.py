@@ -217,13 +217,13 @@ def follow(store: Path, catalogue: Catalogue) -> None:
         rewrite(store, catalogue)
 
 
-def refuse_older(store: Path, known: int, newest: int) -> None:
+def refuse_older(store: Path | str, known: int, newest: int) -> None:
     """Refuse a catalogue that lacks snapshots, as a backup does.
 
     Parameters
     ----------
-    store : path
-        The store's folder.
+    store : path or str
+        The store, for messages.
     known : int
         The last snapshot that the journal is sure of.
     newest : int

@@ -1,4 +1,4 @@
-"""A store's folder: its paths, the lock of the one committer, the catalogue, tables at a snapshot.
+"""What a store has: tables at a snapshot, commits, and the catalogue itself for maintenance.
 
 On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tensors/`` (safetensors packs),
 ``checkpoints/`` (of models whose case is not finished), ``backups/`` (of the catalogue, before maintenance),
@@ -11,9 +11,8 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -23,15 +22,16 @@ import polars as pl
 import pyarrow as pa
 
 from mirstore.core.errors import StoreError, UnknownNameError
-from mirstore.store.lake import files, journal, schema
-from mirstore.store.lake.backups import back_up
-from mirstore.store.lake.connect import catalogue, committer, connect
+from mirstore.store.lake import journal, schema
+from mirstore.store.lake.connect import catalogue
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, decisive, removals
 from mirstore.store.lake.hidden import read as read_hidden
+from mirstore.store.lake.home import Catalogue, damage
 from mirstore.store.lake.latest import latest
-from mirstore.store.lake.making import lost_catalogue, make
 from mirstore.store.lake.quoting import in_lake, literal, literals
+from mirstore.store.lake.shared import home_at
+from mirstore.store.lake.tensors import pack_folder, pack_path
 from mirstore.store.lake.transaction import Transaction
 
 internal = "_ducklake_internal_"
@@ -39,24 +39,6 @@ internal = "_ducklake_internal_"
 
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = f"{internal}snapshot_id"
-
-_opened: Counter[Path] = Counter()  # how often this process has a catalogue open
-
-
-def damage(path: Path, size: int) -> str | None:
-    """Return what can be seen of damage to a file without reading it.
-
-    Parameters
-    ----------
-    path : path
-    size : int [bytes]
-        That it should have.
-    """
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-    return None if found == size else f"has {found} bytes instead of {size}"
 
 
 class Lake:
@@ -79,27 +61,25 @@ class Lake:
         snapshot: int | None = None,
         command: str = "",
     ) -> None:
-        self.path = Path(path)
+        self.home = home_at(path)
+        self.path = self.home.path
         self.snapshot = snapshot
         self.command, self._session = command, uuid.uuid4().hex[:12]
         self._hidden: tuple[int | None, Hidden] | None = None
-        self.read_only = read_only or snapshot is not None
-        if self.path.exists() and not os.access(self.path, os.W_OK):
-            self.read_only = True
-        if not (self.path / "catalog.sqlite").exists():
-            if lost_catalogue(self.path):
-                raise StoreError(f"{self.path}: has data but no catalogue", hint="mirstore doctor --rebuild")
+        self.read_only = read_only or snapshot is not None or not self.home.is_writable
+        if not self.home.exists():
             if not create or self.read_only:
                 raise StoreError(
-                    f"{self.path}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
+                    f"{self.home}: no store here", hint="mirstore ingest FOLDER makes one; or give --store"
                 )
-            make(self.path)
-        known = journal.committed(self.path)
+            self.home.make()
+        known = self.home.known()
         self._commits = 0
         self._opened: Connection | None = self._open()
         try:
-            journal.refuse_older(self.path, known, self.newest)
-            found = schema.check(self._connection, str(self.path))
+            journal.refuse_older(str(self.home), known, self.newest)
+            self.fetch("core.meta")
+            found = schema.check(self._connection, str(self.home))
         except StoreError:
             self._let_go()
             raise
@@ -129,28 +109,28 @@ class Lake:
         if self._opened is None:
             return
         self._let_go()
-        # DuckDB has a SQLite of its own, see `maintenance`: none of this process may be at it while another closes it.
-        if self._commits > 1 and not _opened[self.path.absolute()] and not (self.path / "backups").is_symlink():
-            with committer(self.path), closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60)) as catalogue:
-                back_up(self.path, catalogue)
+        if self._commits > 1:
+            self.home.back_up()
         self._commits = 0
 
     def _open(self) -> Connection:
-        connection = connect(self.path, read_only=self.read_only, snapshot=self.snapshot)
-        _opened[self.path.absolute()] += 1
-        return connection
+        return self.home.open(read_only=self.read_only, snapshot=self.snapshot)
 
     def _let_go(self) -> None:
         if self._opened is not None:
-            self._opened.close()
+            self.home.close(self._opened)
             self._opened = None
-            _opened[self.path.absolute()] -= 1
+
+    @property
+    def address(self) -> str:
+        """What the store was opened by, or would be again: its folder, or ``postgres://…``."""
+        return str(self.home)
 
     @property
     def _connection(self) -> Connection:
         if self._opened is None:
             raise StoreError(
-                f"{self.path}: was closed while something was still to be read or written",
+                f"{self.home}: was closed while something was still to be read or written",
                 hint="do that before the with block of the project or store ends",
             )
         return self._opened
@@ -165,8 +145,8 @@ class Lake:
             If the store is read-only, or locked for too long.
         """
         self.refuse_read_only()
-        with committer(self.path):
-            journal.follow(self.path, journal.Catalogue(self._connection.execute, f"{catalogue}."))
+        with self.home.lock():
+            self.home.follow(journal.Catalogue(self._connection.execute, f"{catalogue}."))
             yield
 
     # Writing
@@ -186,7 +166,7 @@ class Lake:
             If the store is read-only, locked for too long, or the disk is full.
         """
         with self.lock():
-            transaction = Transaction(self._connection, self.path, self.hidden, self.reserved)
+            transaction = Transaction(self._connection, self.home, self.hidden, self.reserved, self.fetch)
             transaction.begin()
             try:
                 yield transaction
@@ -201,10 +181,10 @@ class Lake:
     def _explain(self, error: Exception) -> StoreError:
         text = str(error).splitlines()[0]
         if "No space left" in text or "is full" in text or shutil.disk_usage(self.path).free < 1 << 20:
-            return StoreError(f"{self.path}: the disk is full", hint="free some space; what was committed is safe")
+            return StoreError(f"{self.home}: the disk is full", hint="free some space; what was committed is safe")
         if "locked" in text:
-            return StoreError(f"{self.path}: the catalogue is locked", hint="another program holds it open; try again")
-        return StoreError(f"{self.path}: {text}", hint="mirstore doctor")
+            return StoreError(f"{self.home}: the catalogue is locked", hint="another program holds it open; try again")
+        return StoreError(f"{self.home}: {text}", hint="mirstore doctor")
 
     # Reading
 
@@ -295,7 +275,26 @@ class Lake:
         return list(self.file_sizes(table))
 
     def file_sizes(self, table: str) -> dict[Path, int]:
-        """Return the files of a table with their sizes [bytes] as the catalogue has them.
+        """Return the files of a table with their sizes [bytes] as the catalogue has them, and have them there.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        StoreError
+            If one is a link: it could show a file that is not the store's.
+        """
+        sizes = self.listed(table)
+        self.home.fetch(sizes)
+        return sizes
+
+    def listed(self, table: str) -> dict[Path, int]:
+        """Return the files of a table with their sizes [bytes] as the catalogue has them, wherever they are.
 
         Parameters
         ----------
@@ -324,6 +323,35 @@ class Lake:
         for link in (path for path, _ in rows if os.path.islink(path)):
             raise StoreError(f"{link}: is a link", hint="do not use this store; ask who made it")
         return {Path(path): size for path, size in rows}
+
+    def fetch(self, table: str) -> None:
+        """Have the files of a table in the store's folder, for DuckLake to read.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks``, ``feat.essentia_0123456789``.
+        """
+        if not self.home.has_all:
+            self.file_sizes(table)
+
+    def fetch_packs(self, feature_set: str, rows: pl.DataFrame) -> None:
+        """Have the packs that rows name in the store's folder.
+
+        Parameters
+        ----------
+        feature_set : str
+            Its id.
+        rows : pl.DataFrame
+            Of it.
+        """
+        if self.home.has_all:
+            return
+        named = [
+            rows[column].struct.field("pack") for column, kind in rows.schema.items() if isinstance(kind, pl.Struct)
+        ]
+        folder = pack_folder(self.path, feature_set)
+        self.home.fetch({pack_path(folder, pack): None for packs in named for pack in packs.drop_nulls().unique()})
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL.
@@ -406,15 +434,11 @@ class Lake:
                     tx.merge(table, largest)
 
     @contextmanager
-    def maintenance(self) -> Iterator[sqlite3.Connection]:
-        """Give the catalogue itself, with DuckLake away from it; the caller holds the `lock`.
-
-        DuckDB has a SQLite of its own. Two of them in one process do not see each other's locks: the one that closes
-        deletes the log into which the other writes.
-        """
+    def maintenance(self) -> Iterator[Catalogue]:
+        """Give the catalogue itself, with DuckLake away from it; the caller holds the `lock`."""
         self._let_go()
         try:
-            with closing(sqlite3.connect(self.path / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
+            with self.home.catalogue() as catalogue:
                 yield catalogue
         except (sqlite3.Error, OSError, pa.ArrowException) as error:
             raise self._explain(error) from error
@@ -424,13 +448,13 @@ class Lake:
 
     def links(self) -> list[Path]:
         """Return the store's folders that are links."""
-        return files.links(self.path)
+        return self.home.links()
 
     def refuse_read_only(self) -> None:
         """Raise StoreError if this is opened for reading only."""
         if self.read_only:
             raise StoreError(
-                f"{self.path}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
+                f"{self.home}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
             )
 
 

@@ -7,7 +7,6 @@ moment leaves a store that can be read, and the next purge finishes.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,17 +19,9 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.core.text import counted
-from mirstore.store.lake.backups import forget
-from mirstore.store.lake.files import (
-    data_files,
-    delete,
-    links,
-    new_data_file,
-    unnamed_artifacts,
-    unnamed_data_files,
-    unnamed_packs,
-)
+from mirstore.store.lake.files import data_files, new_data_file, unnamed_artifacts, unnamed_data_files, unnamed_packs
 from mirstore.store.lake.hidden import Rule, homeless, removals
+from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.repacking import Packs
@@ -105,20 +96,21 @@ def purge(lake: Lake, *, dry_run: bool = False) -> Purged:
     with lake.lock():
         what = _erased(lake)
         with lake.maintenance() as catalogue:
-            done = _purge(lake.path, catalogue, what, dry_run=dry_run)
+            done = _purge(lake.home, catalogue, what, dry_run=dry_run)
     if done and not dry_run:
         _note(lake, done)
     return done
 
 
-def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run: bool) -> Purged:
-    if linked := links(store):
+def _purge(home: Home, catalogue: Catalogue, what: Erased, *, dry_run: bool) -> Purged:
+    if linked := home.links():
         raise StoreError(
             f"{linked[0]}: is a link, and nothing behind a link is deleted", hint="move the folder back into the store"
         )
     done = Purged(len(what.tracks))
-    files = data_files(catalogue, store)
-    packs = Packs(store, files, what.tracks, what.features, dry_run=dry_run)
+    files = data_files(catalogue, home.path)
+    home.fetch({file.path: file.bytes for file in files})
+    packs = Packs(home, files, what.tracks, what.features, dry_run=dry_run)
     changes = []
     for file in files:
         new = _without(file.table, pq.read_table(file.path), what, packs)
@@ -129,14 +121,14 @@ def _purge(store: Path, catalogue: sqlite3.Connection, what: Erased, *, dry_run:
             done.rows[file.table] = done.rows.get(file.table, 0) + before - after
         done.rewritten += 1
         if not dry_run:
-            changes.append((file, new_data_file(store, file, new) if after else None))
+            changes.append((file, new_data_file(home, file, new) if after else None))
     if dry_run:
         return done
-    gone = forget(store) if changes else []  # they name what is erased, and files that will be no more
-    replace(store, catalogue, changes, what.scrubber.command)
-    done.deleted = [*gone, *_sweep(store, catalogue)]
-    _shrink(catalogue)
-    done.backups = sorted((store / "backups").glob("*"))
+    gone = home.forget_backups() if changes else []  # they name what is erased, and files that will be no more
+    replace(home, catalogue, changes, what.scrubber.command)
+    done.deleted = [*gone, *_sweep(home, catalogue)]
+    home.shrink(catalogue)
+    done.backups = sorted((home.path / "backups").glob("*"))
     return done
 
 
@@ -194,27 +186,13 @@ def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table
     return None if new.equals(rows) else new
 
 
-def _sweep(store: Path, catalogue: sqlite3.Connection) -> list[Path]:
+def _sweep(home: Home, catalogue: Catalogue) -> list[Path]:
     """Delete every file that no snapshot names, however young: it may hold what is erased."""
     old = [
-        *unnamed_data_files(catalogue, store),
-        *unnamed_packs(catalogue, store),
-        *unnamed_artifacts(catalogue, store),
+        *unnamed_data_files(catalogue, home),
+        *unnamed_packs(catalogue, home),
+        *unnamed_artifacts(catalogue, home),
     ]
-    delete(old, store)
+    home.delete(old)
     catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
     return old
-
-
-def _shrink(catalogue: sqlite3.Connection) -> None:
-    """Leave no trace of old rows in the catalogue's free pages and its log."""
-    try:
-        catalogue.execute("VACUUM")
-        (busy, *_) = catalogue.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.OperationalError as error:
-        busy = str(error)
-    if busy:
-        raise StoreError(
-            "the catalogue could not be shrunk: another program reads it",
-            hint="end it, then mirstore gc --purge again: traces of what was removed may be left in catalog.sqlite",
-        )

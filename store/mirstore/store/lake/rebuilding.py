@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mirstore.core.errors import StoreError
+from mirstore.core.errors import StoreError, UsageError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.arrow import sql_types
 from mirstore.store.lake.backups import put_aside
@@ -23,6 +23,7 @@ from mirstore.store.lake.guessing import guessed
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.making import new_catalogue, new_name
 from mirstore.store.lake.quoting import identifier, in_lake
+from mirstore.store.lake.shared import home_at
 
 
 @dataclass
@@ -45,25 +46,31 @@ class Rebuilt:
     aside: list[Path] = field(default_factory=list)
 
 
-def rebuild(store: Path) -> Rebuilt | None:
+def rebuild(store: str | Path) -> Rebuilt | None:
     """Make a new catalogue from the journal and the data files, and put the old one aside; None if that is whole.
 
     Snapshots keep their numbers. Killed, it leaves the old catalogue, or none and can be run again.
 
     Parameters
     ----------
-    store : path
+    store : str or path
         The store's folder.
 
     Raises
     ------
     StoreError
         If there is no data, or the store cannot be written.
+    UsageError
+        If its catalogue is in PostgreSQL, which has backups of its own.
     """
+    home = home_at(store)
+    if not home.has_all:
+        raise UsageError(f"{home}: its catalogue is in a database", hint="restore the newest backup of the database")
+    store = home.path
     if not any(store.glob("data/core/meta/*.parquet")) and not (store / journal.name).exists():
         raise StoreError(f"{store}: has no data to make a catalogue from", hint="give --store")
     with committer(store):
-        if not catalogue_problems(store):
+        if not catalogue_problems(home):
             return None
         commits, unsure = _known(store)
         _write(store, commits)

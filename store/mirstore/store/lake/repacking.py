@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.packs import references
 from mirstore.store.lake.files import DataFile
+from mirstore.store.lake.home import Home
 from mirstore.store.lake.tensors import pack_folder, pack_path, write_pack
 
 
@@ -17,7 +17,7 @@ class Packs:
     """The tensor packs that hold erased tracks, written anew: other tracks' rows name the new ones."""
 
     def __init__(
-        self, store: Path, files: Iterable[DataFile], tracks: Set[str], features: Set[str], *, dry_run: bool
+        self, home: Home, files: Iterable[DataFile], tracks: Set[str], features: Set[str], *, dry_run: bool
     ) -> None:
         self.renamed: dict[tuple[str, str], tuple[str, int] | None] = {}  # by feature set and pack
         for table, group in _by_table(files).items():
@@ -36,12 +36,15 @@ class Packs:
                 if not any(track in tracks for track, _ in keys):
                     continue
                 left = sorted({key for track, key in keys if track not in tracks})
-                folder = pack_folder(store, feature)
+                folder = pack_folder(home.path, feature)
                 if dry_run or not left:
                     self.renamed[feature, pack] = ("", 0) if left else None
                     continue
+                home.fetch({pack_path(folder, pack): None})
                 there = {reference.key: reference for reference in references(pack_path(folder, pack))}
-                self.renamed[feature, pack] = write_pack(folder, {key: there[key] for key in left})
+                new = write_pack(folder, {key: there[key] for key in left})
+                home.publish([pack_path(folder, new[0])])
+                self.renamed[feature, pack] = new
 
     def references(self, table: str, rows: pa.Table) -> pa.Table:
         """Return rows that name the new packs.

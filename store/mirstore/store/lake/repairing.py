@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +15,14 @@ import pyarrow.parquet as pq
 from mirstore.core.errors import StoreError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.connect import catalogue as in_duckdb
-from mirstore.store.lake.connect import committer, connect, keep
+from mirstore.store.lake.connect import keep
 from mirstore.store.lake.doctor import catalogue_problems, pack_problem, parquet_problem
 from mirstore.store.lake.files import DataFile, data_files, new_data_file
+from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.schema import order, revision
+from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.tensors import pack_folder, pack_path
 
 
@@ -45,13 +45,13 @@ class Repaired:
     tracks: dict[str, int] = field(default_factory=dict)
 
 
-def repair(store: Path, *, deep: bool = False) -> Repaired:
+def repair(store: str | Path, *, deep: bool = False) -> Repaired:
     """Forget the damaged files and packs of a store; killed at any moment, it can be run again.
 
     Parameters
     ----------
-    store : path
-        Its folder.
+    store : str or path
+        Its address.
     deep : bool
         Look for damage in every byte.
 
@@ -60,19 +60,22 @@ def repair(store: Path, *, deep: bool = False) -> Repaired:
     StoreError
         If the catalogue itself is damaged, or the store cannot be written.
     """
-    with committer(store):
-        if problems := catalogue_problems(store):
+    home = home_at(store)
+    with home.lock():
+        if problems := catalogue_problems(home):
             raise StoreError(f"{problems[0]['file']}: {problems[0]['problem']}", hint=problems[0]["remedy"])
-        with closing(sqlite3.connect(store / "catalog.sqlite", timeout=60, isolation_level=None)) as catalogue:
-            done = _repair(store, catalogue, deep=deep)
+        with home.catalogue() as catalogue:
+            done = _repair(home, catalogue, deep=deep)
         if "core.meta" in done.rows:
-            _note_version(store)
+            _note_version(home)
     return done
 
 
-def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repaired:
-    gone, whole = _sorted_out(store, data_files(catalogue, store))
-    packs = _damaged_packs(store, whole, deep=deep)
+def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
+    files = data_files(catalogue, home.path)
+    home.fetch({file.path: file.bytes for file in files})
+    gone, whole = _sorted_out(home, files)
+    packs = _damaged_packs(home, whole, deep=deep)
     ledger = _ledger(whole)
     lost = {
         table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, ledger)
@@ -81,13 +84,13 @@ def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repair
     }
     changes: list[Change] = [(file, None) for file in gone]
     for file in (file for files in whole.values() for file in files):
-        changes += _without(store, file, lost, packs)
+        changes += _without(home, file, lost, packs)
     for (_, pack), path in packs.items():
-        _make_way(store, pack, path)
+        _make_way(home, pack, path)
     if changes:
-        replace(store, catalogue, changes)
-    elif journal.read(store).damaged:
-        journal.rewrite(store, journal.Catalogue(catalogue.execute))
+        replace(home, catalogue, changes)
+    elif home.is_told_badly:
+        home.retell(journal.Catalogue(catalogue.execute))
     rows: Counter[str] = Counter()
     for file in gone:
         rows[file.table] += file.rows
@@ -98,36 +101,36 @@ def _repair(store: Path, catalogue: sqlite3.Connection, *, deep: bool) -> Repair
     )
 
 
-def _sorted_out(store: Path, files: Sequence[DataFile]) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
+def _sorted_out(home: Home, files: Sequence[DataFile]) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
     """Return the files that are damaged, and the others by table."""
-    known = journal.checksums(store)
+    known = home.checksums()
     gone: list[DataFile] = []
     whole: dict[str, list[DataFile]] = {}
     for file in files:
-        sha256 = known.get(file.path.relative_to(store).as_posix())
+        sha256 = known.get(file.path.relative_to(home.path).as_posix())
         (gone if parquet_problem(file.path, file.bytes, sha256) else whole.setdefault(file.table, [])).append(file)
     return gone, whole
 
 
-def _make_way(store: Path, pack: str, path: Path) -> None:
+def _make_way(home: Home, pack: str, path: Path) -> None:
     """Rename a damaged pack to a leftover for `mirstore gc`: the same tensors make a file of the same name."""
-    inside = path.resolve().is_relative_to((store / "tensors").resolve())
+    inside = path.resolve().is_relative_to((home.path / "tensors").resolve())
     if path.is_file() and inside and re.fullmatch("[0-9a-f]{64}", pack):  # a store may be somebody else's
-        path.rename(path.with_name(f".{pack}.0.part"))
+        home.put_aside(path, path.with_name(f".{pack}.0.part"))
 
 
 def _feature(table: str) -> str:
     return table.rpartition("_")[2]
 
 
-def _damaged_packs(store: Path, whole: Mapping[str, list[DataFile]], *, deep: bool) -> dict[tuple[str, str], Path]:
+def _damaged_packs(home: Home, whole: Mapping[str, list[DataFile]], *, deep: bool) -> dict[tuple[str, str], Path]:
     """Return the packs that features name and that are damaged, by table and pack."""
     found = {}
     for table, files in whole.items():
         packs = {pack for file in files if table.startswith("feat.") for pack in _packs(pq.read_table(file.path))}
         for pack in packs:
-            path = pack_path(pack_folder(store, _feature(table)), pack)
-            if pack_problem(path, pack, deep=deep):
+            path = pack_path(pack_folder(home.path, _feature(table)), pack)
+            if home.damage(path, None, deep=deep) or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
                 found[table, pack] = path
     return found
 
@@ -172,7 +175,7 @@ def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
 
 
 def _without(
-    store: Path, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
+    home: Home, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
 ) -> Iterator[Change]:
     """Yield how a file changes that says something of lost tracks or packs."""
     sets = {_feature(table): tracks for table, tracks in lost.items()}
@@ -189,16 +192,18 @@ def _without(
     else:
         return
     if not all(keep_):
-        yield file, new_data_file(store, file, rows.filter(pa.array(keep_))) if any(keep_) else None
+        yield file, new_data_file(home, file, rows.filter(pa.array(keep_))) if any(keep_) else None
 
 
-def _note_version(store: Path) -> None:
+def _note_version(home: Home) -> None:
     """Write the store's version again."""
-    before = set((store / "data").rglob("*.parquet"))
-    connection = connect(store, read_only=False)
+    before = set((home.path / "data").rglob("*.parquet"))
+    connection = home.open(read_only=False)
     connection.execute("BEGIN")
     schema.complete(connection)
-    keep(set((store / "data").rglob("*.parquet")) - before, store)
+    new = set((home.path / "data").rglob("*.parquet")) - before
+    keep(new, home.path)
+    home.publish(new)
     connection.execute("COMMIT")
-    journal.rewrite(store, journal.Catalogue(connection.execute, f"{in_duckdb}."))
-    connection.close()
+    home.retell(journal.Catalogue(connection.execute, f"{in_duckdb}."))
+    home.close(connection)

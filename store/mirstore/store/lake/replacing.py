@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from mirstore.store.lake import journal
 from mirstore.store.lake.files import DataFile, Written
+from mirstore.store.lake.home import Catalogue, Home
 
 Change = tuple[DataFile, Written | None]
 """A file of the catalogue and what takes its place, on disk already; None: nothing does."""
 
 
 def replace(
-    store: Path,
-    catalogue: sqlite3.Connection,
+    home: Home,
+    catalogue: Catalogue,
     changes: Sequence[Change],
     scrubbed: Callable[[str | None], str | None] = lambda text: text,
 ) -> None:
@@ -23,18 +22,15 @@ def replace(
 
     Parameters
     ----------
-    store : path
-        The store's folder.
-    catalogue : sqlite3.Connection
+    home : Home
+    catalogue : Catalogue
         Of the one who holds the lock.
     changes : sequence of Change
     scrubbed : callable
         Returns what stays of a commit's message, and of what is kept with it.
     """
-    journal.replace(store, {old.path.relative_to(store).as_posix(): new.path if new else None for old, new in changes})
-    catalogue.execute("PRAGMA synchronous = FULL")
-    catalogue.execute("PRAGMA secure_delete = ON")
-    catalogue.execute("BEGIN IMMEDIATE")
+    home.replaced({old.path: new.path if new else None for old, new in changes})
+    catalogue.execute("BEGIN")
     try:
         for old, new in changes:
             _name(catalogue, old, new)
@@ -43,17 +39,17 @@ def replace(
     except BaseException:
         catalogue.execute("ROLLBACK")
         raise
-    journal.rewrite(store, journal.Catalogue(catalogue.execute))
+    home.retell(journal.Catalogue(catalogue.execute))
 
 
-def _name(catalogue: sqlite3.Connection, old: DataFile, new: Written | None) -> None:
+def _name(catalogue: Catalogue, old: DataFile, new: Written | None) -> None:
     catalogue.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?", [old.id])
     rows, size = (new.rows, new.bytes) if new else (0, 0)
     if new is None:
         catalogue.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?", [old.id])
     else:
         catalogue.execute(
-            "UPDATE ducklake_data_file SET path = ?, path_is_relative = 1, record_count = ?, "
+            "UPDATE ducklake_data_file SET path = ?, path_is_relative = true, record_count = ?, "
             "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
             [new.path.name, rows, size, new.footer, old.id],
         )
@@ -69,7 +65,7 @@ def _name(catalogue: sqlite3.Connection, old: DataFile, new: Written | None) -> 
     )
 
 
-def _scrub(catalogue: sqlite3.Connection, scrubbed: Callable[[str | None], str | None]) -> None:
+def _scrub(catalogue: Catalogue, scrubbed: Callable[[str | None], str | None]) -> None:
     for number, message, extra in catalogue.execute(
         "SELECT snapshot_id, commit_message, commit_extra_info FROM ducklake_snapshot_changes"
     ).fetchall():

