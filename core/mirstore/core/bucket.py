@@ -152,6 +152,30 @@ class Bucket:
                 for one in some:
                     yield self.folder / one["path"], Found(one["size"], one["last_modified"].timestamp())
 
+    def copy(self, names: Mapping[Path, Path]) -> dict[Path, int]:
+        """Copy objects within the bucket, which moves no data here; return the sizes [bytes] of the new ones.
+
+        Parameters
+        ----------
+        names : Mapping of path to path
+            New for old, below `folder`.
+
+        Raises
+        ------
+        StoreError
+            If the bucket does not answer, or has not one of them.
+        """
+        with ThreadPoolExecutor(_at_once) as threads:
+            return dict(zip(names.values(), threads.map(self._copy, names, names.values()), strict=True))
+
+    def _copy(self, old: Path, new: Path) -> int:
+        try:
+            with self._answering():
+                self._store.copy(self.key(old), self.key(new))
+                return int(self._store.head(self.key(new))["size"])
+        except FileNotFoundError:
+            raise StoreError(f"{self.url}/{self.key(old)}: is missing", hint="give the same command again") from None
+
     def delete(self, paths: Iterable[Path]) -> None:
         """Delete objects and their copies; those that are gone already are none to worry about.
 

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.components import Component
 from mirstore.core.errors import ClusterError, UsageError
 from mirstore.core.guest import Call, Needs, answer, end, unpickled, versions
@@ -52,7 +53,9 @@ class Cluster:
     needs: Needs
 
     @classmethod
-    def at(cls, address: str, components: Iterable[Component], paths: Iterable[Path]) -> Cluster:
+    def at(
+        cls, address: str, components: Iterable[Component], paths: Iterable[Path], bucket: Bucket | None = None
+    ) -> Cluster:
         """Return the cluster at an address, for work with these components; paths are what its workers must see.
 
         Parameters
@@ -63,9 +66,11 @@ class Cluster:
             Their plugins must be installed there, in the same versions.
         paths : iterable of path
             Of audio and the store.
+        bucket : Bucket, optional
+            Of the store, if they need not see its folder.
         """
         modules = frozenset(type(component).__module__ for component in components)
-        return cls(address, Needs(versions(modules), modules, frozenset(path.absolute() for path in paths)))
+        return cls(address, Needs(versions(modules), modules, frozenset(path.absolute() for path in paths), bucket))
 
     @property
     def places(self) -> dict[str, Place]:
@@ -221,7 +226,7 @@ class ClusterPool(Executor):
 
 
 def places_at(
-    executor: str | None, components: Iterable[Component], paths: Iterable[Path]
+    executor: str | None, components: Iterable[Component], paths: Iterable[Path], bucket: Bucket | None = None
 ) -> Mapping[str, Place] | None:
     """Return the places of an executor that was named, None for this machine's.
 
@@ -231,9 +236,10 @@ def places_at(
         ``dask://HOST:PORT``.
     components : iterable of Component
     paths : iterable of path
+    bucket : Bucket, optional
         As for `Cluster.at`.
     """
-    return None if executor is None else Cluster.at(executor, components, paths).places
+    return None if executor is None else Cluster.at(executor, components, paths, bucket).places
 
 
 _same = "install the same versions on all machines, and give them the same folders under the same paths"

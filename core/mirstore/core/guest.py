@@ -18,7 +18,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from mirstore.core.errors import ClusterError
+from mirstore.core.bucket import Bucket
+from mirstore.core.errors import ClusterError, MirstoreError
 from mirstore.core.places import gpu_pool
 from mirstore.core.pool import LocalPool, Task, memory_for_workers
 from mirstore.core.workers import Limits
@@ -38,11 +39,14 @@ class Needs:
         Of the components that run there.
     paths : frozenset of pathlib.Path
         Files and folders that it must see.
+    bucket : Bucket or None
+        That it must reach.
     """
 
     versions: Mapping[str, str]
     modules: frozenset[str] = frozenset()
     paths: frozenset[Path] = frozenset()
+    bucket: Bucket | None = None
 
     def lacking(self) -> str:
         """Say what this process has not in common, empty if it has all."""
@@ -51,7 +55,14 @@ class Needs:
             if here.get(name) != wanted:
                 return f"has {f'{name} {here[name]}' if name in here else f'no {name}'}, but {wanted} is wanted"
         unseen = sorted(path for path in self.paths if not path.exists())
-        return f"does not see {unseen[0]}" if unseen else ""
+        if unseen:
+            return f"does not see {unseen[0]}"
+        try:
+            if self.bucket is not None:
+                self.bucket.read("head")
+        except MirstoreError as error:
+            return f"does not reach the store's bucket: {error.message}"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mirstore.core.bucket import Bucket
     from mirstore.core.recording import Audio
 
 Believed = frozenset[tuple[str, str]]
@@ -34,6 +35,9 @@ class Job:
         leaves them in the rows.
     hand_on : frozenset of str
         Ids of feature sets that are not kept, but are read by others outside the worker.
+    bucket : Bucket or None
+        Of a store whose folder the worker does not see: `folder` and the references in `given` are relative to it then,
+        see `mirstore.core.away`.
     """
 
     track: str
@@ -42,6 +46,7 @@ class Job:
     given: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     folder: Path | None = None
     hand_on: frozenset[str] = frozenset()
+    bucket: Bucket | None = None
 
 
 @dataclass(frozen=True)

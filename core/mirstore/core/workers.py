@@ -9,14 +9,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+from mirstore.core.away import arrived, here, remove, sent, workplace
 from mirstore.core.columns import Row, check_rows, packed
 from mirstore.core.durations import duration
-from mirstore.core.errors import TrackError
+from mirstore.core.errors import StoreError, TrackError
 from mirstore.core.features import FeatureSet, heard
 from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
@@ -95,7 +95,8 @@ class _TrackRun:
     def __init__(self, work: Work, job: Job) -> None:
         self.plan, self.job = work.plan, job
         self.outcomes: list[Outcome] = []
-        self.rows: dict[str, Sequence[Row]] = dict(job.given)
+        self.lost: str | None = None  # what the store's bucket does not do
+        self.rows = self._given()
         self.todo = to_compute(work.plan, job)
         self.file = Track(job.track, job.path, max_duration=work.limits.max_duration)
         self.sounds: dict[tuple[str, str | None], Track] = {}
@@ -103,6 +104,15 @@ class _TrackRun:
         self.doubtful = False
         if not job.features or any(work.plan[id_].reads_file for id_ in self.todo):
             self._decode(work.limits)
+
+    def _given(self) -> dict[str, Sequence[Row]]:
+        if self.job.bucket is None:
+            return dict(self.job.given)
+        try:
+            return arrived(self.job)
+        except StoreError as error:
+            self.lost = error.message
+            return {}
 
     def _decode(self, limits: Limits) -> None:
         """Decode before any extractor runs, so that a bad file is told from a bad extractor."""
@@ -115,6 +125,9 @@ class _TrackRun:
 
     def is_ready(self, feature: FeatureSet) -> bool:
         """Whether all inputs are there; records the failure if not."""
+        if self.lost is not None:
+            self._record(Outcome(feature.id, "failed", [], not_written, self.lost))
+            return False
         needed = (source for name, source in feature.inputs.items() if name not in feature.extractor.optional)
         lacking = [source.name for source in needed if source.id not in self.rows]
         if lacking and not self.error:
@@ -143,9 +156,9 @@ class _TrackRun:
         if outcome.status != "failed":
             kept = feature.keep or feature.id in self.job.hand_on
             if kept and self.job.folder is not None:
-                outcome = _written(outcome, feature, self.job.folder)
+                outcome = _written(outcome, feature, self.job)
         if outcome.status != "failed":
-            self.rows[feature.id] = outcome.rows
+            self.rows[feature.id] = here(self.job, outcome.rows)
             outcome = outcome if kept else replace(outcome, rows=[])
         self._record(outcome)
         wanted = {(self.plan[id_].inputs[heard].id, self.plan[id_].audio) for id_ in self.todo if self.plan[id_].audio}
@@ -156,6 +169,7 @@ class _TrackRun:
             self.outcomes.append(outcome)
 
     def done(self, believed: Believed) -> Done:
+        remove(self.job)
         outcomes = [replace(o, doubtful=o.doubtful and (o.feature, o.error) not in believed) for o in self.outcomes]
         if any(outcome.doubtful or outcome.error == "timeout" for outcome in outcomes):
             leave()  # whatever it was may have left anything behind
@@ -183,14 +197,18 @@ def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
     return [id_ for id_ in plan if id_ in wanted]
 
 
-def _written(outcome: Outcome, feature: FeatureSet, folder: Path) -> Outcome:
+def _written(outcome: Outcome, feature: FeatureSet, job: Job) -> Outcome:
     """Return the outcome with its tensors and sounds in the job's folder, and references in their place."""
+    folder = workplace(job)
     path = folder / f"{feature.id}-{uuid4().hex}.safetensors"  # unlike that of an earlier try, which may be mapped
     try:
-        return replace(outcome, rows=put(outcome.rows, packed(feature.columns), path))
+        rows = put(outcome.rows, packed(feature.columns), path)
+        return replace(outcome, rows=rows if job.bucket is None else sent(job, rows))
     except OSError as error:
         why = f"{folder}: {(error.strerror or str(error)).lower()}"
-        return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
+    except StoreError as error:
+        why = error.message
+    return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:

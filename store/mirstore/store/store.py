@@ -147,7 +147,7 @@ class Store(Lake):
         """
         return values.wide(self, names, tracks)
 
-    def rows(self, table: str, tracks: Sequence[str]) -> Rows:
+    def rows(self, table: str, tracks: Sequence[str], *, away: bool = False) -> Rows:
         """Return the stored rows of those tracks that have any, as a worker returned them: tensors by reference.
 
         Parameters
@@ -156,8 +156,11 @@ class Store(Lake):
             Of a feature set: `FeatureSet.table`.
         tracks : sequence of str
             Each once; the rows come in their order.
+        away : bool
+            Whether they are for workers that do not see the store's folder: tensors are not fetched then, and where
+            they are is relative to it.
         """
-        return values.rows(self, table, tracks)
+        return values.rows(self, table, tracks, away=away)
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
         """Return the tensors or sounds of a feature set as an indexed reader, for torch's DataLoader or a loop.

@@ -188,7 +188,7 @@ class Rows:
         return row | {name: located(row[name], self._folder) for name in self._packed if row[name] is not None}
 
 
-def rows(lake: Lake, name: str, tracks: Sequence[str]) -> Rows:
+def rows(lake: Lake, name: str, tracks: Sequence[str], *, away: bool = False) -> Rows:
     """Return the stored rows of those tracks that have any, in the order of the tracks.
 
     Parameters
@@ -198,13 +198,17 @@ def rows(lake: Lake, name: str, tracks: Sequence[str]) -> Rows:
         Of the table.
     tracks : sequence of str
         Each once.
+    away : bool
+        Whether they are for workers that do not see the store's folder: tensors are not fetched then, and where they
+        are is relative to it.
     """
     wanted = pl.LazyFrame({"track": pl.Series(tracks, dtype=pl.String)})
     found = _ordered(lake.scan(f"feat.{name}").filter(pl.col("track").is_in(list(tracks))))
     found = wanted.join(found, on="track", how="inner", maintain_order="left_right")
     shown, feature_set = found.collect(), name.rpartition("_")[2]
-    lake.fetch_packs(feature_set, shown)
-    return Rows(shown, pack_folder(lake.path.absolute(), feature_set))
+    if not away:
+        lake.fetch_packs(feature_set, shown)
+    return Rows(shown, pack_folder(lake.home.root if away else lake.path.absolute(), feature_set))
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:
@@ -233,9 +237,8 @@ def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: s
             raise UnknownNameError(f"track in {name!r}:", lacking[0], frame["track"].to_list())
         frame = wanted.join(frame, on="track", how="inner", maintain_order="left")
     starts = frame["start"].to_list() if "start" in frame.columns else [None] * frame.height
-    folder, hop = pack_folder(lake.path.absolute(), resolve(lake, name)), hops(lake, name).get(column)
-    lake.fetch_packs(folder.name, frame.select(column))
-    return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop)
+    folder, hop = pack_folder(lake.home.root, resolve(lake, name)), hops(lake, name).get(column)
+    return TensorReader(folder, frame["track"].to_list(), frame[column].to_list(), starts, hop, lake.home.bucket)
 
 
 def hops(lake: Lake, name: str) -> dict[str, float | None]:

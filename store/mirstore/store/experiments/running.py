@@ -91,14 +91,16 @@ def run(
     results, committed = list[tuple[Planned, Result | str]](), perf_counter()
     if waiting:
         yield Started("cases", total)
-    where = places_at(executor, components, _to_be_seen(store, waiting)) or places(usual, pool, "cpu")
+    away = executor is not None and store.home.bucket is not None
+    seen = [] if away else _to_be_seen(store, waiting)
+    where = places_at(executor, components, seen, store.home.bucket) or places(usual, pool, "cpu")
     with Supervisor[_Answer](opened(where, [("cpu", Crew())], Limits(seconds)), seconds) as supervisor:
         while waiting or supervisor.running:
             # One case waits for each that runs: an assembly may be large.
             most = 2 * max(1, supervisor.capacity("cpu", Crew(), usual))
             while waiting and len(supervisor.running) < most:
                 item = waiting.pop(0)
-                supervisor.submit(_Case(item, seconds, _folder(store, item)))
+                supervisor.submit(_Case(item, seconds, None if away else _folder(store, item)))
             results += supervisor.finished()
             if (waiting or supervisor.running) and perf_counter() - committed < moment:
                 continue

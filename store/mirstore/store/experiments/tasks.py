@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.experiment_entries import TaskEntry, protocols
 from mirstore.core.experiments.splits import part_name, used_parts
@@ -248,19 +249,18 @@ def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tupl
         base = name.partition("@")[0]
         frame = qualified(base, store.features(name, tracks))
         for column in references(frame):
-            folder, plain = pack_folder(store.path.absolute(), store.resolve(name)), column.removeprefix(f"{base}.")
-            store.fetch_packs(folder.name, frame.select(column))
-            tensors[column] = _reader(folder, column, hops(store, name).get(plain))
+            folder, plain = pack_folder(store.home.root, store.resolve(name)), column.removeprefix(f"{base}.")
+            tensors[column] = _reader(folder, column, hops(store, name).get(plain), store.home.bucket)
             frame = frame.drop_nulls(column)  # a missing number is filled in, a missing tensor is not
         frames[name] = frame.lazy()
     wide = side_by_side(store, frames).collect()
     return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
 
 
-def _reader(folder: Path, column: str, hop: float | None) -> Reading:
+def _reader(folder: Path, column: str, hop: float | None, bucket: Bucket | None) -> Reading:
     def make(rows: pl.DataFrame) -> TensorReader:
         starts = rows["start"].to_list() if "start" in rows.columns else [None] * rows.height
-        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts, hop)
+        return TensorReader(folder, rows["track"].to_list(), rows[column].to_list(), starts, hop, bucket)
 
     return make
 

@@ -139,7 +139,8 @@ class Committer:
 
     def flush(self) -> None:
         """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
-        folders = [done.job.folder for done in self.batch if done.job.folder is not None]
+        here = (done.job for done in self.batch if done.job.bucket is None)
+        folders = [job.folder for job in here if job.folder is not None]
         if self.batch:
             commit_in_halves(self.batch, self._commit, self._commit_by_feature)
             self.commits += 1
@@ -155,6 +156,8 @@ class Committer:
         with self.store.write(self.message) as tx:
             self.meanwhile.look(tx, self.summary.ingest)
             self._append(tx, [self.meanwhile.left(done) for done in batch])
+        if tx.taken and self.store.home.bucket:
+            self.store.home.bucket.delete(tx.taken)
         self.meanwhile.seen = tx.number if tx.rows else tx.number - 1  # a commit that brings nothing is none
         self._count(batch)
         over = {done.job.track for done in batch}

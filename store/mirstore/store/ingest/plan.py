@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, in_order, normalise
 from mirstore.core.jobs import Job
@@ -109,25 +110,27 @@ class Plan:
         known = [need.seconds for need in self.needs if need.seconds is not None]
         return sum(known) if known else None
 
-    def jobs(self, store: Store, folder: Path) -> Iterator[Job]:
+    def jobs(self, store: Store, folder: Path, bucket: Bucket | None = None) -> Iterator[Job]:
         """Yield the jobs, with the stored rows that they read; each has a place of its own in a folder.
 
         Parameters
         ----------
         store : Store
         folder : path
-            Of this ingest.
+            Of this ingest; relative to the store's if there is a bucket.
+        bucket : Bucket, optional
+            Through which tensors and sounds come and go, because the workers do not see the store's folder.
         """
         paths = {item.track: item.source.path for item in self.scanned if item.track in self.missing}
         reads = {todo: self._reads(todo) for todo in set(self.missing.values())}
         tracks, size = iter(self.missing), _first
         while chunk := list(itertools.islice(tracks, size)):
-            given = self._given(store, chunk, reads)
+            given = self._given(store, chunk, reads, away=bucket is not None)
             for track in chunk:
                 todo = self.missing[track]
                 rows = {id_: given[id_].of(track) for id_ in reads[todo]}
                 known = {id_: some for id_, some in rows.items() if some or (track, id_) in self.none}
-                yield Job(track, Path(paths[track]), todo, known, folder / track)
+                yield Job(track, Path(paths[track]), todo, known, folder / track, bucket=bucket)
             size = _next(size, sum(each.bytes for each in given.values()))
 
     def _reads(self, todo: Sequence[str]) -> set[str]:
@@ -135,13 +138,15 @@ class Plan:
         computed = (feature for feature in self.named.values() if feature.id in todo)
         return {source.id for feature in computed for source in feature.inputs.values()}.difference(todo)
 
-    def _given(self, store: Store, tracks: Sequence[str], reads: Mapping[tuple[str, ...], Set[str]]) -> dict[str, Rows]:
+    def _given(
+        self, store: Store, tracks: Sequence[str], reads: Mapping[tuple[str, ...], Set[str]], *, away: bool
+    ) -> dict[str, Rows]:
         wanted: dict[str, list[str]] = {}
         for track in tracks:
             for id_ in reads[self.missing[track]]:
                 wanted.setdefault(id_, []).append(track)
         tables = {feature.id: feature.table for feature in self.named.values()}
-        return {id_: store.rows(tables[id_], some) for id_, some in wanted.items()}
+        return {id_: store.rows(tables[id_], some, away=away) for id_, some in wanted.items()}
 
 
 def _next(size: int, read: int) -> int:

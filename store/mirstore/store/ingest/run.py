@@ -104,8 +104,11 @@ def ingest(
         yield Started("extract", plan.total)  # the workers take a while to start
         with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
             ordered = list(plan.named.values())
-            where = places_at(executor, (feature.extractor for feature in ordered), _to_be_seen(plan, folder))
-            results = extract(plan.jobs(store, folder), ordered, workers=workers, limits=limits, pool=pool, where=where)
+            bucket = store.home.bucket if executor else None
+            seen = _to_be_seen(plan, None if bucket else folder)
+            where = places_at(executor, (feature.extractor for feature in ordered), seen, bucket)
+            jobs = plan.jobs(store, folder.relative_to(store.path.absolute()) if bucket else folder, bucket)
+            results = extract(jobs, ordered, workers=workers, limits=limits, pool=pool, where=where)
             try:
                 for number, done in enumerate(results, start=1):
                     committer.add(done)
@@ -114,6 +117,8 @@ def ingest(
             finally:
                 results.close()  # type: ignore[attr-defined]
                 committer.flush()  # also after Ctrl-C: what is done stays done
+                if bucket:
+                    bucket.delete(path for path, _ in bucket.list(f"jobs/{summary.ingest}"))
         summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
@@ -121,11 +126,11 @@ def ingest(
     return summary
 
 
-def _to_be_seen(plan: Plan, folder: Path) -> list[Path]:
-    """Return what workers elsewhere must see: the audio, and where tensors and sounds lie, if there are any.
+def _to_be_seen(plan: Plan, folder: Path | None) -> list[Path]:
+    """Return what workers elsewhere must see: the audio, and the folder of tensors and sounds, if there are any.
 
     The lock in the folder is new, and so is nobody else's.
     """
     folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
     by_reference = any(packed(feature.columns) for feature in plan.named.values())
-    return [*([folder / "lock"] if by_reference else []), *folders[:: 1 + len(folders) // 20]]
+    return [*([folder / "lock"] if folder and by_reference else []), *folders[:: 1 + len(folders) // 20]]

@@ -257,6 +257,16 @@ def unnamed_artifacts(catalogue: Catalogue, home: Home) -> dict[Path, float]:
     return found
 
 
+def left_by_jobs(home: Home) -> dict[Path, float]:
+    """Return what workers elsewhere have put into the bucket for a commit, with their times: it is taken in minutes.
+
+    Parameters
+    ----------
+    home : Home
+    """
+    return {} if home.bucket is None else {path: one.written for path, one in home.bucket.list("jobs")}
+
+
 def checkpoints(home: Home) -> dict[Path, float]:
     """Return what models have saved of cases that are not finished, and that no process is at, with their times.
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from mirstore.store.lake.files import checkpoints, scheduled, unnamed_artifacts, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.files import (
+    checkpoints,
+    left_by_jobs,
+    scheduled,
+    unnamed_artifacts,
+    unnamed_data_files,
+    unnamed_packs,
+)
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
@@ -39,6 +46,7 @@ def _collect(home: Home, catalogue: Catalogue, grace: float, *, dry_run: bool) -
         | unnamed_packs(catalogue, home)
         | unnamed_artifacts(catalogue, home)
         | checkpoints(home)
+        | left_by_jobs(home)
     )
     now = time.time()
     old = [path for path, written in unnamed.items() if now - max(written, since.get(path, 0.0)) >= grace]

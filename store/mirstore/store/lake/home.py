@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.errors import StoreError
 from mirstore.store.lake import backups, journal
 from mirstore.store.lake.connect import committer, connect, fsync
@@ -50,9 +51,12 @@ class Home:
         The folder.
     has_all : bool
         Whether all files are in it; otherwise `fetch` brings them.
+    bucket : Bucket or None
+        Where they come from.
     """
 
     has_all = True
+    bucket: Bucket | None = None
 
     def __init__(self, address: str | Path) -> None:
         self.path = Path(address)
@@ -65,6 +69,11 @@ class Home:
     def name(self) -> str:
         """What the catalogue is called."""
         return str(self.path / "catalog.sqlite")
+
+    @property
+    def root(self) -> Path:
+        """What paths of packs begin with where they may be read elsewhere: nothing, if they come from a bucket."""
+        return self.path.absolute() if self.has_all else Path()
 
     @property
     def is_writable(self) -> bool:

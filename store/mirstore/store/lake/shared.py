@@ -82,7 +82,7 @@ class Shared(Home):
             raise UsageError(f"{address}: no store here, and no place for data to make one", hint=_form)
         if data and known and data.rstrip("/") != known:
             raise UsageError(f"{self._shown}: its data is in {known}, not in {data}", hint="leave out data=")
-        self.bucket = Bucket((data or known).rstrip("/"))
+        self.bucket: Bucket = Bucket((data or known).rstrip("/"))
         self._listed: dict[Path, Mapping[Path, Found]] = {}  # while files are looked at one by one
         super().__init__(self.bucket.folder)
         (self.path / "data").mkdir(parents=True, exist_ok=True)

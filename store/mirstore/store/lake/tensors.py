@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.errors import StoreError
 from mirstore.core.packed import read
 from mirstore.core.packs import Reference, pieces
@@ -140,6 +141,8 @@ class TensorReader(Tensors):
         The track of each tensor.
     starts : list of float or None
         Its start [s] where a track has several.
+    bucket : Bucket or None
+        From which packs come when they are first read, on whatever machine; `folder` is relative then.
     """
 
     def __init__(
@@ -149,9 +152,10 @@ class TensorReader(Tensors):
         references: Sequence[Mapping[str, Any]],
         starts: Sequence[float | None],
         hop: float | None = None,
+        bucket: Bucket | None = None,
     ) -> None:
         self.folder, self.tracks, self.starts, self.hop = folder, list(tracks), list(starts), hop
-        self.references = list(references)
+        self.references, self.bucket = list(references), bucket
 
     def __len__(self) -> int:
         return len(self.references)
@@ -163,16 +167,20 @@ class TensorReader(Tensors):
         ----------
         index : int >= 0
         """
-        return self.where(index).shape[-1]
+        return located(self.references[index], self.folder).shape[-1]
 
     def where(self, index: int) -> Reference:
-        """Return where tensor ``index`` lies.
+        """Return where tensor ``index`` lies; from then on, it is on this machine.
 
         Parameters
         ----------
         index : int >= 0
         """
-        return located(self.references[index], self.folder)
+        if self.bucket is None:
+            return located(self.references[index], self.folder)
+        found = located(self.references[index], self.bucket.folder / self.folder)
+        self.bucket.fetch({found.path: None})
+        return found
 
     def crop(self, index: int, first: int, last: int) -> np.ndarray:
         """Return frames ``first`` to ``last`` (last axis) of tensor ``index``, without reading the rest.

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mirstore.core.away import referred_to
 from mirstore.core.columns import packed
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
@@ -46,6 +47,7 @@ class Transaction:
         self._fetch = fetch  # a table's files, before DuckLake itself reads them
         self._before: dict[Path, set[Path]] = {}  # folder of a table to the files that were there
         self._packs: set[Path] = set()
+        self.taken: set[Path] = set()  # packs of the jobs' folders that are copied, and can go after the commit
         self.number = 0  # of the snapshot that this commit makes, if it brings anything
         self.rows = 0  # that it brings
         self._merges = False  # files, and adds nothing
@@ -288,13 +290,36 @@ class Transaction:
         if not rows:
             return 0
         if names := packed(feature.columns):
-            rows = self._write_pack(feature, rows, names, {"ingest": ingest, "added": added})
+            stamp = {"feature_set": feature.id, "ingest": ingest, "added": added}
+            away = any(not path.is_absolute() for path in referred_to(rows))
+            rows = self._taken(feature, rows, names, stamp) if away else self._written(feature, rows, names, stamp)
         table = to_arrow(rows, table_schema(feature))
         if feature.is_revisable:
             return self.append(f"feat.{feature.table}", _stamped(table, self.number, revision))
         return self.append(f"feat.{feature.table}", table, key=[] if missing else ["track"])
 
-    def _write_pack(
+    def _taken(
+        self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Take the packs that workers elsewhere have put into the bucket, and return rows that say where they are."""
+        assert self._home.bucket is not None
+        folder = pack_folder(self._home.path, feature.id)
+        new = {self._home.path / path: pack_path(folder, path.stem) for path in referred_to(rows)}
+        self._list_packs(self._home.bucket.copy(new), stamp)
+        self.taken |= new.keys()
+        return [
+            {**row, **{name: stored(row[name], row[name].path.stem) for name in names if row[name] is not None}}
+            for row in rows
+        ]
+
+    def _list_packs(self, sizes: Mapping[Path, int], stamp: Mapping[str, Any]) -> None:
+        records = [
+            {"pack": path.stem, "path": path.relative_to(self._home.path).as_posix(), "bytes": size, **stamp}
+            for path, size in sizes.items()
+        ]
+        self.append("core.packs", records, key=["pack", "feature_set"])  # two sets may hold the same tensors
+
+    def _written(
         self, feature: FeatureSet, rows: Sequence[Mapping[str, Any]], names: Sequence[str], stamp: Mapping[str, Any]
     ) -> Sequence[Mapping[str, Any]]:
         """Write the tensors and sounds of rows as one pack, and return rows that say where they are."""
@@ -305,9 +330,7 @@ class Transaction:
         pack, size = write_pack(folder, arrays)
         path = pack_path(folder, pack)
         self._packs.add(path)
-        name = path.relative_to(self._home.path).as_posix()
-        record = {"pack": pack, "feature_set": feature.id, "path": name, "bytes": size, **stamp}
-        self.append("core.packs", [record], key=["pack", "feature_set"])  # two sets may hold the same tensors
+        self._list_packs({path: size}, stamp)
         return [{**row, **{name: stored(row[name], pack) for name in names if row[name] is not None}} for row in rows]
 
 
