@@ -28,10 +28,11 @@ from mirstore.store import Store
 from mirstore.store.history import pin
 from mirstore.store.ingest.preview import preview
 from mirstore.store.ingest.published_tables import import_table
-from mirstore.store.lake.connect import committer
+from mirstore.store.lake.connect import _locked_down, committer
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.quoting import identifier, literal
 from mirstore.store.lake.repairing import repair
+from mirstore.store.lake.stranger import check_catalogue
 
 patches = FeatureSet("patches", Patches())
 track = "a" * 64
@@ -228,6 +229,65 @@ def test_what_is_no_number_or_no_text_is_refused(honest, store, table, column):
             connection.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid = 1")
         with pytest.raises(StoreError):
             Store(store)
+
+
+_absurd = {
+    "null": "NULL",
+    "bytes": "x'ff00'",
+    "no UTF-8": "CAST(x'ff' AS TEXT)",
+    "text": "'x'",
+    "steering": "char(27) || '[31m' || char(10)",
+    "negative": "-1",
+    "fraction": "1.5",
+    "huge": "9223372036854775807",
+    "infinite": "9e999",
+}
+
+
+def shown(store: Path) -> list[list[tuple[object, ...]]]:
+    """What a user sees of a store."""
+    with Store(store, read_only=True) as opened:
+        views = ("tracks", "loudness", "patches", "ingests", "core.locations", "information_schema.tables")
+        return [
+            *(opened.sql(f"SELECT * FROM {view} ORDER BY ALL").rows() for view in views),
+            opened.sql("SELECT snapshot FROM snapshots ORDER BY ALL").rows(),
+            opened.features("loudness").sort("track").rows(),
+        ]
+
+
+@pytest.mark.parametrize("kind", _absurd)
+def test_an_absurd_value_in_any_column_is_refused_or_changes_nothing(honest, store, kind):
+    """Each column in turn is asked of the check; what passes it is read all together."""
+    looking, passed = _locked_down(f"{store}/data/"), []
+    with closing(sqlite3.connect(store / "catalog.sqlite", isolation_level=None)) as connection, closing(looking):
+        connection.execute("PRAGMA synchronous = OFF")
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+                last = f"WHERE rowid = (SELECT max(rowid) FROM {table})"
+                before = connection.execute(f'SELECT "{column}" FROM {table} {last}').fetchone()
+                edit = f'UPDATE {table} SET "{column}" = {_absurd[kind]} {last}'
+                with suppress(sqlite3.IntegrityError):  # no catalogue can say that
+                    connection.execute(edit)
+                    if before and allowed(looking, store):
+                        passed.append(edit)
+                    connection.execute(f'UPDATE {table} SET "{column}" = ? {last}', before or [None])
+        for edit in passed:
+            connection.execute(edit)
+    if kind == "no UTF-8":  # DuckDB does not take it from SQLite
+        with pytest.raises(StoreError, match="its catalogue cannot be read"):
+            shown(store)
+    else:
+        assert shown(store) == shown(honest)
+
+
+def allowed(looking: duckdb.DuckDBPyConnection, store: Path) -> bool:
+    try:
+        check_catalogue(looking, str(store / "catalog.sqlite"), store)
+    except (StoreError, duckdb.Error) as error:
+        assert "\x1b" not in str(error)
+        return False
+    return True
 
 
 def test_what_is_refused_is_shown_without_steering_the_terminal_and_short(store):

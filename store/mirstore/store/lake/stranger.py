@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -34,40 +35,88 @@ _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
 _plain_table = re.compile(rf'CREATE TABLE "?(?P<name>\w+)"? ?\({_column}(, ?{_column})*\)', re.ASCII)
 
 
-def _whole(*columns: str) -> str:
-    """Return the condition that columns hold whole numbers; SQLite lets them hold anything."""
-    return " AND ".join(f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {1 << 62}" for name in columns)
+def _whole(*columns: str, or_null: Sequence[str] = ()) -> str:
+    """Return the condition that columns hold whole numbers; SQLite lets them hold anything, and orders texts last."""
+    each = [*columns, *(f"coalesce({name}, 0)" for name in or_null)]
+    ranges = " AND ".join(f"{name} BETWEEN 0 AND {1 << 60}" for name in each)
+    return f"{ranges} AND typeof({' + '.join(each)}) = 'integer'"  # one call: there is a row per file and column
 
+
+def _text_or_null(*columns: str) -> str:
+    """Return the condition that columns of text hold no bytes, which SQLite orders after texts."""
+    return " AND ".join(f"({name} < x'') IS NOT 0" for name in columns)
+
+
+def _time(column: str) -> str:
+    """Return the condition that a column holds a time as DuckLake writes it, which is one of the calendar's."""
+    second, rest = f"substr({column}, 1, 19)", f"substr({column}, 20)"
+    return (
+        f"typeof({column}) = 'text' AND {column} BETWEEN '1970' AND '9999' AND length({column}) <= 29 "
+        f"AND {second} = datetime({second}, '+0 seconds') "
+        f"AND ({rest} = '+00' OR {rest} GLOB '.[0-9]*+00' AND rtrim({rest}, '+00') NOT GLOB '.*[^0-9]*')"
+    )
+
+
+_always = "end_snapshot IS NULL AND begin_snapshot IN (SELECT snapshot_id FROM ducklake_snapshot)"
+"""Nothing in a store ends: rows are never taken out of a snapshot."""
+
+_types = ("boolean", "float32", "float64", "int32", "int64", "list", "struct", "timestamp", "varchar")
 
 _rules = [
     ("ducklake_metadata", '"key"', "an option that mirstore does not set",
      "\"key\" IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
-     "'data_inlining_row_limit') AND scope IS NULL"),
+     "'data_inlining_row_limit') AND scope IS NULL AND scope_id IS NULL AND typeof(\"value\") = 'text'"),
     ("ducklake_metadata", '"value"', "encryption", "\"key\" <> 'encrypted' OR \"value\" = 'false'"),
     ("ducklake_metadata", '"value"', "rows inside the catalogue",
      "\"key\" <> 'data_inlining_row_limit' OR \"value\" = '0'"),
     ("ducklake_snapshot", "snapshot_id", "a snapshot that is none",
-     _whole("snapshot_id", "schema_version", "next_catalog_id", "next_file_id")),
+     f"{_whole('snapshot_id', 'schema_version', 'next_catalog_id', 'next_file_id')} AND {_time('snapshot_time')}"),
+    ("ducklake_snapshot", "snapshot_id", "a last snapshot that gives numbers twice",
+     "snapshot_id < (SELECT max(snapshot_id) FROM ducklake_snapshot) "
+     "OR next_file_id > coalesce((SELECT max(data_file_id) FROM ducklake_data_file), -1) "
+     "AND next_catalog_id > (SELECT max(table_id) FROM ducklake_table)"),
+    ("ducklake_snapshot_changes", "snapshot_id", "a commit that mirstore does not make",
+     f"{_whole('snapshot_id')} AND (changes_made = '' OR changes_made GLOB '[a-z]*_[a-z]*:*') AND {_text_or_null('author', 'commit_message')} "
+     "AND (commit_extra_info IS NULL OR CASE WHEN json_valid(commit_extra_info) AND typeof(commit_extra_info) = 'text' "
+     "THEN json_type(commit_extra_info) = 'object' AND NOT EXISTS "
+     "(SELECT 1 FROM json_each(commit_extra_info) WHERE type NOT IN ('text', 'null')) END)"),
     ("ducklake_schema", "schema_name || ': ' || path", "a schema that mirstore does not make",
      "schema_name IN ('main', 'core', 'feat') AND path = schema_name || '/' AND path_is_relative = 1 "
-     f"AND typeof(schema_uuid) = 'text' AND {_whole('schema_id', 'begin_snapshot')}"),
+     f"AND typeof(schema_uuid) = 'text' AND {_whole('schema_id', 'begin_snapshot')} AND {_always}"),
     ("ducklake_table", "table_name || ': ' || path", "a table that mirstore does not make",
      "path = table_name || '/' AND path_is_relative = 1 AND typeof(table_uuid) = 'text' "
-     f"AND {_whole('table_id', 'begin_snapshot')} "
+     f"AND {_whole('table_id', 'begin_snapshot')} AND {_always} "
      "AND CASE (SELECT schema_name FROM ducklake_schema s WHERE s.schema_id = ducklake_table.schema_id) "
      "WHEN 'core' THEN table_name GLOB '[a-z]*' AND table_name NOT GLOB '*[^a-z_]*' "
      f"WHEN 'feat' THEN table_name GLOB '[a-z]*_{'[0-9a-f]' * 10}' AND table_name NOT GLOB '*[^-a-z0-9_]*' END"),
+    ("ducklake_schema_versions", "table_id", "a version of a table that is none",
+     _whole("begin_snapshot", "schema_version", "table_id")),
     ("ducklake_column", "column_name || ': ' || coalesce(default_value, initial_default)", "a default",
-     "initial_default IS NULL AND default_value = 'NULL' AND default_value_type IN ('literal', '')"),
+     "initial_default IS NULL AND default_value = 'NULL' AND default_value_type IN ('literal', '') "
+     "AND default_value_dialect = 'duckdb'"),
     ("ducklake_column", "column_name || ': ' || column_type", "a type that mirstore does not use",
-     f"column_type NOT GLOB '*[^a-z0-9_]*' AND {_whole('column_id', 'begin_snapshot', 'table_id', 'column_order')}"),
+     f"column_type IN {_types} AND typeof(column_name) = 'text' AND nulls_allowed = 1 AND {_always} AND "
+     + _whole("column_id", "begin_snapshot", "table_id", "column_order", or_null=["parent_column"])),
     ("ducklake_data_file", "path", "a file that mirstore does not make",
      "path GLOB 'ducklake-*.parquet' AND path NOT GLOB '*[^-.0-9a-z]*' AND path_is_relative = 1 "
-     "AND file_format = 'parquet' AND encryption_key IS NULL AND mapping_id IS NULL AND partition_id IS NULL AND "
-     + _whole("data_file_id", "table_id", "begin_snapshot", "record_count", "file_size_bytes", "footer_size")),
+     "AND file_format = 'parquet' AND encryption_key IS NULL AND mapping_id IS NULL AND partition_id IS NULL "
+     f"AND file_order IS NULL AND {_always} AND "
+     + _whole("data_file_id", "table_id", "begin_snapshot", "record_count", "file_size_bytes", "footer_size",
+              "row_id_start", or_null=["partial_max"])),
+    ("(SELECT f.*, t.begin_snapshot AS since FROM ducklake_data_file f LEFT JOIN ducklake_table t USING (table_id))",
+     "path", "a file of no table, or older than its table", "begin_snapshot >= since"),
     ("ducklake_files_scheduled_for_deletion", "path", "a file to be deleted that mirstore does not make",
      "path GLOB '[a-z]*/*/ducklake-*.parquet' AND path NOT GLOB '*..*' AND path NOT GLOB '*[^-./_0-9a-z]*' "
-     "AND path_is_relative = 1"),
+     f"AND path_is_relative = 1 AND {_whole('data_file_id')} AND {_time('schedule_start')}"),
+    ("ducklake_table_stats", "table_id", "a size of a table that is none",
+     _whole("table_id", "record_count", "next_row_id", "file_size_bytes")),
+    ("ducklake_table_column_stats", "coalesce(min_value, max_value)", "a range of a column that mirstore does not make",
+     f"{_text_or_null('min_value', 'max_value')} AND extra_stats IS NULL AND "
+     + _whole("table_id", "column_id", or_null=["contains_null", "contains_nan"])),
+    ("ducklake_file_column_stats", "coalesce(min_value, max_value)", "a range of a column that mirstore does not make",
+     f"{_text_or_null('min_value', 'max_value')} AND extra_stats IS NULL AND "
+     + _whole("data_file_id", "table_id", "column_id",
+              or_null=["column_size_bytes", "value_count", "null_count", "contains_nan"])),
     *((table, "'rows'", f"rows in {table}", "false") for table in _always_empty),
 ]  # fmt: skip
 """Table of the catalogue, what of a row is shown, what it is called, and what holds of each row that mirstore makes."""
