@@ -24,6 +24,7 @@ from mirstore.store.lake.connect import keep, lock_down, with_extensions
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.home import Catalogue, Home, damage, own_files
 from mirstore.store.lake.quoting import literal
+from mirstore.store.lake.stranger_database import check_database
 
 if TYPE_CHECKING:
     import psycopg
@@ -172,6 +173,9 @@ class Shared(Home):
         data = f"{self.path.absolute()}/data/"
         options = [f"DATA_PATH {literal(data)}", "OVERRIDE_DATA_PATH true", *(["READ_ONLY"] if read_only else [])]
         options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
+        if self.exists():
+            with self._connected() as database:
+                check_database(lambda query: database.execute(query.encode()).fetchall(), str(self))
         connection = with_extensions("ducklake", "postgres_scanner")
         try:
             where = literal(f"ducklake:postgres:{self.database}")

@@ -18,7 +18,7 @@ from mirstore.core.errors import StoreError
 from mirstore.core.text import shortened
 from mirstore.store.lake.quoting import literal
 
-_always_empty = (
+always_empty = (
     "ducklake_column_mapping", "ducklake_column_tag", "ducklake_delete_file", "ducklake_file_partition_value",
     "ducklake_file_variant_stats", "ducklake_inlined_data_tables", "ducklake_macro", "ducklake_macro_impl",
     "ducklake_macro_parameters", "ducklake_name_mapping", "ducklake_partition_column", "ducklake_partition_info",
@@ -60,7 +60,7 @@ def _time(column: str) -> str:
 _always = "end_snapshot IS NULL AND begin_snapshot IN (SELECT snapshot_id FROM ducklake_snapshot)"
 """Nothing in a store ends: rows are never taken out of a snapshot."""
 
-_types = ("boolean", "float32", "float64", "int32", "int64", "list", "struct", "timestamp", "varchar")
+types = ("boolean", "float32", "float64", "int32", "int64", "list", "struct", "timestamp", "varchar")
 
 _rules = [
     ("ducklake_metadata", '"key"', "an option that mirstore does not set",
@@ -95,7 +95,7 @@ _rules = [
      "initial_default IS NULL AND default_value = 'NULL' AND default_value_type IN ('literal', '') "
      "AND default_value_dialect = 'duckdb'"),
     ("ducklake_column", "column_name || ': ' || column_type", "a type that mirstore does not use",
-     f"column_type IN {_types} AND typeof(column_name) = 'text' AND nulls_allowed = 1 AND {_always} AND "
+     f"column_type IN {types} AND typeof(column_name) = 'text' AND nulls_allowed = 1 AND {_always} AND "
      + _whole("column_id", "begin_snapshot", "table_id", "column_order", or_null=["parent_column"])),
     ("ducklake_data_file", "path", "a file that mirstore does not make",
      "path GLOB 'ducklake-*.parquet' AND path NOT GLOB '*[^-.0-9a-z]*' AND path_is_relative = 1 "
@@ -117,7 +117,7 @@ _rules = [
      f"{_text_or_null('min_value', 'max_value')} AND extra_stats IS NULL AND "
      + _whole("data_file_id", "table_id", "column_id",
               or_null=["column_size_bytes", "value_count", "null_count", "contains_nan"])),
-    *((table, "'rows'", f"rows in {table}", "false") for table in _always_empty),
+    *((table, "'rows'", f"rows in {table}", "false") for table in always_empty),
 ]  # fmt: skip
 """Table of the catalogue, what of a row is shown, what it is called, and what holds of each row that mirstore makes."""
 
@@ -144,13 +144,13 @@ def refuse_links(folder: Path) -> None:
     """
     entries = {entry.name: entry for entry in _entries(folder)}
     if _journal in entries:  # SQLite would roll back what it says, and delete another file that it names
-        raise _refusal(folder, "a journal beside its catalogue, which mirstore never leaves", _journal)
+        raise refusal(folder, "a journal beside its catalogue, which mirstore never leaves", _journal)
     for name, entry in entries.items():
         own = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
         if not own and name not in _movable and os.path.lexists(entry.path):  # else another process took it away
-            raise _refusal(folder, "something else than a file of its own", name)
+            raise refusal(folder, "something else than a file of its own", name)
     for link in _links(folder / "data"):
-        raise _refusal(folder, "a link in its data", str(link.relative_to(folder)))
+        raise refusal(folder, "a link in its data", str(link.relative_to(folder)))
 
 
 def _links(folder: Path) -> list[Path]:
@@ -192,7 +192,7 @@ def check_catalogue(connection: duckdb.DuckDBPyConnection, path: str, folder: Pa
     try:
         _check_tables(_ask(connection, "SELECT type, name, coalesce(sql, '') FROM sqlite_master"), folder)
         for what, shown in _ask(connection, f"{_question} LIMIT 1"):
-            raise _refusal(folder, what, shown)
+            raise refusal(folder, what, shown)
     finally:
         connection.execute("DETACH seen")
 
@@ -206,16 +206,25 @@ def _check_tables(made: list[tuple[str, ...]], folder: Path) -> None:
     tables = set()
     for kind, name, sql in made:
         plain = _plain_table.fullmatch(sql)
-        if kind == "table" and plain and plain["name"] == name and name in {*_always_empty, *_filled}:
+        if kind == "table" and plain and plain["name"] == name and name in {*always_empty, *_filled}:
             tables.add(name)
         elif kind != "index" or sql or not name.startswith("sqlite_autoindex_"):
-            raise _refusal(folder, f"a {kind} that mirstore does not make", name)
-    for missing in sorted({*_always_empty, *_filled} - tables):
+            raise refusal(folder, f"a {kind} that mirstore does not make", name)
+    for missing in sorted({*always_empty, *_filled} - tables):
         raise StoreError(
             f"{folder}: its catalogue has no table {missing}: it is damaged, or of something else",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",
         )
 
 
-def _refusal(folder: Path, what: str, shown: str) -> StoreError:
-    return StoreError(f"{folder}: has {what}: {shortened(repr(shown), 120)}", hint="do not use it; ask who made it")
+def refusal(store: Path | str, what: str, shown: str) -> StoreError:
+    """Return the error about a store that has what mirstore does not make.
+
+    Parameters
+    ----------
+    store : path or str
+        For the message.
+    what, shown : str
+        What it has, and the part of it that tells.
+    """
+    return StoreError(f"{store}: has {what}: {shortened(repr(shown), 120)}", hint="do not use it; ask who made it")
