@@ -12,9 +12,11 @@ from time import monotonic
 
 from mirstore.core.cluster import places_at
 from mirstore.core.columns import packed
+from mirstore.core.errors import UsageError
 from mirstore.core.events import Event, Progress, Started, job
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
+from mirstore.core.isolated import places_of
 from mirstore.core.places import Pool
 from mirstore.core.pool import local_pool
 from mirstore.core.workers import Limits
@@ -105,6 +107,8 @@ def ingest(
         with job_folder(store.path.absolute(), summary.ingest) as folder:  # workers may be elsewhere
             ordered = list(plan.named.values())
             bucket = store.home.bucket if executor else None
+            if bucket:
+                _refuse_environments(ordered)
             seen = _to_be_seen(plan, None if bucket else folder)
             where = places_at(executor, (feature.extractor for feature in ordered), seen, bucket)
             jobs = plan.jobs(store, folder.relative_to(store.path.absolute()) if bucket else folder, bucket)
@@ -134,3 +138,14 @@ def _to_be_seen(plan: Plan, folder: Path | None) -> list[Path]:
     folders = sorted({Path(item.source.path).parent for item in plan.scanned if item.track in plan.missing})
     by_reference = any(packed(feature.columns) for feature in plan.named.values())
     return [*([folder / "lock"] if folder and by_reference else []), *folders[:: 1 + len(folders) // 20]]
+
+
+def _refuse_environments(features: Sequence[FeatureSet]) -> None:
+    """Refuse tensors that pass between a cluster and an environment of this machine: they do not meet."""
+    for feature in features:
+        packs = packed(feature.columns) or any(packed(source.columns) for source in feature.inputs.values())
+        if packs and places_of([feature], 1):
+            raise UsageError(
+                f"features {feature.name!r} have or read tensors, and run in an environment of this machine",
+                hint="compute them first, without --executor",
+            )
