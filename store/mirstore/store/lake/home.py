@@ -50,9 +50,12 @@ class Home:
         The folder.
     has_all : bool
         Whether all files are in it; otherwise `fetch` brings them.
+    remedy : str
+        What helps if the catalogue is an old one.
     """
 
     has_all = True
+    remedy = "mirstore doctor --rebuild"
 
     def __init__(self, address: str | Path) -> None:
         self.path = Path(address)
