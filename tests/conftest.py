@@ -20,6 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from dask_cluster import DaskCluster
+    from servers import Servers
 
     from mirstore.core.environments import Environment
 
@@ -41,6 +42,21 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no test material at {folder}: set MIRSTORE_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """PostgreSQL and S3, which this process and those that it starts can reach."""
+    from servers import lacking
+    from servers import servers as started
+
+    if reason := lacking():
+        pytest.skip(reason)
+    with started(tmp_path_factory.mktemp("servers")) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("MIRSTORE_CACHE", str(tmp_path_factory.mktemp("copies")))
+        yield running
 
 
 @pytest.fixture

@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from typing import Any
 from uuid import uuid4
 
 ready = 60.0  # [s]
+_users: list[dict[str, Any]] = [
+    {"name": name, "credentials": [{"accessKey": name, "secretKey": "not-a-secret"}], "actions": actions}
+    for name, actions in {"tester": ["Admin"], "reader": ["Read", "List"]}.items()
+]
 
 
 def lacking() -> str | None:
@@ -125,16 +130,17 @@ def _started_postgres(folder: Path) -> Iterator[int]:
 @contextmanager
 def _started_s3(folder: Path) -> Iterator[int]:
     folder.mkdir()
+    (folder / "users.json").write_text(json.dumps({"identities": _users}))
     ports = {name: _free() for name in ("s3", "master", "volume", "filer")}
     command = [str(_weed()), "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
-    command += [f"-dir={folder}", "-master.volumeSizeLimitMB=64", "-volume.max=30"]
+    command += [f"-dir={folder}", "-master.volumeSizeLimitMB=64", "-volume.max=30", f"-s3.config={folder}/users.json"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # which two servers at once would fight for
     for name, port in ports.items():
         command += [f"-{name}.port={port}", f"-{name}.port.grpc={_free()}"]
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        bucket = f"http://127.0.0.1:{ports['s3']}/lake"
-        _wait(process, lambda: _put(bucket, b"") and _put(f"{bucket}/ready", b"yes"))
+        _wait(process, lambda: _takes(ports["s3"]))
         yield ports["s3"]
     finally:
         process.terminate()
@@ -144,14 +150,20 @@ def _started_s3(folder: Path) -> Iterator[int]:
         process.wait()
 
 
-def _put(url: str, body: bytes) -> bool:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT"), timeout=5):
-            return True
-    except HTTPError as error:
-        return error.code == 409  # the bucket is there
-    except (URLError, OSError):
-        return False
+def _takes(port: int) -> bool:
+    """Return whether S3 takes an object; the first makes the bucket."""
+    from obstore.store import S3Store
+
+    user = _users[0]["credentials"][0]
+    bucket = S3Store(
+        "lake", endpoint=f"http://127.0.0.1:{port}", region="us-east-1", client_options={"allow_http": True},
+        access_key_id=user["accessKey"], secret_access_key=user["secretKey"],
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=5)},
+    )  # fmt: skip
+    with suppress(Exception):  # of many kinds, until it is up
+        bucket.put("ready", b"yes")
+        return True
+    return False
 
 
 def _wait(process: subprocess.Popen[bytes], there: object) -> None:

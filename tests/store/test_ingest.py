@@ -225,7 +225,7 @@ command = "import sys; from mirstore.cli import main; main()"
 
 
 def start(store, music, *more):
-    arguments = ["--store", str(store.path), "-q", "ingest", str(music), "--features", "slow", "-j", "2", *more]
+    arguments = ["--store", store.address, "-q", "ingest", str(music), "--features", "slow", "-j", "2", *more]
     return subprocess.Popen([sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -12,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from test_store import Patches, loudness, stamp
+from test_store import Patches, loudness, overwrite, stamp
 
 from mirstore.core.errors import StoreError
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store, removal
 from mirstore.store.history import pin
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.shared import Shared
 
 pytestmark = pytest.mark.slow  # processes by the dozen
 
@@ -61,10 +61,14 @@ def withdraw(store: Store, *which: str) -> None:
     removal.remove(store, removal.tracks(store, which), "rm")
 
 
-def traces(folder: Path, *texts: str) -> list[str]:
-    """Return the files that hold one of the texts, in plain or in a Parquet page."""
+def traces(store: Store, *texts: str) -> list[str]:
+    """Return the files that hold one of the texts, in plain or in a Parquet page; a database is as good as a file."""
     found = []
-    for path in folder.rglob("*"):
+    if isinstance(store.home, Shared):
+        store.home.fetch_folder(store.path)
+        said = everything_said(store).encode()
+        found = [f"database: {text}" for text in texts if text.encode() in said]
+    for path in store.path.rglob("*"):
         if not path.is_file():
             continue
         data = path.read_bytes()
@@ -74,15 +78,21 @@ def traces(folder: Path, *texts: str) -> list[str]:
     return found
 
 
+def everything_said(store: Store) -> str:
+    """Return all rows of DuckLake's own tables."""
+    with store.home.catalogue() as database:
+        tables = database.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'ducklake_%'").fetchall()
+        return str([database.execute(f"SELECT t::text FROM {table} t").fetchall() for (table,) in tables])
+
+
 def named_by(store: Store, track: str) -> set[str]:
     """Return the tables whose statistics in the catalogue name a track."""
     query = "SELECT table_name FROM {} s JOIN ducklake_table USING (table_id) WHERE min_value = ? OR max_value = ?"
-    with sqlite3.connect(store.path / "catalog.sqlite") as catalogue:
+    with store.home.catalogue() as catalogue:
         found = [
             catalogue.execute(query.format(table), [track, track]).fetchall()
             for table in ("ducklake_file_column_stats", "ducklake_table_column_stats")
         ]
-    catalogue.close()
     return {name for rows in found for (name,) in rows}
 
 
@@ -105,14 +115,14 @@ def test_a_withdrawn_track_is_in_no_file_after_a_purge(store):
     old = store.snapshot_id
     pin(store, "paper", 6)
     traced = "song b", "title of b", "artist b"
-    assert traces(store.path, *traced)
+    assert traces(store, *traced)
     withdraw(store, "/m/song b.wav")
     done = store.purge()
     assert done.tracks == 1
     assert done.rows["core.items"] == done.rows["core.predictions"] == 1
-    assert traces(store.path, *traced) == []
+    assert traces(store, *traced) == []
     assert named_by(store, names[1]) == {"removals"}
-    assert len(traces(store.path, names[1])) == 2  # the tombstone, and the catalogue about it
+    assert len(traces(store, names[1])) == 2  # the tombstone, and the catalogue about it
     after = everything(store)
     del before["core.pins"], after["core.pins"]
     assert after == before
@@ -149,7 +159,7 @@ def test_a_removed_dataset_goes_with_the_tracks_that_are_in_no_other(store):
     done = store.purge()
     assert done.tracks == 5
     assert store.features("loudness")["track"].to_list() == [names[0]]
-    assert traces(store.path, "song c", "title of c") == []
+    assert traces(store, "song c", "title of c") == []
     assert len(list((store.path / "tensors").rglob("*.safetensors"))) == 1
 
 
@@ -212,6 +222,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(store):
     assert {path: path.stat().st_mtime_ns for path in store.path.rglob("*.parquet")} == files
 
 
+@pytest.mark.folder_only  # a database has backups of its own
 def test_backups_from_before_go_and_other_copies_are_named(store):
     store.gc(0.0)
     assert list((store.path / "backups").iterdir())
@@ -228,7 +239,7 @@ def test_a_purge_that_is_killed_between_its_steps_can_be_finished(store):
     for step in ("replace", "_sweep", "_shrink"):  # new files written, catalogue changed, old files gone
         code = (
             "import os, signal; from mirstore.store import Store; from mirstore.store.lake import purge; "
-            f"purge.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({str(store.path)!r}).purge()"
+            f"purge.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({store.address!r}).purge()"
         )
         assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
         with Store(store.path) as again:
@@ -238,14 +249,14 @@ def test_a_purge_that_is_killed_between_its_steps_can_be_finished(store):
         again.purge()
         assert everything(again) == kept
         assert doctor(again) == []
-    assert traces(store.path, "song b", "title of b") == []
+    assert traces(store, "song b", "title of b") == []
 
 
 @pytest.mark.slow
 def test_a_purge_that_is_killed_at_any_moment_loses_nothing_and_can_be_finished(store):
     kept = everything(store, names[1])
     withdraw(store, names[1])
-    code = f"from mirstore.store import Store; s = Store({str(store.path)!r}); print(flush=True); s.purge()"
+    code = f"from mirstore.store import Store; s = Store({store.address!r}); print(flush=True); s.purge()"
     rng = np.random.default_rng(3)
     for _ in range(10):
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -261,23 +272,23 @@ def test_a_purge_that_is_killed_at_any_moment_loses_nothing_and_can_be_finished(
         again.purge()
         assert everything(again) == kept
         assert doctor(again) == []
-    assert traces(store.path, "song b", "title of b") == []
+    assert traces(store, "song b", "title of b") == []
 
 
 def test_gc_and_purge_refuse_a_catalogue_that_names_files_outside(store, tmp_path):
     victim = tmp_path / "thesis.parquet"
     victim.write_text("all my work")
-    with sqlite3.connect(store.path / "catalog.sqlite") as catalogue:
+    with store.home.catalogue() as catalogue:
         catalogue.execute(
             "INSERT INTO ducklake_files_scheduled_for_deletion VALUES (999, ?, 0, '2020-01-01 00:00:00+00')",
             [str(victim)],
         )
-    catalogue.close()
     with pytest.raises(StoreError, match=r"thesis\.parquet"):
         store.gc(0.0)
     assert victim.exists()
 
 
+@pytest.mark.folder_only  # a bucket has no links
 @pytest.mark.parametrize("folder", ["tensors", "data"])
 def test_gc_deletes_nothing_behind_a_link(store, tmp_path, folder):
     elsewhere = tmp_path / "elsewhere"
@@ -296,8 +307,9 @@ def test_gc_deletes_nothing_behind_a_link(store, tmp_path, folder):
 def test_gc_deletes_only_names_of_its_own_making(store):
     mine = [store.path / "tensors" / "notes.txt", store.path / "data" / "core" / "table.parquet"]
     for path in mine:
-        path.write_text("mine")
+        overwrite(store, path, b"mine")
     left = store.path / "tensors" / patches.id / f"{'a' * 64}.safetensors"
-    left.write_text("a killed process's")
+    overwrite(store, left, b"a killed process's")
     assert left in store.gc(0.0)
-    assert all(path.exists() for path in mine)
+    store.home.fetch({path: None for path in [left, *mine]})
+    assert [path.exists() for path in [left, *mine]] == [False, True, True]

@@ -102,7 +102,7 @@ def test_tensors_are_read_wherever_a_case_of_an_experiment_runs(servers: Servers
         ingest(store, find([music]), features("mfcc"))
         reader = store.tensors("mfcc")
         (tmp_path / "reader").write_bytes(pickle.dumps(reader))
-        code = "import pickle, sys; reader = pickle.load(open(sys.argv[1], 'rb')); print(sum(x.sum() for x in reader))"
+        code = "import pickle, sys; print(sum(float(x.sum()) for x in pickle.load(open(sys.argv[1], 'rb'))))"
         done = subprocess.run(
             [sys.executable, "-c", code, tmp_path / "reader"],
             env={**os.environ, "MIRSTORE_CACHE": str(tmp_path / "yonder")},

@@ -23,6 +23,7 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.packed import read
 from mirstore.store import Store
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.shared import Shared
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
 
@@ -65,6 +66,24 @@ def fill(store: Store, tracks: list[str], feature: FeatureSet = loudness) -> int
         tx.add_feature_set(feature.name, feature, **stamp)
         rows = [{"track": track, "rms_db": -float(number)} for number, track in enumerate(tracks)]
         return tx.append_features(feature, rows, **stamp)
+
+
+def overwrite(store: Store, path: Path, content: bytes) -> None:
+    """Write a file where all read it: in the folder, or in the bucket."""
+    if isinstance(store.home, Shared):
+        store.home.bucket.write(store.home.bucket.key(path), content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # it is read-only
+    path.write_bytes(content)
+
+
+def lose(store: Store, path: Path) -> None:
+    """Delete a file there, but not this machine's copy of it."""
+    if isinstance(store.home, Shared):
+        store.home.bucket._store.delete(store.home.bucket.key(path))
+    else:
+        path.unlink()
 
 
 @pytest.fixture
@@ -127,6 +146,7 @@ def test_a_snapshot_does_not_see_later_rows(store):
             pass
 
 
+@pytest.mark.folder_only  # a database is not moved with mv
 def test_a_moved_store_still_opens(store, tmp_path):
     fill(store, ["a"])
     store.close()
@@ -182,6 +202,7 @@ def test_a_store_of_a_newer_version_is_refused(store):
     assert error.value.exit_code == 6
 
 
+@pytest.mark.folder_only  # PostgreSQL looks after its own
 def test_a_broken_catalogue_is_an_error_not_a_traceback(store):
     store.close()
     (store.path / "catalog.sqlite").write_bytes(b"not a database" * 1000)
@@ -201,24 +222,33 @@ def test_doctor_finds_damage(store, kind, damage):
     table = store.files(f"feat.{loudness.table}")[0]
     victim = table if kind == "parquet" else next((store.path / "tensors").rglob("*.safetensors"))
     content = victim.read_bytes()
-    victim.unlink()
-    if damage == "truncated":
-        victim.write_bytes(content[:-20])
+    if damage == "missing":
+        lose(store, victim)
+    elif damage == "truncated":
+        overwrite(store, victim, content[:-20])
     elif damage == "altered":
         place = len(content) // 3 if kind == "parquet" else len(content) - 3
-        victim.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        overwrite(store, victim, content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
     problems = doctor(store)
-    assert [problem["file"] for problem in problems] == [str(victim)]
+    assert [problem["file"] for problem in problems] == [store.home.shown(victim)]
 
 
-def test_gc_removes_what_no_snapshot_names_and_backs_up_first(store):
+def test_gc_removes_what_no_snapshot_names(store):
     fill(store, ["a"])
     orphan = store.path / "tensors" / "x" / ("0" * 64 + ".safetensors")
-    orphan.parent.mkdir(parents=True)
-    orphan.write_bytes(b"left by a kill")
+    overwrite(store, orphan, b"left by a kill")
     assert store.gc(3600.0) == []
     assert orphan in store.gc(0.0)
+    store.home.fetch({orphan: None})
     assert not orphan.exists()
+    assert store.gc(0.0) == []
+    assert store.features("loudness").height == 1
+
+
+@pytest.mark.folder_only  # a database has backups of its own
+def test_gc_backs_up_first(store):
+    fill(store, ["a"])
+    store.gc(0.0)
     (backup, *_) = sorted((store.path / "backups").iterdir())
     with sqlite3.connect(backup) as copy:
         assert copy.execute("SELECT count(*) FROM ducklake_snapshot").fetchone()[0] > 0
@@ -226,6 +256,7 @@ def test_gc_removes_what_no_snapshot_names_and_backs_up_first(store):
     assert store.features("loudness").height == 1
 
 
+@pytest.mark.folder_only  # a place in a bucket is no glob
 def test_gc_spares_the_store_next_door_that_its_own_name_matches_as_a_glob(tmp_path):
     with Store(tmp_path / "jazz1", create=True) as neighbour:
         fill(neighbour, ["a"])
@@ -238,6 +269,7 @@ def test_gc_spares_the_store_next_door_that_its_own_name_matches_as_a_glob(tmp_p
         assert doctor(neighbour) == []
 
 
+@pytest.mark.folder_only  # each look copies all files anew
 def test_doctor_finds_every_flipped_byte_of_a_data_file(store, tmp_path, monkeypatch):
     fill(store, [f"t{number}" for number in range(100)])
     store.compact()
@@ -330,7 +362,7 @@ writer = textwrap.dedent(
 
 
 def start(store: Store, name: str, commits: int) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-c", writer, str(store.path), name, str(Path(__file__).parent), str(commits)]
+    arguments = [sys.executable, "-c", writer, store.address, name, str(Path(__file__).parent), str(commits)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE)
 
 
@@ -366,6 +398,7 @@ def test_killed_writers_lose_no_commit_and_leave_nothing_half_visible(store):
     assert rows.height - 1 <= acknowledged + 20
 
 
+@pytest.mark.folder_only  # of a shared store, test_shared.py asks the same
 def test_a_store_without_its_catalogue_is_not_written_over(tmp_path):
     with Store(tmp_path / "s", create=True) as store:
         fill(store, ["a"])
@@ -394,6 +427,7 @@ def test_names_that_could_not_be_asked_for_are_refused(tmp_path, name):
         fill(store, ["a"], FeatureSet(name, Loudness()))
 
 
+@pytest.mark.folder_only  # of a shared store, test_shared.py asks the same
 def test_a_store_whose_making_was_killed_is_made_again(tmp_path):
     """What is there then is the version and no catalogue."""
     Store(tmp_path / "s", create=True).close()

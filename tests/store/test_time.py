@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,10 +23,9 @@ def store(tmp_path):
 def dated(store: Store, days: dict[int, str]) -> Store:
     """Return the store with other times of its snapshots."""
     store.close()
-    with sqlite3.connect(store.path / "catalog.sqlite") as catalogue:
+    with store.home.catalogue() as catalogue:
         for snapshot, time in days.items():
             catalogue.execute("UPDATE ducklake_snapshot SET snapshot_time = ? WHERE snapshot_id = ?", [time, snapshot])
-    catalogue.close()
     return Store(store.path)
 
 

@@ -53,7 +53,8 @@ class Bucket:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(s3|gs|az|file)://[^\s?#@]*[^\s?#@/]", self.url):
             raise UsageError(
-                f"{self.url!r} is no place for data: neither user nor password belongs there", hint="s3://BUCKET/FOLDER"
+                "the address says no place for data, or more than that: user and password do not belong there",
+                hint="data=s3://BUCKET/FOLDER; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
 
     @property
@@ -65,20 +66,22 @@ class Bucket:
     def _store(self) -> ObjectStore:
         return _opened(self.url, os.getpid())  # its threads do not survive a fork
 
-    def fetch(self, wanted: Mapping[Path, int | None]) -> None:
+    def fetch(self, wanted: Mapping[Path, int | None], *, anew: bool = False) -> None:
         """Copy what is not there yet; what is not in the bucket either, stays missing.
 
         Parameters
         ----------
         wanted : Mapping of path to int or None
             Below `folder`, with their sizes [bytes] where these are known.
+        anew : bool
+            Copy also what is there: whoever reads the old copy goes on with it.
 
         Raises
         ------
         StoreError
             If the bucket does not answer.
         """
-        if lacking := [path for path, size in wanted.items() if not _there(path, size)]:
+        if lacking := [path for path, size in wanted.items() if anew or not _there(path, size)]:
             with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
                 list(threads.map(self._fetch, lacking))
 

@@ -61,13 +61,18 @@ def examine(store: str | Path, *, deep: bool = False) -> list[Problem]:
 def catalogue_problems(home: Home) -> list[Problem]:
     """Return what is wrong with the catalogue itself: nothing else can be looked at then.
 
-    PostgreSQL looks after its own.
+    PostgreSQL looks after its own, but a database may have been restored from a copy that is too old.
 
     Parameters
     ----------
     home : Home
     """
     if not home.has_all:
+        try:
+            with home.catalogue() as database:
+                home.follow(journal.Catalogue(database.execute))
+        except StoreError as error:
+            return [_problem("", home.name, error.message, error.hint or "")]
         return []
     store = home.path
     path = store / "catalog.sqlite"

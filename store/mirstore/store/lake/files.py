@@ -177,7 +177,7 @@ def unnamed_data_files(catalogue: Catalogue, home: Home) -> dict[Path, float]:
         if (last := last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
             raise StoreError(
                 f"{home}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
-                hint="mirstore doctor --rebuild",
+                hint=home.remedy,
             )
     return unnamed
 

@@ -53,10 +53,13 @@ class Home:
         Whether all files are in it; otherwise `fetch` brings them.
     bucket : Bucket or None
         Where they come from.
+    remedy : str
+        What helps if the catalogue is an old one.
     """
 
     has_all = True
     bucket: Bucket | None = None
+    remedy = "mirstore doctor --rebuild"
 
     def __init__(self, address: str | Path) -> None:
         self.path = Path(address)

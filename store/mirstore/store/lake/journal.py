@@ -217,7 +217,7 @@ def follow(store: Path, catalogue: Catalogue) -> None:
         rewrite(store, catalogue)
 
 
-def refuse_older(store: Path | str, known: int, newest: int) -> None:
+def refuse_older(store: Path | str, known: int, newest: int, remedy: str = "mirstore doctor --rebuild") -> None:
     """Refuse a catalogue that lacks snapshots, as a backup does.
 
     Parameters
@@ -228,6 +228,8 @@ def refuse_older(store: Path | str, known: int, newest: int) -> None:
         The last snapshot that the journal is sure of.
     newest : int
         The last snapshot of the catalogue.
+    remedy : str
+        What helps then.
 
     Raises
     ------
@@ -236,7 +238,7 @@ def refuse_older(store: Path | str, known: int, newest: int) -> None:
     if known > newest:
         raise StoreError(
             f"{store}: the catalogue is older than the data: it ends with snapshot {newest}, the data with {known}",
-            hint="mirstore doctor --rebuild",
+            hint=remedy,
         )
 
 

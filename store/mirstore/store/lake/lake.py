@@ -77,7 +77,7 @@ class Lake:
         self._commits = 0
         self._opened: Connection | None = self._open()
         try:
-            journal.refuse_older(str(self.home), known, self.newest)
+            journal.refuse_older(str(self.home), known, self.newest, self.home.remedy)
             self.fetch("core.meta")
             found = schema.check(self._connection, str(self.home))
         except StoreError:

@@ -74,7 +74,7 @@ def repair(store: str | Path, *, deep: bool = False) -> Repaired:
 def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     files = data_files(catalogue, home.path)
     home.fetch({file.path: file.bytes for file in files})
-    gone, whole = _sorted_out(home, files)
+    gone, whole = _sorted_out(home, files, deep=deep)
     packs = _damaged_packs(home, whole, deep=deep)
     ledger = _ledger(whole)
     lost = {
@@ -101,14 +101,17 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     )
 
 
-def _sorted_out(home: Home, files: Sequence[DataFile]) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
+def _sorted_out(
+    home: Home, files: Sequence[DataFile], *, deep: bool
+) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
     """Return the files that are damaged, and the others by table."""
     known = home.checksums()
     gone: list[DataFile] = []
     whole: dict[str, list[DataFile]] = {}
     for file in files:
         sha256 = known.get(file.path.relative_to(home.path).as_posix())
-        (gone if parquet_problem(file.path, file.bytes, sha256) else whole.setdefault(file.table, [])).append(file)
+        damaged = home.damage(file.path, file.bytes, deep=deep) or parquet_problem(file.path, file.bytes, sha256)
+        (gone if damaged else whole.setdefault(file.table, [])).append(file)
     return gone, whole
 
 

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     import psycopg
 
 patience = 600.0  # [s] for the lock
-_head = "head"  # the object with the number of the last commit that was announced
+_head = "head"  # the object with the number of the last commit
+_purged = (
+    "ducklake_data_file",
+    "ducklake_file_column_stats",
+    "ducklake_table_column_stats",
+    "ducklake_snapshot_changes",
+)
 _lock = 0x6D697273746F7265  # "mirstore" as the number of an advisory lock: one per database
 _schemes = ("postgres", "postgresql")
 
@@ -64,12 +70,13 @@ class Shared(Home):
     """
 
     has_all = False
+    remedy = "restore a newer backup of the database"
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
         asked = dict(parse_qsl(parts.query))
         data = asked.pop("data", None)
-        if parts.password is not None or "password" in asked:
+        if parts.password is not None or any(name.endswith("password") for name in asked):
             raise UsageError(
                 "a store's address cannot have a password: commands are kept with what they brought",
                 hint="set PGPASSWORD, or write it to ~/.pgpass",
@@ -170,6 +177,9 @@ class Shared(Home):
         snapshot : int, optional
             See the lake as it was then.
         """
+        unknown = UsageError(f"{self}: has no snapshot {snapshot}", hint="mirstore log lists them")
+        if snapshot is not None and snapshot < 1:  # 0 is before the store was made
+            raise unknown
         data = f"{self.path.absolute()}/data/"
         options = [f"DATA_PATH {literal(data)}", "OVERRIDE_DATA_PATH true", *(["READ_ONLY"] if read_only else [])]
         options += [f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []
@@ -184,7 +194,7 @@ class Shared(Home):
         except duckdb.Error as error:
             connection.close()
             if "No snapshot found" in str(error):
-                raise UsageError(f"{self}: has no snapshot {snapshot}", hint="mirstore log lists them") from None
+                raise unknown from None
             raise StoreError(
                 f"{self._shown}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
                 hint="check the address and the user's rights",
@@ -215,8 +225,8 @@ class Shared(Home):
     # What commits say before and after
 
     def known(self) -> int:
-        """Return the last snapshot that is sure to be: the one before the last that was announced."""
-        return int(self.bucket.read(_head) or 0) - 1
+        """Return the last snapshot that is sure to be, as the bucket has it."""
+        return int(self.bucket.read(_head) or 0)
 
     def follow(self, catalogue: journal.Catalogue) -> None:
         """Refuse a catalogue that is older than the data: a database that was restored.
@@ -225,33 +235,38 @@ class Shared(Home):
         ----------
         catalogue : journal.Catalogue
         """
-        ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
-        journal.refuse_older(str(self), self.known(), newest)
+        journal.refuse_older(str(self), self.known(), _newest(catalogue), self.remedy)
 
     def announce(self, commit: journal.Commit, new: Iterable[Path]) -> None:
-        """Say in the bucket which commit comes.
+        """Say nothing: files are put into the bucket before, and the commit said there afterwards.
 
         Parameters
         ----------
         commit : journal.Commit
         new : iterable of path
         """
-        self.bucket.write(_head, str(commit.snapshot).encode())
 
     def confirm(self, snapshot: int, time: str) -> None:
-        """Say no more: the catalogue is PostgreSQL's to keep.
+        """Say in the bucket which commit was the last, so that a database without it is known for an old one.
 
         Parameters
         ----------
         snapshot : int
         time : str
         """
+        self.bucket.write(_head, str(snapshot).encode())
 
     def replaced(self, changes: Mapping[Path, Path | None]) -> None:
         """Say nothing: there is no journal."""
 
     def retell(self, catalogue: journal.Catalogue) -> None:
-        """Say nothing: there is no journal."""
+        """Say in the bucket which commit was the last.
+
+        Parameters
+        ----------
+        catalogue : journal.Catalogue
+        """
+        self.confirm(_newest(catalogue), "")
 
     @property
     def is_told_badly(self) -> bool:
@@ -312,8 +327,7 @@ class Shared(Home):
         if size is not None and found.bytes != size:
             return f"has {found.bytes} bytes instead of {size}"
         if deep:
-            path.unlink(missing_ok=True)
-            self.fetch({path: size})
+            self.bucket.fetch({path: size}, anew=True)
         return damage(path, size) if deep else None
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
@@ -396,8 +410,13 @@ class Shared(Home):
         ----------
         catalogue : Catalogue
         """
-        for table in ("ducklake_data_file", "ducklake_file_column_stats", "ducklake_snapshot_changes"):
-            catalogue.execute(f"VACUUM {table}")
+        for table in _purged:
+            catalogue.execute(f"VACUUM FULL {table}")
+
+
+def _newest(catalogue: journal.Catalogue) -> int:
+    ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
+    return int(newest)
 
 
 class _Postgres:
