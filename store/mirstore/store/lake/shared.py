@@ -129,7 +129,13 @@ class Shared(Home):
     def _data_path(self) -> str:
         """The place of the data, as the catalogue has it; empty without a store, or with half of one."""
         with self._connected() as connection:
-            (there,) = connection.execute("SELECT to_regclass('ducklake_metadata') IS NOT NULL").fetchone() or (False,)
+            seen = connection.execute("SELECT current_schema(), to_regclass('ducklake_metadata')").fetchone()
+            schema_name, there = seen or (None, None)
+            if schema_name is None:
+                raise StoreError(
+                    f"{self._shown}: this user may not look into the database's schema",
+                    hint="its owner can: GRANT USAGE ON SCHEMA public TO the user",
+                )
             asked = "SELECT value FROM ducklake_metadata WHERE key = 'data_path'"
             found = connection.execute(asked).fetchone() if there else None
         path = str(found[0]) if found else ""
