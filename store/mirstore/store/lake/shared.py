@@ -6,6 +6,7 @@ into the bucket, and only then names them in the catalogue: what an interrupted 
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,12 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
 
 import duckdb
 
 from mirstore.core.bucket import Bucket, Found
 from mirstore.core.errors import StoreError, UsageError
 from mirstore.store.lake import journal, schema
+from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.connect import keep, lock_down, with_extensions
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.home import Catalogue, Home, damage, own_files
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     import psycopg
 
 patience = 600.0  # [s] for the lock
+_sums = "sums"  # the folder of objects with SHA-256 of data files
 _head = "head"  # the object with the number of the last commit
 _purged = (
     "ducklake_data_file",
@@ -266,13 +270,23 @@ class Shared(Home):
         """Say nothing: there is no journal."""
 
     def retell(self, catalogue: journal.Catalogue) -> None:
-        """Say in the bucket which commit was the last.
+        """Write the checksums of all files that the catalogue names as one object; commits have written one each.
 
         Parameters
         ----------
         catalogue : journal.Catalogue
         """
-        self.confirm(_newest(catalogue), "")
+        known, old = self.checksums(), [path for path, _ in self.bucket.list(_sums)]
+        rows = catalogue.ask(
+            "SELECT s.path || t.path || f.path FROM ducklake_data_file f "
+            "JOIN ducklake_table t USING (table_id) JOIN ducklake_schema s USING (schema_id)"
+        )
+        named = (f"data/{path}" for (path,) in rows)
+        self._write_sums({path: known[path] for path in named if path in known})
+        self.bucket.delete(old)
+
+    def _write_sums(self, sums: Mapping[str, str]) -> None:
+        self.bucket.write(f"{_sums}/{uuid4().hex}.json", json.dumps(sums).encode())
 
     @property
     def is_told_badly(self) -> bool:
@@ -280,8 +294,20 @@ class Shared(Home):
         return False
 
     def checksums(self) -> Mapping[str, str]:
-        """Return nothing: object storage has checksums of its own."""
-        return {}
+        """Return the SHA-256 that is known per data file, by its path below the store.
+
+        Raises
+        ------
+        StoreError
+            If what says so is damaged.
+        """
+        known: dict[str, str] = {}
+        for path, _ in self.bucket.list(_sums):
+            try:
+                known |= json.loads(self.bucket.read(self.bucket.key(path)) or b"{}")
+            except (ValueError, TypeError):
+                raise StoreError(f"{self.shown(path)}: is damaged", hint="delete it: it has checksums only") from None
+        return known
 
     # Files
 
@@ -360,7 +386,10 @@ class Shared(Home):
         new : iterable of path
         """
         self._listed.clear()
-        self.bucket.put(new)
+        files = list(new)
+        self.bucket.put(files)
+        if sums := {self.bucket.key(path): digest(path) for path in files if path.suffix == ".parquet"}:
+            self._write_sums(sums)  # packs and kept models are called by theirs
 
     def own(self, folder: str, name: re.Pattern[str]) -> dict[Path, float]:
         """Return files that are called so, in the bucket or among the copies, and when each was written.
