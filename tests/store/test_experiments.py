@@ -32,6 +32,7 @@ from mirstore.store.experiments.planning import plan
 from mirstore.store.experiments.remarks import remarks
 from mirstore.store.experiments.results import compare, everything
 from mirstore.store.experiments.runs import find, record, remove
+from mirstore.store.features import stats
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
 from mirstore.store.removal import tracks as withdrawal
@@ -334,6 +335,27 @@ def test_a_vector_is_as_many_columns_and_text_is_none(store, plugins):
     (outcome,) = run(store, [item])
     (report,) = collect(store, [outcome.run])
     assert report["cases"][0]["groups"][0]["columns"][0]["text"] == "Two numbers."
+
+
+def test_what_rests_on_an_assumption_is_said_by_health_and_report(store, plugins):
+    columns = {
+        "words": Column(pl.Float32, "", "How many."),
+        "language_source": Column(pl.String, "", "Who says so."),
+        "text": Column(pl.String, "", "All of them."),
+    }
+    rows = [
+        {"track": f"small:t{i:03}", "words": i, "language_source": "given" if i % 3 else "assumed", "text": f"word {i}"}
+        for i in range(60)
+    ]
+    add_rows(store, "lines", columns, rows)
+    *_, text = stats(store, "lines").to_dicts()
+    assert (text["column"], text["n"], text["values"]) == ("language_source", 60, "given 40, assumed 20")
+    (item,) = planned(store, plugins, experiments__one__features=["lines"])
+    told = "features.lines: language is only assumed for 20 of 60 tracks"
+    assert told in [event.text for event in remarks(store, [item])]
+    (outcome,) = run(store, [item])
+    (report,) = collect(store, [outcome.run])
+    assert told in report["cases"][0]["notes"]
 
 
 def test_smoothing_touches_training_labels_only(store, plugins):

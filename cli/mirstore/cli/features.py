@@ -85,7 +85,7 @@ def stats(
     at: AtOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show per column how many values are missing, its range, outliers, and whether it is constant.
+    """Show per column how many values are missing, its range, outliers, whether it is constant; texts that are few.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def stats(
     with context.obj.open_store(read_only=True, snapshot=snapshot, at=at) as store:
         found = read_stats(store, name)
     if found.is_empty():
-        context.obj.say(f"{name} has no columns of numbers")
+        context.obj.say(f"{name} has no columns of numbers, or of a few texts")
     if json_output or not found.is_empty():
         show(found, "json" if json_output else "table")
 

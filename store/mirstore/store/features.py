@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import polars as pl
 from mirstore.core.errors import UsageError
 from mirstore.store.health import ColumnHealth
 from mirstore.store.store import Store
+
+few = 12
+"""Texts of a column that are counted one by one; where there are more, they are titles or words."""
 
 
 def listing(store: Store) -> pl.DataFrame:
@@ -23,7 +27,7 @@ def listing(store: Store) -> pl.DataFrame:
 
 
 def stats(store: Store, name: str) -> pl.DataFrame:
-    """Return one row per numeric column: missing values, range, mean, spread, outliers, whether it is constant.
+    """Return one row per column of numbers, and of texts that are few: what is missing, the range, outliers.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def stats(store: Store, name: str) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``column``, ``n``, ``missing``, ``min``, ``mean``, ``median``, ``max``, ``std``, ``outliers``, ``constant``:
-        see `mirstore.store.health.ColumnHealth`.
+        see `mirstore.store.health.ColumnHealth`; ``values`` if there are such texts: each with its number of rows.
 
     Raises
     ------
@@ -60,7 +64,19 @@ def stats(store: Store, name: str) -> pl.DataFrame:
                 "constant": health.constant,
             }
         )
+    rows += _texts(store, name)
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _texts(store: Store, name: str) -> Iterator[dict[str, Any]]:
+    """Yield how often each text stands in columns of few: where a language comes from, the key of a scale."""
+    frame = store.scan(store.table(store.resolve(name))).drop("track").collect()
+    for column in frame.select(pl.col(pl.String)).iter_columns():
+        counts = column.drop_nulls().value_counts(sort=True)
+        if counts.height <= few:
+            values = ", ".join(f"{text} {count}" for text, count in counts.iter_rows())
+            known = len(column) - column.null_count()
+            yield {"column": column.name, "n": known, "missing": column.null_count(), "values": values}
 
 
 def diff(store: Store, first: str, second: str, worst: int = 3) -> pl.DataFrame:

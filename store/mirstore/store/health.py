@@ -1,11 +1,14 @@
-"""How healthy a column of numbers is: the one definition that ``features stats`` and reports share."""
+"""How healthy a column is: the one definition that ``features stats`` and reports share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+
+from mirstore.core.text import counted
 
 far = 5.0  # robust standard deviations from the median; normal data has one such value in two million
 
@@ -61,3 +64,24 @@ class ColumnHealth:
         outliers = int((distances > far * spread).sum()) if spread > 0 else 0
         low, high = float(known.min()), float(known.max())
         return cls(values.name, missing, low == high, outliers, low, high)
+
+
+def assumptions(frame: pl.DataFrame) -> Iterator[str]:
+    """Yield what of a feature set rests on something that nobody said: ``X_source`` says whence ``X`` is known.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Its rows, with ``track``.
+
+    Examples
+    --------
+    >>> list(assumptions(pl.DataFrame({"track": ["a", "b"], "language_source": ["given", "assumed"]})))
+    ['language is only assumed for 1 of 2 tracks']
+    """
+    for column, kind in frame.schema.items():
+        if column.endswith("_source") and kind == pl.String:
+            tracks = frame.filter(pl.col(column) == "assumed")["track"].n_unique()
+            if tracks:
+                every = counted(frame["track"].n_unique(), "track")
+                yield f"{column.removesuffix('_source')} is only assumed for {tracks} of {every}"

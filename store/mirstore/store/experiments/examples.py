@@ -59,6 +59,8 @@ class TaskExamples:
         Number of tracks that were compared by a fingerprint.
     label_map : dict
         Label of the dataset that is tested on to label here, where they are not the same.
+    assumed : list of str
+        Which feature sets hold values that rest on something assumed.
     cut_from : str
         If they were cut into chunks: the checksum of what, and how.
     """
@@ -77,6 +79,7 @@ class TaskExamples:
     fingerprinted: int = 0
     label_map: dict[str, str] = field(default_factory=dict)
     cut_from: str = ""
+    assumed: list[str] = field(default_factory=list)
 
     @property
     def group_by(self) -> str:

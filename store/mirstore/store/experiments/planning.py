@@ -117,7 +117,7 @@ class _Planner:
         columns = _columns_of(case.features, [*data.table.columns, *data.tensors])
         found = self._groups(case.grouping, columns)
         groups, remarks = readable(case, model, found, data)
-        remarks += _ungrouped(case, found, columns)
+        remarks += [*_ungrouped(case, found, columns), *data.assumed]
         folds, leakage, about_folds = self._fold(data, entry.runs)
         remarks += [f"tasks.{case.task}: {text}" for text in data.lacking(folds)]
         planned.assembly = Assembly(

@@ -17,6 +17,7 @@ from mirstore.core.experiments.splits import part_name, used_parts
 from mirstore.core.experiments.wide import qualified, references
 from mirstore.core.text import counted, some
 from mirstore.store.experiments.examples import TaskExamples
+from mirstore.store.health import assumptions
 from mirstore.store.known_copies import fingerprinted
 from mirstore.store.lake.quoting import literal, literals
 from mirstore.store.lake.tensors import TensorReader, pack_folder
@@ -61,7 +62,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
     # Of classes, those asked for; of tags, tracks that have others only are the negatives; of numbers, all of them.
     owners = _with_every_target(task, wanted) if task.numeric else wanted if exclusive else labelled
     chosen = tracks.join(owners, on=["track", "dataset"], how="semi", maintain_order="left")
-    table, tensors = _features(store, features, chosen["track"].to_list())
+    table, tensors, assumed = _features(store, features, chosen["track"].to_list())
     left_out = _without_label(task, tracks.join(chosen, on=["track", "dataset"], how="anti"), every, wanted)
     complete = chosen.join(table.select("track").unique(), on="track", how="semi", maintain_order="left")
     left_out["no features"] = chosen.height - complete.height
@@ -94,6 +95,7 @@ def load_task(store: Store, task: TaskEntry, features: Sequence[str]) -> TaskExa
         pairs,
         fingerprinted(store, complete["track"].to_list()),
         label_map,
+        assumed=assumed,
     )
 
 
@@ -238,23 +240,27 @@ def _matrix(tracks: pl.DataFrame, labelled: pl.DataFrame, *, numeric: bool) -> t
     return labels, classes
 
 
-def _features(store: Store, names: Sequence[str], tracks: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Reading]]:
-    """Return the feature sets of some tracks side by side, columns qualified, and how to read their tensors."""
+def _features(
+    store: Store, names: Sequence[str], tracks: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, Reading], list[str]]:
+    """Return feature sets of tracks side by side, columns qualified, how to read tensors, and what is only assumed."""
     bases = Counter(name.partition("@")[0] for name in names)
     if several := [name for name, count in bases.items() if count > 1]:
         raise UsageError(f"two versions of features {several[0]!r} in one case", hint="choose one of them")
     frames: dict[str, pl.LazyFrame] = {}
     tensors: dict[str, Reading] = {}
+    assumed: list[str] = []
     for name in names:
-        base = name.partition("@")[0]
-        frame = qualified(base, store.features(name, tracks))
+        base, whole = name.partition("@")[0], store.features(name, tracks)
+        assumed += (f"features.{name}: {text}" for text in assumptions(whole))
+        frame = qualified(base, whole)
         for column in references(frame):
             folder, plain = pack_folder(store.home.root, store.resolve(name)), column.removeprefix(f"{base}.")
             tensors[column] = _reader(folder, column, hops(store, name).get(plain), store.home.bucket)
             frame = frame.drop_nulls(column)  # a missing number is filled in, a missing tensor is not
         frames[name] = frame.lazy()
     wide = side_by_side(store, frames).collect()
-    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors
+    return wide.sort("track", *(["start"] if "start" in wide.columns else []), maintain_order=True), tensors, assumed
 
 
 def _reader(folder: Path, column: str, hop: float | None, bucket: Bucket | None) -> Reading:
