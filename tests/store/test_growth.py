@@ -17,7 +17,8 @@ from mirstore.store.ingest import committer as committing
 from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.news import News
 from mirstore.store.ingest.plan import make_plan
-from mirstore.store.ingest.preview import Preview
+from mirstore.store.ingest.preview import Preview, preview
+from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.source import Source
 from mirstore.store.ingest.summary import Summary
@@ -119,6 +120,54 @@ def test_two_writers_of_the_same_files_say_once_where_they_are_and_what_the_data
     books(store, plan, "one", rows)
     assert count(store, "core.datasets") == 1
     assert count(store, "core.locations") == 3
+
+
+def labelled(folder, labels=("rock", "pop")) -> list[Source]:
+    for n in range(3):
+        (folder / f"{n}.wav").write_bytes(b"sound %d" % n)
+    said = {"title": "Song", "labels": {"genre": list(labels)}, "splits": {"fixed": (0, "train")}}
+    return [Source(str(folder / f"{n}.wav"), dataset="m", **said) for n in range(3)]
+
+
+def test_two_ingests_at_once_say_labels_credits_and_splits_once(store, tmp_path):
+    sources = labelled(tmp_path)
+    ours = preview(store, sources, {}).result()
+    with Store(store.path) as other:
+        Committer(other, preview(other, sources[:2], {}).result()).register()
+    Committer(store, ours).register()
+    tables = ["core.labels", "core.items", "core.splits", "core.locations", "core.datasets"]
+    assert [count(store, table) for table in tables] == [6, 3, 3, 3, 1]
+    assert store.sql("SELECT track, label FROM labels").n_unique() == 6
+
+
+def test_what_another_ingest_says_otherwise_meanwhile_is_said_again_as_a_whole(store, tmp_path):
+    ours = preview(store, labelled(tmp_path), {}).result()
+    with Store(store.path) as other:
+        for labels in (["rock", "pop"], ["rock"]):  # the second is what holds
+            Committer(other, preview(other, labelled(tmp_path, labels), {}).result()).register()
+    Committer(store, ours).register()
+    found = store.sql("SELECT track, list_sort(list(label)) FROM labels GROUP BY track").rows()
+    assert [labels for _, labels in found] == [["pop", "rock"]] * 3
+    assert count(store, "core.labels") == 6 + 3 + 6
+    assert count(store, "core.splits") == 3
+
+
+def test_two_imports_of_a_table_at_once_say_it_once(store, tmp_path, monkeypatch):
+    table = tmp_path / "table.csv"
+    table.write_text("id,v,genre,title\na,1.5,rock,A\nb,2.5,pop,B\n")
+    write = store.write
+
+    def late(message):
+        monkeypatch.undo()
+        with Store(store.path) as other:
+            import_table(other, table, dataset="m")
+        return write(message)
+
+    monkeypatch.setattr(store, "write", late)
+    import_table(store, table, dataset="m")
+    tables = ["core.labels", "core.items", "core.datasets", "core.tracks", "core.extractions"]
+    assert [count(store, table) for table in tables] == [2, 2, 1, 2, 2]
+    assert store.features("m")["v"].to_list() == [1.5, 2.5]
 
 
 def test_what_others_commit_between_two_of_our_batches_is_seen(store, monkeypatch):

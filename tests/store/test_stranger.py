@@ -284,8 +284,7 @@ def test_an_absurd_value_in_any_column_is_refused_or_changes_nothing(honest, sto
 def allowed(looking: duckdb.DuckDBPyConnection, store: Path) -> bool:
     try:
         check_catalogue(looking, str(store / "catalog.sqlite"), store)
-    except (StoreError, duckdb.Error) as error:
-        assert "\x1b" not in str(error)
+    except (StoreError, duckdb.Error):  # which opening the store makes a StoreError of
         return False
     return True
 

@@ -16,7 +16,7 @@ from mirstore.core.packs import Reference
 from mirstore.core.text import explained
 from mirstore.core.workers import not_written
 from mirstore.store.ingest.annotations import read
-from mirstore.store.ingest.meanwhile import Meanwhile
+from mirstore.store.ingest.meanwhile import Meanwhile, unsaid
 from mirstore.store.ingest.preview import Preview
 from mirstore.store.ingest.summary import counted_as
 from mirstore.store.lake.commit_in_halves import commit_in_halves
@@ -28,7 +28,6 @@ batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses 
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
 compact_after = 16  # commits, so that no table has many more files than that
-_of_paths = ("core.locations", "core.datasets")  # whose rows stand alone, and not together with others of one commit
 
 
 class Committer:
@@ -67,15 +66,7 @@ class Committer:
                 source = "annotation" if feature.is_annotation else "extractor"
                 tx.add_feature_set(name, feature, source=source, **self.stamp)
             for table, rows in self.news.rows.items():
-                new = self._new(tx, table, rows) if table in _of_paths else rows
-                tx.append(table, [{**row, **self.stamp} for row in new])
-
-    def _new(self, tx: Transaction, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that no other ingest has committed since the plan was made."""
-        if not rows:
-            return []
-        there = set(tx.since(table, self.plan.snapshot, list(rows[0])))
-        return [row for row in rows if tuple(row.values()) not in there]
+                tx.append(table, [{**row, **self.stamp} for row in unsaid(tx, table, rows, self.plan.snapshot)])
 
     def annotate(self) -> Iterator[Event]:
         """Read annotations, and commit what they say: before anything that reads them is computed. Yield failures."""

@@ -17,6 +17,7 @@ from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
 from mirstore.store.ingest.corrections import count_changes
+from mirstore.store.ingest.meanwhile import together, unsaid
 from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
 from mirstore.store.tables import cells, column_roles
@@ -146,7 +147,7 @@ def bring(
     UsageError
         If an extractor's features, or annotations, have that name.
     """
-    dataset, items = described["dataset"], contents["items"]
+    dataset, items, snapshot = described["dataset"], contents["items"], store.newest
     taken = source and store.names().get(name, source.id) != source.id
     if taken and not store.about(name)["source"].startswith("import:"):
         raise UsageError(f"features {name!r} are there, made by an extractor", hint="give another name: --feature")
@@ -156,7 +157,7 @@ def bring(
     fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
     changes = count_changes(store, other["labels"].iter_rows())
     if not fresh:
-        _write(store, file, described, source, values, contents)
+        _write(store, file, described, source, values, contents, snapshot)
     labels = contents["labels"].drop_nulls("label")
     counts = labels.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
     tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns]).unique()
@@ -183,14 +184,17 @@ def _write(
     source: FeatureSet | None,
     values: pl.DataFrame,
     contents: Mapping[str, pl.DataFrame],
+    snapshot: int,
 ) -> None:
     stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
     stamped = [pl.lit(value).alias(name) for name, value in stamp.items()]
     tracks = contents["items"].select("track")
     with store.write(f"import {file.name}") as tx:
-        tx.append("core.datasets", [{**described, **stamp}])
+        tx.append("core.datasets", [{**row, **stamp} for row in unsaid(tx, "core.datasets", [described], snapshot)])
         tx.append("core.tracks", tracks.with_columns(stamped).to_arrow(), key=["track"])
         for name, frame in contents.items():
+            if tx.number > snapshot + 1:  # another has committed meanwhile
+                frame = pl.DataFrame(unsaid(tx, f"core.{name}", frame.to_dicts(), snapshot), schema=frame.schema)
             tx.append(f"core.{name}", frame.with_columns(stamped).to_arrow())
         if source:
             tx.add_feature_set(source.name, source, source=f"import:{file.name}:{described['sha256']}", **stamp)
@@ -213,16 +217,9 @@ def imported(store: Store) -> set[str]:
     return {name for name, id_ in store.names().items() if id_ in ids}
 
 
-_keys = {
-    "items": ["dataset", "track"],
-    "labels": ["dataset", "track", "label_set"],
-    "splits": ["dataset", "split", "track"],
-}
-
-
 def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl.DataFrame:
     """Return the groups of rows that the store does not have, or has otherwise."""
-    columns, key = [name for name in frame.columns if name != "position"], _keys[view]
+    columns, key = [name for name in frame.columns if name != "position"], together[f"core.{view}"]
     have = current_rows(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
     have = have.join(frame, on=key, how="semi")
     new = frame.join(have, on=columns, how="anti", nulls_equal=True).select(key)
@@ -242,7 +239,7 @@ def with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets:
     label_sets : sequence of str
         Those that the table has a column for.
     """
-    key = _keys["labels"]
+    key = together["core.labels"]
     had = current_rows(store, "labels", items["dataset"][0]).filter(pl.col("label_set").is_in(label_sets)).select(key)
     ended = had.unique().join(items, on="track", how="semi").join(rows, on=key, how="anti")
     return pl.concat([rows, ended], how="diagonal")

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Done, Outcome
+from mirstore.store.lake.schema import order
 from mirstore.store.lake.transaction import Transaction
+
+together = {
+    "core.items": ["dataset", "track"],
+    "core.labels": ["dataset", "track", "label_set"],
+    "core.splits": ["dataset", "split", "track"],
+}
+"""What tells groups of rows apart: those of one commit hold together. In other tables each row stands alone."""
+
+
+def unsaid(tx: Transaction, table: str, rows: Sequence[Mapping[str, Any]], snapshot: int) -> list[Mapping[str, Any]]:
+    """Return the rows that nobody else has committed since a snapshot: groups of them as a whole, or not at all.
+
+    Parameters
+    ----------
+    tx : Transaction
+        That is about to commit.
+    table : str
+        ``core.labels`` …
+    rows : sequence of Mapping
+        Of the same columns.
+    snapshot : int
+        Up to which the store was compared with them.
+    """
+    if not rows:
+        return []
+    key = together.get(table, list(rows[0]))
+    names = [*key, *(name for name in rows[0] if name not in key)]
+    last: dict[tuple[Any, ...], int] = {}
+    said: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    for *values, number in tx.since(table, snapshot, [*names, order]):
+        group = tuple(values[: len(key)])
+        if number > last.get(group, 0):
+            last[group], said[group] = number, set()
+        if number == last[group]:
+            said[group].add(tuple(values))
+    ours = defaultdict(set)
+    for row in rows:
+        ours[tuple(row[name] for name in key)].add(tuple(row[name] for name in names))
+    different = {group for group, content in ours.items() if said.get(group) != content}
+    return [row for row in rows if tuple(row[name] for name in key) in different]
 
 
 class Meanwhile:

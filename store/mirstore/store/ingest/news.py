@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.store.ingest.corrections import count_changes, taken_away
+from mirstore.store.ingest.meanwhile import together
 from mirstore.store.ingest.same_recording import one_per_track
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.tagging import compare_tags
@@ -111,10 +112,10 @@ def _said(
         for split, (fold, part) in item.source.splits.items()
     ]
     yield "core.datasets", origins(store, files)
-    yield "core.items", _changed(store, "core.items", items, ["dataset", "track"])
+    yield "core.items", _changed(store, "core.items", items)
     labels += taken_away(store, silent)
-    yield "core.labels", _changed(store, "core.labels", labels, ["dataset", "track", "label_set"])
-    yield "core.splits", _changed(store, "core.splits", splits, ["dataset", "split", "track"])
+    yield "core.labels", _changed(store, "core.labels", labels)
+    yield "core.splits", _changed(store, "core.splits", splits)
 
 
 def _without(store: Store, scanned: Sequence[Scanned]) -> pl.Series:
@@ -126,10 +127,11 @@ def _without(store: Store, scanned: Sequence[Scanned]) -> pl.Series:
     return found.select(pl.col("new").fill_null(True)).collect()["new"]
 
 
-def _changed(store: Store, table: str, rows: list[dict[str, Any]], key: list[str]) -> list[dict[str, Any]]:
-    """Return the rows whose group (by key) is not what the store's latest rows of that group are."""
+def _changed(store: Store, table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows whose group is not what the store's latest rows of that group are."""
     if not rows:
         return []
+    key = together[table]
     said = pl.LazyFrame([{name: row[name] for name in key} for row in rows], schema=dict.fromkeys(key, pl.String))
     stored = store.scan(table).join(said, on=key, how="semi", maintain_order="left").collect()
     if stored.is_empty():

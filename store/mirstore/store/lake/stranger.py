@@ -76,7 +76,8 @@ _rules = [
      "OR next_file_id > coalesce((SELECT max(data_file_id) FROM ducklake_data_file), -1) "
      "AND next_catalog_id > (SELECT max(table_id) FROM ducklake_table)"),
     ("ducklake_snapshot_changes", "snapshot_id", "a commit that mirstore does not make",
-     f"{_whole('snapshot_id')} AND (changes_made = '' OR changes_made GLOB '[a-z]*_[a-z]*:*') AND {_text_or_null('author', 'commit_message')} "
+     f"{_whole('snapshot_id')} AND (changes_made = '' OR changes_made GLOB '[a-z]*_[a-z]*:*') "
+     f"AND {_text_or_null('author', 'commit_message')} "
      "AND (commit_extra_info IS NULL OR CASE WHEN json_valid(commit_extra_info) AND typeof(commit_extra_info) = 'text' "
      "THEN json_type(commit_extra_info) = 'object' AND NOT EXISTS "
      "(SELECT 1 FROM json_each(commit_extra_info) WHERE type NOT IN ('text', 'null')) END)"),
