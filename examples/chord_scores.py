@@ -10,6 +10,7 @@ segments fit, whatever they are called. Where there is no row, there is no chord
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import mir_eval
 import numpy as np
 import polars as pl
 
+from mirstore.core.errors import MirstoreError, UnknownNameError
 from mirstore.store import Store
 
 scores = {"root": "root", "majmin": "majmin", "sevenths": "sevenths", "segments": "seg"}  # as mir_eval calls them
@@ -88,7 +90,10 @@ def score(store: Store, feature: str, truth: str, by: str | None) -> pl.DataFram
     every = frame.select(pl.lit("all").alias("label"), *means)
     if by is None:
         return every
-    labels = store.sql("FROM labels").filter((pl.col("label_set") == by) & (pl.col("value") == 1))
+    sets = store.sql("FROM labels")
+    labels = sets.filter((pl.col("label_set") == by) & (pl.col("value") == 1))
+    if labels.is_empty():
+        raise UnknownNameError("label set", by, sets["label_set"].unique())
     return pl.concat(
         [every, frame.join(labels.select("track", "label"), on="track").group_by("label").agg(means).sort("label")]
     )
@@ -115,10 +120,13 @@ def lines(feature: str, table: pl.DataFrame) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("features", nargs="+", help="such as chords and chords-template")
-    parser.add_argument("--store", type=Path, default=Path("store"))
+    parser.add_argument("--store", type=Path, default=Path(os.environ.get("MIRSTORE_STORE") or "store"))
     parser.add_argument("--truth", default="chords-true", help="the annotation with the true chords")
     parser.add_argument("--by", help="a label set, such as style")
     given = parser.parse_args()
-    with Store(given.store) as store:
-        for feature in given.features:
-            print("\n".join(lines(feature, score(store, feature, given.truth, given.by))))
+    try:
+        with Store(given.store) as store:
+            for feature in given.features:
+                print("\n".join(lines(feature, score(store, feature, given.truth, given.by))))
+    except MirstoreError as error:
+        parser.error(str(error))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mirstore.core import Audio
+from mirstore.core import Audio, Column
 from mirstore.core.columns import check_rows
 from mirstore.core.resolve import build
 from mirstore.core.tracks import Track
@@ -27,15 +27,17 @@ def silence(seconds: float = 5.0):
     return segment(0.0, seconds, nsp=None, lp=None, cr=None)
 
 
-def heard(*segments, language: str | None = None, **params):
-    """What the extractor makes of segments, checked as a worker does."""
+def heard(*segments, language: str | None = None, share: float | None = None, **params):
+    """What the extractor makes of segments and the share of the voice, checked as a worker does."""
     columns = TranscriptSegments().columns()
     schema = {name: column.dtype for name, column in columns.items()}
     inputs = {"transcript-segments": pl.DataFrame(segments, schema)}
     if language is not None:
         inputs["language"] = pl.DataFrame({"start": [0.0], "text": [language]})
+    inputs["vocal-share"] = pl.DataFrame({"vocal_share": [share]}, {"vocal_share": pl.Float32})
     extractor = build(Transcript, params, "features.t.params")
-    return check_rows(extractor.extract(Track("0" * 64, Path("a.wav"), inputs)), extractor.columns())
+    declared = extractor.columns({"vocal-share": {"vocal_share": Column(pl.Float32, "", "energy", nullable=True)}})
+    return check_rows(extractor.extract(Track("0" * 64, Path("a.wav"), inputs)), declared)
 
 
 def words(rows) -> list[str]:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from mirstore.core import Column, Extractor, Row, Track
+from mirstore.core.errors import ConfigError
 from mirstore.core.languages import annotated, code
 from mirstore_transcript.publications import whisper
 
@@ -66,6 +67,9 @@ class Transcript(Extractor):
         Of all recordings: ``"en"``, ``"eng"`` or ``"English"``.
     require_language : bool
         Whether there are no words where the language would be assumed.
+    vocal_share : float, 0 to 1
+        The lowest share of the voice in the energy of the track at which words are believed: the column of that name
+        of ``vocal-share``, which is read if this is more than 0. Below it a row without a word says so.
     """
 
     name = "transcript"
@@ -79,15 +83,26 @@ class Transcript(Extractor):
     anomaly: float = 0.75
     language: str = ""
     require_language: bool = False
+    vocal_share: float = field(default=0.0, metadata={"was": 0.0})
 
     def __post_init__(self) -> None:
+        if not 0 <= self.vocal_share <= 1:
+            raise ValueError(f"vocal_share={self.vocal_share} must be a share, 0 to 1")
         if self.language:
             known = code(self.language)
             if known is None:
                 raise ValueError(f"language={self.language!r} must be a code of ISO 639-1, as 'en'")
             self.language = known  # one identity for "en" and "English"
 
-    def columns(self) -> dict[str, Column]:
+    def reads(self) -> dict[str, str | None]:
+        return dict.fromkeys((*self.inputs, "vocal-share") if self.vocal_share else self.inputs)
+
+    def columns(self, inputs: Mapping[str, Mapping[str, Column]]) -> dict[str, Column]:
+        if self.vocal_share and "vocal_share" not in inputs.get("vocal-share", {}):
+            raise ConfigError(
+                "transcript: what it reads as vocal-share has no column 'vocal_share'",
+                hint='name features of the extractor vocal-share: inputs = { vocal-share = "vocal-share" }',
+            )
         return {
             "start": Column(pl.Float64, "s", "where the word begins", (0, None)),
             "end": Column(pl.Float64, "s", "where it ends", (0, None)),
@@ -104,16 +119,27 @@ class Transcript(Extractor):
     def extract(self, track: Track) -> list[Row]:
         segments = track.features("transcript-segments")
         language = self._language(track, segments)
-        said = {"language": language.code, "language_source": language.source, "reason": language.reason or None}
-        believed = [] if language.reason else self._believed(segments)
+        reason = language.reason or self._unsung(track)
+        said = {"language": language.code, "language_source": language.source, "reason": reason or None}
+        believed = [] if reason else self._believed(segments)
         rows: list[Row] = [{**word, "segment": at, **said} for at, words in enumerate(believed) for word in words]
-        if not rows and language.source == "assumed":
+        if not rows and not reason and language.source == "assumed":
             said["reason"] = "no words are heard: nobody sings, or in a language that the network does not know"
         if not rows and said["reason"]:
             rows = [
                 {"start": 0.0, "end": segments["end"].max(), "word": None, "probability": None, "segment": None, **said}
             ]
         return rows
+
+    def _unsung(self, track: Track) -> str:
+        """Return why hardly anybody can be singing, by the share of the voice; nothing if somebody may."""
+        if not self.vocal_share:
+            return ""
+        share = track.features("vocal-share")["vocal_share"][0]
+        if share is not None and share >= self.vocal_share:
+            return ""
+        found = "is null" if share is None else f"is below {self.vocal_share:g}"
+        return f"hardly anybody sings: vocal_share {found}"
 
     def _believed(self, segments: pl.DataFrame) -> list[list[dict[str, Any]]]:
         """Return the words of each segment that has any and may be believed."""

@@ -589,10 +589,21 @@ def test_a_store_exports_a_graph_for_each_dataset_whose_counts_are_the_columns(t
                 assert count(made, f"{here}; a h:{kind}") == round(found[name] * n)
         assert count(made, "?c a h:DominantFunction") > 0 or dataset == "b"
         assert len(set(made.objects(None, rdflib.DCTERMS.isPartOf))) == tracks
-    refused = CliRunner().invoke(app, ["export", "--rdf", "chords-true"])
+    chords = CliRunner().invoke(
+        app, ["export", "--rdf", "chords-true", "-o", "same.ttl"]
+    )  # as their one reader has them
+    assert (chords.exit_code, len(rdflib.Graph().parse("same.ttl"))) == (0, len(made))
+    refused = CliRunner().invoke(app, ["export", "--rdf", "mfcc"])
     assert (refused.exit_code, "has no form in RDF" in refused.output + refused.stderr) == (2, True)
     absent = CliRunner().invoke(app, ["export", "--rdf", "harmony"])
     assert "features chords, which 'harmony' reads, are not stored" in absent.output + absent.stderr
+    with open("registry.toml", "a") as registry:
+        registry.write(
+            '[features.harmony-other]\nextractor = "functional-harmony"\ninputs = { chords = "chords-true" }\n'
+        )
+    several = CliRunner().invoke(app, ["export", "--rdf", "chords-true"])
+    assert several.exit_code == 2
+    assert "several read it: harmony-true, harmony-other" in several.output + several.stderr
     both = CliRunner().invoke(app, ["export", "--rdf", "harmony-true", "--features", "harmony-true"])
     assert (both.exit_code, "give one of" in both.output + both.stderr) == (2, True)
 

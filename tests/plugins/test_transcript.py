@@ -138,7 +138,36 @@ def test_a_language_may_be_required_and_may_be_detected():
     assert heard(segment(0.0, 1.0, language="fr", detected=0.9, nsp=0.9)) == []
 
 
+@pytest.mark.parametrize(("share", "told"), [(0.021, "is below 0.05"), (None, "is null")])
+def test_words_where_hardly_anybody_sings_are_not_believed_and_the_reason_says_why(share, told):
+    (row,) = heard(segment(0.0, 2.0, " Subscribe", " now"), share=share, vocal_share=0.05)
+    assert (row["word"], row["end"], row["language_source"]) == (None, 2.0, "assumed")
+    assert row["reason"] == f"hardly anybody sings: vocal_share {told}"
+    assert words(heard(segment(0.0, 2.0, " Subscribe", " now"), share=share)) == ["Subscribe", "now"]
+
+
+def test_words_where_somebody_sings_are_believed_or_not_as_without_the_share():
+    assert words(heard(segment(0.0, 1.0, " oh"), share=0.06, vocal_share=0.05)) == ["oh"]
+    assert heard(segment(0.0, 1.0, " oh", nsp=0.9), share=0.06, vocal_share=0.05, language="en") == []
+    (row,) = heard(segment(0.0, 1.0, " oh"), share=0.01, vocal_share=0.05, language="es")
+    assert row["reason"] == "the language is 'es', and the network wrote 'en'"  # it is not said that nobody sings
+
+
+def test_the_share_of_the_voice_is_read_only_if_it_is_asked_for():
+    plugins, registry = Plugins.installed(), Registry.load()
+    made = resolve(["transcript", "transcript-vocals"], registry, plugins)
+    assert list(made["transcript"].inputs) == ["transcript-segments"]
+    assert "vocal_share" not in made["transcript"].definition["params"]  # so it is what it was before there was a share
+    assert list(made["transcript-vocals"].inputs) == ["transcript-segments", "vocal-share"]
+    registry.features["transcript-vocals"].inputs["vocal-share"] = "essentia"
+    wrong = resolve(["transcript-vocals"], registry, plugins)["transcript-vocals"]
+    with pytest.raises(ConfigError, match="has no column 'vocal_share'"):
+        _ = wrong.columns
+
+
 def test_parameters_are_checked():
+    with pytest.raises(ConfigError, match=r"vocal_share=5\.0 must be a share, 0 to 1"):
+        build(Transcript, {"vocal_share": 5}, "features.t.params")
     for kind, params in ((Transcript, {"language": "Klingon"}), (TranscriptSegments, {"beam_size": 0})):
         with pytest.raises(ConfigError):
             build(kind, params, "features.t.params")

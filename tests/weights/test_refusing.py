@@ -62,8 +62,9 @@ def test_a_pickle_as_a_file_of_the_users_own_is_refused_whatever_it_is_called(pl
         archive.writestr("own/data.pkl", malicious)
     for content in (malicious, buffer.getvalue(), b"", bytes(8), save({"a": np.zeros(3)})[:-1]):
         (tmp_path / "own.safetensors").write_bytes(content)
-        with pytest.raises(WeightsError, match=r"it is not safetensors, and other formats may hold code"):
+        with pytest.raises(WeightsError, match=r"it is not safetensors, and other formats may hold code") as refused:
             list(add(plugin.own, [tmp_path / "own.safetensors"]))
+        assert refused.value.hint.startswith("save its arrays with safetensors.torch.save_file")
         assert nothing_kept(plugin.own)
 
 
@@ -253,6 +254,8 @@ def test_names_are_suggested_and_two_meanings_of_one_are_a_conflict(plugin, monk
     ]
     with pytest.raises(UnknownNameError, match=r"unknown weights 'web-gian' \(did you mean 'web-gain'\?\)"):
         plugins.weights("web-gian")
+    with pytest.raises(UnknownNameError, match=r"or is it of a plugin that is not installed\? mirstore plugins"):
+        plugins.weights("omnizart-chord")
     monkeypatch.setattr(plugin.Filter, "needs", (replace(plugin.web, convert=None),))
     with pytest.raises(PluginError, match=r"weights 'web-gain' are declared differently by gain and filter"):
         Plugins.installed().weights("web-gain")

@@ -135,3 +135,29 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}" if known else "there are none yet"
+
+
+def perhaps_not_installed(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Return the error about a name that a plugin may have that is not installed, unless it is a slip of the pen.
+
+    Parameters
+    ----------
+    kind : str
+        What it is to be, such as ``"features"``.
+    name : str
+    known : iterable of str
+        What there is.
+
+    Examples
+    --------
+    >>> perhaps_not_installed("features", "tempo", ["essentia", "mel"]).hint
+    'known: essentia, mel, or is it of a plugin that is not installed? mirstore plugins install'
+    >>> perhaps_not_installed("features", "essentai", ["essentia", "mel"]).hint
+    "did you mean 'essentia'?"
+    """
+    known = sorted(known)
+    unknown = UnknownNameError(kind, name, known)
+    if not get_close_matches(name, known, cutoff=0.85):
+        hint = did_you_mean(name, known).removesuffix("?")
+        unknown.hint = f"{hint}, or is it of a plugin that is not installed? mirstore plugins install"
+    return unknown

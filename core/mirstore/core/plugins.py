@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 
 from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Smoother
-from mirstore.core.errors import PluginError, UnknownNameError
+from mirstore.core.errors import PluginError, UnknownNameError, perhaps_not_installed
 from mirstore.core.extras import missing
 from mirstore.core.models import Model
 from mirstore.core.pretrained import Weights
@@ -199,7 +199,7 @@ class Plugins:
         found = [needed for needed in self.needed() if needed.weights.name == name]
         if not found:
             self.refuse_broken(name)
-            raise UnknownNameError("weights", name, {needed.weights.name for needed in self.needed()})
+            raise perhaps_not_installed("weights", name, {needed.weights.name for needed in self.needed()})
         if len(found) > 1:
             owners = " and ".join(", ".join(needed.by) for needed in found)
             raise PluginError(f"weights {name!r} are declared differently by {owners}", hint="uninstall one of them")

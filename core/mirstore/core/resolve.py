@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mirstore.core.components import Component, Extractor
 from mirstore.core.entries import FeatureEntry
-from mirstore.core.errors import ConfigError, UnknownNameError, UsageError, did_you_mean
+from mirstore.core.errors import ConfigError, UnknownNameError, UsageError, did_you_mean, perhaps_not_installed
 from mirstore.core.features import FeatureSet, heard, normalise
 from mirstore.core.isolated import Isolated, kinds
 from mirstore.core.plugins import Plugins
@@ -161,11 +160,7 @@ def _extractor(name: str, entry: FeatureEntry, registry: Registry, plugins: Plug
     except UnknownNameError as error:
         if name in registry.features:
             raise ConfigError(f"features.{name}: {error.message}", hint=error.hint) from None
-        known = {*registry.features, *plugins.names(Extractor)}
-        unknown = UnknownNameError("features", name, known)
-        if not get_close_matches(name, known, cutoff=0.85):  # no slip of the pen
-            unknown.hint = f"{unknown.hint} or is it of a plugin that is not installed? mirstore plugins install"
-        raise unknown from None
+        raise perhaps_not_installed("features", name, {*registry.features, *plugins.names(Extractor)}) from None
     _check_pin(kind, pinned, f"features.{name}")
     _check_place(kind, entry, f"features.{name}.place")
     return kind

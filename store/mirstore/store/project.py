@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +11,9 @@ from typing import Self, Unpack
 
 import polars as pl
 
+from mirstore.core.components import Extractor
 from mirstore.core.cores import cores
-from mirstore.core.errors import UnknownNameError
+from mirstore.core.errors import MirstoreError, UnknownNameError, UsageError
 from mirstore.core.events import Event, Warned, job
 from mirstore.core.experiments.cases import cases
 from mirstore.core.experiments.published import published
@@ -437,12 +438,12 @@ class Project:
         return self.store.features(names, tracks)
 
     def rdf(self, name: str, *, dataset: str | None = None) -> str:
-        """Return the graph of what a feature set reads, in Turtle: chords for ``harmony``.
+        """Return a feature set as a graph, in Turtle: what ``harmony`` reads, or ``chords`` as ``harmony`` reads them.
 
         Parameters
         ----------
         name : str
-            Feature set, of an extractor that has such a form.
+            Feature set of an extractor that has such a form, or what the one registered reader with such a form reads.
         dataset : str, optional
             Only its tracks.
 
@@ -451,9 +452,28 @@ class Project:
         UnknownNameError
             If there is no such name.
         UsageError
-            If what it reads is not stored, or its extractor has no form in RDF.
+            If what is read is not stored, if neither the extractor nor a reader has a form in RDF, or several readers
+            have one.
         """
-        return export.rdf(self.store, self._features(name, ())[name], dataset=dataset)
+        feature = self._features(name, ())[name]
+        if not _has_graph(type(feature.extractor)) and (readers := self._graphed(name)):
+            if len(readers) > 1:
+                raise UsageError(
+                    f"{name!r} becomes a graph as its reader takes it, and several read it: {', '.join(readers)}",
+                    hint=f"mirstore export --rdf {readers[0]}",
+                )
+            feature = self._features(readers[0], ())[readers[0]]
+        return export.rdf(self.store, feature, dataset=dataset)
+
+    def _graphed(self, name: str) -> list[str]:
+        """Return the registered feature sets that read this one and have a form in RDF."""
+        found = []
+        for reader, entry in self.registry.features.items():
+            with suppress(MirstoreError):  # of a plugin that is not there or cannot be used there is no graph
+                kind = self.plugins.get(Extractor, entry.extractor.partition("@")[0])
+                if _has_graph(kind) and name in {entry.inputs.get(declared, declared) for declared in kind.inputs}:
+                    found.append(reader)
+        return found
 
     def tensors(self, name: str, tracks: str | Sequence[str] | None = None, column: str | None = None) -> TensorReader:
         """Return the tensors of a feature set, to be read one by one; see `Store.tensors`.
@@ -478,3 +498,7 @@ class Project:
             As for `tensors`.
         """
         return self.store.sounds(name, tracks, column)
+
+
+def _has_graph(kind: type[Extractor]) -> bool:
+    return kind.rdf is not Extractor.rdf

@@ -103,8 +103,10 @@ def _keep(weights: Weights) -> Iterator[Event]:
     for file, path in zip(weights.files, files, strict=True):
         if problem := _problem(file, path):
             shutil.rmtree(part(weights, ""))
-            hint = "damaged on the way, altered, or replaced by its makers: try again, or ask the plugin's author"
-            raise WeightsError(f"{file} is refused: {problem}", hint=hint)
+            theirs = "damaged on the way, altered, or replaced by its makers: try again, or ask the plugin's author"
+            yours = "save its arrays with safetensors.torch.save_file, or as the plugin's page says"
+            own = file.sha256 is None and not isinstance(file, WebFile)
+            raise WeightsError(f"{file} is refused: {problem}", hint=yours if own else theirs)
     hashes = [file.sha256 or digest(path) for file, path in zip(weights.files, files, strict=True)]
     made = part(weights, "made")
     for left in (made, made.with_name("old")):  # by a fetch that was killed
