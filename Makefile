@@ -31,10 +31,12 @@ test: .venv/test-ready
 test-quick: .venv/test-ready
 	$(BIN)/pytest -n 2 -m "not slow"
 
-# Kills every command that changes a store at random moments: `make chaos ROUNDS=20`.
+# Kills every command that changes a store, and interpreters of other environments, at random moments:
+# `make chaos ROUNDS=20`.
 ROUNDS ?= 5
 chaos: .venv/test-ready
 	$(BIN)/python tests/chaos.py --rounds $(ROUNDS)
+	MIRSTORE_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/cli/test_environments.py -k killed_at_random_moments
 
 check: .venv/test-ready
 	$(BIN)/ruff check .

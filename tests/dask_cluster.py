@@ -32,7 +32,8 @@ class DaskCluster:
             assert self.scheduler.poll() is None
             time.sleep(0.05)
         for _ in range(workers):
-            self.add(**options)
+            self.add(wait=False, **options)
+        self.wait_for(workers)
 
     @property
     def address(self) -> str:

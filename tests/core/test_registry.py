@@ -344,6 +344,19 @@ def test_a_components_own_name_is_no_mistake_even_if_it_is_like_a_registered_one
     assert Registry.load(path).experiments["e"].features == ["mel"]
 
 
+def test_however_many_names_are_suspicious_the_plugins_are_loaded_once(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("mirstore.core.isolated.everywhere", lambda: loaded.append(everywhere()) or loaded[-1])
+    text = whole + "".join(
+        f"\n[experiments.{name}]\ntask='jamendo-moodtheme'\nmodel='em-banded'\nfeatures=['{name}']\n"
+        for name in ("mfcc-poled", "mel-239", "essentja")
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).count("unknown features") == 3
+    assert len(loaded) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -125,7 +125,8 @@ def test_whatever_decoding_raises_costs_that_file(store, music, test_plugins, mo
 
 @pytest.mark.parametrize("how", ["float", "fork", "child", "close", "chdir", "ignore"])
 def test_who_spoils_its_process_costs_no_other(store, music, test_plugins, how):
-    wanted = features("rms-segments", "slow", spoilt={"extractor": "a-spoils@1", "params": {"how": how}})
+    spoilt = {"extractor": "a-spoils@1", "params": {"how": how}}
+    wanted = features("rms-segments", spoilt=spoilt, slow={"extractor": "slow@1", "params": {"delay": 0.0}})
     ingest(store, find([music]), wanted, workers=1)
     assert {feature for _, feature in failures(store)} <= {"spoilt"}
     assert store.features("rms-segments")["track"].n_unique() == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 
 from packaging.requirements import Requirement
@@ -47,7 +48,7 @@ def missing(distribution: Distribution, name: str) -> str | None:
     extras = distribution.metadata.get_all("Provides-Extra") or []
     extra = name if name in extras else ""
     for text in distribution.requires or []:
-        requirement = Requirement(text)
+        requirement = _parsed(text)
         marker = requirement.marker
         if extra and (marker is None or marker.evaluate({"extra": ""})):
             continue  # the distribution's own requirements are there, or nothing would run
@@ -92,6 +93,9 @@ def install(extra: str, distribution: str = "mirstore") -> str:
     "pip install 'mirstore[essentia]'"
     """
     return f"pip install '{distribution}[{extra}]'" if extra else f"pip install '{distribution}'"
+
+
+_parsed = cache(Requirement)  # each plugin of a distribution asks for all that it requires
 
 
 def _is_installed(requirement: Requirement) -> bool:

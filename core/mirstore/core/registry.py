@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -122,7 +123,7 @@ class Registry(BaseModel):
                 if key in ("task", "model") and here is None and not all(each):
                     yield f"{where}: give {key}, here or in matrix"
                 for value in dict.fromkeys([here, *(value for values in each for value in values or ())]):
-                    if value is not None and value not in known and (key == "task" or _mistaken(value, known)):
+                    if value is not None and value not in known and (key == "task" or self._mistaken(value, known)):
                         yield f"{where}: unknown {key} {value!r}{_meant(str(value), known)}"
             yield from self._wrong_features(where, experiment)
 
@@ -136,11 +137,21 @@ class Registry(BaseModel):
             for value in [features] if isinstance(features, str) else features:
                 base = value.partition("@")[0]
                 used.add(base)
-                if base not in self.features and _mistaken(base, self.features):
+                if base not in self.features and self._mistaken(base, self.features):
                     yield f"{where}: unknown features {value!r}{_meant(base, self.features)}"
         for chunk in [experiment.chunk, *(chunk for matrix in experiment.matrix for chunk in matrix.chunk or ())]:
             for base in sorted(chunk.steps.keys() - used) if chunk else ():
                 yield f"{where}: chunk: steps of {base!r}, which is none of its features{_meant(base, used)}"
+
+    def _mistaken(self, name: str, known: Iterable[str]) -> bool:
+        return bool(get_close_matches(name, list(known), n=1)) and name not in self._provided
+
+    @cached_property
+    def _provided(self) -> set[str]:
+        """Names of all components: whoever asks loads every plugin, so only on suspicion, and once."""
+        from mirstore.core.isolated import everywhere
+
+        return {component.partition("@")[0] for row in everywhere().rows() for component in row.components}
 
     def _wrong_plugins(self) -> Iterator[str]:
         for name, text in self.plugins.items():
@@ -251,12 +262,3 @@ def _fields(where: tuple[Any, ...]) -> Iterable[str]:
 def _meant(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
-
-
-def _mistaken(name: str, known: Iterable[str]) -> bool:
-    if not get_close_matches(name, list(known), n=1):
-        return False
-    from mirstore.core.isolated import everywhere  # loads every plugin: only on suspicion
-
-    provided = {component.partition("@")[0] for row in everywhere().rows() for component in row.components}
-    return name not in provided
