@@ -17,6 +17,7 @@ from mirstore.core.features import FeatureSet
 from mirstore.store import Store, removal
 from mirstore.store.history import pin
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.quoting import in_lake
 from mirstore.store.lake.shared import Shared
 
 pytestmark = pytest.mark.slow  # processes by the dozen
@@ -150,6 +151,17 @@ def test_a_purged_store_goes_on(store):
     assert doctor(store) == []
     with Store(store.path) as again:
         assert again.sql("SELECT count(*) n, min(rms_db) low FROM loudness").row(0) == (6, pytest.approx(-103 / 7))
+
+
+def test_what_was_there_before_a_purge_is_found_by_ducklake_after_the_next_commits(store):
+    withdraw(store, names[1])
+    store.purge()
+    for new in ("1", "2"):  # smaller than all that are there: a range of these alone would pass over the others
+        music(store, [f"{new * 4}{'0' * 60}"])
+    table = in_lake(f"feat.{loudness.table}")
+    for track in (names[0], names[5], f"1111{'0' * 60}"):
+        assert store.ask(f"SELECT count(*) FROM {table} WHERE track = '{track}'") == [(1,)]
+    assert store.ask(f"SELECT max(track) FROM {table}") == [(names[5],)]
 
 
 def test_a_removed_dataset_goes_with_the_tracks_that_are_in_no_other(store):

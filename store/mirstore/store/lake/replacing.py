@@ -58,11 +58,9 @@ def _name(catalogue: Catalogue, old: DataFile, new: Written | None) -> None:
         "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
         [old.rows - rows, old.bytes - size, old.table_id],
     )
-    # Ranges of values are values. Without them DuckLake reads the file instead of skipping it.
-    catalogue.execute(
-        "UPDATE ducklake_table_column_stats SET min_value = NULL, max_value = NULL WHERE table_id = ?",
-        [old.table_id],
-    )
+    # Ranges of values are values. Without them DuckLake reads the file instead of skipping it; null, it would take them
+    # for those of a column without values, and the next commit's for those of all.
+    catalogue.execute("DELETE FROM ducklake_table_column_stats WHERE table_id = ?", [old.table_id])
 
 
 def _scrub(catalogue: Catalogue, scrubbed: Callable[[str | None], str | None]) -> None:
