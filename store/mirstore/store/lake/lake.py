@@ -182,6 +182,10 @@ class Lake:
         text = str(error).splitlines()[0]
         if "No space left" in text or "is full" in text or shutil.disk_usage(self.path).free < 1 << 20:
             return StoreError(f"{self.home}: the disk is full", hint="free some space; what was committed is safe")
+        if "maximum retry count" in str(error):
+            return StoreError(
+                f"{self.home}: another process committed at the same time", hint="give the same command again"
+            )
         if "permission denied" in str(error):  # by PostgreSQL
             return StoreError(f"{self.home}: this user may only read", hint="ask who keeps the database")
         if "locked" in text:

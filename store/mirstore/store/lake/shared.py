@@ -197,6 +197,8 @@ class Shared(Home):
             with self._connected() as database:
                 check_database(lambda query: database.execute(query.encode()).fetchall(), str(self))
         connection = with_extensions("ducklake", "postgres_scanner")
+        # Should the lock be lost with its connection, a commit must fail and not become another snapshot than it says.
+        connection.execute("SET ducklake_max_retry_count = 0")
         try:
             where = literal(f"ducklake:postgres:{self.database}")
             connection.execute(f"ATTACH {where} AS lake ({', '.join(options)})")
