@@ -53,7 +53,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     if reason := lacking():
         pytest.skip(reason)
     with started(tmp_path_factory.mktemp("servers")) as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment.items():
+        for name, value in running.environment().items():
             patch.setenv(name, value)
         patch.setenv("MIRSTORE_CACHE", str(tmp_path_factory.mktemp("copies")))
         yield running

@@ -21,9 +21,15 @@ from typing import Any
 from uuid import uuid4
 
 ready = 60.0  # [s]
+password = "Xyzzy-postgres-7f3a"  # of the role `guarded`, which alone needs one
+_keys = {"tester": "not-a-secret", "reader": "not-a-secret", "guarded": "Xyzzy/bucket+51be"}
 _users: list[dict[str, Any]] = [
-    {"name": name, "credentials": [{"accessKey": name, "secretKey": "not-a-secret"}], "actions": actions}
-    for name, actions in {"tester": ["Admin"], "reader": ["Read", "List"]}.items()
+    {
+        "name": name,
+        "credentials": [{"accessKey": name, "secretKey": key}],
+        "actions": ["Read", "List"] if name == "reader" else ["Admin"],
+    }
+    for name, key in _keys.items()
 ]
 
 
@@ -53,26 +59,25 @@ class Servers:
     postgres: int  # ports
     s3: int
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process needs to reach them."""
+    def environment(self, user: str = "tester") -> dict[str, str]:
+        """Return what a process needs to reach them, as ``tester``, ``reader`` or ``guarded``."""
         return {
-            "AWS_ACCESS_KEY_ID": "tester",
-            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_ACCESS_KEY_ID": user,
+            "AWS_SECRET_ACCESS_KEY": _keys[user],
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3}",
             "AWS_ALLOW_HTTP": "true",
         }
 
-    def new_store(self) -> str:
+    def new_store(self, user: str = "mirstore") -> str:
         """Return the address of a store that is not there yet: a database of its own, a folder in a bucket."""
         name = f"t{uuid4().hex[:12]}"
         createdb = _postgres("createdb")
         subprocess.run(
-            [str(createdb), "-h", "127.0.0.1", "-p", str(self.postgres), "-U", "mirstore", name],
+            [str(createdb), "-h", "127.0.0.1", "-p", str(self.postgres), "-U", "mirstore", "-O", user, name],
             check=True, capture_output=True,
         )  # fmt: skip
-        return f"postgres://mirstore@127.0.0.1:{self.postgres}/{name}?data=s3://lake/{name}"
+        return f"postgres://{user}@127.0.0.1:{self.postgres}/{name}?data=s3://lake/{name}"
 
 
 def _free() -> int:
@@ -96,32 +101,51 @@ def servers(folder: Path) -> Iterator[Servers]:
         For their data; it must be new.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _started_postgres(folder / "postgres") as postgres, _started_s3(folder / "s3") as s3:
+    with started_postgres(folder / "postgres") as postgres, _started_s3(folder / "s3") as s3:
         yield Servers(postgres, s3)
 
 
 @contextmanager
-def _started_postgres(folder: Path) -> Iterator[int]:
+def started_postgres(folder: Path) -> Iterator[int]:
+    """Make a new folder's server, and start it."""
     folder.mkdir()
+    _make_cluster(folder)
+    import psycopg
+
+    with running_postgres(folder, port := _free()):
+        with psycopg.connect(f"host=127.0.0.1 port={port} user=mirstore dbname=postgres") as database:
+            database.execute(f"CREATE ROLE guarded LOGIN PASSWORD '{password}'")
+        yield port
+
+
+def _make_cluster(folder: Path) -> None:
     if os.getuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
         for parent in folder.parents:  # which must let another user through
             if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o1 == 0:
                 parent.chmod(parent.stat().st_mode | 0o1)
-    data, port = folder / "data", _free()
     subprocess.run(
-        [str(_postgres("initdb")), "-D", str(data), "-U", "mirstore", "--auth=trust", "--no-sync", "-E", "UTF8"],
+        [str(_postgres("initdb")), "-D", str(folder / "data"), "-U", "mirstore", "-A", "trust", "-N", "-E", "UTF8"],
         check=True, capture_output=True, cwd=folder, **_unprivileged(),
     )  # fmt: skip
+    rules = folder / "data" / "pg_hba.conf"
+    rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+
+
+@contextmanager
+def running_postgres(folder: Path, port: int) -> Iterator[None]:
+    """Start the server of a folder, and end it afterwards: those who use it meanwhile lose their connections."""
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    log = open(folder / "log", "a")  # noqa: SIM115  # the server goes on with it
     process = subprocess.Popen(
-        [str(_postgres("postgres")), "-D", str(data), *options, "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **_unprivileged(),
+        [str(_postgres("postgres")), "-D", str(folder / "data"), *options, "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL, stderr=log, cwd=folder, **_unprivileged(),
     )  # fmt: skip
+    log.close()
     try:
         isready = [str(_postgres("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port)]
         _wait(process, lambda: subprocess.run(isready).returncode == 0)
-        yield port
+        yield
     finally:
         process.send_signal(2)  # at once, in order
         process.wait(60)
@@ -178,7 +202,7 @@ def _wait(process: subprocess.Popen[bytes], there: object) -> None:
 
 if __name__ == "__main__":
     with servers(Path(sys.argv[1])) as running:
-        for name, value in running.environment.items():
+        for name, value in running.environment().items():
             print(f"export {name}={value}")
         print(f"export MIRSTORE_STORE='{running.new_store()}'", flush=True)
         with suppress(KeyboardInterrupt):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,61 @@ from mirstore.store.lake.shared import Shared
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-quick = {"test_store", "test_time", "test_samples"}
-both = {*quick, "test_removal", "test_purge", "test_stems", "test_models", "test_growth", "test_query", "test_ingest"}
-both |= {"test_experiments", "test_checkpoints", "test_annotations", "test_vanished"}
+# Whole modules, unless a test is marked `folder_only`, and of others what meets the store in another way.
+both = {"test_store", "test_removal", "test_time"}
+hearts = {
+    "test_annotations": {"a_changed_file_is_a_new_value_and_what_reads_it_follows"},
+    "test_checkpoints": {"gc_removes_empty_folders_of_checkpoints_and_leaves_those_in_use"},
+    "test_experiments": {"a_run_leaves_its_results_in_the_store", "runs_are_found_compared_and_removed"},
+    "test_growth": {
+        "two_writers_whose_plans_overlap_leave_rows_and_ledger_once",
+        "a_merge_between_plan_and_commit_hides_nothing_of_what_others_did",
+        "what_is_large_is_not_merged_again",
+        "large_inputs_are_read_in_parts_that_fit",
+    },
+    "test_ingest": {
+        "a_second_ingest_computes_nothing",
+        "failures_stay_until_retried",
+        "ctrl_c_keeps_what_is_done_and_the_next_ingest_goes_on",
+    },
+    "test_models": {
+        "a_trained_model_is_found_by_its_name_and_by_its_hash",
+        "what_a_killed_process_left_is_no_model_and_gc_removes_it",
+        "extracted_scores_are_the_models_bit_for_bit",
+        "a_purge_erases_removed_models_and_leaves_others",
+    },
+    "test_purge": {
+        "a_withdrawn_track_is_in_no_file_after_a_purge",
+        "a_purged_store_goes_on",
+        "removed_features_leave_only_their_definition_and_come_back_by_computing",
+        "features_with_the_same_tensors_as_removed_ones_keep_theirs",
+        "a_purge_that_is_killed_between_its_steps_can_be_finished",
+        "gc_and_purge_refuse_a_catalogue_that_names_files_outside",
+        "gc_deletes_only_names_of_its_own_making",
+    },
+    "test_query": {
+        "questions_are_answered",
+        "the_latest_labels_count",
+        "an_older_snapshot_answers_as_it_did",
+        "a_failure_says_how_to_retry",
+        "a_listing_shows_everything_and_opens_no_features",
+    },
+    "test_stems": {
+        "a_sound_comes_out_of_the_store_as_it_was_made",
+        "what_reads_stored_values_gets_what_it_gets_in_one_ingest",
+        "what_a_killed_ingest_left_of_its_jobs_is_removed_by_gc",
+    },
+    "test_vanished": {"files_that_are_gone_are_named_and_stay_until_pruned"},
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of the modules above over a folder and over a shared store."""
-    name = metafunc.module.__name__.rpartition(".")[2]
-    if name in both and not metafunc.definition.get_closest_marker("folder_only"):
-        marks = [] if name in quick else [pytest.mark.slow]
-        kinds = ["folder", pytest.param("shared", marks=marks)]
+    """Run these tests over a folder and over a shared store."""
+    module, name = metafunc.module.__name__.rpartition(".")[2], metafunc.definition.name.removeprefix("test_")
+    if metafunc.definition.get_closest_marker("folder_only"):
+        return
+    if module in both or name in hearts.get(module, ()):
+        kinds = ["folder", pytest.param("shared", marks=pytest.mark.slow)]
         metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
 
 
@@ -36,14 +79,14 @@ def store_kind(request: pytest.FixtureRequest) -> Iterator[str]:
         yield found
         return
     new_store = request.getfixturevalue("servers").new_store
-    with pytest.MonkeyPatch.context() as patch, addresses(new_store) as address:
+    address = addresses(new_store)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shared, "Home", lambda folder: Shared(address(Path(folder))))
         yield found
 
 
-@contextmanager
-def addresses(new_store: Callable[[], str]) -> Iterator[Callable[[Path], str]]:
-    """Give a function that says which shared store stands for a folder: for its own copies, too."""
+def addresses(new_store: Callable[[], str]) -> Callable[[Path], str]:
+    """Return a function that says which shared store stands for a folder: for its own copies, too."""
     known: dict[Path, str] = {}
 
     def address(folder: Path) -> str:
@@ -53,4 +96,4 @@ def addresses(new_store: Callable[[], str]) -> Iterator[Callable[[Path], str]]:
             known[Shared(known[folder]).path] = known[folder]
         return known[folder]
 
-    yield address
+    return address

@@ -93,7 +93,12 @@ def made_once(tmp_path_factory):
 
 
 @pytest.fixture
-def store(tmp_path, music, plugins, made_once):
+def store(tmp_path, music, plugins, made_once, store_kind):
+    if store_kind == "shared":  # which is not copied by its folder
+        with Store(tmp_path / "store", create=True) as made:
+            compute(made, music, plugins, ["tones", "seconds", "frames"])
+            yield made
+        return
     if not made_once.exists():
         with Store(made_once, create=True) as made:
             compute(made, music, plugins, ["tones", "seconds", "frames"])

@@ -65,7 +65,7 @@ def traces(store: Store, *texts: str) -> list[str]:
     """Return the files that hold one of the texts, in plain or in a Parquet page; a database is as good as a file."""
     found = []
     if isinstance(store.home, Shared):
-        store.home.fetch_folder(store.path)
+        store.home.fetch({path: one.bytes for path, one in store.home.bucket.list()})
         said = everything_said(store).encode()
         found = [f"database: {text}" for text in texts if text.encode() in said]
     for path in store.path.rglob("*"):
@@ -247,10 +247,15 @@ def test_backups_from_before_go_and_other_copies_are_named(store):
 def test_a_purge_that_is_killed_between_its_steps_can_be_finished(store):
     kept = everything(store, names[1])
     withdraw(store, names[1])
-    for step in ("replace", "_sweep", "_shrink"):  # new files written, catalogue changed, old files gone
+    for step in (
+        "purge.replace",
+        "purge._sweep",
+        f"{type(store.home).__name__}.shrink",
+    ):  # new files written, catalogue changed, old files gone
         code = (
             "import os, signal; from mirstore.store import Store; from mirstore.store.lake import purge; "
-            f"purge.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({store.address!r}).purge()"
+            "from mirstore.store.lake.shared import Home, Shared; "
+            f"{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); Store({store.address!r}).purge()"
         )
         assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
         with Store(store.path) as again:
@@ -291,7 +296,7 @@ def test_gc_and_purge_refuse_a_catalogue_that_names_files_outside(store, tmp_pat
     victim.write_text("all my work")
     with store.home.catalogue() as catalogue:
         catalogue.execute(
-            "INSERT INTO ducklake_files_scheduled_for_deletion VALUES (999, ?, 0, '2020-01-01 00:00:00+00')",
+            "INSERT INTO ducklake_files_scheduled_for_deletion VALUES (999, ?, false, '2020-01-01 00:00:00+00')",
             [str(victim)],
         )
     with pytest.raises(StoreError, match=r"thesis\.parquet"):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,7 +72,12 @@ def fill(store: Store, tracks: list[str], feature: FeatureSet = loudness) -> int
 def overwrite(store: Store, path: Path, content: bytes) -> None:
     """Write a file where all read it: in the folder, or in the bucket."""
     if isinstance(store.home, Shared):
-        store.home.bucket.write(store.home.bucket.key(path), content)
+        objects, key = store.home.bucket._store, store.home.bucket.key(path)
+        with suppress(FileNotFoundError):  # its checksum stays beside it, as when a disk fails
+            about = objects.get(key).attributes
+            objects.put(key, content, attributes=about)
+            return
+        objects.put(key, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # it is read-only

@@ -146,7 +146,10 @@ class Lake:
         """
         self.refuse_read_only()
         with self.home.lock():
-            self.home.follow(journal.Catalogue(self._connection.execute, f"{catalogue}."))
+            try:
+                self.home.follow(journal.Catalogue(self._connection.execute, f"{catalogue}."))
+            except duckdb.Error as error:
+                raise self._explain(error) from error
             yield
 
     # Writing
@@ -167,8 +170,8 @@ class Lake:
         """
         with self.lock():
             transaction = Transaction(self._connection, self.home, self.hidden, self.reserved, self.fetch)
-            transaction.begin()
             try:
+                transaction.begin()
                 yield transaction
                 transaction.commit(message, {"command": self.command, "session": self._session})
                 self._commits += 1

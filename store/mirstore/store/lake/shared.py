@@ -52,9 +52,17 @@ def home_at(address: str | Path) -> Home:
     ----------
     address : str or path
         A folder, or ``postgres://USER@HOST/DATABASE?data=s3://BUCKET/FOLDER``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
     """
     text = str(address)
-    return Shared(text) if text.partition("://")[0] in _schemes else Home(address)
+    scheme = re.match(r"(\w+)://", text)
+    if scheme and scheme[1] not in _schemes:
+        raise UsageError(f"{scheme[0]}…: a store is a folder, or {_form}", hint="give --store")
+    return Shared(text) if scheme else Home(address)
 
 
 class Shared(Home):
@@ -360,9 +368,10 @@ class Shared(Home):
             return "is missing"
         if size is not None and found.bytes != size:
             return f"has {found.bytes} bytes instead of {size}"
-        if deep:
-            self.bucket.fetch({path: size}, anew=True)
-        return damage(path, size) if deep else None
+        if not deep:
+            return None
+        self.bucket.fetch({path: size}, anew=True)
+        return damage(path, size) or ("was altered: its checksum differs" if self.bucket.is_altered(path) else None)
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
         """Return what is in a folder of the bucket: one question for all its files."""

@@ -1,0 +1,479 @@
+"""What only a store that many share can do, or suffer: addresses, servers that fail, several machines, secrets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import psycopg
+import pytest
+from done import ingest
+from inline import here
+from servers import password, running_postgres, started_postgres
+from test_store import Patches, fill, lose, loudness, overwrite, stamp
+
+from mirstore.core import bucket as buckets
+from mirstore.core.entries import FeatureEntry
+from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.features import FeatureSet
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
+from mirstore.core.resolve import resolve
+from mirstore.store import Store, removal
+from mirstore.store.ingest.sources import find
+from mirstore.store.lake.doctor import doctor, examine
+from mirstore.store.lake.rebuilding import rebuild
+from mirstore.store.lake.repairing import repair
+from mirstore.store.lake.shared import home_at
+
+rng = np.random.default_rng(440)
+patches = FeatureSet("patches", Patches())
+
+
+@pytest.fixture
+def address(servers, monkeypatch):
+    """A store that is not there yet."""
+    monkeypatch.setattr(buckets, "_patience", {**buckets._patience, "max_retries": 1})
+    buckets._opened.cache_clear()
+    yield servers.new_store()
+    buckets._opened.cache_clear()  # what the environment said
+
+
+@pytest.fixture
+def store(address):
+    with Store(address, create=True) as store:
+        yield store
+
+
+@contextmanager
+def environment(**names: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        buckets._opened.cache_clear()
+        yield
+    buckets._opened.cache_clear()
+
+
+def execute(address: str, query: str) -> list[tuple]:
+    with psycopg.connect(address.partition("?")[0], autocommit=True) as database:
+        found = database.execute(query)
+        return found.fetchall() if found.description else []
+
+
+def tensors(store: Store, track: str = "a") -> None:
+    with store.write("tensors") as tx:
+        tx.add_feature_set("patches", patches, **stamp)
+        row = {"track": track, "start": 0.0, "mel": np.full((4, 9), ord(track), np.float16)}
+        tx.append_features(patches, [row], **stamp)
+
+
+def there(store: Store) -> set[str]:
+    """Return the names of all objects."""
+    return {store.home.bucket.key(path) for path, _ in store.home.bucket.list()}
+
+
+def copy_of(address: str, name: str) -> None:
+    """Make a database from another, as a backup does."""
+    execute(
+        address.replace(urlsplit(address).path, "/postgres"), f"CREATE DATABASE {name} TEMPLATE {database(address)}"
+    )
+
+
+def database(address: str) -> str:
+    return urlsplit(address).path.strip("/")
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("postgres://me:geheim@host/lake?data=s3://b/f", "cannot have a password"),
+        ("postgres://me@host/lake?password=geheim&data=s3://b/f", "cannot have a password"),
+        ("postgres://me@host/lake?sslpassword=geheim&data=s3://b/f", "cannot have a password"),
+        ("postgres://me@host?data=s3://b/f", "names no database"),
+        ("mysql://me:geheim@host/lake", "a store is a folder, or postgres://"),
+        ("s3://geheim@bucket/lake", "a store is a folder, or postgres://"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_secrets(address, message):
+    with pytest.raises(UsageError, match=message) as error:
+        home_at(address)
+    assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize("data", ["s3://key:geheim@bucket/f", "ftp://geheim/f", "s3://b/f?geheim", "/srv/geheim"])
+def test_a_place_for_data_that_is_none_is_refused_without_its_secrets(address, data):
+    with pytest.raises(UsageError, match="no place for data") as error:
+        home_at(f"{address.partition('?')[0]}?data={data}")
+    assert "geheim" not in str(error.value)
+
+
+def test_the_place_of_the_data_need_only_be_said_once(address):
+    short = address.partition("?")[0]
+    with pytest.raises(UsageError, match="no store here, and no place for data"):
+        Store(short, create=True)
+    with pytest.raises(StoreError, match="no store here"):
+        Store(address)
+    Store(address, create=True).close()
+    with Store(short) as store:
+        assert fill(store, ["a"]) == 1
+        assert store.address == address
+    with pytest.raises(UsageError, match=r"its data is in s3://lake/\w+, not in s3://lake/elsewhere"):
+        Store(f"{short}?data=s3://lake/elsewhere")
+
+
+def test_a_store_whose_making_was_killed_is_made_again(address):
+    code = "from mirstore.store.lake import shared; import os; from mirstore.store import Store; "
+    code += f"shared.Shared.publish = lambda *_: os.kill(os.getpid(), 9); Store({address!r}, create=True)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    with pytest.raises(StoreError, match="no store here"):
+        Store(address)
+    with Store(address, create=True) as store:
+        fill(store, ["a"])
+        assert doctor(store) == []
+
+
+# Several machines
+
+
+writer = textwrap.dedent(
+    """
+    import sys
+    sys.path.insert(0, sys.argv[1])
+    from test_store import Store, loudness, stamp
+    with Store(sys.argv[2]) as store:
+        for number in range(10):
+            track = f"{sys.argv[3]}{number}"
+            with store.write("both") as tx:
+                tx.append("core.items", [{"dataset": "d", "track": track, **stamp}])
+                tx.append_features(loudness, [{"track": track, "rms_db": 1.0}], **stamp)
+    """
+)
+
+reader = textwrap.dedent(
+    """
+    import sys
+    sys.path.insert(0, sys.argv[1])
+    from test_store import Store
+    seen = {0}
+    while max(seen) < int(sys.argv[3]):
+        with Store(sys.argv[2], read_only=True) as store:
+            now = store.snapshot_id
+        with Store(sys.argv[2], snapshot=now) as store:
+            items = store.scan("core.items").collect()["track"].sort().to_list()
+            values = store.features("loudness")["track"].sort().to_list()
+        assert items == values, (items, values)
+        assert len(values) >= max(seen)
+        seen.add(len(values))
+    print(len(seen))
+    """
+)
+
+
+@pytest.mark.slow
+def test_four_machines_commit_at_once_and_a_fifth_sees_whole_commits_only(store, tmp_path):
+    with store.write("first") as tx:
+        tx.add_feature_set("loudness", loudness, **stamp)
+
+    def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
+        own = {**os.environ, "MIRSTORE_CACHE": str(tmp_path / arguments[0])}
+        command = [sys.executable, "-c", code, str(Path(__file__).parent), store.address, *arguments]
+        return subprocess.Popen(command, env=own, stdout=subprocess.PIPE)
+
+    processes = [*(start(writer, name) for name in "wxyz"), start(reader, "40")]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 5
+    assert int(said[-1]) > 2  # it looked while they wrote
+    tracks = store.features("loudness")["track"]
+    assert sorted(tracks) == sorted(f"{name}{number}" for name in "wxyz" for number in range(10))
+    assert doctor(store) == []
+
+
+def test_another_machine_reads_tables_tensors_and_goes_on(store, tmp_path, monkeypatch):
+    fill(store, ["a"])
+    tensors(store)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        assert other.path != store.path
+        assert other.features("loudness").to_dicts() == [{"track": "a", "rms_db": 0.0}]
+        np.testing.assert_array_equal(other.tensors("patches")[0], np.full((4, 9), ord("a"), np.float16))
+        assert other.sql("SELECT rms_db FROM loudness")["rms_db"].to_list() == [0.0]
+        tensors(other, "b")
+        fill(other, ["a", "b"])
+    assert sorted(store.tensors("patches").tracks) == ["a", "b"]
+    assert store.features("loudness").height == 2
+
+
+# What fails
+
+
+def crash(address: str, where: str) -> None:
+    """Commit in a process that kills itself in the middle."""
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from mirstore.core.bucket import Bucket\nfrom mirstore.store.lake.shared import Shared\n"
+        "from test_shared import Store, fill, tensors\nstore = Store(sys.argv[2])\n"
+        f"{where}\ntensors(store, 'k')\nfill(store, ['k'])"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), address]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}).returncode == -9
+
+
+after = "real = {0}\ndef kill(*given): real(*given); os.kill(os.getpid(), 9)\n{0} = kill"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["Bucket._put", "Shared.publish"])
+def test_a_writer_that_is_killed_before_its_commit_leaves_nothing_to_see_and_gc_removes_it(store, where):
+    fill(store, ["a"])
+    tensors(store)
+    before, snapshot = there(store), store.snapshot_id
+    crash(store.address, after.format(where))
+    assert store.snapshot_id == snapshot
+    assert store.features("loudness")["track"].to_list() == store.tensors("patches").tracks == ["a"]
+    assert doctor(store) == []
+    left = there(store) - before
+    assert left
+    assert store.gc(3600.0) == []
+    assert there(store) == before | left
+    fill(store, ["b"])
+    now = there(store) - left
+    assert {store.home.bucket.key(path) for path in store.gc(0.0)} >= left
+    assert there(store) == now
+    assert store.features("loudness").height == 2
+    assert doctor(store) == []
+
+
+@pytest.mark.slow
+def test_a_writer_that_is_killed_after_its_commit_has_committed(store):
+    fill(store, ["a"])
+    crash(store.address, "Shared.confirm = lambda *_: os.kill(os.getpid(), 9)")
+    assert store.tensors("patches").tracks == ["k"]
+    fill(store, ["b"])
+    assert store.home.known() == store.snapshot_id
+    assert doctor(store) == []
+
+
+def test_a_bucket_that_does_not_answer_is_an_error_that_names_it(store):
+    fill(store, ["a"])
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        with environment(AWS_ENDPOINT_URL=f"http://127.0.0.1:{nobody.getsockname()[1]}"):
+            for use in (lambda: Store(store.address), lambda: fill(store, ["b"]), lambda: store.gc(0.0)):
+                with pytest.raises(StoreError, match=f"^{store.home.bucket.url}: ") as error:
+                    use()
+                assert error.value.exit_code == 6
+    assert store.features("loudness").height == 1
+    assert fill(store, ["b"]) == 1
+    assert doctor(store) == []
+
+
+@pytest.mark.parametrize("user", ["reader", "tester"])
+def test_who_may_not_write_into_the_bucket_is_told_so(servers, store, user):
+    fill(store, ["a"])
+    wrong = {"reader": servers.environment("reader"), "tester": {"AWS_SECRET_ACCESS_KEY": "wrong"}}[user]
+    with environment(**wrong), pytest.raises(StoreError, match="access is denied") as error:
+        fill(store, ["b"])
+    assert error.value.exit_code == 6
+    assert store.features("loudness")["track"].to_list() == ["a"]
+    with environment(**servers.environment("reader")), Store(store.address, read_only=True) as allowed:
+        assert allowed.features("loudness").height == 1
+    assert fill(store, ["b"]) == 1
+
+
+def test_who_may_not_open_the_database_is_told_so(servers, address):
+    guarded = servers.new_store("guarded")
+    nowhere = address.replace(database(address), "nowhere")
+    for wrong, text in ((guarded, "password"), (nowhere, "does not exist")):
+        with environment(PGPASSWORD="wrong"), pytest.raises(StoreError, match=text) as error:
+            Store(wrong, create=True)
+        assert error.value.exit_code == 6
+        assert "@127.0.0.1" in str(error.value)
+    with environment(PGPASSWORD=password), Store(guarded, create=True) as store:
+        assert fill(store, ["a"]) == 1
+
+
+@pytest.mark.slow
+def test_a_database_that_stops_in_mid_ingest_costs_time_and_no_values(servers, tmp_path, make_wav, test_plugins):
+    for number in range(8):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.3 * rng.uniform(-1, 1, 22050))
+    folder = tmp_path / "postgres"
+    with started_postgres(folder) as port:
+        address = type(servers)(port, servers.s3).new_store()
+        Store(address, create=True).close()
+        command = [sys.executable, "-m", "mirstore.cli", "--store", address, "-q", "ingest", str(tmp_path / "music")]
+        process = subprocess.Popen([*command, "--features", "slow", "-j", "2"], stderr=subprocess.PIPE)
+        for _ in range(2):
+            assert b"slept" in process.stderr.readline()
+    began = time.monotonic()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 6, said
+    assert time.monotonic() - began < 60
+    assert b"Traceback" not in said
+    assert said.splitlines()[-1].startswith(b"hint: ")
+    with running_postgres(folder, port):
+        assert subprocess.run([*command, "--features", "slow", "-j", "2"], capture_output=True).returncode == 0
+        with Store(address) as store:
+            assert store.features("slow").height == 8
+            assert doctor(store) == []
+
+
+def test_a_database_that_was_restored_from_an_old_copy_is_refused(store):
+    fill(store, ["a"])
+    store.close()
+    old = f"{database(store.address)}_old"
+    copy_of(store.address, old)
+    with Store(store.address) as newer:
+        fill(newer, ["b"])
+    restored = store.address.replace(f"/{database(store.address)}?", f"/{old}?")
+    uses = [
+        lambda: Store(restored),
+        lambda: Store(restored, read_only=True),
+        lambda: Store(restored, snapshot=2),
+        lambda: repair(restored),
+    ]
+    for use in uses:
+        with pytest.raises(StoreError, match="the catalogue is older than the data: it ends with snapshot 2") as error:
+            use()
+        assert error.value.hint == "restore a newer backup of the database"
+    (problem,) = examine(restored)
+    assert problem["remedy"] == "restore a newer backup of the database"
+    with Store(store.address) as store:
+        assert store.features("loudness").height == 2
+        assert doctor(store) == []
+
+
+def test_a_database_that_is_restored_while_it_is_open_is_refused_by_gc(store):
+    fill(store, ["a"])
+    store.home.bucket.write("head", b"99")
+    for use in (lambda: store.gc(0.0), lambda: fill(store, ["b"]), store.purge):
+        with pytest.raises(StoreError, match="older than the data"):
+            use()
+
+
+def test_a_catalogue_cannot_be_made_from_the_data(store):
+    with pytest.raises(UsageError, match="its catalogue is in a database") as error:
+        rebuild(store.address)
+    assert error.value.hint == "restore the newest backup of the database"
+
+
+# Damage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+@pytest.mark.parametrize("name", ["rms-segments", "halves"])
+def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
+    store, tmp_path, make_wav, test_plugins, damage, name
+):
+    for number in (1, 2):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.1 * number * rng.uniform(-1, 1, 8000), 8000)
+    registry = Registry.load()
+    registry.features["halves"] = FeatureEntry(extractor="halves@1")
+    wanted = resolve([name], registry, Plugins.installed())
+    assert ingest(store, find([tmp_path / "music"]), wanted, pool=here).features[name]["ok"] == 2
+    table = f"feat.{wanted[name].table}"
+    victim = store.files(table)[0] if name == "rms-segments" else next((store.path / "tensors").rglob("*.safetensors"))
+    content = victim.read_bytes()
+    if damage == "missing":
+        lose(store, victim)
+    else:
+        at = len(content) // 3 if name == "rms-segments" else len(content) - 3
+        flipped = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+        overwrite(store, victim, content[:-20] if damage == "cut" else flipped)
+    for deep in (False, True):
+        found = examine(store.address, deep=deep)
+        assert [problem["file"] for problem in found] == [store.home.shown(victim)] * (deep or damage != "flipped")
+    assert repair(store.address, deep=True).files == [victim]
+    with Store(store.address) as store:
+        assert doctor(store) == []
+        assert ingest(store, find([tmp_path / "music"]), wanted, pool=here).features[name]["ok"] == 2
+        assert doctor(store) == []
+        assert store.scan(table).collect()["track"].n_unique() == 2
+
+
+# Secrets
+
+
+def test_no_error_and_nothing_that_is_kept_has_a_secret(servers, tmp_path):
+    secrets = password, servers.environment("guarded")["AWS_SECRET_ACCESS_KEY"]
+    address = servers.new_store("guarded")
+    said: list[str] = []
+
+    def use(what, **names: str) -> None:
+        with environment(**names):
+            try:
+                what()
+            except (StoreError, UsageError) as error:
+                said.extend([error.message, str(error.hint), *traceback.format_exception(error)])
+            else:
+                assert not names
+
+    with environment(PGPASSWORD=password, **servers.environment("guarded")):
+        with Store(address, create=True, command="mirstore ingest music") as store:
+            fill(store, ["a"])
+            tensors(store)
+            removal.remove(store, removal.features(store, ["patches"]), "rm")
+            said += [repr(store.home), str(store.home), repr(store.home.bucket), store.address, repr(vars(store.home))]
+            said.append(str(store.sql("FROM snapshots").to_dicts()))
+            dead = "http://127.0.0.1:9"
+            use(lambda: Store(address), AWS_ENDPOINT_URL=dead)
+            use(lambda: fill(store, ["b"]), AWS_ENDPOINT_URL=dead)
+            use(lambda: fill(store, ["b"]), AWS_ACCESS_KEY_ID="reader")
+            use(lambda: Store(address.replace("@127.0.0.1", "@127.0.0.9")), PGCONNECT_TIMEOUT="2")
+            use(lambda: Store(f"{address}&sslmode=verify-full"), PGSSLROOTCERT=str(tmp_path))
+            use(lambda: store.sql("SELECT getenv('PGPASSWORD')"), X="1")
+            execute(address, "ALTER TABLE ducklake_snapshot RENAME TO gone")
+            use(lambda: Store(address), X="1")
+            use(lambda: fill(store, ["b"]), X="1")
+            execute(address, "ALTER TABLE gone RENAME TO ducklake_snapshot")
+        dump = [execute(address, f"SELECT t::text FROM {name} t") for (name,) in execute(address, _tables)]
+        kept = [path.read_bytes() for path in store.path.rglob("*") if path.is_file()]
+    assert len(said) > 20
+    assert dump
+    assert kept
+    for secret in secrets:
+        assert secret not in "\n".join(said)
+        assert secret not in str(dump)
+        assert not any(secret.encode() in data for data in kept)
+
+
+_tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'ducklake_%'"
+
+
+def test_a_purge_leaves_nothing_in_the_pages_of_the_database(servers, address):
+    """Those who can read the server's files find no old rows; its write-ahead log is its administrator's."""
+    track, command = "f" * 64, "mirstore ingest 'Ein Geheimnis.wav'"
+    with Store(address, create=True, command=command) as store, store.write("ingest") as tx:
+        tx.append("core.tracks", [{"track": track, **stamp}])
+        tx.append("core.locations", [{"track": track, "path": "/m/Ein Geheimnis.wav", **stamp}])
+        tx.append("core.items", [{"dataset": "d", "track": track, "title": "Ein Geheimnis", **stamp}])
+    ((folder, number),) = execute(
+        address, "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+    )
+
+    def pages() -> bytes:
+        execute(address, "CHECKPOINT")
+        return b"".join(path.read_bytes() for path in Path(folder, "base", str(number)).iterdir())
+
+    if not os.access(folder, os.R_OK):
+        pytest.skip("the server's files are another user's")
+    with Store(address) as store:
+        assert pages().count(b"Ein Geheimnis") > 2
+        removal.remove(store, removal.tracks(store, [track]), "rm")
+        store.purge()
+        assert b"Ein Geheimnis" not in pages()
