@@ -203,6 +203,25 @@ def test_four_machines_commit_at_once_and_a_fifth_sees_whole_commits_only(store,
     assert doctor(store) == []
 
 
+def test_a_commit_whose_lock_was_lost_fails_and_does_not_become_another_snapshot(store):
+    @contextmanager
+    def lost():
+        yield
+
+    with Store(store.address) as other:
+        other.home.lock = lost
+        with pytest.raises(StoreError, match="another process committed at the same time"), other.write("late") as tx:
+            tx.append("core.pins", [{"name": "late"}])
+            with store.write("first") as first:
+                first.append("core.pins", [{"name": "first"}])
+        assert other.scan("core.pins").collect()["name"].to_list() == ["first"]
+        with other.write("again") as tx:
+            tx.append("core.pins", [{"name": "late"}])
+        assert other.scan("core.pins").select("name", "committed").collect().rows() == [
+            ("first", other.newest - 1), ("late", other.newest),
+        ]  # fmt: skip
+
+
 def test_another_machine_reads_tables_tensors_and_goes_on(store, tmp_path, monkeypatch):
     fill(store, ["a"])
     tensors(store)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _patience = {"max_retries": 6, "retry_timeout": timedelta(seconds=25)}  # a request takes 30 s at most: a minute for all
 _at_once = 8  # transfers
 _piece = 8 << 20  # [bytes]
-_digest = "sha256"  # what an object has beside its bytes
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ class Bucket:
                 hint="data=s3://BUCKET/FOLDER; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
 
-    @cached_property
+    @property
     def folder(self) -> Path:
-        """Where this machine's copies are, below ``MIRSTORE_CACHE``."""
+        """Where this machine's copies are, below ``MIRSTORE_CACHE``. A bucket travels, its folder does not."""
         return cache() / "stores" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     @property
@@ -116,22 +115,8 @@ class Bucket:
             list(threads.map(self._put, paths))
 
     def _put(self, path: Path) -> None:
-        # A file system keeps nothing beside a file's bytes.
-        about = {} if self.url.startswith("file:") else {_digest: _sha256(path)}
         with self._answering():
-            self._store.put(self.key(path), path, attributes=about or None)
-
-    def is_altered(self, path: Path) -> bool:
-        """Tell whether a copy is not what was put into the bucket: it was damaged there, or on the way.
-
-        Parameters
-        ----------
-        path : path
-            Below `folder`.
-        """
-        with self._answering():
-            about = self._store.get(self.key(path)).attributes
-        return _digest in about and about[_digest] != _sha256(path)
+            self._store.put(self.key(path), path)
 
     def read(self, name: str) -> bytes | None:
         """Return a small object, None if there is none.
@@ -239,11 +224,6 @@ class Bucket:
 
 def _denied(error: Exception) -> bool:
     return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _there(path: Path, size: int | None) -> bool:

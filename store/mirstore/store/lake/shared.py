@@ -371,7 +371,7 @@ class Shared(Home):
         if not deep:
             return None
         self.bucket.fetch({path: size}, anew=True)
-        return damage(path, size) or ("was altered: its checksum differs" if self.bucket.is_altered(path) else None)
+        return damage(path, size)
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
         """Return what is in a folder of the bucket: one question for all its files."""
