@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from mirstore.store.lake import backups, journal
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
+from mirstore.store.lake.transaction import Transaction
 
 patches = FeatureSet("patches", Patches())
 
@@ -171,6 +173,69 @@ def test_a_damaged_catalogue_is_listed_and_made_again(folder, before, fault):
     assert all(path.exists() and path.parent.name == "backups" for path in done.aside)
     assert examine(folder) == []
     assert at_all_snapshots(folder) == before
+
+
+def in_lake(folder: Path, condition: str) -> int:
+    """Ask DuckLake itself, as other tools do: it passes over files by the ranges of their columns."""
+    with Store(folder, read_only=True) as store:
+        return store.ask(f'SELECT count(*) FROM lake.feat."{loudness.table}" WHERE {condition}')[0][0]
+
+
+_ranges = {
+    "of a text": ("file", "track", "min_value = 'zz', max_value = 'zzz'", "track = 'a'"),
+    "of a number": ("file", "rms_db", "max_value = '-1e9', min_value = '-1e9'", "rms_db > -98"),
+    "of a table": ("table", "rms_db", "min_value = '5', max_value = '6'", "rms_db > -98"),
+    "that is none": ("file", "rms_db", "min_value = 'x', max_value = 'x'", "rms_db > -98"),
+    "without values": ("file", "rms_db", "value_count = 0", "rms_db > -98"),
+}
+
+
+@pytest.mark.parametrize("kind", _ranges)
+def test_a_range_that_hides_rows_is_listed_and_made_good(folder, before, kind):
+    of, column, edit, condition = _ranges[kind]
+    assert (examine(folder), in_lake(folder, condition)) == ([], 1)
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as catalogue, catalogue:
+        named = f"SELECT table_id FROM ducklake_table WHERE table_name = '{loudness.table}'"
+        columns = f"SELECT column_id FROM ducklake_column WHERE table_id IN ({named}) AND column_name = '{column}'"
+        where = f"table_id IN ({named}) AND column_id IN ({columns})"
+        assert catalogue.execute(f"UPDATE ducklake_{of}_column_stats SET {edit} WHERE {where}").rowcount > 0
+    (problem,) = examine(folder)
+    assert f"its range of '{column}' hides rows of data/feat/{loudness.table}/ducklake-" in problem["problem"]
+    assert made_again(folder) == []
+    assert (examine(folder), in_lake(folder, condition)) == ([], 1)
+    assert at_all_snapshots(folder) == before
+
+
+def test_what_is_committed_to_a_new_catalogue_hides_nothing_that_was_there(folder):
+    lose_catalogue(folder)
+    rebuild(folder)
+    for track in "xyz":
+        with Store(folder) as store:
+            ingest(store, [track])
+    assert examine(folder) == []
+    assert [in_lake(folder, f"track = '{track}'") for track in "adxz"] == [1, 1, 1, 1]
+    assert in_lake(folder, "rms_db > -98") == 1
+
+
+def test_honest_ranges_of_all_kinds_hide_nothing(tmp_path):
+    texts = ["", "z" * 200, "Ä" * 300, "\U0001f3b5", None, "'; --"]
+    numbers = [0.1, -1e300, 5e-324, None, -0.0, 1 / 3]
+    with Store(tmp_path / "store", create=True) as store:
+        for text, number in zip(texts, numbers, strict=True):
+            with store.write("labels") as tx:
+                row = {"dataset": text, "track": "a", "label_set": "s", "label": text, "value": number, **stamp}
+                tx.append("core.labels", [row])
+                tx.append("core.locations", [{"track": text, "path": "/m", "bytes": -(1 << 62), **stamp}])
+                if number is not None and abs(number) < 1e30:
+                    tx.append_features(_added(tx), [{"track": text or "b", "rms_db": np.float32(number)}], **stamp)
+        assert examine(store.path) == []
+        store.compact()
+    assert examine(tmp_path / "store") == []
+
+
+def _added(tx: Transaction) -> FeatureSet:
+    tx.add_feature_set("loudness", loudness, **stamp)
+    return loudness
 
 
 @pytest.mark.slow

@@ -210,10 +210,15 @@ def test_a_commit_whose_lock_was_lost_fails_and_does_not_become_another_snapshot
 
     with Store(store.address) as other:
         other.home.lock = lost
-        with pytest.raises(StoreError, match="another process committed at the same time"), other.write("late") as tx:
-            tx.append("core.pins", [{"name": "late"}])
-            with store.write("first") as first:
-                first.append("core.pins", [{"name": "first"}])
+
+        def commit():
+            with other.write("late") as tx:
+                tx.append("core.pins", [{"name": "late"}])
+                with store.write("first") as first:
+                    first.append("core.pins", [{"name": "first"}])
+
+        with pytest.raises(StoreError, match="another process committed at the same time"):
+            commit()
         assert other.scan("core.pins").collect()["name"].to_list() == ["first"]
         with other.write("again") as tx:
             tx.append("core.pins", [{"name": "late"}])

@@ -28,6 +28,7 @@ from mirstore.store.lake.files import data_files, unnamed_data_files
 from mirstore.store.lake.home import Home, damage
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
+from mirstore.store.lake.ranges import hiding
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.stranger import refuse_links
 
@@ -91,7 +92,8 @@ def _catalogue_problem(home: Home, path: Path) -> str | None:
             ((found,), *_) = catalogue.execute("PRAGMA integrity_check").fetchall()
             if found != "ok":
                 return f"is damaged: {found.splitlines()[-1]}"
-            named = {file.path.name for file in data_files(catalogue, store)}
+            files = data_files(catalogue, store)
+            named = {file.path.name for file in files}
             there = {at.name for at in store.glob("data/*/*/ducklake-*.parquet")}
             if named and there and named.isdisjoint(there):
                 return "is of another store: none of the files that it names is here"
@@ -100,11 +102,18 @@ def _catalogue_problem(home: Home, path: Path) -> str | None:
             unnamed_data_files(catalogue, home)
             if found := journal.difference(store, journal.Catalogue(catalogue.execute)):
                 return f"is damaged: {found}"
+            for file, column in hiding(catalogue, files):
+                if not parquet_problem(file.path, file.bytes, journal.checksums(store).get(_below(store, file.path))):
+                    return f"is damaged: its range of {column!r} hides rows of {_below(store, file.path)}"
     except (sqlite3.Error, ValueError, TypeError, KeyError, IndexError) as error:
         return f"is damaged: {error}"
     except StoreError as error:
         return error.message
     return None
+
+
+def _below(store: Path, path: Path) -> str:
+    return path.relative_to(store).as_posix()
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -122,7 +131,7 @@ def _files(home: Home) -> list[Problem]:
         files = data_files(catalogue, home.path)
     found = []
     for file in files:
-        sha256 = known.get(file.path.relative_to(home.path).as_posix())
+        sha256 = known.get(_below(home.path, file.path))
         if problem := parquet_problem(file.path, file.bytes, sha256):
             found.append(_problem(file.table, file.path, problem, repair))
     return found

@@ -174,7 +174,10 @@ def _changes(commit: Commit, new: Sequence[str], ids: Mapping[str, int]) -> str:
 
 
 def _files(catalogue: sqlite3.Connection, store: Path, commits: Sequence[Commit]) -> None:
-    """Name the files; without ranges of values, DuckLake reads a file instead of skipping it."""
+    """Name the files; without ranges of values, DuckLake reads a file instead of skipping it.
+
+    A table has none either: with an empty one, DuckLake takes that of the next file for all of them.
+    """
     ids = _tables(catalogue)
     rows, sizes = dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
     every = [(commit.snapshot, file) for commit in commits for file in commit.files]
@@ -192,12 +195,6 @@ def _files(catalogue: sqlite3.Connection, store: Path, commits: Sequence[Commit]
     for name in {file.table for _, file in every}:
         catalogue.execute(
             "INSERT INTO ducklake_table_stats VALUES (?, ?, ?, ?)", [ids[name], rows[name], rows[name], sizes[name]]
-        )
-        catalogue.execute(
-            "INSERT INTO ducklake_table_column_stats (table_id, column_id, contains_null) "
-            "SELECT table_id, column_id, 1 FROM ducklake_column WHERE table_id = ? AND "
-            "column_type NOT IN ('struct', 'list')",
-            [ids[name]],
         )
 
 
