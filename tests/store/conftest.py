@@ -1,13 +1,15 @@
-"""Lets the tests of this folder share helpers, and run over both kinds of store."""
+"""A store for each test, of one kind or of both, and helpers that the tests of this folder share."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mirstore.store import Store
 from mirstore.store.lake import shared
 from mirstore.store.lake.shared import Shared
 
@@ -97,3 +99,20 @@ def addresses(new_store: Callable[[], str]) -> Callable[[Path], str]:
         return known[folder]
 
     return address
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store that has nothing in it: a copy is there sooner than another one."""
+    folder = tmp_path_factory.mktemp("empty") / "store"
+    Store(folder, create=True).close()
+    return folder
+
+
+@pytest.fixture
+def store(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of the test's own."""
+    if store_kind == "folder":
+        shutil.copytree(request.getfixturevalue("empty"), tmp_path / "store")
+    with Store(tmp_path / "store", create=True) as store:
+        yield store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,11 +88,13 @@ def make_table(path, n=60, seed=0):
     return path
 
 
-@pytest.fixture
-def store(tmp_path):
-    file = make_table(tmp_path / "small.csv")
-    with Store(tmp_path / "store", create=True) as found:
-        import_table(found, file, dataset="small", labels=["genre"], about=tmp_path / "about.csv")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A table and its store, made once."""
+    folder = tmp_path_factory.mktemp("experiments")
+    file = make_table(folder / "small.csv")
+    with Store(folder / "store", create=True) as found:
+        import_table(found, file, dataset="small", labels=["genre"], about=folder / "about.csv")
         rows = [
             {"dataset": "small", "track": f"small:t{i:03}", "label_set": "tags", "label": label, "value": 1.0}
             for i in range(50)
@@ -99,6 +102,13 @@ def store(tmp_path):
         ] + [{"dataset": "small", "track": "small:t050", "label_set": "tags", "label": "slow", "value": 1.0}]
         with found.write("tags") as tx:
             tx.append("core.labels", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+    return folder
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    with Store(tmp_path / "store") as found:
         yield found
 
 

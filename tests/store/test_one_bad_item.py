@@ -42,12 +42,6 @@ def music(tmp_path, make_wav):
     return folder
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
 def features(*names: str, **entries: dict):
     registry = Registry.load()
     registry.features.update({name.replace("_", "-"): FeatureEntry(**entry) for name, entry in entries.items()})

@@ -40,12 +40,6 @@ def music(tmp_path, make_wav, test_plugins):
     return tmp_path / "music"
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
 def registered(**entries: dict) -> Registry:
     registry = Registry.load()
     registry.features.update({name.replace("_", "-"): FeatureEntry(**entry) for name, entry in entries.items()})
