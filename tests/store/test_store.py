@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mirstore.core import Column, Extractor, Tensor
@@ -24,6 +26,8 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.packed import read
 from mirstore.store import Store
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.files import data_files, new_data_file
+from mirstore.store.lake.replacing import replace
 from mirstore.store.lake.shared import Shared
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
@@ -339,8 +343,11 @@ def test_a_tensor_that_a_track_lacks_is_null_and_not_in_the_reader(store):
 
 @pytest.mark.parametrize(("found", "message"), [("0", "made by an older mirstore"), (None, "version is missing")])
 def test_a_store_of_an_older_or_unknown_version_is_refused(store, found, message):
-    with store.write("past"):
-        store._connection.execute("UPDATE lake.core.meta SET value = ?", [found])
+    with store.lock(), store.maintenance() as catalogue:
+        (old,) = [file for file in data_files(catalogue, store.path) if file.table == "core.meta"]
+        rows = pq.read_table(old.path)
+        rows = rows.set_column(1, rows.schema.field("value"), pa.array([found], pa.string()))
+        replace(store.home, catalogue, [(old, new_data_file(store.home, old, rows))])
     with pytest.raises(StoreError, match=message):
         Store(store.path)
 
