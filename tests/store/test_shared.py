@@ -218,6 +218,20 @@ def test_another_machine_reads_tables_tensors_and_goes_on(store, tmp_path, monke
     assert store.features("loudness").height == 2
 
 
+def test_copies_on_another_machine_of_what_was_purged_go_with_its_next_gc(store, tmp_path, monkeypatch):
+    fill(store, ["a"])
+    tensors(store)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        assert other.tensors("patches")[0].shape == (4, 9)
+        (copy,) = other.path.joinpath("tensors").rglob("*.safetensors")
+        removal.remove(store, removal.features(store, ["patches"]), "rm")
+        store.purge()
+        assert copy.exists()
+        assert copy in other.gc(0.0)
+        assert not copy.exists()
+
+
 # What fails
 
 
