@@ -100,7 +100,7 @@ def test_the_files_can_be_read_from_outside_as_the_page_says(tmp_path, monkeypat
     made: dict = {}
     exec(python, made)
     assert made["frame"].height == 3
-    (sql,) = [block for page, block in blocks("sql") if page == "store.md"]
+    sql, _ = [block for page, block in blocks("sql") if page == "store.md"]
     install, attach = sql.split("ATTACH")
     assert install.split() == ["INSTALL", "ducklake;", "INSTALL", "sqlite;"]  # from the network; here from the wheels
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:

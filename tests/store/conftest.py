@@ -35,6 +35,8 @@ hearts = {
     "test_models": {
         "a_trained_model_is_found_by_its_name_and_by_its_hash",
         "what_a_killed_process_left_is_no_model_and_gc_removes_it",
+        "a_kept_model_is_there_for_all_who_open_the_store",
+        "a_model_that_is_damaged_where_all_read_it_is_found",
         "extracted_scores_are_the_models_bit_for_bit",
         "a_purge_erases_removed_models_and_leaves_others",
     },

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 from done import ingest, run, summaries
+from test_store import lose, overwrite
 
 from mirstore.core.artifacts.files import Artifact, card_name
 from mirstore.core.checks import checks_for
@@ -33,7 +34,7 @@ from mirstore.store.experiments.training import train
 from mirstore.store.ingest.sources import find as sources
 from mirstore.store.ingest.status import status
 from mirstore.store.lake.artifacts import artifact_folder
-from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.models import add, export, find, keep, removal, remove
 from mirstore_models.names import column_names
 
@@ -191,6 +192,29 @@ def test_scores_are_those_of_the_finished_run_and_none_are_made_up(store, plugin
         name: value["mean"] for name, value in metrics.items()
     }
     assert store.sql("SELECT score FROM models")["score"][0] == metrics["accuracy"]["mean"]
+
+
+@pytest.mark.slow
+def test_a_kept_model_is_there_for_all_who_open_the_store(store, plugins, tmp_path, monkeypatch):
+    kept = trained(store, plugins)
+    expected = predicted(store, plugins, kept, ["tones"])
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        assert find(other, "genres").card == kept.card
+        assert predicted(other, plugins, find(other, "genres"), ["tones"]) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_a_model_that_is_damaged_where_all_read_it_is_found(store, plugins, damage):
+    path = trained(store, plugins).folder / "model" / "state.json"
+    if damage == "missing":
+        lose(store, path)
+    else:
+        overwrite(store, path, path.read_bytes()[::-1])
+    (problem,) = examine(store.address, deep=True)
+    assert (problem["table"], problem["file"]) == ("core.artifacts", store.home.shown(path.parents[1]))
+    assert "state.json" in problem["problem"]
 
 
 def test_training_twice_keeps_one_model(store, plugins):

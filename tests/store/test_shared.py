@@ -22,7 +22,9 @@ from done import ingest
 from inline import here
 from servers import password, running_postgres, started_postgres
 from test_store import Patches, fill, lose, loudness, overwrite, stamp
+from typer.testing import CliRunner
 
+from mirstore.cli import app
 from mirstore.core import bucket as buckets
 from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError, UsageError
@@ -240,6 +242,20 @@ def test_another_machine_reads_tables_tensors_and_goes_on(store, tmp_path, monke
         fill(other, ["a", "b"])
     assert sorted(store.tensors("patches").tracks) == ["a", "b"]
     assert store.features("loudness").height == 2
+
+
+def test_copies_on_another_machine_of_what_was_purged_go_with_its_next_gc(store, tmp_path, monkeypatch):
+    fill(store, ["a"])
+    tensors(store)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        assert other.tensors("patches")[0].shape == (4, 9)
+        (copy,) = other.path.joinpath("tensors").rglob("*.safetensors")
+        removal.remove(store, removal.features(store, ["patches"]), "rm")
+        store.purge()
+        assert copy.exists()
+        assert copy in other.gc(0.0)
+        assert not copy.exists()
 
 
 # What fails
@@ -474,6 +490,49 @@ def test_no_error_and_nothing_that_is_kept_has_a_secret(servers, tmp_path):
         assert secret not in "\n".join(said)
         assert secret not in str(dump)
         assert not any(secret.encode() in data for data in kept)
+
+
+@pytest.mark.slow
+def test_no_command_prints_or_logs_a_secret(servers, tmp_path, make_wav, test_plugins):
+    make_wav(tmp_path / "music" / "one.wav", 0.3 * rng.uniform(-1, 1, 22050))
+    address, log = servers.new_store("guarded"), tmp_path / "log.jsonl"
+    broken = [
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        {"AWS_ACCESS_KEY_ID": "reader"},
+        {"PGUSER": "x", "PGPORT": "9"},
+    ]
+    again = ["ingest", tmp_path / "music", "--features", "raises", "-v", "--log", log]
+    commands = [
+        again,
+        ["log"],
+        ["sql", "FROM ingests"],
+        ["status"],
+        ["doctor", "--deep"],
+        ["gc"],
+        ["doctor", "--rebuild"],
+    ]
+    said, codes = "", []
+
+    def run(arguments, where: str = address) -> None:
+        nonlocal said
+        result = CliRunner().invoke(app, ["--store", where, *map(str, arguments)])
+        told = traceback.format_exception(result.exception) if result.exception else []
+        said = "\n".join([said, result.output, result.stderr, *told])
+        codes.append(result.exit_code)
+
+    with environment(PGPASSWORD=password, **servers.environment("guarded")):
+        for arguments in commands:
+            run(arguments)
+        assert codes == [0, 0, 0, 0, 0, 0, 2], said
+        for names in broken:
+            with environment(**names):
+                run([*again, "--retry-failed"])
+                run(["doctor"])
+        run(["status"], address.replace(f":{servers.postgres}/", ":9/"))
+    assert codes.count(6) >= 3, codes
+    for secret in (password, servers.environment("guarded")["AWS_SECRET_ACCESS_KEY"]):
+        assert secret not in said
+        assert secret not in log.read_text()
 
 
 _tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'ducklake_%'"

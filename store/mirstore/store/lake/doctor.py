@@ -151,7 +151,7 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
 
 def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     """Yield what is wrong beside the tables; where a table that tells cannot be read, that was said."""
-    for look in (partial(_packs, deep=deep), _artifacts):
+    for look in (partial(_packs, deep=deep), partial(_artifacts, deep=deep)):
         try:
             yield from look(lake)
         except (StoreError, pl.exceptions.PolarsError, OSError):
@@ -231,12 +231,15 @@ def pack_problem(path: Path, sha256: str, *, deep: bool) -> str | None:
     return None
 
 
-def _artifacts(lake: Lake) -> Iterator[Problem]:
+def _artifacts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     kept = latest(lake.scan("core.artifacts"), "artifact").filter(pl.col("state") == "kept").collect()
     for sha256, name in kept.select("artifact", "name").iter_rows():
         folder = artifact_folder(lake.path, sha256)
         lake.home.fetch_folder(folder)
         try:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                if problem := lake.home.damage(path, path.stat().st_size, deep=deep):
+                    raise StoreError(f"{path.name} {problem}")
             Artifact.read(folder, sha256)
         except StoreError as error:
-            yield _problem("core.artifacts", folder, error.message, f"mirstore models rm {name}")
+            yield _problem("core.artifacts", lake.home.shown(folder), error.message, f"mirstore models rm {name}")
