@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -22,6 +23,7 @@ from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.source import Source
 from mirstore.store.ingest.summary import Summary
+from mirstore.store.lake import lake
 from mirstore.store.lake.journal import checksums
 
 stamp = {"ingest": "", "added": datetime(2026, 11, 26)}
@@ -276,3 +278,26 @@ def test_a_track_that_has_no_rows_for_a_good_reason_is_an_answer_and_one_that_fa
     commit(store, planned(store, [3]), status="failed")
     given = [job.given for job in planned(store, [3, 2, 1], double).jobs(store, store.path / "jobs")]
     assert given == [{}, {level.id: []}, {level.id: [{"db": 1.0}]}]
+
+
+def test_files_that_are_whole_do_not_have_others_written_again(store, monkeypatch):
+    monkeypatch.setattr(lake, "whole", 40_000)
+    store.ask("CALL lake.set_option('target_file_size', '40KB')")
+    rng = np.random.default_rng(440)
+
+    def add(rows: int) -> None:
+        tracks = [{"track": rng.bytes(32).hex(), "db": 0.0} for _ in range(rows)]
+        with store.write("rows") as tx:
+            tx.append_features(level, tracks, missing=True, **stamp)
+
+    with store.write("set") as tx:
+        tx.add_feature_set("level", level, **stamp)
+    for rows in (1500, 1500, 1500, 700, 5, 5, 5):
+        add(rows)
+    before = store.listed(f"feat.{level.table}")
+    store.compact()
+    after = store.listed(f"feat.{level.table}")
+    assert [size >= 40_000 for size in before.values()] == [True] * 3 + [False] * 4
+    assert list(after)[:4] == list(before)[:4]  # three that are whole, and one that is much larger than what is new
+    assert len(after) == 5
+    assert store.scan(f"feat.{level.table}").collect().height == 5215

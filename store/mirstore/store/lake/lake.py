@@ -37,6 +37,9 @@ from mirstore.store.lake.transaction import Transaction
 internal = "_ducklake_internal_"
 """What DuckLake's own columns of merged files begin with."""
 
+whole = 512_000_000
+"""Size [bytes] at which DuckLake stops to merge: two such files would have others written again each time."""
+
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = f"{internal}snapshot_id"
 
@@ -423,7 +426,7 @@ class Lake:
         """Merge the small files of many commits; every snapshot stays readable.
 
         A table's files are merged up to where the next is much larger than they are together, so their number grows
-        with the logarithm of the rows, and no row is written again more often than that.
+        with the logarithm of the rows, and no row is written again more often than that. Files of half a gigabyte stay.
 
         Raises
         ------
@@ -434,7 +437,8 @@ class Lake:
         rows = self.ask(
             f"SELECT schema_name || '.' || table_name, list(file_size_bytes) FROM {catalogue}.ducklake_data_file f "
             f"JOIN {catalogue}.ducklake_table t USING (table_id) JOIN {catalogue}.ducklake_schema USING (schema_id) "
-            "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
+            "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL "
+            f"AND f.file_size_bytes < {whole} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
         )
         due = {table: largest for table, sizes in rows if (largest := _small(sizes))}
         if due:
