@@ -20,6 +20,7 @@ from functools import cache
 from itertools import islice
 from math import ceil
 from pathlib import Path
+from typing import Any, cast
 
 from mirstore.store.ingest.committer import batch_bytes, batch_tracks, compact_after
 from mirstore.store.lake.lake import _small, whole
@@ -231,13 +232,13 @@ def planned(load: Load, costs: Costs, prices: Prices, *, latency: float = 0.03, 
 
 measured = Costs(
     decoding=0.0017, numbers=0.022, tensor=0.0027, networks=0.061, tensor_bytes=11_025, sending=0.0025,
-    commit=0.27, commit_servers=0.058, taking=0.57, taking_servers=0.63, merge=0.58, merge_megabyte=0.028,
+    commit=0.27, commit_servers=0.058, taking=0.57, taking_servers=0.63, merge=0.56, merge_megabyte=0.052,
     puts=13, gets=1, taking_puts=15,
     shapes={f"set{number}": (1, 64.0) for number in range(10)}
     | {"extractions": (10, 4.4), "locations": (1, 36.1), "tracks": (1, 35.5), "items": (1, 35.3)},
     tensor_shapes={"packs": (1, 78.3), "picture": (1, 76.9)},
 )  # fmt: skip
-"""By ``python benchmarks/shared_plan.py 10000 2000``; ``docs/scale.md`` says where and when."""
+"""By ``python benchmarks/shared_plan.py 10000 2000``, merging by ``100000 2000``; ``docs/scale.md`` says where."""
 
 
 def show(costs: Costs, prices: Prices, cores: int = 64, stores: int = 16) -> None:
@@ -291,7 +292,7 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
-def of_audio() -> dict[str, float]:
+def of_audio() -> dict[str, Any]:
     """Measure what a second of audio costs: decoding, numbers and a tensor; of networks, what they declare."""
     import time
 
@@ -324,7 +325,7 @@ def of_audio() -> dict[str, float]:
     }
 
 
-def of_commits(address: str, tracks: int) -> dict[str, float]:
+def of_commits(address: str, tracks: int) -> dict[str, Any]:
     """Measure commits of ten feature sets, and of tensors that workers sent, into a new store."""
     from statistics import mean, median
 
@@ -385,8 +386,8 @@ def simulate(address: str, tracks: int, packs: int, costs: Costs) -> Costs:
             shapes[key] = {name: (count / number, each) for name, (count, each) in new.items()}
         files = sum(len(store.listed(table)) for table in store.tables())
         rows = shared.rows(store.home)
-    slope, base = np.polyfit(*zip(*merges, strict=True), 1)
-    costs = replace(costs, **shapes, merge=float(max(base, 0)), merge_megabyte=float(max(slope, 0)))
+    slope, base = np.polyfit([bytes_ for bytes_, _ in merges], [spent for _, spent in merges], 1)
+    costs = replace(costs, **cast(Any, shapes), merge=float(max(base, 0)), merge_megabyte=float(max(slope, 0)))
     said = [planned(Load(tracks, 30), costs, Prices()), planned(Load(packs, 30, True), costs, Prices())]
     commits = ceil(tracks / batch_tracks) * costs.commit + ceil(packs / batch_tracks) * costs.taking
     merging_ = sum(spent for _, spent in merges)
