@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 
 from mirstore.cli import app
 from mirstore.core import bucket as buckets
+from mirstore.core.bucket import Bucket
 from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError, UsageError
 from mirstore.core.features import FeatureSet
@@ -47,9 +48,9 @@ patches = FeatureSet("patches", Patches())
 def address(servers, monkeypatch):
     """A store that is not there yet."""
     monkeypatch.setattr(buckets, "_patience", {**buckets._patience, "max_retries": 1})
-    buckets._opened.cache_clear()
+    buckets._found.cache_clear()
     yield servers.new_store()
-    buckets._opened.cache_clear()  # what the environment said
+    buckets._found.cache_clear()  # what the environment said
 
 
 @pytest.fixture
@@ -63,9 +64,9 @@ def environment(**names: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in names.items():
             patch.setenv(name, value)
-        buckets._opened.cache_clear()
+        buckets._found.cache_clear()
         yield
-    buckets._opened.cache_clear()
+    buckets._found.cache_clear()
 
 
 def execute(address: str, query: str) -> list[tuple]:
@@ -103,10 +104,15 @@ def database(address: str) -> str:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("postgres://me:geheim@host/lake?data=s3://b/f", "cannot have a password"),
-        ("postgres://me@host/lake?password=geheim&data=s3://b/f", "cannot have a password"),
-        ("postgres://me@host/lake?sslpassword=geheim&data=s3://b/f", "cannot have a password"),
-        ("postgres://me@host?data=s3://b/f", "names no database"),
+        ("postgres://me:geheim@host/lake?data=s3://b/f", "has a password"),
+        ("postgres://me:ge#geheim@host/lake?data=s3://b/f", "has a password"),
+        ("postgres://me:ge/geheim@host/lake?data=s3://b/f", "has a password"),
+        ("postgres://me:ge?geheim@host/lake?data=s3://b/f", "has a password"),
+        ("postgres://me@host/lake?password=geheim&data=s3://b/f", "has a password"),
+        ("postgres://me@host/lake?Password=geheim&data=s3://b/f", "has a password"),
+        ("postgres://me@host/lake?sslpassword=geheim&data=s3://b/f", "has a password"),
+        ("postgres://me@host?data=s3://b/f", "no address of a store"),
+        ("postgres://[::1/x?data=s3://b/f", "no address of a store"),
         ("mysql://me:geheim@host/lake", "a store is a folder, or postgres://"),
         ("s3://geheim@bucket/lake", "a store is a folder, or postgres://"),
     ],
@@ -399,7 +405,7 @@ def test_a_database_that_was_restored_from_an_old_copy_is_refused(store):
 
 def test_a_database_that_is_restored_while_it_is_open_is_refused_by_gc(store):
     fill(store, ["a"])
-    store.home.bucket.write("head", b"99")
+    store.home._say(99)
     for use in (lambda: store.gc(0.0), lambda: fill(store, ["b"]), store.purge):
         with pytest.raises(StoreError, match="older than the data"):
             use()
@@ -444,6 +450,121 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         assert ingest(store, find([tmp_path / "music"]), wanted, pool=here).features[name]["ok"] == 2
         assert doctor(store) == []
         assert store.scan(table).collect()["track"].n_unique() == 2
+
+
+# Whose the bucket is
+
+
+@pytest.mark.parametrize("elsewhere", ["-elsewhere", "-of-another"])
+def test_a_bucket_that_is_not_the_store_s_is_no_empty_one(store, elsewhere):
+    fill(store, ["a"])
+    short, right = store.address.partition("?")[0], store.home.bucket.url
+    if elsewhere == "-of-another":
+        Bucket(right + elsewhere).write("head", b"1 another")
+    execute(short, f"UPDATE ducklake_metadata SET value = '{right}{elsewhere}/data/' WHERE key = 'data_path'")
+    message = "has nothing of this store" if elsewhere == "-elsewhere" else "has another store's data"
+    for use in (Store, repair):
+        with pytest.raises(StoreError, match=message):
+            use(short)
+    (problem,) = examine(short)
+    assert message in problem["problem"]
+    execute(short, f"UPDATE ducklake_metadata SET value = '{right}/data/' WHERE key = 'data_path'")
+    assert doctor(store) == []
+    assert store.features("loudness").height == 1
+
+
+def test_a_bucket_that_is_not_there_is_said(address):
+    with pytest.raises(StoreError, match="is not there"):
+        Store(f"{address.partition('?')[0]}?data=s3://nobodys/folder", create=True)
+
+
+def test_a_folder_that_has_a_store_takes_no_other(store, servers):
+    fill(store, ["a"])
+    other = servers.new_store().partition("?")[0]
+    with pytest.raises(StoreError, match="has another store's data"):
+        Store(f"{other}?data={store.home.bucket.url}", create=True)
+    assert doctor(store) == []
+    assert store.home.known() == store.newest
+
+
+# Steps after a commit
+
+
+@pytest.mark.parametrize("kind", ["folder", "shared"])
+def test_a_batch_whose_commit_came_to_pass_is_not_committed_again(
+    servers, tmp_path, make_wav, test_plugins, kind, monkeypatch
+):
+    for number in range(3):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.1 * (number + 1) * rng.uniform(-1, 1, 8000), 8000)
+    wanted = resolve(["rms-segments"], Registry.load(), Plugins.installed())
+    with Store(servers.new_store() if kind == "shared" else tmp_path / "store", create=True) as store:
+        ingest(store, find([tmp_path / "music" / "0.wav"]), {}, pool=here)  # what comes before the values is there
+        real, failed = type(store.home).confirm, []
+
+        def once(home, snapshot, time):
+            if store.sql('SELECT * FROM "rms-segments"').height and not failed:
+                failed.append(snapshot)
+                raise StoreError("the bucket does not answer")
+            real(home, snapshot, time)
+
+        monkeypatch.setattr(type(store.home), "confirm", once)
+        with pytest.raises(StoreError, match="does not answer"):
+            ingest(store, find([tmp_path / "music"]), wanted, pool=here)
+        assert failed
+        again = ingest(store, find([tmp_path / "music"]), wanted, pool=here)
+        counts = again.features["rms-segments"]
+        assert (counts["ok"], counts["failed"], counts["fresh"]) == (0, 0, 3)
+        for table in ("core.tracks", f"feat.{wanted['rms-segments'].table}"):
+            rows = store.recorded(table).collect()
+            assert rows.height == rows.unique().height, table
+        assert store.recorded("core.tracks").collect().height == 3
+
+
+# This machine's copies
+
+
+def test_a_copy_that_is_damaged_costs_nothing(store):
+    fill(store, ["a", "b"])
+    victim = store.files("core.labels")[0] if store.files("core.labels") else store.files(f"feat.{loudness.table}")[0]
+    content = victim.read_bytes()
+    victim.chmod(0o644)
+    victim.write_bytes(content[:50] + bytes([content[50] ^ 0xFF]) + content[51:])
+    assert examine(store.address) == []
+    assert repair(store.address).files == []
+    assert victim.read_bytes() == content
+    assert store.features("loudness").height == 2
+
+
+def test_a_forked_process_is_told_that_it_cannot_read_the_bucket(store):
+    fill(store, ["a"])
+    child = os.fork()
+    if not child:
+        try:
+            store.home.bucket.read("head")
+        except StoreError as error:
+            os._exit(7 if "forked process" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_data_may_lie_in_a_folder_that_all_machines_see(servers, tmp_path):
+    address = f"{servers.new_store().partition('?')[0]}?data=file://{tmp_path}/lake/music"
+    with Store(address, create=True) as store:
+        fill(store, ["a", "b"])
+        tensors(store)
+        store.compact()
+        assert doctor(store, deep=True) == []
+        left = store.home.path / "data" / "core" / "tracks" / "ducklake-01a21b09-0000-7dd1-9a1a-9a254fd2eec5.parquet"
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_bytes(b"of a commit that was killed here")
+        assert left in store.gc(0.0)
+        assert store.features("loudness").height == 2
+        assert doctor(store, deep=True) == []
+    (tmp_path / "lake").rename(tmp_path / "unmounted")
+    buckets._found.cache_clear()
+    with pytest.raises(StoreError, match="is not there"):
+        Store(address)
+    assert not (tmp_path / "lake").exists()
 
 
 # Secrets

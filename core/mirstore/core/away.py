@@ -8,12 +8,14 @@ take it from there without reading it.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.jobs import Job
 from mirstore.core.packs import Reference
 
@@ -29,7 +31,12 @@ def workplace(job: Job) -> Path:
         That has a folder.
     """
     assert job.folder is not None
-    return job.folder if job.bucket is None else job.bucket.folder / job.folder
+    return job.folder if job.bucket is None else _mine(job.bucket).folder / job.folder
+
+
+def _mine(bucket: Bucket) -> Bucket:
+    """Return a bucket whose copies are of this process: of what is not committed yet, nobody else may remove them."""
+    return replace(bucket, place=f"away/{os.getpid()}")
 
 
 def arrived(job: Job) -> dict[str, Rows]:
@@ -47,7 +54,11 @@ def arrived(job: Job) -> dict[str, Rows]:
     """
     assert job.bucket is not None
     given = {id_: here(job, rows) for id_, rows in job.given.items()}
-    job.bucket.fetch(dict.fromkeys(path for rows in given.values() for path in referred_to(rows)))
+    mine = _mine(job.bucket)
+    paths = {path for rows in given.values() for path in referred_to(rows)}
+    own = {path for path in paths if path.is_relative_to(mine.folder)}
+    mine.fetch(dict.fromkeys(own))
+    job.bucket.fetch(dict.fromkeys(paths - own))
     return given
 
 
@@ -62,8 +73,8 @@ def here(job: Job, rows: Rows) -> Rows:
     """
     if job.bucket is None:
         return rows
-    folder = job.bucket.folder
-    return moved(rows, lambda path: folder / path)
+    kept, own = job.bucket.folder, _mine(job.bucket).folder
+    return moved(rows, lambda path: (own if path.parts[0] == "jobs" else kept) / path)
 
 
 def sent(job: Job, rows: Rows) -> list[dict[str, Any]]:
@@ -82,10 +93,10 @@ def sent(job: Job, rows: Rows) -> list[dict[str, Any]]:
         If the bucket does not take them.
     """
     assert job.bucket is not None
-    folder = job.bucket.folder
+    mine = _mine(job.bucket)
     named = {path: path.rename(path.with_name(f"{_sha256(path)}.safetensors")) for path in referred_to(rows)}
-    job.bucket.put(named.values())
-    return moved(rows, lambda path: named[path].relative_to(folder))
+    mine.put(named.values())
+    return moved(rows, lambda path: named[path].relative_to(mine.folder))
 
 
 def remove(job: Job) -> None:

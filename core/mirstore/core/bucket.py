@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _patience = {"max_retries": 6, "retry_timeout": timedelta(seconds=25)}  # a request takes 30 s at most: a minute for all
 _at_once = 8  # transfers
 _piece = 8 << 20  # [bytes]
+_files = "file://"
+_users: list[int] = []  # the process whose threads move the bytes: a fork has none of them
 
 
 @dataclass(frozen=True)
@@ -45,26 +47,38 @@ class Bucket:
     Attributes
     ----------
     url : str
-        ``s3://bucket/folder``; ``gs://``, ``az://`` and, for a file system that all machines see, ``file://`` as well.
+        ``s3://bucket/folder``; ``gs://``, ``az://`` and, for a file system that all machines see, ``file:///`` as well.
+    place : str
+        Where copies are below the folder of all: what is nobody else's has one of its own.
     """
 
     url: str
+    place: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"(s3|gs|az|file)://[^\s?#@]*[^\s?#@/]", self.url):
+        if not re.fullmatch(r"((s3|gs|az)://|file:///)[^\s?#@]*[^\s?#@/]", self.url):
             raise UsageError(
                 "the address says no place for data, or more than that: user and password do not belong there",
                 hint="data=s3://BUCKET/FOLDER; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
 
-    @property
+    def __reduce__(self) -> tuple[type[Bucket], tuple[str, str]]:
+        """Travel without the folder: another machine has its own."""
+        return Bucket, (self.url, self.place)
+
+    @cached_property
     def folder(self) -> Path:
-        """Where this machine's copies are, below ``MIRSTORE_CACHE``. A bucket travels, its folder does not."""
-        return cache() / "stores" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        """Where this machine's copies are, below ``MIRSTORE_CACHE``."""
+        return cache() / "stores" / hashlib.sha256(self.url.encode()).hexdigest()[:16] / self.place
 
     @property
     def _store(self) -> ObjectStore:
-        return _opened(self.url, os.getpid())  # its threads do not survive a fork
+        return _opened(self.url)
+
+    def make(self) -> None:
+        """Make the folder, where there are any."""
+        if self.url.startswith(_files):
+            Path(self.url.removeprefix(_files)).mkdir(parents=True, exist_ok=True)
 
     def fetch(self, wanted: Mapping[Path, int | None], *, anew: bool = False) -> None:
         """Copy what is not there yet; what is not in the bucket either, stays missing.
@@ -81,7 +95,7 @@ class Bucket:
         StoreError
             If the bucket does not answer.
         """
-        if lacking := [path for path, size in wanted.items() if anew or not _there(path, size)]:
+        if lacking := [path for path, size in wanted.items() if anew or not _is_there(path, size)]:
             with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
                 list(threads.map(self._fetch, lacking))
 
@@ -90,8 +104,13 @@ class Bucket:
         part = path.with_name(f".{uuid4().hex}.{os.getpid()}.part")
         try:
             with self._answering(), open(part, "xb") as file:
-                for piece in self._store.get(self.key(path)).stream(min_chunk_size=_piece):
+                found = self._store.get(self.key(path))
+                for piece in found.stream(min_chunk_size=_piece):
                     file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave zeros, which nobody would tell from values
+                if file.tell() != found.meta["size"]:
+                    raise StoreError(f"{self.url}/{self.key(path)}: came in part only", hint="try again")
             part.chmod(0o444)
             part.rename(path)
         except FileNotFoundError:
@@ -115,7 +134,7 @@ class Bucket:
             list(threads.map(self._put, paths))
 
     def _put(self, path: Path) -> None:
-        with self._answering():
+        with self._there():
             self._store.put(self.key(path), path)
 
     def read(self, name: str) -> bytes | None:
@@ -139,7 +158,7 @@ class Bucket:
         name : str
         data : bytes
         """
-        with self._answering():
+        with self._there():
             self._store.put(name, data)
 
     def list(self, prefix: str = "") -> Iterator[tuple[Path, Found]]:
@@ -150,7 +169,7 @@ class Bucket:
         prefix : str
             A folder in it.
         """
-        with self._answering():
+        with self._there():
             for some in self._store.list(prefix or None):
                 for one in some:
                     yield self.folder / one["path"], Found(one["size"], one["last_modified"].timestamp())
@@ -188,11 +207,18 @@ class Bucket:
             Below `folder`.
         """
         keys = [self.key(path) for path in paths]
-        with self._answering():
-            for first in range(0, len(keys), 1000):  # what S3 takes in one request
-                self._store.delete(keys[first : first + 1000])
+        for first in range(0, len(keys), 1000):  # what S3 takes in one request
+            self._delete(keys[first : first + 1000])
         for key in keys:
             (self.folder / key).unlink(missing_ok=True)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        try:
+            with self._answering():
+                self._store.delete(keys)
+        except FileNotFoundError:  # S3 does not mind, a file system does
+            for key in keys if len(keys) > 1 else ():
+                self._delete([key])
 
     def key(self, path: Path) -> str:
         """Return the name of a file in the bucket.
@@ -205,6 +231,14 @@ class Bucket:
         return path.relative_to(self.folder).as_posix()
 
     @contextmanager
+    def _there(self) -> Iterator[None]:
+        try:
+            with self._answering():
+                yield
+        except FileNotFoundError:
+            raise StoreError(f"{self.url}: is not there", hint="make the bucket, or mount the folder") from None
+
+    @contextmanager
     def _answering(self) -> Iterator[None]:
         try:
             yield
@@ -213,8 +247,9 @@ class Bucket:
         except Exception as error:
             if type(error).__module__.partition(".")[0] != "obstore":
                 raise
-            said = str(error).splitlines()[0]
-            why = "access is denied" if _denied(error) else said
+            if "NoSuchBucket" in str(error):
+                raise FileNotFoundError(self.url) from None
+            why = "access is denied" if _denied(error) else str(error).splitlines()[0]
             raise StoreError(
                 f"{self.url}: {why}",
                 hint="check the address, AWS_ENDPOINT_URL and the credentials in the environment; "
@@ -226,7 +261,7 @@ def _denied(error: Exception) -> bool:
     return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
 
 
-def _there(path: Path, size: int | None) -> bool:
+def _is_there(path: Path, size: int | None) -> bool:
     try:
         found = path.stat().st_size
     except FileNotFoundError:
@@ -235,12 +270,23 @@ def _there(path: Path, size: int | None) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _opened(url: str, _: int) -> ObjectStore:
+def _found(url: str) -> ObjectStore:
     try:
         from obstore.store import from_url
     except ImportError:
         raise UsageError("object storage needs obstore", hint="pip install 'mirstore[shared]'") from None
-    options: dict[str, Any] = {} if url.startswith("file:") else {"retry_config": _patience}
-    if url.startswith("file:"):
-        Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+    if url.startswith(_files) and not Path(url.removeprefix(_files)).is_dir():
+        raise StoreError(f"{url}: is not there", hint="mount it; what was committed is where it was")
+    options: dict[str, Any] = {} if url.startswith(_files) else {"retry_config": _patience}
     return from_url(url, **options)
+
+
+def _opened(url: str) -> ObjectStore:
+    """Return the store of an address; what a fork inherits of it would wait for ever."""
+    store = _found(url)
+    _users[:] = _users or [os.getpid()]
+    if _users != [os.getpid()]:
+        raise StoreError(
+            f"{url}: cannot be read in a forked process", hint='start processes by "spawn", as multiprocessing_context'
+        )
+    return store

@@ -58,8 +58,8 @@ class Needs:
         if unseen:
             return f"does not see {unseen[0]}"
         try:
-            if self.bucket is not None:
-                self.bucket.read("head")
+            if self.bucket is not None and self.bucket.read("head") is None:
+                return f"does not see the store's data in {self.bucket.url}"
         except MirstoreError as error:
             return f"does not reach the store's bucket: {error.message}"
         return ""

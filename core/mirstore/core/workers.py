@@ -110,8 +110,8 @@ class _TrackRun:
             return dict(self.job.given)
         try:
             return arrived(self.job)
-        except StoreError as error:
-            self.lost = error.message
+        except (StoreError, OSError) as error:
+            self.lost = error.message if isinstance(error, StoreError) else ": ".join(explained(error))
             return {}
 
     def _decode(self, limits: Limits) -> None:

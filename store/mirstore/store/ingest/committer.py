@@ -144,11 +144,17 @@ class Committer:
 
     def _commit(self, batch: Sequence[Done]) -> None:
         """Commit features, ledger and tensors together, or nothing of them; nothing that others have committed."""
-        with self.store.write(self.message) as tx:
-            self.meanwhile.look(tx, self.summary.ingest)
-            self._append(tx, [self.meanwhile.left(done) for done in batch])
-        if tx.taken and self.store.home.bucket:
-            self.store.home.bucket.delete(tx.taken)
+        tx = None
+        try:
+            with self.store.write(self.message) as tx:
+                self.meanwhile.look(tx, self.summary.ingest)
+                self._append(tx, [self.meanwhile.left(done) for done in batch])
+        finally:
+            if tx is not None and tx.committed:  # also if what comes after a commit fails: else it is made twice
+                self._forget(batch, tx)
+
+    def _forget(self, batch: Sequence[Done], tx: Transaction) -> None:
+        """Count what is committed, and take it out of what waits."""
         self.meanwhile.seen = tx.number if tx.rows else tx.number - 1  # a commit that brings nothing is none
         self._count(batch)
         over = {done.job.track for done in batch}

@@ -108,7 +108,8 @@ def ingest(
             ordered = list(plan.named.values())
             bucket = store.home.bucket if executor else None
             if bucket:
-                _refuse_environments(ordered)
+                asked = {id_ for todo in plan.missing.values() for id_ in todo}
+                _refuse_environments([feature for feature in ordered if feature.id in asked])
             seen = _to_be_seen(plan, None if bucket else folder)
             where = places_at(executor, (feature.extractor for feature in ordered), seen, bucket)
             jobs = plan.jobs(store, folder.relative_to(store.path.absolute()) if bucket else folder, bucket)

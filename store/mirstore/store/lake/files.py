@@ -258,13 +258,14 @@ def unnamed_artifacts(catalogue: Catalogue, home: Home) -> dict[Path, float]:
 
 
 def left_by_jobs(home: Home) -> dict[Path, float]:
-    """Return what workers elsewhere have put into the bucket for a commit, with their times: it is taken in minutes.
+    """Return what workers elsewhere have put into the bucket for a commit, with their times.
 
     Parameters
     ----------
     home : Home
     """
-    return {} if home.bucket is None else {path: one.written for path, one in home.bucket.list("jobs")}
+    found = () if home.bucket is None else home.bucket.list("jobs")
+    return {path: one.written for path, one in found if _pack_name.fullmatch(path.name)}
 
 
 def checkpoints(home: Home) -> dict[Path, float]:

@@ -19,7 +19,14 @@ import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
 from mirstore.core.text import counted
-from mirstore.store.lake.files import data_files, new_data_file, unnamed_artifacts, unnamed_data_files, unnamed_packs
+from mirstore.store.lake.files import (
+    data_files,
+    left_by_jobs,
+    new_data_file,
+    unnamed_artifacts,
+    unnamed_data_files,
+    unnamed_packs,
+)
 from mirstore.store.lake.hidden import Rule, homeless, removals
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.lake import Lake
@@ -192,6 +199,7 @@ def _sweep(home: Home, catalogue: Catalogue) -> list[Path]:
         *unnamed_data_files(catalogue, home),
         *unnamed_packs(catalogue, home),
         *unnamed_artifacts(catalogue, home),
+        *left_by_jobs(home),
     ]
     home.delete(old)
     catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion")

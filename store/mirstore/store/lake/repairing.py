@@ -111,6 +111,8 @@ def _sorted_out(
     for file in files:
         sha256 = known.get(file.path.relative_to(home.path).as_posix())
         damaged = home.damage(file.path, file.bytes, deep=deep) or parquet_problem(file.path, file.bytes, sha256)
+        if damaged and not (deep or home.has_all):  # it may be the copy on this machine only
+            damaged = home.damage(file.path, file.bytes, deep=True) or parquet_problem(file.path, file.bytes, sha256)
         (gone if damaged else whole.setdefault(file.table, [])).append(file)
     return gone, whole
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import uuid4
 
 import duckdb
@@ -43,6 +43,10 @@ _purged = (
 )
 _lock = 0x6D697273746F7265  # "mirstore" as the number of an advisory lock: one per database
 _schemes = ("postgres", "postgresql")
+_address = re.compile(
+    r"(?P<scheme>postgres|postgresql)://(?P<where>([^\s:/?#@]+(?P<password>:[^/?#@]*)?@)?"
+    r"([^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\])?(:\d+)?/[^\s/?#@]+)(\?(?P<options>[^\s#]*))?"
+)
 
 
 def home_at(address: str | Path) -> Home:
@@ -85,25 +89,25 @@ class Shared(Home):
     remedy = "restore a newer backup of the database"
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        asked = dict(parse_qsl(parts.query))
-        data = asked.pop("data", None)
-        if parts.password is not None or any(name.endswith("password") for name in asked):
-            raise UsageError(
-                "a store's address cannot have a password: commands are kept with what they brought",
-                hint="set PGPASSWORD, or write it to ~/.pgpass",
+        found = _address.fullmatch(address)
+        asked = dict(parse_qsl(found["options"] or "")) if found else {}
+        if found is None or found["password"] or any("password" in name.lower() for name in asked):
+            raise UsageError(  # what is wrong with it is not repeated: it may hold a password
+                "that is no address of a store, or has a password: commands are kept with what they brought",
+                hint=f"{_form}; set PGPASSWORD, or write it to ~/.pgpass",
             )
-        if not parts.path.strip("/"):
-            raise UsageError(f"{address}: names no database", hint=_form)
-        self.database = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(asked), ""))
-        self._shown = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(asked), ""))
+        data = asked.pop("data", None)
+        options = f"?{urlencode(asked, quote_via=quote)}" if asked else ""  # libpq takes no + for a blank
+        self.database = f"postgresql://{found['where']}{options}"
+        self._shown = f"{found['scheme']}://{found['where']}{options}"
         known = self._data_path
         if not data and not known:
-            raise UsageError(f"{address}: no store here, and no place for data to make one", hint=_form)
+            raise UsageError(f"{self._shown}: no store here, and no place for data to make one", hint=_form)
         if data and known and data.rstrip("/") != known:
             raise UsageError(f"{self._shown}: its data is in {known}, not in {data}", hint="leave out data=")
         self.bucket: Bucket = Bucket((data or known).rstrip("/"))
         self._listed: dict[Path, Mapping[Path, Found]] = {}  # while files are looked at one by one
+        self._holder: psycopg.Connection[Any] | None = None  # of the lock
         super().__init__(self.bucket.folder)
         (self.path / "data").mkdir(parents=True, exist_ok=True)
 
@@ -130,6 +134,7 @@ class Shared(Home):
             raise UsageError("a shared store needs psycopg", hint="pip install 'mirstore[shared]'") from None
         try:
             with psycopg.connect(self.database, autocommit=True, connect_timeout=10) as connection:
+                connection.execute("SET search_path = public")  # where DuckLake has its tables
                 yield connection
         except psycopg.Error as error:
             raise StoreError(
@@ -163,6 +168,8 @@ class Shared(Home):
             del self._data_path
             if self.exists():
                 return
+            self.bucket.make()
+            self._refuse_taken()
             with self._connected() as connection:  # of one that was killed while it made this
                 for (table,) in connection.execute(
                     "SELECT format('%I', tablename) FROM pg_tables "
@@ -179,12 +186,37 @@ class Shared(Home):
             new = [Path(path) for (path,) in rows]
             keep(new, self.path)
             self.publish(new)
-            self.bucket.write(_head, b"1")
+            self._say(0)
             self.close(lake)
             with self.catalogue() as catalogue:  # other tools that read DuckLake find the files so
                 told = "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'"
                 catalogue.execute(told, [f"{self.bucket.url}/data/"])
+            self._say(1)
             del self._data_path
+
+    def _refuse_taken(self) -> None:
+        """Refuse a folder of a bucket that another store has: each would collect the other's files."""
+        number, _, _ = (self.bucket.read(_head) or b"0").decode().partition(" ")
+        others = (path for path, _ in self.bucket.list("data") if path.parent.name != "meta")
+        if number != "0" or any(True for _ in others):
+            raise StoreError(
+                f"{self.bucket.url}: has another store's data",
+                hint="give the database of that store, or another folder of the bucket",
+            )
+
+    @cached_property
+    def _identity(self) -> str:
+        """What tells this store from others: DuckLake's id of its first table."""
+        with self._connected() as connection:
+            found = connection.execute(
+                "SELECT table_uuid FROM ducklake_table JOIN ducklake_schema USING (schema_id) "
+                "WHERE schema_name = 'core' AND table_name = 'meta'"
+            ).fetchone()
+        return str(found[0]) if found else ""
+
+    def _say(self, snapshot: int) -> None:
+        """Write into the bucket whose it is, and which commit was the last; 0 while it is being made."""
+        self.bucket.write(_head, f"{snapshot} {self._identity}".encode())
 
     def open(self, *, read_only: bool, snapshot: int | None = None) -> Connection:
         """Return a connection with the lake attached as ``lake``; give it back to `close`.
@@ -209,7 +241,7 @@ class Shared(Home):
         connection.execute("SET ducklake_max_retry_count = 0")
         try:
             where = literal(f"ducklake:postgres:{self.database}")
-            connection.execute(f"ATTACH {where} AS lake ({', '.join(options)})")
+            connection.execute(f"ATTACH {where} AS lake ({', '.join(options)}, META_SCHEMA 'public')")
             lock_down(connection, data)  # afterwards: DuckDB counts a database elsewhere as access
         except duckdb.Error as error:
             connection.close()
@@ -240,13 +272,42 @@ class Shared(Home):
                 if time.monotonic() > end:
                     raise StoreError(f"{self}: another process is writing", hint="wait for it, or end it")
                 time.sleep(0.05)
-            yield
+            self._holder = connection
+            try:
+                yield
+            finally:
+                self._holder = None
+
+    def _refuse_lost_lock(self) -> None:
+        """Refuse to delete where the lock went with its connection: another may have files that are not named yet."""
+        import psycopg
+
+        try:
+            if self._holder is not None:
+                self._holder.execute("SELECT 1")
+        except psycopg.Error:
+            raise StoreError(
+                f"{self._shown}: the connection was lost", hint="give the same command again; nothing was deleted"
+            ) from None
 
     # What commits say before and after
 
     def known(self) -> int:
-        """Return the last snapshot that is sure to be, as the bucket has it."""
-        return int(self.bucket.read(_head) or 0)
+        """Return the last snapshot that is sure to be, as the bucket has it.
+
+        Raises
+        ------
+        StoreError
+            If the bucket is not this store's.
+        """
+        number, _, store = (self.bucket.read(_head) or b"").decode().partition(" ")
+        if store != self._identity:
+            what = "has another store's data" if store else "has nothing of this store"
+            raise StoreError(
+                f"{self.bucket.url}: {what}",
+                hint="is it mounted? is AWS_ENDPOINT_URL another one's? what was committed is where it was",
+            )
+        return int(number)
 
     def follow(self, catalogue: journal.Catalogue) -> None:
         """Refuse a catalogue that is older than the data: a database that was restored.
@@ -274,13 +335,13 @@ class Shared(Home):
         snapshot : int
         time : str
         """
-        self.bucket.write(_head, str(snapshot).encode())
+        self._say(snapshot)
 
     def replaced(self, changes: Mapping[Path, Path | None]) -> None:
         """Say nothing: there is no journal."""
 
     def retell(self, catalogue: journal.Catalogue) -> None:
-        """Write the checksums of all files that the catalogue names as one object; commits have written one each.
+        """Write the checksums of all files that the catalogue names as one object, and say which commit was the last.
 
         Parameters
         ----------
@@ -294,6 +355,7 @@ class Shared(Home):
         named = (f"data/{path}" for (path,) in rows)
         self._write_sums({path: known[path] for path in named if path in known})
         self.bucket.delete(old)
+        self._say(_newest(catalogue))
 
     def _write_sums(self, sums: Mapping[str, str]) -> None:
         self.bucket.write(f"{_sums}/{uuid4().hex}.json", json.dumps(sums).encode())
@@ -422,6 +484,7 @@ class Shared(Home):
         ----------
         paths : sequence of path
         """
+        self._refuse_lost_lock()
         self._listed.clear()
         self.bucket.delete(paths)
         super().delete(paths)
