@@ -212,7 +212,9 @@ class Shared(Home):
                 "SELECT table_uuid FROM ducklake_table JOIN ducklake_schema USING (schema_id) "
                 "WHERE schema_name = 'core' AND table_name = 'meta'"
             ).fetchone()
-        return str(found[0]) if found else ""
+        if found is None:
+            raise StoreError(f"{self._shown}: its catalogue has no table core.meta", hint=self.remedy)
+        return str(found[0])
 
     def _say(self, snapshot: int) -> None:
         """Write into the bucket whose it is, and which commit was the last; 0 while it is being made."""
