@@ -33,7 +33,8 @@ class DaskCluster:
             time.sleep(0.05)
         for _ in range(workers):
             self.add(wait=False, **options)
-        self.wait_for(workers)
+        if workers:
+            self.wait_for(workers)
 
     @property
     def address(self) -> str:

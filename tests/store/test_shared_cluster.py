@@ -16,9 +16,11 @@ from done import ingest
 from polars.testing import assert_frame_equal
 from servers import Servers
 
+from mirstore.core.bucket import Bucket
 from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import ClusterError
 from mirstore.core.events import Progress
+from mirstore.core.guest import Needs
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
@@ -84,7 +86,7 @@ def test_values_are_those_of_one_machine_and_nothing_passes_through_the_committe
             ingest(near, find([music]), features(*names))
         assert packs(tmp_path / "here") == set()
         assert not [path for path, _ in far.home.bucket.list("jobs")]
-        assert not any(packs(cache / "jobs") for cache in caches)
+        assert not any(path for cache in caches for path in cache.glob("stores/*/away/*/jobs/*/*"))
         for name in numbers:
             assert_frame_equal(far.features(name).sort("track"), near.features(name).sort("track"))
         for name in tensors:
@@ -131,3 +133,9 @@ def test_workers_that_do_not_reach_the_bucket_are_refused_before_anything_runs(
         with pytest.raises(ClusterError, match="does not reach the store's bucket"):
             ingest(store, find([music]), features("mfcc"), executor=cluster.address)
         assert store.sql("FROM failures").is_empty()
+
+
+def test_a_worker_that_sees_another_bucket_says_so(servers: Servers):
+    with Store(servers.new_store(), create=True) as store:
+        assert Needs({}, bucket=store.home.bucket).lacking() == ""
+        assert "does not see the store's data" in Needs({}, bucket=Bucket("s3://lake/another")).lacking()
