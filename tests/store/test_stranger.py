@@ -28,7 +28,7 @@ from mirstore.store import Store
 from mirstore.store.history import pin
 from mirstore.store.ingest.preview import preview
 from mirstore.store.ingest.published_tables import import_table
-from mirstore.store.lake.connect import _locked_down, committer
+from mirstore.store.lake.connect import committer, lock_down, with_extensions
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.quoting import identifier, literal
 from mirstore.store.lake.repairing import repair
@@ -258,7 +258,8 @@ def shown(store: Path) -> list[list[tuple[object, ...]]]:
 @pytest.mark.parametrize("kind", _absurd)
 def test_an_absurd_value_in_any_column_is_refused_or_changes_nothing(honest, store, kind):
     """Each column in turn is asked of the check; what passes it is read all together."""
-    looking, passed = _locked_down(f"{store}/data/"), []
+    looking, passed = with_extensions("ducklake", "sqlite_scanner"), list[str]()
+    lock_down(looking, f"{store}/data/")
     with closing(sqlite3.connect(store / "catalog.sqlite", isolation_level=None)) as connection, closing(looking):
         connection.execute("PRAGMA synchronous = OFF")
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

@@ -53,10 +53,14 @@ def hiding(catalogue: sqlite3.Connection, files: Sequence[DataFile]) -> Iterator
     for file in files:
         try:
             groups = _groups(pq.read_metadata(file.path))
-        except (OSError, pa.ArrowException):
+        except (OSError, pa.ArrowException, ValueError):
             continue
         for name, kind, *told in [*by_file.get(file.id, []), *by_table.get(file.table_id, [])]:
-            if kind in _read and not all(_covers(_read[kind], told, group) for group in groups.get(name, [])):
+            try:
+                covers = kind not in _read or all(_covers(_read[kind], told, group) for group in groups.get(name, []))
+            except (ValueError, TypeError):  # one of the two is damaged
+                covers = False
+            if not covers:
                 yield file, name
 
 

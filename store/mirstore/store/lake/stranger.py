@@ -103,7 +103,7 @@ _rules = [
      "AND file_format = 'parquet' AND encryption_key IS NULL AND mapping_id IS NULL AND partition_id IS NULL "
      f"AND file_order IS NULL AND {_always} AND "
      + _whole("data_file_id", "table_id", "begin_snapshot", "record_count", "file_size_bytes", "footer_size",
-              "row_id_start", or_null=["partial_max"])),
+              or_null=["partial_max", "row_id_start"])),  # merged of files that do not follow each other: without a row
     ("(SELECT f.*, t.begin_snapshot AS since FROM ducklake_data_file f LEFT JOIN ducklake_table t USING (table_id))",
      "path", "a file of no table, or older than its table", "begin_snapshot >= since"),
     ("ducklake_files_scheduled_for_deletion", "path", "a file to be deleted that mirstore does not make",
