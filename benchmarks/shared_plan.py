@@ -469,7 +469,7 @@ def main(tracks: int, packs: int, *, all_: bool) -> None:
     from servers import servers
 
     with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "servers") as running:
-        os.environ |= {**running.environment, "MIRSTORE_CACHE": f"{folder}/copies"}
+        os.environ |= {**running.environment(), "MIRSTORE_CACHE": f"{folder}/copies"}
         address = running.new_store()
         if not all_:
             simulate(address, tracks, packs, measured)

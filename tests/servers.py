@@ -135,7 +135,7 @@ def _make_cluster(folder: Path) -> None:
 @contextmanager
 def running_postgres(folder: Path, port: int) -> Iterator[None]:
     """Start the server of a folder, and end it afterwards: those who use it meanwhile lose their connections."""
-    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", "unix_socket_directories="]
     log = open(folder / "log", "a")  # noqa: SIM115  # the server goes on with it
     process = subprocess.Popen(
         [str(_postgres("postgres")), "-D", str(folder / "data"), *options, "-c", "fsync=off"],
