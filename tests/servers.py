@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -190,13 +190,13 @@ def _takes(port: int) -> bool:
     return False
 
 
-def _wait(process: subprocess.Popen[bytes], there: object) -> None:
+def _wait(process: subprocess.Popen[bytes], there: Callable[[], bool]) -> None:
     end = time.monotonic() + ready
-    while not there():  # type: ignore[operator]
+    while not there():
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")  # type: ignore[index]
+            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
         if time.monotonic() > end:
-            raise RuntimeError(f"{process.args[0]} is not ready after {ready:.0f} s")  # type: ignore[index]
+            raise RuntimeError(f"{process.args[0]} is not ready after {ready:.0f} s")
         time.sleep(0.1)
 
 
