@@ -80,6 +80,13 @@ def test_a_worker_stays_where_it_was_started(pool):
         assert pool.submit(sys.getrecursionlimit).result() < 10**6
 
 
+def test_lines_of_workers_that_print_at_once_are_whole(capsys):
+    code = "import time\nfor _ in range(20): print('whole', end=''); time.sleep(0.01); print(' line')\nprint('end', end='')"
+    with LocalPool(2, 4 << 30) as pool:
+        wait([pool.submit(exec, code) for _ in range(2)])
+    assert capsys.readouterr().err.replace("end", "") == "whole line\n" * 40
+
+
 def test_shutting_down_ends_what_runs_and_cancels_what_waits():
     pool = LocalPool(1, 4 << 30)
     running, waiting = pool.submit(time.sleep, 600), pool.submit(abs, 1)

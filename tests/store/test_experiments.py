@@ -88,10 +88,8 @@ def make_table(path, n=60, seed=0):
     return path
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A table and its store, made once."""
-    folder = tmp_path_factory.mktemp("experiments")
+def make_store(folder):
+    """Write a table and a store that has it into a folder."""
     file = make_table(folder / "small.csv")
     with Store(folder / "store", create=True) as found:
         import_table(found, file, dataset="small", labels=["genre"], about=folder / "about.csv")
@@ -102,12 +100,22 @@ def made(tmp_path_factory):
         ] + [{"dataset": "small", "track": "small:t050", "label_set": "tags", "label": "slow", "value": 1.0}]
         with found.write("tags") as tx:
             tx.append("core.labels", [{**row, "added": datetime(2026, 1, 1)} for row in rows])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A table and its store, made once."""
+    folder = tmp_path_factory.mktemp("experiments")
+    make_store(folder)
     return folder
 
 
 @pytest.fixture
-def store(made, tmp_path):
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+def store(store_kind, request, tmp_path):
+    if store_kind == "folder":
+        shutil.copytree(request.getfixturevalue("made"), tmp_path, dirs_exist_ok=True)
+    else:  # a folder's copy is a store, and an address's is not
+        make_store(tmp_path)
     with Store(tmp_path / "store") as found:
         yield found
 

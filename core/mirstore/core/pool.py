@@ -269,6 +269,7 @@ class _Worker:
             raise WorkerDied(monotonic() - begun) from None
         finally:
             printed.read()
+            printed.end()
 
     def _start(self) -> None:
         self._connection, theirs = Pipe()
@@ -318,10 +319,14 @@ class _Worker:
 
 
 class _Printed:
-    """What a worker prints during one call, passed on to stderr up to a limit."""
+    """What a worker prints during one call, passed on to stderr up to a limit.
+
+    In whole lines: a worker writes a line and its end apart, and another's could come between.
+    """
 
     def __init__(self, output: int) -> None:
         self.open = [output]
+        self._begun = ""  # a line that has no end yet
         self._left = most_output
         self._decoder = getincrementaldecoder("utf-8")("replace")
 
@@ -331,14 +336,20 @@ class _Printed:
             try:
                 data = os.read(self.open[0], _piece) if self.open else b""
             except OSError:  # nothing there
-                return
+                break
             if not data:  # the worker is dead, or has closed it
                 self.open = []
-                return
+                break
             if self._left > 0:
                 text = self._decoder.decode(data[: self._left])
                 self._left -= len(data)
-                self._write(text if self._left > 0 else text + capped)
+                self._begun += text if self._left > 0 else text + capped
+        lines, end, self._begun = self._begun.rpartition("\n")
+        self._write(lines + end)
+
+    def end(self) -> None:
+        """Pass on what has no end of a line, either."""
+        self._write(self._begun)
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError, AttributeError):  # stderr is closed, or there is none
