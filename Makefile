@@ -5,7 +5,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check --constraint constraints.tx
 # What examples/demo.sh uses, and no more: the demo does not grow with later components.
 DEMO = essentia,librosa,baselines,embanded,groupings,xgboost,report
 
-.PHONY: demo test test-quick chaos check bench docs clean
+.PHONY: demo test test-quick chaos chaos-shared check bench docs clean
 
 $(BIN)/pip:
 	@echo "== making .venv, an environment of its own: nothing outside this folder is changed"
@@ -32,11 +32,14 @@ test-quick: .venv/test-ready
 	$(BIN)/pytest -n 2 -m "not slow"
 
 # Kills every command that changes a store, and interpreters of other environments, at random moments:
-# `make chaos ROUNDS=20`.
+# `make chaos ROUNDS=20`; `make chaos-shared` does so in a store on servers.
 ROUNDS ?= 5
 chaos: .venv/test-ready
 	$(BIN)/python tests/chaos.py --rounds $(ROUNDS)
 	MIRSTORE_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/cli/test_environments.py -k killed_at_random_moments
+
+chaos-shared: .venv/test-ready
+	$(BIN)/python tests/chaos.py --rounds $(ROUNDS) --shared
 
 check: .venv/test-ready
 	$(BIN)/ruff check .

@@ -17,8 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 ready = 60.0  # [s]
 password = "Xyzzy-postgres-7f3a"  # of the role `guarded`, which alone needs one
@@ -72,12 +75,38 @@ class Servers:
     def new_store(self, user: str = "mirstore") -> str:
         """Return the address of a store that is not there yet: a database of its own, a folder in a bucket."""
         name = f"t{uuid4().hex[:12]}"
-        createdb = _postgres("createdb")
-        subprocess.run(
-            [str(createdb), "-h", "127.0.0.1", "-p", str(self.postgres), "-U", "mirstore", "-O", user, name],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        self._run("createdb", "-O", user, name)
         return f"postgres://{user}@127.0.0.1:{self.postgres}/{name}?data=s3://lake/{name}"
+
+    def empty_store(self, name: str) -> None:
+        """Leave nothing of what `new_store` called so but an empty database."""
+        self._drop(name)
+        self._run("createdb", name)
+
+    def copy_store(self, old: str, new: str) -> None:
+        """Put a copy of one store in the place of another."""
+        self._drop(new)
+        self._run("createdb", "-T", old, new)
+        for key in self.objects(f"{old}/"):
+            self.bucket.copy(key, new + key.removeprefix(old))
+
+    def objects(self, prefix: str) -> list[str]:
+        """Return the names of the objects in the bucket that begin so."""
+        return [each["path"] for page in self.bucket.list(prefix) for each in page]
+
+    @property
+    def bucket(self) -> S3Store:
+        """The bucket of all stores."""
+        return _bucket(self.s3)
+
+    def _drop(self, name: str) -> None:
+        self._run("dropdb", "--force", "--if-exists", name)
+        if keys := self.objects(f"{name}/"):
+            self.bucket.delete(keys)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(_postgres(program)), "-h", "127.0.0.1", "-p", str(self.postgres), "-U", "mirstore", *arguments]
+        subprocess.run(command, check=True, capture_output=True)
 
 
 def _free() -> int:
@@ -176,18 +205,21 @@ def _started_s3(folder: Path) -> Iterator[int]:
 
 def _takes(port: int) -> bool:
     """Return whether S3 takes an object; the first makes the bucket."""
+    with suppress(Exception):  # of many kinds, until it is up
+        _bucket(port).put("ready", b"yes")
+        return True
+    return False
+
+
+def _bucket(port: int) -> S3Store:
     from obstore.store import S3Store
 
     user = _users[0]["credentials"][0]
-    bucket = S3Store(
+    return S3Store(
         "lake", endpoint=f"http://127.0.0.1:{port}", region="us-east-1", client_options={"allow_http": True},
         access_key_id=user["accessKey"], secret_access_key=user["secretKey"],
         retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=5)},
     )  # fmt: skip
-    with suppress(Exception):  # of many kinds, until it is up
-        bucket.put("ready", b"yes")
-        return True
-    return False
 
 
 def _wait(process: subprocess.Popen[bytes], there: Callable[[], bool]) -> None:
