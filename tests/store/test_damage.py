@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
@@ -569,13 +570,63 @@ def test_a_journal_that_names_what_no_store_has_is_not_believed(folder, before, 
     assert at_all_snapshots(folder)[0]["loudness"] == before[0]["loudness"]
 
 
+def rewrite(path, change):
+    """Change the lines of a journal as somebody would who knows how they are written."""
+    lines = [json.loads(change(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(journal.written({k: v for k, v in line.items() if k != "crc32"}) for line in lines))
+
+
 @pytest.mark.parametrize("sql", ["VARCHAR DEFAULT getenv('HOME')", "INTEGER); DROP TABLE x; --"])
 def test_a_journal_cannot_bring_sql(folder, sql):
-    path = folder / journal.name
-    path.write_text(path.read_text().replace('"rms_db": "FLOAT"', f'"rms_db": "{sql}"'))
+    rewrite(folder / journal.name, lambda line: line.replace('"rms_db": "FLOAT"', f'"rms_db": "{sql}"'))
     lose_catalogue(folder)
     with pytest.raises(StoreError, match="columns that no features have"):
         rebuild(folder)
+
+
+def test_a_flipped_bit_of_the_journal_is_the_journal_s_and_costs_nothing(folder, before):
+    path, rng = folder / journal.name, random.Random(5)
+    good = path.read_bytes()
+    for _ in range(8):
+        place = rng.randrange(len(good) - 1)
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1 << rng.randrange(8)]) + good[place + 1 :])
+        assert {problem["file"] for problem in examine(folder)} <= {str(path)}, place
+        assert rebuild(folder) is None  # the catalogue is whole
+        with Store(folder, read_only=True) as store:
+            assert everything(store) == before[0]
+        repair(folder)
+        assert examine(folder) == []
+        path.write_bytes(good)
+
+
+def test_a_catalogue_that_would_be_refused_takes_nothing_s_place(folder, before):
+    rewrite(folder / journal.name, lambda line: line.replace('"about": "{', '"about": "3{'))
+    lose_catalogue(folder)
+    assert "cannot be believed (" in made_again(folder)[0]
+    assert at_all_snapshots(folder)[0]["loudness"] == before[0]["loudness"]
+
+
+def test_a_journal_as_older_stores_have_it_gets_checksums_with_the_next_commit(folder, before):
+    path = folder / journal.name
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{json.dumps({k: v for k, v in line.items() if k != 'crc32'})}\n" for line in lines))
+    assert examine(folder) == []
+    with Store(folder) as store:
+        assert everything(store) == before[0]
+        pin(store, "now")
+    assert all("crc32" in line for line in path.read_text().splitlines())
+
+
+def test_a_line_of_the_journal_that_is_nested_without_end_is_a_damaged_one(folder):
+    path = folder / journal.name
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, "[" * 200_000 + "]" * 200_000 + "\n", *rest]))
+    (problem,) = examine(folder)
+    assert problem["problem"] == "line 2 is damaged"
+    path.write_text("".join([first, *rest, "[" * 200_000 + "]" * 200_000 + "\n"]))
+    with Store(folder) as store:
+        pin(store, "now")
+    assert examine(folder) == []
 
 
 def test_nothing_is_written_behind_a_link_that_stands_for_the_journal(folder, tmp_path):

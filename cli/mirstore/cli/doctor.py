@@ -36,6 +36,8 @@ def doctor(
     """
     import json
 
+    from mirstore.core.text import counted
+
     app = context.obj
     store = app.store
     there = _is_store(store)
@@ -72,7 +74,7 @@ def doctor(
             typer.echo(f"decoder   {name:<12} {version}")
         for problem in problems:
             typer.echo(lines("damage    " + ", ".join(f"{k}: {v}" for k, v in problem.items())))
-        found = f"{len(problems)} problems" if problems else "ok" if there else "no store here"
+        found = counted(len(problems), "problem") if problems else "ok" if there else "no store here"
         typer.echo(f"store     {app.store}: {found}")
     for remedy in sorted({problem["remedy"] for problem in problems}):
         helps = " helps; or restore the files from a copy of the store"
@@ -103,7 +105,7 @@ def _rebuild(app: Context, store: str) -> dict[str, Any]:
         return {}
     app.say(f"made a new catalogue: {counted(done.snapshots, 'snapshot')}, {counted(done.files, 'file')}")
     for path in done.aside:
-        app.say(f"the old one is {path}")
+        app.say(f"what was there is {path}")
     for text in done.unsure:
         app.say(f"not known: {text}")
     return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}

@@ -3,6 +3,8 @@
 `announce` adds a line per commit, on disk before the commit is; `confirm` adds one after it. `follow`, under the lock,
 writes the whole journal anew from the catalogue where its end does not say what the catalogue says: in a store that was
 made before there were journals, or after a kill. So the journal is never further than one commit behind.
+
+Each line has a checksum of its own: where journal and catalogue differ, it says which of them is damaged.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow.parquet as pq
 
@@ -26,6 +29,8 @@ from mirstore.store.lake.schema import tables
 
 name = "journal.jsonl"
 """In the store's folder; each line is an object of JSON."""
+
+_sum = "crc32"  # key of a line's checksum; lines of older stores have none
 
 _path = re.compile(r"data/(core|feat)/([^/]+)/ducklake-[0-9a-f-]{36}\.parquet")
 
@@ -193,7 +198,17 @@ def _entry(store: Path, path: Path) -> Entry:
 def _add(store: Path, line: Mapping[str, Any]) -> None:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # nothing is written behind a link
     with open(os.open(store / name, flags, 0o644), "w") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(written(line))
+
+
+def written(line: Mapping[str, Any]) -> str:
+    """Return a line as it stands in the journal.
+
+    Parameters
+    ----------
+    line : Mapping
+    """
+    return json.dumps({**line, _sum: crc32(json.dumps(line).encode())}) + "\n"
 
 
 def follow(store: Path, catalogue: Catalogue) -> None:
@@ -212,7 +227,7 @@ def follow(store: Path, catalogue: Catalogue) -> None:
     """
     ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
     last = _last(store)
-    if last.get("committed") != newest:
+    if last.get("committed") != newest or _sum not in last:
         refuse_older(store, committed(store), newest)
         rewrite(store, catalogue)
 
@@ -259,7 +274,7 @@ def rewrite(store: Path, catalogue: Catalogue) -> None:
     new = store / f"{name}.new"
     new.unlink(missing_ok=True)
     with open(new, "x") as file:
-        file.writelines(json.dumps(line) + "\n" for line in [*map(asdict, commits), last])
+        file.writelines(map(written, [*map(asdict, commits), last]))
     fsync(new)
     new.replace(store / name)
     (store / legacy_name).unlink(missing_ok=True)
@@ -359,10 +374,23 @@ def _last(store: Path) -> dict[str, Any]:
         with open(store / name, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - 200))
             *_, line, after = file.read().split(b"\n")
-            found = json.loads(line) if not after else {}
+            return _said(line) if not after else {}
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _said(line: str | bytes) -> dict[str, Any]:
+    """Return what a line says, or raise ValueError if it is damaged."""
+    try:
+        found = json.loads(line)
+    except RecursionError as error:  # somebody else's
+        raise ValueError(str(error)) from None
+    if not isinstance(found, dict):
+        raise ValueError("is no object")
+    said = {key: value for key, value in found.items() if key != _sum}
+    if _sum in found and found[_sum] != crc32(json.dumps(said).encode()):
+        raise ValueError("is not what was written")
+    return found
 
 
 def read(store: Path) -> Journal:
@@ -379,7 +407,7 @@ def read(store: Path) -> Journal:
     lines = (store / name).read_text(errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         try:
-            _apply(journal, json.loads(line))
+            _apply(journal, _said(line))
         except (ValueError, TypeError, KeyError, AttributeError):
             journal.damaged += [number] if number < len(lines) else []
     return journal
@@ -395,6 +423,7 @@ def _apply(journal: Journal, line: dict[str, Any]) -> None:
         for commit in journal.commits:
             commit.files = [file for old in commit.files for file in _replaced(old, line["replaced"])]
         return
+    line = {key: value for key, value in line.items() if key != _sum}
     commit = Commit(**{**line, "files": [Entry(**file) for file in line["files"]]})
     if journal.commits and commit.snapshot <= journal.commits[-1].snapshot:
         raise ValueError(f"snapshot {commit.snapshot} is out of order")

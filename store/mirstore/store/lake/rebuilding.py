@@ -16,7 +16,7 @@ from mirstore.store.lake import journal, schema
 from mirstore.store.lake.arrow import sql_types
 from mirstore.store.lake.backups import put_aside
 from mirstore.store.lake.checksums import digest
-from mirstore.store.lake.connect import committer, fsync
+from mirstore.store.lake.connect import committer, connect, fsync
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.doctor import catalogue_problems
 from mirstore.store.lake.guessing import guessed
@@ -74,6 +74,9 @@ def rebuild(store: str | Path) -> Rebuilt | None:
             return None
         commits, unsure = _known(store)
         _write(store, commits)
+        if refused := _refused(store):  # its lines are whole, and still not what mirstore writes
+            commits, unsure = _after_files(store, f"{journal.name} cannot be believed ({refused})")
+            _write(store, commits)
         aside = put_aside(store)
         (store / new_name).rename(store / "catalog.sqlite")
         fsync(store)
@@ -87,12 +90,25 @@ def _known(store: Path) -> tuple[list[Commit], list[str]]:
     found = journal.read(store)
     if found.damaged or not found.commits:
         lines = f"line {found.damaged[0]} of {journal.name} is damaged" if found.damaged else f"no {journal.name}"
-        commits, unsure = guessed(store)
-        return commits, [f"{lines}: all is after the files themselves", *unsure]
+        return _after_files(store, lines)
     *_, last = found.commits
     if last.snapshot > found.committed and not all(_whole(store, file) for file in last.files):
         return found.commits[:-1], [f"snapshot {last.snapshot} never came to pass"]
     return found.commits, []
+
+
+def _after_files(store: Path, reason: str) -> tuple[list[Commit], list[str]]:
+    commits, unsure = guessed(store)
+    return commits, [f"{reason}: all is after the files themselves", *unsure]
+
+
+def _refused(store: Path) -> str | None:
+    """Return why the new catalogue would be refused when it is opened."""
+    try:
+        connect(store, read_only=True, catalog=new_name).close()
+    except StoreError as error:
+        return error.message
+    return None
 
 
 def _whole(store: Path, file: Entry) -> bool:
