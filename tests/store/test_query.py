@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from datetime import datetime
+from datetime import date, datetime, time
 
 import pytest
 from test_store import Loudness, Patches, fill, loudness
@@ -306,10 +306,45 @@ def test_columns_of_the_same_name_are_numbered(store):
     assert both.columns == ["track", "rms_db", "track_2", "rms_db_1", "track_1"]
 
 
-def test_a_type_that_no_frame_holds_is_a_usage_error(store):
-    with pytest.raises(UsageError, match="type that a frame cannot hold") as error:
-        store.sql("SELECT INTERVAL 1 DAY")
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("INTERVAL 1 DAY", "column 'x' has a type that a frame cannot hold: INTERVAL"),
+        ("340282366920938463463374607431768211455::UHUGEINT", "frame cannot hold: UHUGEINT"),
+        ("['101'::BIT]", r"frame cannot hold: BIT\[\]"),
+        ("{'a': [1::BIGNUM]}", "frame cannot hold: STRUCT"),
+        ("'12:00:00+02'::TIMETZ", "frame cannot hold: TIME WITH TIME ZONE"),
+        ("TIME '24:00:00'", "has a time of 24:00:00"),
+        ("[TIME '24:00:00']", "has a time of 24:00:00"),
+        ("'infinity'::TIMESTAMP", "a date outside of the years 1 to 9999"),
+        ("'-infinity'::TIMESTAMP_NS", "a date outside"),
+        ("'290000-01-01'::TIMESTAMP_MS", "a date outside"),
+        ("DATE '9999-12-31' + 1", "a date outside"),
+        ("MAP {'a': '0044-03-15 (BC)'::DATE}", "a date outside"),
+        ("'10000-01-01'::TIMESTAMPTZ", "a date outside"),
+    ],
+)
+def test_what_no_frame_holds_is_a_usage_error_and_no_other_value(store, value, message):
+    with pytest.raises(UsageError, match=message) as error:
+        store.sql(f"SELECT {value} AS x")
     assert error.value.hint == "cast it to VARCHAR"
+    assert store.sql(f"SELECT ({value})::VARCHAR AS x")["x"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("DATE '9999-12-31'", date(9999, 12, 31)),
+        ("DATE '0001-01-01'", date(1, 1, 1)),
+        ("'9999-12-31 23:59:59.999999'::TIMESTAMP", datetime(9999, 12, 31, 23, 59, 59, 999999)),
+        ("[NULL::TIMESTAMP]", [None]),
+        ("{'a': TIME '23:59:59'}", {"a": time(23, 59, 59)}),
+        ("MAP {'a': [1, 2]::INTEGER[2]}", {"a": [1, 2]}),
+    ],
+)
+def test_what_a_frame_holds_comes_as_it_is(store, value, expected):
+    ((found,),) = store.sql(f"SELECT {value} AS x").rows()
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -344,7 +379,7 @@ def test_a_damaged_file_is_a_store_error(empty, content):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(StoreError, match="a file is damaged") as error:
+    with pytest.raises(StoreError, match="parquet: is (missing|damaged)") as error:
         empty.sql("SELECT * FROM loudness")
     assert error.value.hint == "mirstore doctor"
 

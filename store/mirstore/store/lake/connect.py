@@ -189,7 +189,8 @@ def committer(folder: Path, timeout: float = 600.0) -> Iterator[None]:
     try:
         lock = open(folder / "write.lock", "a+", opener=_no_link)  # noqa: SIM115  # closed below, which releases the lock
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {(error.strerror or '').lower()}") from None
+        why = (error.strerror or "").lower()
+        raise StoreError(f"{folder}: cannot be written: {why}", hint="check who may write there") from None
     with lock:
         end = time.monotonic() + timeout
         while True:

@@ -466,9 +466,9 @@ class Lake:
     def refuse_read_only(self) -> None:
         """Raise StoreError if this is opened for reading only."""
         if self.read_only:
-            raise StoreError(
-                f"{self.home}: opened for reading only", hint="check the folder's permissions, or give no snapshot"
-            )
+            rights = None if self.home.is_writable else "check who may write there"
+            hint = "give no snapshot" if self.snapshot is not None else rights
+            raise StoreError(f"{self.home}: opened for reading only", hint=hint or "open it without read_only")
 
 
 def _small(sizes: Iterable[int]) -> int:

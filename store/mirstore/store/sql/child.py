@@ -25,6 +25,7 @@ import pyarrow as pa
 from mirstore.core.cores import cores
 from mirstore.core.errors import UsageError
 from mirstore.store.lake.quoting import literal
+from mirstore.store.sql.held import refuse_types
 from mirstore.store.sql.link import mapped, receive, send, unnamed
 from mirstore.store.sql.locked import Contents, opened
 from mirstore.store.sql.statement import allowed, parser
@@ -119,7 +120,7 @@ def _answer(request: dict[str, Any], file: int | None) -> tuple[dict[str, Any], 
     with closing(connection):
         try:
             return {}, _written_at_last(connection, request["text"], request["limit"])
-        except MemoryError:
+        except (MemoryError, UsageError):
             raise
         except duckdb.BinderException as error:
             return _told(error, columns=_columns(connection)), None
@@ -156,7 +157,9 @@ def _written_at_last(connection: duckdb.DuckDBPyConnection, query: str, limit: i
 
 def _written(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> int:
     """Return a file with the answer; DuckDB's memory limit does not count what it hands over."""
-    reader = connection.execute(query).to_arrow_reader(_rows)
+    answer = connection.execute(query)
+    refuse_types(answer.description)
+    reader = answer.to_arrow_reader(_rows)
     file, size = unnamed(), 0
     try:
         with os.fdopen(os.dup(file), "wb", buffering=0) as sink, pa.ipc.new_stream(sink, reader.schema) as writer:

@@ -26,6 +26,7 @@ from mirstore.store.names import current
 from mirstore.store.sql.contents import contents, own, tables
 from mirstore.store.sql.engine import DatabaseError
 from mirstore.store.sql.engines import engine
+from mirstore.store.sql.held import refuse_values
 from mirstore.store.sql.locked import Contents, opened
 from mirstore.store.sql.statement import first_lines
 from mirstore.store.sql.views import View, all_views, internal
@@ -98,7 +99,11 @@ def _contents(lake: Lake, wanted: Iterable[str], lists: bool) -> Contents:
 
 
 def _damaged(lake: Lake, error: Exception) -> StoreError:
-    return StoreError(f"{lake.home}: a file is damaged: {str(error).splitlines()[0]}", hint="mirstore doctor")
+    text = str(error).splitlines()[0]
+    if file := re.search(r"data/\w+/\w+/ducklake-[\w-]+\.parquet", text):
+        what = "is missing" if "No such file" in text else "is damaged"
+        return StoreError(f"{lake.home}: {file[0]}: {what}", hint="mirstore doctor")
+    return StoreError(f"{lake.home}: a file is damaged: {text}", hint="mirstore doctor")
 
 
 def _explain(lake: Lake, error: DatabaseError, known: Mapping[str, View]) -> MirstoreError:
@@ -135,6 +140,7 @@ def _no_column(name: str, message: str, columns: list[str]) -> UsageError:
 
 def _frame(table: pa.Table) -> pl.DataFrame:
     """Return the answer for polars; a second ``track`` is called ``track_1``, as in DuckDB's subqueries."""
+    refuse_values(table)
     names: list[str] = []
     seen: Counter[str] = Counter()
     for name in table.column_names:
