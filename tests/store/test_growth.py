@@ -61,12 +61,6 @@ level = FeatureSet("level", Level())
 double = FeatureSet("double", Double(), {"level": level})
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
 def files(numbers) -> list[Scanned]:
     return [Scanned(Source(f"/m/{n}.wav", dataset="m"), f"/m/{n}.wav", "new", f"{n:064x}") for n in numbers]
 
