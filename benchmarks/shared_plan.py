@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mirstore.store.ingest.committer import batch_bytes, batch_tracks, compact_after
-from mirstore.store.lake.lake import _small, whole
+from mirstore.store.lake.compacting import merged_up_to, whole
 
 piece = 5 << 20  # [bytes] of a larger file, which are put one by one
 at_once = 8  # requests of one process
@@ -143,7 +143,7 @@ class Merged:
 
 @cache  # many tables are alike
 def merging(commits: int, bytes_: float) -> Merged:
-    """Follow the files of a table through an ingest, as `Lake.compact` merges them.
+    """Follow the files of a table through an ingest, as `Store.compact` merges them.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def merging(commits: int, bytes_: float) -> Merged:
         sizes.append(bytes_)
         if number % compact_after and number < commits:
             continue
-        largest = _small(sizes)
+        largest = merged_up_to(sizes)
         if len(due := [size for size in sizes if size <= largest]) > 1:
             new = [0.0]
             for size in due:  # a file that is whole takes no more

@@ -81,9 +81,10 @@ def test_a_worker_stays_where_it_was_started(pool):
 
 
 def test_lines_of_workers_that_print_at_once_are_whole(capsys):
-    code = "import time\nfor _ in range(20): print('whole', end=''); time.sleep(0.01); print(' line')\n"
+    lines = "for _ in range(20): print('whole', end=''); time.sleep(0.01); print(' line')"
+    code = f"import time\n{lines}\nprint('end', end='')"
     with LocalPool(2, 4 << 30) as pool:
-        wait([pool.submit(exec, f"{code}print('end', end='')") for _ in range(2)])
+        wait([pool.submit(exec, code) for _ in range(2)])
     assert capsys.readouterr().err.replace("end", "") == "whole line\n" * 40
 
 

@@ -103,6 +103,23 @@ def addresses(new_store: Callable[[], str]) -> Callable[[Path], str]:
     return address
 
 
+@pytest.fixture(scope="module")
+def made_once(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Put into a folder what a function of the module puts there, a store among it: made once, and then copied."""
+    first = tmp_path_factory.mktemp("made")
+
+    def have(folder: Path, make: Callable[[Path], None]) -> Path:
+        if store_kind == "shared":  # a folder's copy is a store, and an address's is not
+            make(folder)
+            return folder / "store"
+        if not any(first.iterdir()):
+            make(first)
+        shutil.copytree(first, folder, dirs_exist_ok=True)
+        return folder / "store"
+
+    return have
+
+
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store that has nothing in it: a copy is there sooner than another one."""

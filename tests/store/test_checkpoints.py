@@ -6,9 +6,6 @@ import os
 import shutil
 import threading
 
-import pytest
-
-from mirstore.store import Store
 from mirstore.store.experiments import checkpoints
 from mirstore.store.experiments.checkpoints import held, remove
 
@@ -46,12 +43,6 @@ def test_two_at_one_folder_never_share_it_while_it_comes_and_goes(tmp_path):
         thread.join()
     assert shared
     assert not any(shared)
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as made:
-        yield made
 
 
 def test_gc_removes_empty_folders_of_checkpoints_and_leaves_those_in_use(store):

@@ -13,7 +13,6 @@ from done import ingest, prepare
 
 from mirstore.core import Column, Extractor, Row, Track
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store
 from mirstore.store.ingest.costs import Costs
 from mirstore.store.ingest.sources import find
 
@@ -53,12 +52,6 @@ def music(tmp_path, make_wav):
     for name, seconds in (("one", 2), ("two", 4)):
         make_wav(tmp_path / "music" / f"{name}.wav", 0.3 * rng.uniform(-1, 1, 22050 * seconds))
     return tmp_path / "music"
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
 
 
 def test_a_first_dry_run_takes_declared_costs_and_the_lengths_in_headers(store, music):

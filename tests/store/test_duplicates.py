@@ -19,18 +19,11 @@ from mirstore.core.experiments.copies import recordings, similar_names
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
-from mirstore.store import Store
 from mirstore.store.datasets import leakage, spellings, together
 from mirstore.store.experiments.tasks import load_task
 from mirstore.store.ingest.sources import find
 
 sr = 22050
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
 
 
 def melody(seed, seconds=12.0):

@@ -15,7 +15,6 @@ from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.tags import read_tag
-from mirstore.store import Store
 from mirstore.store.ingest.annotation_sets import Given, all_sets, find, stored
 from mirstore.store.ingest.sources import find as find_audio
 
@@ -29,12 +28,6 @@ def folder(tmp_path, make_wav, monkeypatch):
     for number, name in enumerate(("one", "two", "three")):
         make_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(number).uniform(-1, 1, 16000), 8000)
     return tmp_path
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
 
 
 def list_tracks(folder, **columns):

@@ -23,7 +23,7 @@ from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.scan import Scanned
 from mirstore.store.ingest.source import Source
 from mirstore.store.ingest.summary import Summary
-from mirstore.store.lake import lake
+from mirstore.store.lake import compacting
 from mirstore.store.lake.journal import checksums
 
 stamp = {"ingest": "", "added": datetime(2026, 11, 26)}
@@ -59,12 +59,6 @@ class Double(Extractor):
 
 level = FeatureSet("level", Level())
 double = FeatureSet("double", Double(), {"level": level})
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
 
 
 def files(numbers) -> list[Scanned]:
@@ -281,7 +275,7 @@ def test_a_track_that_has_no_rows_for_a_good_reason_is_an_answer_and_one_that_fa
 
 
 def test_files_that_are_whole_do_not_have_others_written_again(store, monkeypatch):
-    monkeypatch.setattr(lake, "whole", 40_000)
+    monkeypatch.setattr(compacting, "whole", 40_000)
     store.ask("CALL lake.set_option('target_file_size', '40KB')")
     rng = np.random.default_rng(440)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -87,25 +86,14 @@ def plugins(test_plugins):
     return Plugins.installed()
 
 
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    """Where the first test that needs it makes the store that the others copy."""
-    return tmp_path_factory.mktemp("made") / "store"
-
-
 @pytest.fixture
-def store(tmp_path, music, plugins, made_once, store_kind):
-    if store_kind == "shared":  # which is not copied by its folder
-        with Store(tmp_path / "store", create=True) as made:
+def store(tmp_path, music, plugins, made_once):
+    def make_store(folder):
+        with Store(folder / "store", create=True) as made:
             compute(made, music, plugins, ["tones", "seconds", "frames"])
-            yield made
-        return
-    if not made_once.exists():
-        with Store(made_once, create=True) as made:
-            compute(made, music, plugins, ["tones", "seconds", "frames"])
-    shutil.copytree(made_once, tmp_path / "store")
-    with Store(tmp_path / "store") as copy:
-        yield copy
+
+    with Store(made_once(tmp_path, make_store)) as found:
+        yield found
 
 
 def registry(**experiment):

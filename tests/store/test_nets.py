@@ -62,12 +62,11 @@ entries = {
 }
 
 
-@pytest.fixture
-def store(tmp_path):
+def make_store(folder):
     """24 tracks of three genres: four numbers, a spectrum and a coarser one of the same time."""
-    file = make_table(tmp_path / "small.csv", n=n)
-    with Store(tmp_path / "store", create=True) as made:
-        import_table(made, file, dataset="small", labels=["genre"], about=tmp_path / "about.csv")
+    file = make_table(folder / "small.csv", n=n)
+    with Store(folder / "store", create=True) as made:
+        import_table(made, file, dataset="small", labels=["genre"], about=folder / "about.csv")
         rng = np.random.default_rng(440)
         for name, hop in (("spectra", 0.1), ("coarse", 0.5)):
             rows = []
@@ -77,7 +76,12 @@ def store(tmp_path):
                 where = 3 * np.eye(3, 4)[[i % 3]].T
                 rows.append({"track": f"small:t{i:03}", "x": (rng.normal(size=(4, steps)) + where).astype(np.float32)})
             add_rows(made, name, {"x": Column(Tensor("float32", (4, None), hop), "", "bands")}, rows)
-        yield made
+
+
+@pytest.fixture
+def store(made_once, tmp_path):
+    with Store(made_once(tmp_path, make_store)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from done import ingest
 
 from mirstore.core.errors import UsageError
-from mirstore.store import Store
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.sources import find
 
@@ -16,12 +15,6 @@ from mirstore.store.ingest.sources import find
 @pytest.fixture
 def cases(shared):
     return shared / "cases"
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as found:
-        yield found
 
 
 def labels_of(store):

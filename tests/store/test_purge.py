@@ -49,11 +49,14 @@ def music(store: Store, tracks: list[str] = names, dataset: str = "music") -> No
     store.compact()
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True, command="mirstore ingest '/m/song b.wav'") as store:
+def make_store(folder):
+    with Store(folder / "store", create=True, command="mirstore ingest '/m/song b.wav'") as store:
         music(store)
-    with Store(tmp_path / "store", command="mirstore gc --purge") as store:
+
+
+@pytest.fixture
+def store(made_once, tmp_path):
+    with Store(made_once(tmp_path, make_store), command="mirstore gc --purge") as store:
         yield store
 
 

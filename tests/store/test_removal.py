@@ -13,10 +13,14 @@ from mirstore.store import Store, removal
 from mirstore.store.export import wide_table
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
+def make_store(folder):
+    with Store(folder / "store", create=True) as store:
         music(store, names[:3])
+
+
+@pytest.fixture
+def store(made_once, tmp_path):
+    with Store(made_once(tmp_path, make_store)) as store:
         yield store
 
 

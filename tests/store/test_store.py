@@ -96,12 +96,6 @@ def lose(store: Store, path: Path) -> None:
         path.unlink()
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
 def test_a_missing_store_says_how_to_make_one(tmp_path):
     with pytest.raises(StoreError, match="no store here") as error:
         Store(tmp_path / "none")

@@ -11,15 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirstore.core.errors import UnknownNameError, UsageError
-from mirstore.store import Store
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.tables.feature_columns import safe_names
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as found:
-        yield found
 
 
 def write(folder, text, name="t.csv"):

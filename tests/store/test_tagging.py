@@ -22,12 +22,6 @@ rng = np.random.default_rng(440)
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
-@pytest.fixture
 def music(tmp_path):
     """Four tagged recordings: one artist only as album artist, one file without tags."""
     import soundfile

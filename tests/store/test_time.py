@@ -13,10 +13,14 @@ from mirstore.store import Store, history
 from mirstore.store.lake import snapshots
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True, command="mirstore ingest music") as store:
+def make_store(folder):
+    with Store(folder / "store", create=True, command="mirstore ingest music") as store:
         music(store, names[:3])
+
+
+@pytest.fixture
+def store(made_once, tmp_path):
+    with Store(made_once(tmp_path, make_store), command="mirstore ingest music") as store:
         yield store
 
 

@@ -23,12 +23,6 @@ def music(tmp_path, make_wav):
     return folder
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "store", create=True) as store:
-        yield store
-
-
 def bring(store: Store, *paths, **options) -> Summary:
     return ingest(store, find(paths), {}, **options)
 

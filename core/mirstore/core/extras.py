@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -45,16 +46,44 @@ def missing(distribution: Distribution, name: str) -> str | None:
     str or None
         None if all is there.
     """
-    extras = distribution.metadata.get_all("Provides-Extra") or []
-    extra = name if name in extras else ""
-    for text in distribution.requires or []:
+    about = declared(distribution)
+    extra = name if name in about.extras else ""
+    for text in about.requires:
         requirement = _parsed(text)
         marker = requirement.marker
         if extra and (marker is None or marker.evaluate({"extra": ""})):
             continue  # the distribution's own requirements are there, or nothing would run
         if (marker is None or marker.evaluate({"extra": extra})) and not _is_installed(requirement):
-            return install(extra, distribution.name)
+            return install(extra, about.name)
     return None
+
+
+class Declared(NamedTuple):
+    """What a distribution says of itself.
+
+    Attributes
+    ----------
+    name, version : str
+    extras, requires : tuple of str
+    """
+
+    name: str
+    version: str
+    extras: tuple[str, ...]
+    requires: tuple[str, ...]
+
+
+@lru_cache(maxsize=64)
+def declared(distribution: Distribution) -> Declared:
+    """Return what a distribution says of itself: asked for one thing, importlib reads its whole metadata again.
+
+    Parameters
+    ----------
+    distribution : importlib.metadata.Distribution
+    """
+    found = distribution.metadata
+    extras, requires = found.get_all("Provides-Extra") or (), distribution.requires or ()
+    return Declared(found["Name"], found["Version"], tuple(extras), tuple(requires))
 
 
 def installed(requirement: Requirement) -> bool:

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from mirstore.core import hookspecs
 from mirstore.core.components import Component, Extractor, Grouper, Smoother
 from mirstore.core.errors import PluginError, UnknownNameError, perhaps_not_installed
-from mirstore.core.extras import missing
+from mirstore.core.extras import declared, missing
 from mirstore.core.models import Model
 from mirstore.core.pretrained import Weights
 from mirstore.core.text import explained, is_name
@@ -279,9 +279,8 @@ class Plugins:
 
     def _add(self, entry: EntryPoint) -> None:
         distribution = entry.dist
-        info = PluginInfo(
-            entry.name, distribution.name if distribution else "?", distribution.version if distribution else "?"
-        )
+        name, version, *_ = declared(distribution) if distribution else ("?", "?")
+        info = PluginInfo(entry.name, name, version)
         self._infos.append(info)
         self._modules[info.name] = entry.module
         try:

@@ -10,6 +10,7 @@ import polars as pl
 
 from mirstore.core.features import FeatureSet
 from mirstore.store import names, values
+from mirstore.store.lake.compacting import compact
 from mirstore.store.lake.gc import collect
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.purge import Purged, purge
@@ -238,6 +239,19 @@ class Store(Lake):
         return session.describe(self)
 
     # Maintenance
+
+    def compact(self) -> None:
+        """Merge the small files of many commits; every snapshot stays readable.
+
+        A table's files are merged up to where the next is much larger than they are together, so their number grows
+        with the logarithm of the rows, and no row is written again more often than that. Files of half a gigabyte stay.
+
+        Raises
+        ------
+        StoreError
+            As for `write`.
+        """
+        compact(self)
 
     def gc(self, grace: float = 86400.0, *, dry_run: bool = False) -> list[Path]:
         """Remove files that no snapshot needs and that are older than ``grace`` [s]; return them.

@@ -15,7 +15,7 @@ from mirstore.core.columns import Tensor
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.lake.kept import not_kept, unkept
 from mirstore.store.lake.lake import Lake
-from mirstore.store.lake.tensors import SoundReader, TensorReader, located, pack_folder
+from mirstore.store.lake.tensors import SoundReader, TensorReader, located, pack_folder, pack_path
 from mirstore.store.names import meant, resolve, table
 
 
@@ -207,8 +207,17 @@ def rows(lake: Lake, name: str, tracks: Sequence[str], *, away: bool = False) ->
     found = wanted.join(found, on="track", how="inner", maintain_order="left_right")
     shown, feature_set = found.collect(), name.rpartition("_")[2]
     if not away:
-        lake.fetch_packs(feature_set, shown)
+        _fetch_packs(lake, feature_set, shown)
     return Rows(shown, pack_folder(lake.home.root if away else lake.path.absolute(), feature_set))
+
+
+def _fetch_packs(lake: Lake, feature_set: str, rows: pl.DataFrame) -> None:
+    """Have the packs that rows name in the store's folder."""
+    if lake.home.has_all:
+        return
+    named = [rows[column].struct.field("pack") for column, kind in rows.schema.items() if isinstance(kind, pl.Struct)]
+    folder = pack_folder(lake.path, feature_set)
+    lake.home.fetch({pack_path(folder, pack): None for packs in named for pack in packs.drop_nulls().unique()})
 
 
 def tensors(lake: Lake, name: str, tracks: str | Sequence[str] | None, column: str | None) -> TensorReader:

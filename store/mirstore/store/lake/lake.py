@@ -8,10 +8,9 @@ On disk: ``catalog.sqlite`` (DuckLake's catalogue), ``data/`` (Parquet), ``tenso
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,20 +24,17 @@ from mirstore.core.errors import StoreError, UnknownNameError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.connect import catalogue
 from mirstore.store.lake.connection import Connection
+from mirstore.store.lake.explaining import explained
 from mirstore.store.lake.hidden import Hidden, decisive, removals
 from mirstore.store.lake.hidden import read as read_hidden
 from mirstore.store.lake.home import Catalogue, damage
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.quoting import in_lake, literal, literals
 from mirstore.store.lake.shared import home_at
-from mirstore.store.lake.tensors import pack_folder, pack_path
 from mirstore.store.lake.transaction import Transaction
 
 internal = "_ducklake_internal_"
 """What DuckLake's own columns of merged files begin with."""
-
-whole = 512_000_000
-"""Size [bytes] at which DuckLake stops to merge: two such files would have others written again each time."""
 
 # A file that DuckLake merged from several says per row which snapshot brought it.
 merged_column = f"{internal}snapshot_id"
@@ -152,7 +148,7 @@ class Lake:
             try:
                 self.home.follow(journal.Catalogue(self._connection.execute, f"{catalogue}."))
             except duckdb.Error as error:
-                raise self._explain(error) from error
+                raise explained(self.home, error) from error
             yield
 
     # Writing
@@ -181,22 +177,8 @@ class Lake:
             except BaseException as error:
                 transaction.rollback()
                 if isinstance(error, duckdb.Error | OSError):
-                    raise self._explain(error) from error
+                    raise explained(self.home, error) from error
                 raise
-
-    def _explain(self, error: Exception) -> StoreError:
-        text = str(error).splitlines()[0]
-        if "No space left" in text or "is full" in text or shutil.disk_usage(self.path).free < 1 << 20:
-            return StoreError(f"{self.home}: the disk is full", hint="free some space; what was committed is safe")
-        if "maximum retry count" in str(error):
-            return StoreError(
-                f"{self.home}: another process committed at the same time", hint="give the same command again"
-            )
-        if "permission denied" in str(error):  # by PostgreSQL
-            return StoreError(f"{self.home}: this user may only read", hint="ask who keeps the database")
-        if "locked" in text:
-            return StoreError(f"{self.home}: the catalogue is locked", hint="another program holds it open; try again")
-        return StoreError(f"{self.home}: {text}", hint="mirstore doctor")
 
     # Reading
 
@@ -230,7 +212,7 @@ class Lake:
         except duckdb.CatalogException:
             raise
         except (duckdb.Error, UnicodeDecodeError) as error:
-            raise self._explain(error) from error
+            raise explained(self.home, error) from error
 
     @property
     def hidden(self) -> Hidden:
@@ -347,24 +329,6 @@ class Lake:
         if not self.home.has_all:
             self.file_sizes(table)
 
-    def fetch_packs(self, feature_set: str, rows: pl.DataFrame) -> None:
-        """Have the packs that rows name in the store's folder.
-
-        Parameters
-        ----------
-        feature_set : str
-            Its id.
-        rows : pl.DataFrame
-            Of it.
-        """
-        if self.home.has_all:
-            return
-        named = [
-            rows[column].struct.field("pack") for column, kind in rows.schema.items() if isinstance(kind, pl.Struct)
-        ]
-        folder = pack_folder(self.path, feature_set)
-        self.home.fetch({pack_path(folder, pack): None for packs in named for pack in packs.drop_nulls().unique()})
-
     def scan(self, table: str) -> pl.LazyFrame:
         """Return what a table shows as a lazy polars frame over its files; four times as fast as through SQL.
 
@@ -422,30 +386,6 @@ class Lake:
 
     # Maintenance
 
-    def compact(self) -> None:
-        """Merge the small files of many commits; every snapshot stays readable.
-
-        A table's files are merged up to where the next is much larger than they are together, so their number grows
-        with the logarithm of the rows, and no row is written again more often than that. Files of half a gigabyte stay.
-
-        Raises
-        ------
-        StoreError
-            As for `write`.
-        """
-        self.refuse_read_only()
-        rows = self.ask(
-            f"SELECT schema_name || '.' || table_name, list(file_size_bytes) FROM {catalogue}.ducklake_data_file f "
-            f"JOIN {catalogue}.ducklake_table t USING (table_id) JOIN {catalogue}.ducklake_schema USING (schema_id) "
-            "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL "
-            f"AND f.file_size_bytes < {whole} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
-        )
-        due = {table: largest for table, sizes in rows if (largest := _small(sizes))}
-        if due:
-            with self.write("compact") as tx:
-                for table, largest in due.items():
-                    tx.merge(table, largest)
-
     @contextmanager
     def maintenance(self) -> Iterator[Catalogue]:
         """Give the catalogue itself, with DuckLake away from it; the caller holds the `lock`."""
@@ -454,7 +394,7 @@ class Lake:
             with self.home.catalogue() as catalogue:
                 yield catalogue
         except (sqlite3.Error, OSError, pa.ArrowException) as error:
-            raise self._explain(error) from error
+            raise explained(self.home, error) from error
         finally:
             self._opened = self._open()
             self._hidden = None
@@ -469,12 +409,3 @@ class Lake:
             rights = None if self.home.is_writable else "check who may write there"
             hint = "give no snapshot" if self.snapshot is not None else rights
             raise StoreError(f"{self.home}: opened for reading only", hint=hint or "open it without read_only")
-
-
-def _small(sizes: Iterable[int]) -> int:
-    """Return the size of the largest file that the smaller ones together come near to, 0 if there is none."""
-    found = total = 0
-    for size in sorted(sizes):
-        found = size if size <= 2 * total else found
-        total += size
-    return found
