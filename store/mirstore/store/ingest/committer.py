@@ -14,7 +14,7 @@ from mirstore.core.events import Event, Failed, Warned
 from mirstore.core.jobs import Done, Outcome
 from mirstore.core.packs import Reference
 from mirstore.core.text import explained
-from mirstore.core.workers import not_written
+from mirstore.core.workers import not_written, unreached
 from mirstore.store.ingest.annotations import read
 from mirstore.store.ingest.meanwhile import Meanwhile, unsaid
 from mirstore.store.ingest.preview import Preview
@@ -194,6 +194,8 @@ class Committer:
     def _ledger(self, done: Done) -> Iterator[dict[str, Any]]:
         where = {"track": done.job.track, "path": self.shown[done.job.track].shown, **self.stamp}
         for outcome in done.outcomes:
+            if outcome.error == unreached:  # of the feature itself nothing is known: the next ingest computes it
+                continue
             yield {
                 **where,
                 "feature_set": outcome.feature,
@@ -217,6 +219,7 @@ class Committer:
             for outcome in done.outcomes:
                 counts = self.summary.features[self.names[outcome.feature]]
                 counts["failed" if outcome.status == "failed" else "ok"] += 1
+                self.summary.unreached += outcome.error == unreached
 
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books.
