@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psycopg
 import pytest
-from done import ingest
+from done import ingest, preview
 from inline import here
 from servers import password, running_postgres, started_postgres
 from test_store import Patches, fill, lose, loudness, overwrite, stamp
@@ -33,7 +33,9 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
+from mirstore.core.workers import Limits, Work, run_jobs
 from mirstore.store import Store, removal
+from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.rebuilding import rebuild
@@ -519,6 +521,31 @@ def test_a_batch_whose_commit_came_to_pass_is_not_committed_again(
             rows = store.recorded(table).collect()
             assert rows.height == rows.unique().height, table
         assert store.recorded("core.tracks").collect().height == 3
+
+
+# What workers leave for a commit
+
+
+def test_what_workers_hand_on_leaves_the_bucket_with_its_batch(store, tmp_path, make_wav, test_plugins):
+    for number in (1, 2):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.1 * number * rng.uniform(-1, 1, 8000), 8000)
+    registry = Registry.load()
+    registry.features["halves"] = FeatureEntry(extractor="halves@1")
+    wanted = resolve(["halves"], registry, Plugins.installed())
+    found = preview(store, find([tmp_path / "music"]), wanted)
+    committer, bucket = Committer(store, found), store.home.bucket
+    committer.register()
+    jobs = list(found.plan.jobs(store, Path("jobs", found.summary.ingest), bucket))
+    for job in jobs:
+        bucket.write(f"{job.folder}/{'0' * 64}.safetensors", b"between two stages")
+    (done, other) = run_jobs(Work({feature.id: feature for feature in wanted.values()}, Limits()), jobs)
+    assert len(list(bucket.list("jobs"))) == 4
+    for each, left in ((done, 2), (other, 0)):
+        committer.add(each)
+        committer.flush()
+        assert len(list(bucket.list("jobs"))) == left
+    assert doctor(store, deep=True) == []
+    assert store.features("halves").height == 2
 
 
 # This machine's copies
