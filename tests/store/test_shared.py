@@ -38,9 +38,10 @@ from mirstore.store import Store, removal
 from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor, examine
+from mirstore.store.lake.files import scheduled
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
-from mirstore.store.lake.shared import home_at
+from mirstore.store.lake.shared import _Postgres, home_at
 
 rng = np.random.default_rng(440)
 patches = FeatureSet("patches", Patches())
@@ -453,6 +454,29 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         assert ingest(store, find([tmp_path / "music"]), wanted, pool=here).features[name]["ok"] == 2
         assert doctor(store) == []
         assert store.scan(table).collect()["track"].n_unique() == 2
+
+
+def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):
+    for name in "abcd":
+        with store.write(name) as tx:
+            tx.append("core.pins", [{"name": name}])
+    store.compact()
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        with other.home.catalogue() as catalogue:
+            merged = scheduled(catalogue, other.path)
+        assert sum("core" in path.parts for path in merged) > 1
+        fetched, asked = [], []
+        real, execute_ = Bucket._fetch, _Postgres.execute
+        monkeypatch.setattr(Bucket, "_fetch", lambda bucket, path: fetched.append(path) or real(bucket, path))
+        monkeypatch.setattr(
+            _Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
+        )
+        assert set(merged) <= set(other.gc(0.0))
+        assert set(merged).isdisjoint(fetched)
+        assert sum(query.startswith("DELETE") for query in asked) == 1
+    assert execute(store.address, "SELECT count(*) FROM ducklake_files_scheduled_for_deletion") == [(0,)]
+    assert doctor(store) == []
 
 
 # Whose the bucket is

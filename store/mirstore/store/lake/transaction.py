@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mirstore.core.away import referred_to
 from mirstore.core.columns import packed
-from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
