@@ -456,6 +456,17 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         assert store.scan(table).collect()["track"].n_unique() == 2
 
 
+def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
+    fill(store, ["a"])
+    assert doctor(store) == []
+    with Store(store.address) as other:
+        fill(other, ["b"])
+    assert doctor(store) == []  # what another has committed is not missing
+    victim = store.files(f"feat.{loudness.table}")[0]
+    lose(store, victim)
+    assert [problem["file"] for problem in doctor(store)] == [store.home.shown(victim)]
+
+
 def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):
     for name in "abcd":
         with store.write(name) as tx:

@@ -220,6 +220,9 @@ class Home:
             In the store's.
         """
 
+    def look_anew(self) -> None:
+        """Believe nothing that was seen of the files before."""
+
     def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
         """Return what can be seen of damage to a file without reading it.
 

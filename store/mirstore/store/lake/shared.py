@@ -416,6 +416,10 @@ class Shared(Home):
         found = self.bucket.list(self.bucket.key(folder))
         self.fetch({path: one.bytes for path, one in found})
 
+    def look_anew(self) -> None:
+        """Ask the bucket again what is in it: others put files there, too."""
+        self._listed.clear()
+
     def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
         """Return what can be seen of damage to a file in the bucket.
 
