@@ -28,7 +28,7 @@ from mirstore.cli import app
 from mirstore.core import bucket as buckets
 from mirstore.core.bucket import Bucket
 from mirstore.core.entries import FeatureEntry
-from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.errors import StoreError, TrackError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
@@ -596,6 +596,23 @@ def test_a_copy_that_is_damaged_costs_nothing(store):
     assert repair(store.address).files == []
     assert victim.read_bytes() == content
     assert store.features("loudness").height == 2
+
+
+def test_tensors_that_were_altered_on_the_way_are_not_read(store, tmp_path, monkeypatch):
+    """A copy that has them is left alone, and not taken for theirs."""
+    tensors(store)
+    (pack,) = (store.path / "tensors").rglob("*.safetensors")
+    content = pack.read_bytes()
+    overwrite(store, pack, content[:-3] + bytes([content[-3] ^ 0xFF]) + content[-2:])
+    (problem,) = doctor(store, deep=True)
+    assert "was altered" in problem["problem"]
+    assert pack.read_bytes() == content
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other, pytest.raises(TrackError, match="no such file"):
+        other.tensors("patches")[0]
+    overwrite(store, pack, content)
+    with Store(store.address) as other:
+        np.testing.assert_array_equal(other.tensors("patches")[0], np.full((4, 9), ord("a"), np.float16))
 
 
 def test_a_forked_process_is_told_that_it_cannot_read_the_bucket(store):

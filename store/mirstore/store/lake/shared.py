@@ -438,8 +438,8 @@ class Shared(Home):
             return f"has {found.bytes} bytes instead of {size}"
         if not deep:
             return None
-        self.bucket.fetch({path: size}, anew=True)
-        return damage(path, size)
+        altered = self.bucket.fetch({path: size}, anew=True)
+        return "was altered: its checksum differs" if altered else damage(path, size)
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
         """Return what is in a folder of the bucket: one question for all its files."""
