@@ -445,6 +445,7 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         at = len(content) // 3 if name == "rms-segments" else len(content) - 3
         flipped = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
         overwrite(store, victim, content[:-20] if damage == "cut" else flipped)
+    victim.unlink(missing_ok=True)  # with a copy of it here, nothing would be forgotten
     for deep in (False, True):
         found = examine(store.address, deep=deep)
         assert [problem["file"] for problem in found] == [store.home.shown(victim)] * (deep or damage != "flipped")
@@ -465,6 +466,25 @@ def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
     victim = store.files(f"feat.{loudness.table}")[0]
     lose(store, victim)
     assert [problem["file"] for problem in doctor(store)] == [store.home.shown(victim)]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
+    fill(store, ["a"])
+    tensors(store)
+    table = store.files(f"feat.{loudness.table}")[0]
+    (pack,) = (store.path / "tensors").rglob("*.safetensors")
+    for victim in (table, pack):
+        content = victim.read_bytes()
+        lose(store, victim) if damage == "missing" else overwrite(store, victim, content[:-20])
+        if not victim.exists():
+            victim.write_bytes(content)
+    assert len(doctor(store)) == 2
+    done = repair(store.address, deep=True)
+    assert (done.files, done.rows, done.tracks) == ([], {}, {})
+    assert set(done.put_back) == {table, pack}
+    assert doctor(store, deep=True) == []
+    assert store.features("loudness").height == 1
 
 
 def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):

@@ -247,6 +247,18 @@ class Home:
         """
         path.rename(name)
 
+    def put_back(self, path: Path, sha256: str) -> bool:
+        """Put this machine's copy of a file where all read it, if it is whole; return whether it was.
+
+        Parameters
+        ----------
+        path : path
+            That is damaged where all read it.
+        sha256 : str
+            Of its bytes.
+        """
+        return False
+
     def publish(self, new: Iterable[Path]) -> None:
         """Let others read new files of the folder, before anything names them.
 

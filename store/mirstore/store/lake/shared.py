@@ -457,6 +457,21 @@ class Shared(Home):
         """
         self.bucket.delete([path])
 
+    def put_back(self, path: Path, sha256: str) -> bool:
+        """Put this machine's copy of a file back into the bucket, if it is whole; return whether it was.
+
+        Parameters
+        ----------
+        path : path
+        sha256 : str
+            Of its bytes.
+        """
+        if not path.is_file() or digest(path) != sha256:
+            return False
+        self.bucket.put([path])
+        self._listed.pop(path.parent, None)
+        return True
+
     def publish(self, new: Iterable[Path]) -> None:
         """Put new files of the folder into the bucket, before anything names them.
 
