@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mirstore.core.errors import ConfigError
+from mirstore.core.bucket import Bucket
+from mirstore.core.errors import ConfigError, UnreachableError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Job
@@ -17,7 +19,7 @@ from mirstore.core.places import Place, gpus, opened, places
 from mirstore.core.pool import Crew, LocalPool, Task
 from mirstore.core.shared import Shared
 from mirstore.core.stages import stages
-from mirstore.core.workers import Limits
+from mirstore.core.workers import Limits, Work, run_jobs, unreached
 
 rng = np.random.default_rng(440)
 
@@ -234,3 +236,21 @@ def test_an_executor_is_closed_if_another_cannot_be_made(sets, files):
     with pytest.raises(OSError, match="no"):
         list(extract(jobs(files, features), features, where=found))
     assert closed == [True]
+
+
+def test_a_bucket_that_is_not_reached_is_no_failure_of_an_extractor(sets, files, tmp_path, monkeypatch):
+    """What reads another's tensor in another place fails for the same reason, and not for lack of it."""
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "cache"))
+    plan = {feature.id: feature for feature in (sets["on-gpu"], sets["after-gpu"])}
+    lost = Bucket(f"file://{tmp_path}/not-mounted")
+    todo = [replace(job, bucket=lost, folder=Path("jobs", job.track)) for job in jobs(files, plan.values())]
+    with pytest.raises(UnreachableError, match="not-mounted: is not there") as error:
+        run_jobs(Work(plan, Limits()), todo[:1])
+    assert "mount it" in (error.value.hint or "")
+    assert not any(path.is_file() for path in tmp_path.joinpath("cache").rglob("*"))
+    done = list(extract(todo, list(plan.values()), workers=1))
+    assert rows(done) == {(job.track, id_): unreached for job in todo for id_ in plan}
+    assert all("not-mounted: is not there (mount it" in o.message for one in done for o in one.outcomes)
+    (tmp_path / "not-mounted").mkdir()
+    done = list(extract(todo, list(plan.values()), workers=1))
+    assert {outcome.status for one in done for outcome in one.outcomes} == {"ok"}

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psycopg
 import pytest
-from done import ingest
+from done import ingest, preview
 from inline import here
 from servers import password, running_postgres, started_postgres
 from test_store import Patches, fill, lose, loudness, overwrite, stamp
@@ -28,17 +28,20 @@ from mirstore.cli import app
 from mirstore.core import bucket as buckets
 from mirstore.core.bucket import Bucket
 from mirstore.core.entries import FeatureEntry
-from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.errors import StoreError, TrackError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
+from mirstore.core.workers import Limits, Work, run_jobs
 from mirstore.store import Store, removal
+from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor, examine
+from mirstore.store.lake.files import scheduled
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
-from mirstore.store.lake.shared import home_at
+from mirstore.store.lake.shared import _Postgres, home_at
 
 rng = np.random.default_rng(440)
 patches = FeatureSet("patches", Patches())
@@ -442,6 +445,7 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         at = len(content) // 3 if name == "rms-segments" else len(content) - 3
         flipped = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
         overwrite(store, victim, content[:-20] if damage == "cut" else flipped)
+    victim.unlink(missing_ok=True)  # with a copy of it here, nothing would be forgotten
     for deep in (False, True):
         found = examine(store.address, deep=deep)
         assert [problem["file"] for problem in found] == [store.home.shown(victim)] * (deep or damage != "flipped")
@@ -451,6 +455,59 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         assert ingest(store, find([tmp_path / "music"]), wanted, pool=here).features[name]["ok"] == 2
         assert doctor(store) == []
         assert store.scan(table).collect()["track"].n_unique() == 2
+
+
+def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
+    fill(store, ["a"])
+    assert doctor(store) == []
+    with Store(store.address) as other:
+        fill(other, ["b"])
+    assert doctor(store) == []  # what another has committed is not missing
+    victim = store.files(f"feat.{loudness.table}")[0]
+    lose(store, victim)
+    assert [problem["file"] for problem in doctor(store)] == [store.home.shown(victim)]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
+    fill(store, ["a"])
+    tensors(store)
+    table = store.files(f"feat.{loudness.table}")[0]
+    (pack,) = (store.path / "tensors").rglob("*.safetensors")
+    for victim in (table, pack):
+        content = victim.read_bytes()
+        lose(store, victim) if damage == "missing" else overwrite(store, victim, content[:-20])
+        if not victim.exists():
+            victim.write_bytes(content)
+    assert len(doctor(store)) == 2
+    done = repair(store.address, deep=True)
+    assert (done.files, done.rows, done.tracks) == ([], {}, {})
+    assert set(done.put_back) == {table, pack}
+    assert doctor(store, deep=True) == []
+    assert store.features("loudness").height == 1
+
+
+def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):
+    for name in "abcd":
+        with store.write(name) as tx:
+            tx.append("core.pins", [{"name": name}])
+    store.compact()
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other:
+        with other.home.catalogue() as catalogue:
+            merged = scheduled(catalogue, other.path)
+        assert sum("core" in path.parts for path in merged) > 1
+        fetched, asked = [], []
+        real, execute_ = Bucket._fetch, _Postgres.execute
+        monkeypatch.setattr(Bucket, "_fetch", lambda bucket, path: fetched.append(path) or real(bucket, path))
+        monkeypatch.setattr(
+            _Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
+        )
+        assert set(merged) <= set(other.gc(0.0))
+        assert set(merged).isdisjoint(fetched)
+        assert sum(query.startswith("DELETE") for query in asked) == 1
+    assert execute(store.address, "SELECT count(*) FROM ducklake_files_scheduled_for_deletion") == [(0,)]
+    assert doctor(store) == []
 
 
 # Whose the bucket is
@@ -521,6 +578,31 @@ def test_a_batch_whose_commit_came_to_pass_is_not_committed_again(
         assert store.recorded("core.tracks").collect().height == 3
 
 
+# What workers leave for a commit
+
+
+def test_what_workers_hand_on_leaves_the_bucket_with_its_batch(store, tmp_path, make_wav, test_plugins):
+    for number in (1, 2):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.1 * number * rng.uniform(-1, 1, 8000), 8000)
+    registry = Registry.load()
+    registry.features["halves"] = FeatureEntry(extractor="halves@1")
+    wanted = resolve(["halves"], registry, Plugins.installed())
+    found = preview(store, find([tmp_path / "music"]), wanted)
+    committer, bucket = Committer(store, found), store.home.bucket
+    committer.register()
+    jobs = list(found.plan.jobs(store, Path("jobs", found.summary.ingest), bucket))
+    for job in jobs:
+        bucket.write(f"{job.folder}/{'0' * 64}.safetensors", b"between two stages")
+    (done, other) = run_jobs(Work({feature.id: feature for feature in wanted.values()}, Limits()), jobs)
+    assert len(list(bucket.list("jobs"))) == 4
+    for each, left in ((done, 2), (other, 0)):
+        committer.add(each)
+        committer.flush()
+        assert len(list(bucket.list("jobs"))) == left
+    assert doctor(store, deep=True) == []
+    assert store.features("halves").height == 2
+
+
 # This machine's copies
 
 
@@ -534,6 +616,23 @@ def test_a_copy_that_is_damaged_costs_nothing(store):
     assert repair(store.address).files == []
     assert victim.read_bytes() == content
     assert store.features("loudness").height == 2
+
+
+def test_tensors_that_were_altered_on_the_way_are_not_read(store, tmp_path, monkeypatch):
+    """A copy that has them is left alone, and not taken for theirs."""
+    tensors(store)
+    (pack,) = (store.path / "tensors").rglob("*.safetensors")
+    content = pack.read_bytes()
+    overwrite(store, pack, content[:-3] + bytes([content[-3] ^ 0xFF]) + content[-2:])
+    (problem,) = doctor(store, deep=True)
+    assert "was altered" in problem["problem"]
+    assert pack.read_bytes() == content
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "another machine"))
+    with Store(store.address) as other, pytest.raises(TrackError, match="no such file"):
+        other.tensors("patches")[0]
+    overwrite(store, pack, content)
+    with Store(store.address) as other:
+        np.testing.assert_array_equal(other.tensors("patches")[0], np.full((4, 9), ord("a"), np.float16))
 
 
 def test_a_forked_process_is_told_that_it_cannot_read_the_bucket(store):

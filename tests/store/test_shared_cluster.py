@@ -139,3 +139,23 @@ def test_a_worker_that_sees_another_bucket_says_so(servers: Servers):
     with Store(servers.new_store(), create=True) as store:
         assert Needs({}, bucket=store.home.bucket).lacking() == ""
         assert "does not see the store's data" in Needs({}, bucket=Bucket("s3://lake/another")).lacking()
+
+
+def test_what_a_worker_cannot_write_another_does_or_the_next_ingest(
+    servers: Servers, tmp_path, plugin_path, music, test_plugins
+):
+    wanted = features(halves={"extractor": "halves@1"}, stem_levels={"extractor": "stem-levels@1"})
+    with DaskCluster(tmp_path, 0, plugin_path) as cluster, Store(servers.new_store(), create=True) as store:
+        (tmp_path / "full").touch()
+        cluster.add(variables={"MIRSTORE_CACHE": str(tmp_path / "full")})
+        summary = ingest(store, find([music]), wanted, executor=cluster.address)
+        assert [counts["failed"] for counts in summary.features.values()] == [6, 6]
+        assert summary.unreached == 12
+        assert store.sql("FROM failures").is_empty()
+        assert store.recorded("core.extractions").collect().is_empty()
+
+        cluster.add(variables={"MIRSTORE_CACHE": str(tmp_path / "there")})
+        summary = ingest(store, find([music]), wanted, executor=cluster.address)
+        assert [counts["ok"] for counts in summary.features.values()] == [6, 6]
+        assert summary.unreached == 0
+        assert doctor(store, deep=True) == []

@@ -125,9 +125,12 @@ def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
         app.say(f"lost: {counted(rows, 'row')} of {table}")
     for feature, tracks in done.tracks.items():
         app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
-    if not files:
+    back = [home.shown(path) for path in done.put_back]
+    for file in back:
+        app.say(f"put back {file}")
+    if not files and not back:
         app.say("nothing to repair")
-    return {"repaired": {**vars(done), "files": files}}
+    return {"repaired": {**vars(done), "files": files, "put_back": back}}
 
 
 def _weights(plugins: Plugins) -> list[dict[str, str]]:

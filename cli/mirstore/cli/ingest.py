@@ -103,6 +103,7 @@ def ingest(
     $ mirstore ingest ~/Music --annotation chords-true='labs/*.lab' --annotation words='lyrics/*.lrc'
     """
     from mirstore.cli.text import listed
+    from mirstore.core.text import counted
     from mirstore.core.workers import Limits
     from mirstore.store.ingest.asked import Asked
 
@@ -129,6 +130,8 @@ def ingest(
         summary = app.watch(project.ingest(*paths, jobs=jobs, limits=limits, executor=executor, **asked), log)
     _show_summary(app, summary.as_dict(), json_output)
     _remark(app, summary)
+    if summary.unreached:
+        app.say(f"{counted(summary.unreached, 'result')} did not get past the bucket: the same command computes them")
     if summary.failed:
         app.say("some tracks failed: mirstore sql 'SELECT path, feature, error, message FROM failures'; --retry-failed")
         raise typer.Exit(3)

@@ -29,6 +29,7 @@ _patience = {"max_retries": 6, "retry_timeout": timedelta(seconds=25)}  # a requ
 _at_once = 8  # transfers
 _piece = 8 << 20  # [bytes]
 _files = "file://"
+_pack = re.compile(r"([0-9a-f]{64})\.safetensors")  # called by the SHA-256 of its bytes
 _users: list[int] = []  # the process whose threads move the bytes: a fork has none of them
 
 
@@ -80,8 +81,8 @@ class Bucket:
         if self.url.startswith(_files):
             Path(self.url.removeprefix(_files)).mkdir(parents=True, exist_ok=True)
 
-    def fetch(self, wanted: Mapping[Path, int | None], *, anew: bool = False) -> None:
-        """Copy what is not there yet; what is not in the bucket either, stays missing.
+    def fetch(self, wanted: Mapping[Path, int | None], *, anew: bool = False) -> list[Path]:
+        """Copy what is not there yet; what is not in the bucket either, or was altered there, stays missing.
 
         Parameters
         ----------
@@ -90,16 +91,26 @@ class Bucket:
         anew : bool
             Copy also what is there: whoever reads the old copy goes on with it.
 
+        Returns
+        -------
+        list of path
+            Packs whose bytes in the bucket are not those that they are called by; copies of them are left alone.
+
         Raises
         ------
         StoreError
             If the bucket does not answer.
         """
-        if lacking := [path for path, size in wanted.items() if anew or not _is_there(path, size)]:
-            with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
-                list(threads.map(self._fetch, lacking))
+        lacking = [path for path, size in wanted.items() if anew or not _is_there(path, size)]
+        if not lacking:
+            return []
+        with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
+            whole = list(threads.map(self._fetch, lacking))
+        return [path for path, good in zip(lacking, whole, strict=True) if not good]
 
-    def _fetch(self, path: Path) -> None:
+    def _fetch(self, path: Path) -> bool:
+        """Copy an object; return False if its bytes are not what its name says."""
+        named, sha256 = _pack.fullmatch(path.name), hashlib.sha256()
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{uuid4().hex}.{os.getpid()}.part")
         try:
@@ -107,16 +118,21 @@ class Bucket:
                 found = self._store.get(self.key(path))
                 for piece in found.stream(min_chunk_size=_piece):
                     file.write(piece)
+                    if named:
+                        sha256.update(piece)
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut may leave zeros, which nobody would tell from values
                 if file.tell() != found.meta["size"]:
                     raise StoreError(f"{self.url}/{self.key(path)}: came in part only", hint="try again")
+            if named and sha256.hexdigest() != named[1]:
+                return False
             part.chmod(0o444)
             part.rename(path)
         except FileNotFoundError:
             path.unlink(missing_ok=True)  # what is of another size than it should be, is not what was asked for
         finally:
             part.unlink(missing_ok=True)
+        return True
 
     def put(self, paths: Iterable[Path]) -> None:
         """Copy files of `folder` into the bucket; each is there as a whole, or not at all.

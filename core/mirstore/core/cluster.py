@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from mirstore.core.bucket import Bucket
 from mirstore.core.components import Component
-from mirstore.core.errors import ClusterError, UsageError
+from mirstore.core.errors import ClusterError, UnreachableError, UsageError
 from mirstore.core.guest import Call, Needs, answer, end, unpickled, versions
 from mirstore.core.places import Place
 from mirstore.core.pool import Crew, Task, WorkerDied
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 connecting = 10.0  # [s] until a scheduler must have answered
 patience = 600.0  # [s] without any worker; those of a queueing system come when there is work, and may take a while
+tries = 3  # of workers that do not reach the store's bucket
 _look = 1.0  # [s] between questions who is there
 
 
@@ -125,26 +126,49 @@ class ClusterPool(Executor):
         task = fn if isinstance(fn, Task) else Task(fn)
         data = pickle.dumps((task.call, args, kwargs))
         call = Call(data, replace(task, call=unpickled), self._limits, self._gpu, self._session, self._needs)
-        resources = {"GPU": 1} if self._gpu else None
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        with self._reachable():
-            asked = self._client.submit(answer, call, key=f"mirstore-{uuid4().hex}", pure=False, resources=resources)
-        self._asked[future] = asked
-        asked.add_done_callback(partial(self._settle, future))
+        self._ask(future, call)
         return future
 
-    def _settle(self, future: Future[Any], asked: Any) -> None:
+    def _ask(self, future: Future[Any], call: Call, failed: tuple[str, ...] = (), workers: Any = None) -> None:
+        """Have a call answered, by some workers if they are there; others have failed it."""
+        with self._reachable():
+            asked = self._client.submit(
+                answer,
+                call,
+                key=f"mirstore-{uuid4().hex}",
+                pure=False,
+                resources={"GPU": 1} if self._gpu else None,
+                workers=workers,
+                allow_other_workers=workers is not None,
+            )
+        self._asked[future] = asked
+        asked.add_done_callback(partial(self._settle, future, call, failed))
+
+    def _settle(self, future: Future[Any], call: Call, failed: tuple[str, ...], asked: Any) -> None:
         """Take what became of a call; runs in a thread of the client's."""
         try:
             good, result = pickle.loads(asked.result())
         except Exception as error:
             good, result = False, self._translated(error)
         self._asked.pop(future, None)
+        if isinstance(result, UnreachableError):
+            failed = (*failed, result.worker)
+            try:
+                if len(failed) < tries and (others := self._others(failed)):
+                    self._ask(future, call, failed, others)
+                    return
+            except ClusterError as error:
+                result = error
         if good:
             future.set_result(result)
         else:
             future.set_exception(self._named(result))
+
+    def _others(self, failed: Sequence[str]) -> list[str]:
+        """Return the workers that might do what some have not done."""
+        return [worker for worker, calls in self._workers().items() if calls and worker not in failed]
 
     def _translated(self, error: Exception) -> Exception:
         """Return what an error of Dask's own means."""
@@ -189,11 +213,15 @@ class ClusterPool(Executor):
             self._look()
         return sum(min(calls, crew.workers or calls) for calls in self._seen)
 
-    def _look(self) -> None:
+    def _workers(self) -> dict[str, int]:
+        """Return how many calls each worker answers at once."""
         with self._reachable():
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        slots = [int(worker["resources"].get("GPU", 0)) if self._gpu else worker["nthreads"] for worker in workers]
-        self._seen, self._looked = [calls for calls in slots if calls], monotonic()
+            there = self._client.scheduler_info(n_workers=-1)["workers"]
+        gpu = self._gpu
+        return {at: int(one["resources"].get("GPU", 0)) if gpu else one["nthreads"] for at, one in there.items()}
+
+    def _look(self) -> None:
+        self._seen, self._looked = [calls for calls in self._workers().values() if calls], monotonic()
         if self._seen:
             self._alone_since = self._looked
         elif self._looked - self._alone_since > patience:

@@ -8,6 +8,7 @@ MirstoreError           exit 1   message, and one thing to do as ``hint``
 │   └── WeightsError             model weights that are missing, damaged or not what they should be
 ├── ClusterError        exit 1   a cluster that cannot be reached, is gone, or differs from this machine
 ├── StoreError          exit 6   a store that is locked, damaged or too new
+│   └── UnreachableError         a store's bucket that a worker does not reach; another one may
 └── QueryStoppedError   exit 7   a query that took too much time or memory
     └── QueryCrashedError        a query that crashed the database engine
 
@@ -79,6 +80,18 @@ class StoreError(MirstoreError):
     """A store that is locked, damaged, read-only or made by a newer version."""
 
     exit_code = 6
+
+
+class UnreachableError(StoreError):
+    """A store's bucket, or the folder for copies of it, that a worker cannot read or write; another worker may.
+
+    Attributes
+    ----------
+    worker : str
+        Its address, where it has one.
+    """
+
+    worker = ""
 
 
 class QueryStoppedError(MirstoreError):

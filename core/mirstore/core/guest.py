@@ -19,11 +19,12 @@ from time import monotonic
 from typing import Any
 
 from mirstore.core.bucket import Bucket
-from mirstore.core.errors import ClusterError, MirstoreError
+from mirstore.core.errors import ClusterError, MirstoreError, UnreachableError
 from mirstore.core.places import gpu_pool
 from mirstore.core.pool import LocalPool, Task, memory_for_workers
 from mirstore.core.workers import Limits
 
+mend = "check its AWS_ENDPOINT_URL and credentials, or mount the folder there"
 idle = 60.0  # [s] after which the processes end: whoever asked may have died without a word
 
 
@@ -50,13 +51,19 @@ class Needs:
 
     def lacking(self) -> str:
         """Say what this process has not in common, empty if it has all."""
+        return self.unlike() or self.unreached()
+
+    def unlike(self) -> str:
+        """Say what software or folder this process lacks."""
         here = versions(self.modules)
         for name, wanted in self.versions.items():
             if here.get(name) != wanted:
                 return f"has {f'{name} {here[name]}' if name in here else f'no {name}'}, but {wanted} is wanted"
         unseen = sorted(path for path in self.paths if not path.exists())
-        if unseen:
-            return f"does not see {unseen[0]}"
+        return f"does not see {unseen[0]}" if unseen else ""
+
+    def unreached(self) -> str:
+        """Say why this process does not reach the bucket."""
         try:
             if self.bucket is not None and self.bucket.read("head") is None:
                 return f"does not see the store's data in {self.bucket.url}"
@@ -117,6 +124,13 @@ def answer(call: Call) -> bytes:
     try:
         with _lodging(call) as pool:
             return pickle.dumps((True, pool.submit(call.task, call.data).result()))
+    except UnreachableError as error:
+        from distributed import get_worker
+
+        worker = get_worker().address
+        named = UnreachableError(f"worker {worker}: {error.message}", hint=error.hint)
+        named.worker = worker
+        return pickle.dumps((False, named))
     except Exception as error:
         return pickle.dumps((False, error))
 
@@ -155,8 +169,10 @@ def _lodging(call: Call) -> Iterator[LocalPool]:
         if call.session in _over:
             raise ClusterError("is asked by a session that has ended")
         if key not in _lodgings:
-            if lacking := call.needs.lacking():  # it has joined since the others were asked
+            if lacking := call.needs.unlike():  # it has joined since the others were asked
                 raise ClusterError(lacking)
+            if lacking := call.needs.unreached():
+                raise UnreachableError(lacking, hint=mend)
             _lodgings[key] = _Lodging(_pool(call))
             if not _tidying.is_set():
                 _tidying.set()

@@ -15,7 +15,7 @@ from mirstore.core.shared import Shared, call_with
 from mirstore.core.stages import Stage, Way, stages
 from mirstore.core.supervise import Attempt, Loss, Supervisor
 from mirstore.core.suspicion import Repeat, Suspicions
-from mirstore.core.workers import Limits, Work, run_jobs
+from mirstore.core.workers import Limits, Work, run_jobs, unreached
 
 
 class Station:
@@ -137,8 +137,13 @@ class _Batch(Attempt[Passed]):
             else:
                 yield self._alone(way, checked)
 
-    def lost(self, loss: Loss) -> Iterator[_Alone]:
-        yield from (self._alone(way, Repeat.of_job(way.part(self.station.stage))) for way in self._ways)
+    def lost(self, loss: Loss) -> Iterator[Passed | _Alone]:
+        for way in self._ways:
+            repeat = Repeat.of_job(way.part(self.station.stage))
+            if loss.error == unreached:  # by several workers already
+                yield self.station, way, repeat.give_up(loss.error, loss.message, loss.seconds)
+            else:
+                yield self._alone(way, repeat)
 
     def _alone(self, way: Way, repeat: Repeat) -> _Alone:
         return _Alone(self.station, way, repeat, self._suspicions)
@@ -162,7 +167,10 @@ class _Alone(Attempt[Passed]):
         yield from self._next()
 
     def lost(self, loss: Loss) -> Iterator[Passed | _Alone]:
-        self._repeat.fail(loss.error, loss.message, loss.seconds)
+        if loss.error == unreached:
+            self._repeat.give_up(loss.error, loss.message, loss.seconds)
+        else:
+            self._repeat.fail(loss.error, loss.message, loss.seconds)
         yield from self._next()
 
     def _next(self) -> Iterator[Passed | _Alone]:

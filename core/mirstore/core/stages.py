@@ -10,7 +10,7 @@ from mirstore.core.declared import computed, declared
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import AudioFacts, Done, Job, Outcome
 from mirstore.core.pool import Crew
-from mirstore.core.workers import to_compute
+from mirstore.core.workers import to_compute, unreached
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,17 @@ class Way:
         ----------
         done : Done
         """
+        lost: tuple[str, str] | None = None
         for outcome in done.outcomes:
             self._left.remove(outcome.feature)
             if outcome.can_be_read:
                 self._given[outcome.feature] = outcome.rows
             self._report(outcome)
+            if outcome.error == unreached:
+                lost = unreached, outcome.message or ""
         self._facts = self._facts or done.facts
+        if lost:
+            self._fail(self._left, lost)  # what reads it fails for that reason, and not for lack of it
         if done.error and not self._error:
             self._error = done.error
             self._give_up(done.error)
@@ -177,5 +182,9 @@ class Way:
         """Fail what needs the file that could not be decoded: it would fail in every stage again."""
         for id_ in list(self._left):  # each after its inputs
             if self._plan[id_].reads_file or not self._read_by([id_]) <= self._given.keys() | set(self._left):
-                self._left.remove(id_)
-                self._report(Outcome(id_, "failed", [], *error))
+                self._fail([id_], error)
+
+    def _fail(self, ids: Iterable[str], error: tuple[str, str]) -> None:
+        for id_ in list(ids):
+            self._left.remove(id_)
+            self._report(Outcome(id_, "failed", [], *error))

@@ -15,9 +15,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from mirstore.core.components import Component
 from mirstore.core.durations import duration
-from mirstore.core.errors import ClusterError, TrackError, UsageError
+from mirstore.core.errors import ClusterError, TrackError, UnreachableError, UsageError
 from mirstore.core.pool import Crew, Task
 from mirstore.core.text import explained
+from mirstore.core.workers import unreached
 
 R = TypeVar("R")
 
@@ -152,6 +153,8 @@ class Supervisor(Generic[R]):
         seconds = float(getattr(error, "seconds", 0.0))
         if isinstance(error, TrackError):
             return Loss(error.reason, error.message, seconds, died=False)
+        if isinstance(error, UnreachableError):
+            return Loss(unreached, str(error), seconds, died=False)
         if not isinstance(error, BrokenExecutor):
             return Loss(*explained(error), seconds, died=False)
         if self._seconds and seconds >= self._seconds:

@@ -84,6 +84,20 @@ class Repeat:
         if not features:
             self._error = error, message
 
+    def give_up(self, error: str, message: str, seconds: float) -> Done:
+        """Return the whole job: of what was still to try, nothing will be known.
+
+        Parameters
+        ----------
+        error, message : str
+            Name and text of what went wrong.
+        seconds : float >= 0 [s]
+            What it took.
+        """
+        while self._todo:
+            self.fail(error, message, seconds)
+        return Done(self._whole, self._facts, self._outcomes, self._error)
+
 
 def _rows(outcomes: Sequence[Outcome]) -> dict[str, Sequence[Mapping[str, object]]]:
     return {outcome.feature: outcome.rows for outcome in outcomes if outcome.can_be_read}

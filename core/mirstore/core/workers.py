@@ -1,4 +1,7 @@
-"""What happens inside a worker process: limits, and one batch of jobs after another. Nothing that a job does raises."""
+"""What happens inside a worker process: limits, and one batch of jobs after another. Nothing that a job does raises.
+
+What raises is a bucket that this machine does not reach: it is nobody's failure, and another machine may.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from uuid import uuid4
 from mirstore.core.away import arrived, here, remove, sent, workplace
 from mirstore.core.columns import Row, check_rows, packed
 from mirstore.core.durations import duration
-from mirstore.core.errors import StoreError, TrackError
+from mirstore.core.errors import StoreError, TrackError, UnreachableError
 from mirstore.core.features import FeatureSet, heard
 from mirstore.core.inputs import Inputs, hearing
 from mirstore.core.jobs import AudioFacts, Believed, Done, Job, Outcome
@@ -29,6 +32,7 @@ upstream = "upstream"  # the error of what reads something that failed
 not_written = (
     "not written"  # the error of values that the job's folder does not take: the next ones will fare no better
 )
+unreached = "bucket not reached"  # the error of what no worker could read or write: nothing is known of it
 grace = 5.0  # [s] between asking an extractor to stop and ending its process
 
 
@@ -79,14 +83,23 @@ def run_jobs(work: Work, jobs: Sequence[Job], believed: Believed = frozenset()) 
     Returns
     -------
     list of Done
-        One per job. Whatever is raised on the way is in there.
+        One per job. Whatever else is raised on the way is in there.
+
+    Raises
+    ------
+    UnreachableError
+        If this machine cannot read what a job reads, or put what it makes, into the store's bucket.
     """
-    runs = [_TrackRun(work, job) for job in jobs]
-    for id_, feature in work.plan.items():
-        ready = [run for run in runs if id_ in run.todo and run.is_ready(feature)]
-        for run, outcome in zip(ready, _run_extractor(feature, ready, work.limits), strict=True):
-            run.add(feature, outcome)
-    return [run.done(believed) for run in runs]
+    try:
+        runs = [_TrackRun(work, job) for job in jobs]
+        for id_, feature in work.plan.items():
+            ready = [run for run in runs if id_ in run.todo and run.is_ready(feature)]
+            for run, outcome in zip(ready, _run_extractor(feature, ready, work.limits), strict=True):
+                run.add(feature, outcome)
+        return [run.done(believed) for run in runs]
+    finally:
+        for job in jobs:
+            remove(job)
 
 
 class _TrackRun:
@@ -95,8 +108,7 @@ class _TrackRun:
     def __init__(self, work: Work, job: Job) -> None:
         self.plan, self.job = work.plan, job
         self.outcomes: list[Outcome] = []
-        self.lost: str | None = None  # what the store's bucket does not do
-        self.rows = self._given()
+        self.rows = dict(job.given) if job.bucket is None else _fetched(job)
         self.todo = to_compute(work.plan, job)
         self.file = Track(job.track, job.path, max_duration=work.limits.max_duration)
         self.sounds: dict[tuple[str, str | None], Track] = {}
@@ -104,15 +116,6 @@ class _TrackRun:
         self.doubtful = False
         if not job.features or any(work.plan[id_].reads_file for id_ in self.todo):
             self._decode(work.limits)
-
-    def _given(self) -> dict[str, Sequence[Row]]:
-        if self.job.bucket is None:
-            return dict(self.job.given)
-        try:
-            return arrived(self.job)
-        except (StoreError, OSError) as error:
-            self.lost = error.message if isinstance(error, StoreError) else ": ".join(explained(error))
-            return {}
 
     def _decode(self, limits: Limits) -> None:
         """Decode before any extractor runs, so that a bad file is told from a bad extractor."""
@@ -125,9 +128,6 @@ class _TrackRun:
 
     def is_ready(self, feature: FeatureSet) -> bool:
         """Whether all inputs are there; records the failure if not."""
-        if self.lost is not None:
-            self._record(Outcome(feature.id, "failed", [], not_written, self.lost))
-            return False
         needed = (source for name, source in feature.inputs.items() if name not in feature.extractor.optional)
         lacking = [source.name for source in needed if source.id not in self.rows]
         if lacking and not self.error:
@@ -169,7 +169,6 @@ class _TrackRun:
             self.outcomes.append(outcome)
 
     def done(self, believed: Believed) -> Done:
-        remove(self.job)
         outcomes = [replace(o, doubtful=o.doubtful and (o.feature, o.error) not in believed) for o in self.outcomes]
         if any(outcome.doubtful or outcome.error == "timeout" for outcome in outcomes):
             leave()  # whatever it was may have left anything behind
@@ -197,6 +196,23 @@ def to_compute(plan: Mapping[str, FeatureSet], job: Job) -> list[str]:
     return [id_ for id_ in plan if id_ in wanted]
 
 
+def _fetched(job: Job) -> dict[str, Sequence[Row]]:
+    try:
+        return arrived(job)
+    except (StoreError, OSError) as error:
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: StoreError | OSError) -> UnreachableError:
+    """Return the error, of the bucket or of the disk for its copies, as one of this machine."""
+    if isinstance(error, StoreError):
+        return UnreachableError(error.message, hint=error.hint)
+    where = f"{error.filename}: " if error.filename else ""
+    return UnreachableError(
+        f"{where}{(error.strerror or str(error)).lower()}", hint="mend the folder, or set MIRSTORE_CACHE to another"
+    )
+
+
 def _written(outcome: Outcome, feature: FeatureSet, job: Job) -> Outcome:
     """Return the outcome with its tensors and sounds in the job's folder, and references in their place."""
     folder = workplace(job)
@@ -204,11 +220,11 @@ def _written(outcome: Outcome, feature: FeatureSet, job: Job) -> Outcome:
     try:
         rows = put(outcome.rows, packed(feature.columns), path)
         return replace(outcome, rows=rows if job.bucket is None else sent(job, rows))
-    except OSError as error:
-        why = f"{folder}: {(error.strerror or str(error)).lower()}"
-    except StoreError as error:
-        why = error.message
-    return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
+    except (StoreError, OSError) as error:
+        if job.bucket is not None:
+            raise _unreachable(error) from None
+        why = f"{folder}: {(error.strerror or str(error)).lower()}" if isinstance(error, OSError) else error.message
+        return Outcome(feature.id, "failed", [], not_written, why, outcome.seconds)
 
 
 def _run_extractor(feature: FeatureSet, runs: Sequence[_TrackRun], limits: Limits) -> list[Outcome]:

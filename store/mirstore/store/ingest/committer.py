@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from sys import getsizeof
@@ -11,10 +12,10 @@ from typing import Any
 
 from mirstore.core.errors import StoreError
 from mirstore.core.events import Event, Failed, Warned
-from mirstore.core.jobs import Done, Outcome
+from mirstore.core.jobs import Done, Job, Outcome
 from mirstore.core.packs import Reference
 from mirstore.core.text import explained
-from mirstore.core.workers import not_written
+from mirstore.core.workers import not_written, unreached
 from mirstore.store.ingest.annotations import read
 from mirstore.store.ingest.meanwhile import Meanwhile, unsaid
 from mirstore.store.ingest.preview import Preview
@@ -130,17 +131,26 @@ class Committer:
 
     def flush(self) -> None:
         """Commit the batch: what of it the store refuses becomes a failure of its track and feature."""
-        here = (done.job for done in self.batch if done.job.bucket is None)
-        folders = [job.folder for job in here if job.folder is not None]
+        jobs = [done.job for done in self.batch]
         if self.batch:
             commit_in_halves(self.batch, self._commit, self._commit_by_feature)
             self.commits += 1
-        for folder in folders:
-            remove(folder)
+        self._clear(jobs)
         if self.commits == compact_after:
             self.store.compact()
             self.commits = 0
         self.bytes, self.since = 0, monotonic()
+
+    def _clear(self, jobs: Sequence[Job]) -> None:
+        """Remove what workers have written for jobs that are committed, also what they only handed on."""
+        for job in jobs:
+            if job.folder is not None and job.bucket is None:
+                remove(job.folder)
+        away = {job.folder for job in jobs if job.bucket is not None}
+        if away and (bucket := self.store.home.bucket):
+            with suppress(StoreError):  # the end of the ingest, or gc, has what stays
+                left = [path for path, _ in bucket.list(f"jobs/{self.summary.ingest}")]
+                bucket.delete(path for path in left if path.parent.relative_to(bucket.folder) in away)
 
     def _commit(self, batch: Sequence[Done]) -> None:
         """Commit features, ledger and tensors together, or nothing of them; nothing that others have committed."""
@@ -194,6 +204,8 @@ class Committer:
     def _ledger(self, done: Done) -> Iterator[dict[str, Any]]:
         where = {"track": done.job.track, "path": self.shown[done.job.track].shown, **self.stamp}
         for outcome in done.outcomes:
+            if outcome.error == unreached:  # of the feature itself nothing is known: the next ingest computes it
+                continue
             yield {
                 **where,
                 "feature_set": outcome.feature,
@@ -217,6 +229,7 @@ class Committer:
             for outcome in done.outcomes:
                 counts = self.summary.features[self.names[outcome.feature]]
                 counts["failed" if outcome.status == "failed" else "ok"] += 1
+                self.summary.unreached += outcome.error == unreached
 
     def finish(self, command: str) -> None:
         """Merge the many small files of the batches and close the books.

@@ -31,6 +31,7 @@ class Summary:
     annotated: list[str] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
     duplicates: Duplicates = field(default_factory=Duplicates)
+    unreached: int = 0  # results that no worker of a cluster could read or write; counted as failed, and not kept
     snapshot: int | None = None
     seconds: float = 0.0
 

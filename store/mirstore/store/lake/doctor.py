@@ -146,6 +146,7 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
     deep : bool
         Read every byte, also of tensors and sounds.
     """
+    lake.home.look_anew()
     return [*_journal(lake), *_tables(lake, deep=deep), *_parts(lake, deep=deep)]
 
 

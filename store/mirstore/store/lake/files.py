@@ -172,8 +172,10 @@ def unnamed_data_files(catalogue: Catalogue, home: Home) -> dict[Path, float]:
     named = {file.path.absolute() for file in data_files(catalogue, home.path)}
     unnamed = {path: at for path, at in home.own("data", _data_name).items() if path.absolute() not in named}
     ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
-    home.fetch({path: None for path in unnamed if path.parts[-3] == "core"})
-    for path in unnamed:
+    merged = {path.absolute() for path in scheduled(catalogue, home.path)}  # which the catalogue has named once
+    unknown = [path for path in unnamed if path.parts[-3] == "core" and path.absolute() not in merged]
+    home.fetch(dict.fromkeys(unknown))
+    for path in unknown:
         if (last := last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
             raise StoreError(
                 f"{home}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",

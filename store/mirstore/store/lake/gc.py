@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from mirstore.store.lake.files import (
@@ -16,6 +17,8 @@ from mirstore.store.lake.files import (
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
+
+_at_once = 500  # rows that one statement deletes: the table has no index, and older SQLite takes 999 values
 
 
 def collect(lake: Lake, grace: float, *, dry_run: bool) -> list[Path]:
@@ -57,10 +60,18 @@ def _collect(home: Home, catalogue: Catalogue, grace: float, *, dry_run: bool) -
         home.delete(old)
         for folder in left:
             remove(folder)
-        catalogue.execute("BEGIN")
-        for path in since.keys() - (unnamed.keys() - set(old)):
-            if not path.exists():  # it does behind a link, where nothing is deleted
-                name = path.relative_to(home.path / "data").as_posix()
-                catalogue.execute("DELETE FROM ducklake_files_scheduled_for_deletion WHERE path = ?", [name])
-        catalogue.execute("COMMIT")
+        gone = since.keys() - (unnamed.keys() - set(old))
+        # one that is still there is behind a link, where nothing is deleted
+        names = [path.relative_to(home.path / "data").as_posix() for path in gone if not path.exists()]
+        _unschedule(catalogue, names)
     return [*old, *of_jobs]
+
+
+def _unschedule(catalogue: Catalogue, names: Sequence[str]) -> None:
+    """Forget files that are deleted."""
+    catalogue.execute("BEGIN")
+    for first in range(0, len(names), _at_once):
+        some = names[first : first + _at_once]
+        marks = ", ".join("?" for _ in some)
+        catalogue.execute(f"DELETE FROM ducklake_files_scheduled_for_deletion WHERE path IN ({marks})", some)
+    catalogue.execute("COMMIT")

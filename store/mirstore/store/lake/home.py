@@ -220,6 +220,9 @@ class Home:
             In the store's.
         """
 
+    def look_anew(self) -> None:
+        """Believe nothing that was seen of the files before."""
+
     def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
         """Return what can be seen of damage to a file without reading it.
 
@@ -243,6 +246,18 @@ class Home:
             What it is called until it is collected.
         """
         path.rename(name)
+
+    def put_back(self, path: Path, sha256: str) -> bool:
+        """Put this machine's copy of a file where all read it, if it is whole; return whether it was.
+
+        Parameters
+        ----------
+        path : path
+            That is damaged where all read it.
+        sha256 : str
+            Of its bytes.
+        """
+        return False
 
     def publish(self, new: Iterable[Path]) -> None:
         """Let others read new files of the folder, before anything names them.

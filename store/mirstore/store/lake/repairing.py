@@ -28,7 +28,7 @@ from mirstore.store.lake.tensors import pack_folder, pack_path
 
 @dataclass
 class Repaired:
-    """What is forgotten.
+    """What is forgotten, and what is not.
 
     Attributes
     ----------
@@ -38,11 +38,14 @@ class Repaired:
         Rows that were lost for good, per table of ``core``.
     tracks : dict of str to int
         Tracks that the next ingest computes again, per id of a feature set.
+    put_back : list of path
+        Data files and packs of which this machine had whole copies: nothing of them is lost.
     """
 
     files: list[Path] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     tracks: dict[str, int] = field(default_factory=dict)
+    put_back: list[Path] = field(default_factory=list)
 
 
 def repair(store: str | Path, *, deep: bool = False) -> Repaired:
@@ -74,8 +77,9 @@ def repair(store: str | Path, *, deep: bool = False) -> Repaired:
 def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     files = data_files(catalogue, home.path)
     home.fetch({file.path: file.bytes for file in files})
-    gone, whole = _sorted_out(home, files, deep=deep)
-    packs = _damaged_packs(home, whole, deep=deep)
+    back: list[Path] = []
+    gone, whole = _sorted_out(home, files, back, deep=deep)
+    packs = _damaged_packs(home, whole, back, deep=deep)
     ledger = _ledger(whole)
     lost = {
         table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, ledger)
@@ -98,18 +102,21 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         sorted([*(file.path for file in gone), *packs.values()]),
         {table: count for table, count in rows.items() if table.startswith("core.")},
         {_feature(table): len(tracks) for table, tracks in lost.items()},
+        sorted(back),
     )
 
 
 def _sorted_out(
-    home: Home, files: Sequence[DataFile], *, deep: bool
+    home: Home, files: Sequence[DataFile], back: list[Path], *, deep: bool
 ) -> tuple[list[DataFile], dict[str, list[DataFile]]]:
-    """Return the files that are damaged, and the others by table."""
+    """Return the files that are damaged, and the others by table; add to those that could be put back."""
     known = home.checksums()
     gone: list[DataFile] = []
     whole: dict[str, list[DataFile]] = {}
     for file in files:
         sha256 = known.get(file.path.relative_to(home.path).as_posix())
+        if sha256 and home.damage(file.path, file.bytes) and home.put_back(file.path, sha256):
+            back.append(file.path)
         damaged = home.damage(file.path, file.bytes, deep=deep) or parquet_problem(file.path, file.bytes, sha256)
         if damaged and not (deep or home.has_all):  # it may be the copy on this machine only
             damaged = home.damage(file.path, file.bytes, deep=True) or parquet_problem(file.path, file.bytes, sha256)
@@ -128,14 +135,19 @@ def _feature(table: str) -> str:
     return table.rpartition("_")[2]
 
 
-def _damaged_packs(home: Home, whole: Mapping[str, list[DataFile]], *, deep: bool) -> dict[tuple[str, str], Path]:
-    """Return the packs that features name and that are damaged, by table and pack."""
+def _damaged_packs(
+    home: Home, whole: Mapping[str, list[DataFile]], back: list[Path], *, deep: bool
+) -> dict[tuple[str, str], Path]:
+    """Return the damaged packs that features name, by table and pack; add to those that could be put back."""
     found = {}
     for table, files in whole.items():
         packs = {pack for file in files if table.startswith("feat.") for pack in _packs(pq.read_table(file.path))}
         for pack in packs:
             path = pack_path(pack_folder(home.path, _feature(table)), pack)
-            if home.damage(path, None, deep=deep) or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
+            problem = home.damage(path, None, deep=deep)
+            if problem and home.put_back(path, pack):
+                back.append(path)
+            elif problem or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
                 found[table, pack] = path
     return found
 

@@ -416,6 +416,10 @@ class Shared(Home):
         found = self.bucket.list(self.bucket.key(folder))
         self.fetch({path: one.bytes for path, one in found})
 
+    def look_anew(self) -> None:
+        """Ask the bucket again what is in it: others put files there, too."""
+        self._listed.clear()
+
     def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
         """Return what can be seen of damage to a file in the bucket.
 
@@ -434,8 +438,8 @@ class Shared(Home):
             return f"has {found.bytes} bytes instead of {size}"
         if not deep:
             return None
-        self.bucket.fetch({path: size}, anew=True)
-        return damage(path, size)
+        altered = self.bucket.fetch({path: size}, anew=True)
+        return "was altered: its checksum differs" if altered else damage(path, size)
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
         """Return what is in a folder of the bucket: one question for all its files."""
@@ -452,6 +456,21 @@ class Shared(Home):
         name : path
         """
         self.bucket.delete([path])
+
+    def put_back(self, path: Path, sha256: str) -> bool:
+        """Put this machine's copy of a file back into the bucket, if it is whole; return whether it was.
+
+        Parameters
+        ----------
+        path : path
+        sha256 : str
+            Of its bytes.
+        """
+        if not path.is_file() or digest(path) != sha256:
+            return False
+        self.bucket.put([path])
+        self._listed.pop(path.parent, None)
+        return True
 
     def publish(self, new: Iterable[Path]) -> None:
         """Put new files of the folder into the bucket, before anything names them.

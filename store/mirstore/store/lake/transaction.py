@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from mirstore.core.away import referred_to
 from mirstore.core.columns import packed
-from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet, canonical_json
 from mirstore.core.packed import referred
 from mirstore.core.plugins import distributions
@@ -48,7 +47,6 @@ class Transaction:
         self._fetch = fetch  # a table's files, before DuckLake itself reads them
         self._before: dict[Path, set[Path]] = {}  # folder of a table to the files that were there
         self._packs: set[Path] = set()
-        self._taken_from: set[Path] = set()  # packs of the jobs' folders that are copied, and can go after the commit
         self.number = 0  # of the snapshot that this commit makes, if it brings anything
         self.rows = 0  # that it brings
         self.committed = False
@@ -84,9 +82,6 @@ class Transaction:
         self._connection.execute("COMMIT")
         self.committed = True
         self._note()
-        if self._taken_from and self._home.bucket:
-            with suppress(StoreError):  # gc has what stays
-                self._home.bucket.delete(self._taken_from)
 
     def _note(self) -> None:
         """Let the journal say that it came to pass; what was merged into what, DuckLake tells only now."""
@@ -312,7 +307,6 @@ class Transaction:
         folder = pack_folder(self._home.path, feature.id)
         new = {self._home.path / path: pack_path(folder, path.stem) for path in referred_to(rows)}
         self._list_packs(self._home.bucket.copy(new), stamp)
-        self._taken_from |= new.keys()
         return [
             {**row, **{name: stored(row[name], row[name].path.stem) for name in names if row[name] is not None}}
             for row in rows
