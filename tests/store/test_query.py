@@ -379,7 +379,7 @@ def test_a_damaged_file_is_a_store_error(empty, content):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(StoreError, match="is (missing|damaged)|a file is damaged") as error:
+    with pytest.raises(StoreError, match=r"is (missing|damaged)|a file is damaged") as error:
         empty.sql("SELECT * FROM loudness")
     assert error.value.hint == "mirstore doctor"
 
