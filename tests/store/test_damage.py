@@ -160,6 +160,18 @@ to_catalogues: dict[str, Callable[[Path], None]] = {
 }
 
 
+def test_a_rebuilt_catalogue_has_the_same_options(folder):
+    def options() -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(folder / "catalog.sqlite")) as catalogue:
+            query = "SELECT key, value, scope, scope_id FROM ducklake_metadata WHERE key <> 'data_path' ORDER BY key"
+            return catalogue.execute(query).fetchall()
+
+    before = options()
+    lose_catalogue(folder)
+    made_again(folder)
+    assert options() == before
+
+
 @pytest.mark.parametrize("fault", to_catalogues)
 def test_a_damaged_catalogue_is_listed_and_made_again(folder, before, fault):
     to_catalogues[fault](folder)

@@ -84,7 +84,7 @@ def use(path):
         lambda: read_listing(path),
         lambda: read_listing(path, Options(labels=table.frame.columns[-1:])),
         lambda: find([path.with_name("a.wav"), path.with_name("01.mp3")], path),
-        lambda: feature_columns(table.frame, path, report),
+        lambda: feature_columns(table.frame.clone(), table.frame.columns, path, report),
         lambda: label_rows(
             table.frame,
             column_roles.assign(

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from mirstore.core import Column, Extractor
@@ -25,6 +26,7 @@ from mirstore.store.ingest.source import Source
 from mirstore.store.ingest.summary import Summary
 from mirstore.store.lake import compacting
 from mirstore.store.lake.journal import checksums
+from mirstore.store.lake.schema import row_group
 
 stamp = {"ingest": "", "added": datetime(2026, 11, 26)}
 facts = AudioFacts(44100, 2, 180.0, "flac", "soundfile", (), "0" * 64)
@@ -164,6 +166,43 @@ def test_two_imports_of_a_table_at_once_say_it_once(store, tmp_path, monkeypatch
     tables = ["core.labels", "core.items", "core.datasets", "core.tracks", "core.extractions"]
     assert [count(store, table) for table in tables] == [2, 2, 1, 2, 2]
     assert store.features("m")["v"].to_list() == [1.5, 2.5]
+
+
+def test_a_table_is_written_in_parts_and_no_bit_of_it_changes(store, tmp_path):
+    rng = np.random.default_rng(440)
+    odd = [-0.0, 5e-324, float("inf"), None, 0.1 + 0.2]
+    numbers = pl.Series("v", odd + rng.standard_normal(20_000 - len(odd)).tolist(), pl.Float64)
+    table = pl.DataFrame({"id": [f"{n:05}" for n in range(20_000)], "v": numbers, "w": rng.random(20_000)})
+    table.write_parquet(tmp_path / "table.parquet", row_group_size=3000)
+    import_table(store, tmp_path / "table.parquet", dataset="d")
+    found = store.features("d").sort("track")
+    for name in ("v", "w"):
+        assert found[name].reinterpret(signed=False).equals(table[name].reinterpret(signed=False), null_equal=True)
+    table.with_columns(w=pl.col("w") + 1).write_csv(tmp_path / "table.csv", float_precision=17)
+    import_table(store, tmp_path / "table.csv", dataset="d", feature="e")
+    for name in ("d", "e"):
+        (path,) = store.files(store.table(store.resolve(name)))
+        parts = pq.read_metadata(path)
+        assert [parts.row_group(n).num_rows for n in range(parts.num_row_groups)] == [row_group, 20_000 - row_group]
+
+
+def test_what_is_merged_is_written_in_parts_too(store):
+    rng = np.random.default_rng(440)
+
+    def add() -> None:
+        with store.write("rows") as tx:
+            tx.append_features(level, [{"track": rng.bytes(32).hex(), "db": 0.0} for _ in range(10_000)], **stamp)
+
+    def parts() -> list[int]:
+        return [pq.read_metadata(path).num_row_groups for path in store.files(f"feat.{level.table}")]
+
+    with store.write("set") as tx:
+        tx.add_feature_set("level", level, **stamp)
+    add()
+    add()
+    assert parts() == [1, 1]
+    store.compact()
+    assert parts() == [2]
 
 
 def test_what_others_commit_between_two_of_our_batches_is_seen(store, monkeypatch):

@@ -26,6 +26,8 @@ attacks = {
     "(1, '../../x.parquet', true, now())",
     "rows in the catalogue": "UPDATE ducklake_metadata SET value = '10' WHERE key = 'data_inlining_row_limit'",
     "an option": "INSERT INTO ducklake_metadata VALUES ('expire_older_than', '0', NULL, NULL)",
+    "larger row groups": "UPDATE ducklake_metadata SET value = '9999999' WHERE key = 'parquet_row_group_size'",
+    "row groups of all tables": "UPDATE ducklake_metadata SET scope = NULL WHERE key = 'parquet_row_group_size'",
     "rows that end": "UPDATE ducklake_data_file SET end_snapshot = 1",
     "a table that lacks": "DROP TABLE ducklake_sort_info",
 }

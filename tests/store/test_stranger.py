@@ -183,6 +183,22 @@ _edits = {
     "an option of one table": (
         "UPDATE ducklake_metadata SET scope = 'table', scope_id = 3 WHERE key = 'parquet_compression'", "an option",
     ),
+    "larger row groups": (
+        "UPDATE ducklake_metadata SET value = '16384000' WHERE key = 'parquet_row_group_size'",
+        "an option that mirstore does not set: 'parquet_row_group_size'",
+    ),
+    "row groups that are SQL": (
+        "UPDATE ducklake_metadata SET value = '1); --' WHERE key = 'parquet_row_group_size'", "an option",
+    ),
+    "row groups of all tables": (
+        "UPDATE ducklake_metadata SET scope = NULL, scope_id = NULL WHERE key = 'parquet_row_group_size'", "an option",
+    ),
+    "row groups of another schema": (
+        "UPDATE ducklake_metadata SET scope_id = 0 WHERE key = 'parquet_row_group_size'", "an option",
+    ),
+    "another option of that schema": (
+        "UPDATE ducklake_metadata SET key = 'hive_file_pattern' WHERE key = 'parquet_row_group_size'", "an option",
+    ),
     "an unknown table": ("CREATE TABLE ducklake_inlined_data_1_1 (a BIGINT)", "a table that mirstore does not make"),
     "a view of SQLite": ("CREATE VIEW more AS SELECT 1", "a view that mirstore does not make: 'more'"),
     "a view in a table's place": (

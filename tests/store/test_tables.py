@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.store.ingest.published_tables import import_table
-from mirstore.store.tables.feature_columns import safe_names
+from mirstore.store.tables import cells
+from mirstore.store.tables.feature_columns import feature_columns, safe_names
+from mirstore.store.tables.report import Report
 
 
 def write(folder, text, name="t.csv"):
@@ -35,6 +37,20 @@ def labels(store):
 def test_ids_are_text_as_written(store, tmp_path):
     import_table(store, write(tmp_path, "id,a\n000002,1\n2,2\n12e4,3\n0724384260958,4\n13e5,5\nNA,6\n"), dataset="d")
     assert ids(store) == ["000002", "2", "12e4", "0724384260958", "13e5", "NA"]
+
+
+def test_text_is_let_go_as_it_becomes_numbers(tmp_path, monkeypatch):
+    rows = {"id": ["x"] * 1000} | {f"c{n}": [f"0.{n}{row}" for row in range(1000)] for n in range(20)}
+    parts = [pl.DataFrame({**rows, "word": ["one"] * 1000})] * 3
+    frame = pl.concat(parts, rechunk=False)
+    left = []
+    numbers = cells.numbers
+    monkeypatch.setattr(cells, "numbers", lambda column: left.append(frame.width) or numbers(column))
+    values, names, _ = feature_columns(frame, [f"c{n}" for n in range(20)] + ["word"], tmp_path, Report("t"))
+    assert left == [*range(22, 1, -1)]  # one column at a time
+    assert frame.columns == ["id", "word"]
+    assert list(names) == values.columns == [f"c{n}" for n in range(20)]
+    assert values.n_chunks("all") == [1] * 20  # of several, Arrow would make one: a copy of the whole table
 
 
 def test_ids_that_pandas_made_floats_are_whole_again(store, tmp_path):

@@ -16,7 +16,6 @@ from mirstore.core.components import Extractor
 from mirstore.core.errors import UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.tracks import Track
-from mirstore.store.ingest.corrections import count_changes
 from mirstore.store.ingest.meanwhile import together, unsaid
 from mirstore.store.lake.quoting import literal
 from mirstore.store.store import Store
@@ -155,7 +154,8 @@ def bring(
     other = {view: _differing(store, view, frame.filter(~gone), dataset) for view, frame in contents.items()}
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
     fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
-    changes = count_changes(store, other["labels"].iter_rows())
+    had = current_rows(store, "labels", dataset).select(other["labels"].columns).unique()
+    changed = other["labels"].join(had, on=had.columns, how="semi").height
     if not fresh:
         _write(store, file, described, source, values, contents, snapshot)
     labels = contents["labels"].drop_nulls("label")
@@ -169,7 +169,7 @@ def bring(
         tracks.height - withdrawn,
         len(source.columns) if source else 0,
         dict(counts.iter_rows()),
-        changes["changed"],
+        changed,
         fresh,
         reports,
         withdrawn,
@@ -221,6 +221,8 @@ def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl
     """Return the groups of rows that the store does not have, or has otherwise."""
     columns, key = [name for name in frame.columns if name != "position"], together[f"core.{view}"]
     have = current_rows(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
+    if have.is_empty():
+        return frame.select(key).unique()
     have = have.join(frame, on=key, how="semi")
     new = frame.join(have, on=columns, how="anti", nulls_equal=True).select(key)
     return pl.concat([new, have.join(frame, on=columns, how="anti", nulls_equal=True).select(key)]).unique()

@@ -109,12 +109,13 @@ def import_table(
     report.remarks += missing(frame.drop(key, *left_out))
     said = {name: Meaning(name, "left out", "--drop") for name in left_out}
     wanted = [name for name in found.rest if not column_roles.is_row_number(frame[name])]
-    values, names, became = feature_columns(frame.select(*wanted, *words), file, report, words)
+    columns = frame.columns
+    values, names, became = feature_columns(frame, [*wanted, *words], file, report, words)
     said |= became
     label_table = label_rows(frame, found)
     said |= meanings(frame, found, label_table, "id")
     row_number = "an index that pandas wrote"
-    report.columns = [said.get(name) or Meaning(name, "left out", row_number) for name in frame.columns]
+    report.columns = [said.get(name) or Meaning(name, "left out", row_number) for name in columns]
     items, reports = _items(store, dataset, ids, frame, found, said), [report]
     if about is not None:
         items, told = _with_credits(items, ids, about)

@@ -72,12 +72,12 @@ def import_rows(
     """
     begun = {new: _time(frame[column], file) for new, column in times.items()}
     _refuse_backwards(begun, file)
-    rest = frame.drop(times.values())
-    rest = rest.select(column for column in rest.columns if not column_roles.is_row_number(rest[column]))
-    texts = [column for column in rest.columns if _is_text(rest[column])]
-    values, names, became = feature_columns(rest, file, report, texts)
+    rest = [column for column in frame.columns if column not in times.values()]
+    rest = [column for column in rest if not column_roles.is_row_number(frame[column])]
+    texts = [column for column in rest if _is_text(frame[column])]
+    values, names, became = feature_columns(frame, rest, file, report, texts)
     report.columns += [Meaning(column, "features", new) for new, column in times.items()]
-    report.columns += [became[column] for column in rest.columns]
+    report.columns += [became[column] for column in rest]
     vectors = {new: kind.size for new, kind in values.schema.items() if isinstance(kind, pl.Array)}
     kept = [new for new, column in names.items() if column in texts]
     source = FeatureSet(name, Table(described["sha256"], names, vectors, kept, list(times)))

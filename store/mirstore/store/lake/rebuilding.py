@@ -124,6 +124,7 @@ def _write(store: Path, commits: Sequence[Commit]) -> None:
         for table, columns in commit.tables.items():
             _create(connection, table, columns)
     connection.execute("COMMIT")
+    schema.set_row_group(connection)
     connection.close()
     with closing(sqlite3.connect(store / new_name, isolation_level=None)) as catalogue:
         catalogue.execute("PRAGMA synchronous = FULL")

@@ -69,13 +69,16 @@ order = "committed"
 """Column with the number of the snapshot that brought a row. It decides what is latest: clocks go back."""
 
 
+row_group = 16_384
+"""Rows of a table of features that are written to a file at a time: DuckDB holds them in memory, however wide."""
+
 revision = "_committed"
 """Column with the same number in tables of features whose values may change while their identity stays. The rows that
 hold are those of the latest entry in the ledger about their track; it may have none."""
 
 
 def create(connection: Connection) -> None:
-    """Make all tables in one transaction, unless they are there.
+    """Make all tables in one transaction, unless they are there; then say how features are written.
 
     Parameters
     ----------
@@ -85,6 +88,17 @@ def create(connection: Connection) -> None:
     create_tables(connection)
     complete(connection)
     connection.execute("COMMIT")
+    set_row_group(connection)
+
+
+def set_row_group(connection: Connection) -> None:
+    """Have features written in parts. DuckLake takes such an option of a schema only after the schema's commit.
+
+    Parameters
+    ----------
+    connection : Connection
+    """
+    connection.execute(f"CALL lake.set_option('parquet_row_group_size', {row_group}, schema => 'feat')")
 
 
 def create_tables(connection: Connection) -> None:

@@ -17,6 +17,7 @@ import duckdb
 from mirstore.core.errors import StoreError
 from mirstore.core.text import shortened
 from mirstore.store.lake.quoting import literal
+from mirstore.store.lake.schema import row_group
 
 always_empty = (
     "ducklake_column_mapping", "ducklake_column_tag", "ducklake_delete_file", "ducklake_file_partition_value",
@@ -65,7 +66,9 @@ types = ("boolean", "float32", "float64", "int32", "int64", "list", "struct", "t
 _rules = [
     ("ducklake_metadata", '"key"', "an option that mirstore does not set",
      "\"key\" IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', "
-     "'data_inlining_row_limit') AND scope IS NULL AND scope_id IS NULL AND typeof(\"value\") = 'text'"),
+     "'data_inlining_row_limit') AND scope IS NULL AND scope_id IS NULL AND typeof(\"value\") = 'text' "
+     f"OR \"key\" = 'parquet_row_group_size' AND \"value\" = '{row_group}' AND scope = 'schema' "
+     "AND scope_id = (SELECT schema_id FROM ducklake_schema WHERE schema_name = 'feat')"),
     ("ducklake_metadata", '"value"', "encryption", "\"key\" <> 'encrypted' OR \"value\" = 'false'"),
     ("ducklake_metadata", '"value"', "rows inside the catalogue",
      "\"key\" <> 'data_inlining_row_limit' OR \"value\" = '0'"),

@@ -10,12 +10,14 @@ from typing import Any
 
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.quoting import literal
+from mirstore.store.lake.schema import row_group
 from mirstore.store.lake.stranger import always_empty, refusal, types
 
 _rules = [
     ("ducklake_metadata", "key", "an option that mirstore does not set",
      "key IN ('version', 'created_by', 'data_path', 'encrypted', 'parquet_compression', 'data_inlining_row_limit') "
-     "AND scope IS NULL"),
+     f"AND scope IS NULL OR key = 'parquet_row_group_size' AND value = '{row_group}' AND scope = 'schema' "
+     "AND scope_id = (SELECT schema_id FROM ducklake_schema WHERE schema_name = 'feat')"),
     ("ducklake_metadata", "value", "encryption, or rows inside the catalogue",
      "(key <> 'encrypted' OR value = 'false') AND (key <> 'data_inlining_row_limit' OR value = '0')"),
     ("ducklake_schema", "concat(schema_name, ': ', path)", "a schema that mirstore does not make",

@@ -102,12 +102,13 @@ def _target(table: str) -> str:
 
 def _view(lake: Lake, table: str, paths: Sequence[str], hidden: Hidden) -> str:
     own = (internal, schema.revision)
-    names = [column for column in _columns(paths[0]) if not column.startswith(own)]
+    first = _columns(paths[0])
+    names = [column for column in first if not column.startswith(own)]
     rows = f"read_parquet({literals(paths)}, union_by_name = true)"
     kept = list(hidden.conditions(table, names, "r"))
     if (seen := lake.seen(table)) is not None and any(merged_column in _columns(path) for path in paths):
         kept.append(f"coalesce({merged_column}, 0) <= {seen}")
-    if schema.revision in _columns(paths[0]):
+    if schema.revision in first:
         kept.append(_holds(table))
     where = f"WHERE {' AND '.join(kept)}" if kept else ""
     shown = ", ".join(map(identifier, names))

@@ -94,7 +94,8 @@ def numbers(column: pl.Series) -> Numbers:
     if kind.is_integer() and column.count() and int(column.abs().max() or 0) > exact:  # type: ignore[arg-type]
         return Numbers(beyond=True)
     if kind.is_numeric() or kind in (pl.Boolean, pl.Null):
-        return Numbers(column.cast(pl.Float64).fill_nan(None))
+        floats = column.cast(pl.Float64)
+        return Numbers(floats.fill_nan(None) if floats.is_nan().any() else floats)  # to fill copies them
     if kind != pl.String:
         return Numbers()
     cells = text(column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,20 +17,24 @@ _longest = 2000  # values of a vector that a table holds
 
 
 def feature_columns(
-    frame: pl.DataFrame, file: Path, report: Report, texts: Sequence[str] = ()
+    frame: pl.DataFrame, wanted: Sequence[str], file: Path, report: Report, texts: Sequence[str] = ()
 ) -> tuple[pl.DataFrame, dict[str, str], dict[str, Meaning]]:
-    """Return the features of a table.
+    """Take the features out of a table, and return them.
+
+    Each column leaves the frame as it becomes numbers: text takes more memory than they do.
 
     Parameters
     ----------
     frame : pl.DataFrame
+        It keeps what becomes no feature.
+    wanted : sequence of str
         Columns that are neither ids nor labels nor anything else.
     file : path
         For errors.
     report : Report
         Takes remarks.
     texts : sequence of str
-        Columns that are features as text.
+        Columns that are features as text, also wanted.
 
     Returns
     -------
@@ -48,14 +52,17 @@ def feature_columns(
     """
     values: dict[str, pl.Series] = {}
     said: dict[str, Meaning] = {}
-    commas: dict[str, list[str]] = {"decimal": [], "unclear": []}
-    for name, kind in frame.schema.items():
+    commas: dict[str, dict[str, str]] = {"decimal": {}, "unclear": {}}
+    for name in wanted:
         column = frame[name]
+        kind = column.dtype
         if name in texts:
             values[name] = cells.text(column)
+            frame.drop_in_place(name)
             continue
         if isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric():
             values[name] = _vectors(column, file)
+            frame.drop_in_place(name)
             continue
         found = cells.numbers(column)
         if found.stray is not None:
@@ -65,12 +72,13 @@ def feature_columns(
                 hint="mend the cell, or leave it empty; --drop leaves the column out",
             )
         if found.commas:
-            commas[found.commas].append(name)
+            commas[found.commas][name] = str(column.filter(column.str.contains(",")).first())
         if found.values is not None:
-            values[name] = found.values
+            values[name] = found.values.rechunk()  # else all are, once they go to Arrow
+            frame.drop_in_place(name)
         else:
             said[name] = Meaning(name, "attrs", "whole numbers too large for a feature" if found.beyond else "")
-    _decide(frame, commas, file, report)
+    _decide(commas, file, report)
     names = safe_names(list(values))
     for name, original in names.items():
         kind = values[original].dtype
@@ -83,19 +91,17 @@ def feature_columns(
     return pl.DataFrame([values[original].alias(name) for name, original in names.items()]), names, said
 
 
-def _decide(frame: pl.DataFrame, commas: dict[str, list[str]], file: Path, report: Report) -> None:
-    """Let columns like ``0,81`` decide what ``1,234`` means."""
+def _decide(commas: Mapping[str, Mapping[str, str]], file: Path, report: Report) -> None:
+    """Let columns like ``0,81`` decide what ``1,234`` means; of each column, its first cell with a comma is given."""
     if commas["unclear"] and not commas["decimal"]:
-        name = commas["unclear"][0]
-        cell = frame[name].filter(frame[name].str.contains(",")).first()
-        point = str(cell).replace(",", ".")
+        name, cell = next(iter(commas["unclear"].items()))
         raise UsageError(
-            f"{file}: column {name!r}: {cell!r} may be {point} or {str(cell).replace(',', '')}",
+            f"{file}: column {name!r}: {cell!r} may be {cell.replace(',', '.')} or {cell.replace(',', '')}",
             hint="write numbers with points, and without separators of thousands",
         )
     if commas["decimal"]:
         report.remarks.append(
-            f"decimal commas in {', '.join(map(repr, sorted(commas['decimal'] + commas['unclear'])))}"
+            f"decimal commas in {', '.join(map(repr, sorted({**commas['decimal'], **commas['unclear']})))}"
         )
 
 

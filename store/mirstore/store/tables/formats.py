@@ -28,18 +28,21 @@ def read_parquet(file: Path) -> Table:
     import pyarrow as pa
     import pyarrow.parquet
 
+    usual = pa.default_memory_pool()
     try:
+        pa.set_memory_pool(pa.system_memory_pool())  # the others keep what reading took, as much as the table itself
         content = pa.parquet.ParquetFile(
             file, page_checksum_verification=True
         ).read()  # polars panics where it is damaged
-        pa.default_memory_pool().release_unused()  # what reading took, as much as the table itself
         content.validate(full=True)  # text that is no UTF-8
         refuse_equal(content.column_names, file)
         plain = pa.Table.from_arrays(content.columns, [f"{n}" for n in range(content.num_columns)])  # without metadata
-        frame = pl.from_arrow(plain)
+        frame = pl.from_arrow(plain, rechunk=False)  # which would copy all
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{file}: cannot be read as Parquet: {reason}") from None
+    finally:
+        pa.set_memory_pool(usual)
     assert isinstance(frame, pl.DataFrame)
     frame.columns = content.column_names  # polars has a name of its own for the empty one
     table = Table(file, frame)
