@@ -407,6 +407,22 @@ def test_a_database_that_was_restored_from_an_old_copy_is_refused(store):
         assert doctor(store) == []
 
 
+def test_copies_of_what_was_taken_back_with_the_whole_store_stop_no_gc(store, servers):
+    name, store_of = database(store.address), store.address
+    fill(store, ["a"])
+    store.close()
+    servers.copy_store(name, f"{name}_kept")
+    with Store(store_of) as later:
+        for number in range(4):
+            fill(later, [f"later {number}"])
+    servers.copy_store(f"{name}_kept", name)
+    with Store(store_of) as restored:
+        removal.remove(restored, removal.features(restored, ["loudness"]), "rm")
+        restored.purge()
+        restored.gc(0)
+        assert doctor(restored) == []
+
+
 def test_a_database_that_is_restored_while_it_is_open_is_refused_by_gc(store):
     fill(store, ["a"])
     store.home._say(99)

@@ -174,11 +174,14 @@ def unnamed_data_files(catalogue: Catalogue, home: Home) -> dict[Path, float]:
     ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
     merged = {path.absolute() for path in scheduled(catalogue, home.path)}  # which the catalogue has named once
     unknown = [path for path in unnamed if path.parts[-3] == "core" and path.absolute() not in merged]
+    home.look_anew()
+    unknown = [path for path in unknown if not home.damage(path, None)]  # a copy here may be of what is there no more
     home.fetch(dict.fromkeys(unknown))
     for path in unknown:
         if (last := last_commit(path)) > newest + 1:  # a commit that was killed leaves files of the next
             raise StoreError(
-                f"{home}: the catalogue is older than the data: it ends with snapshot {newest}, {path} is of {last}",
+                f"{home}: the catalogue is older than the data: it ends with snapshot {newest}, "
+                f"{home.shown(path)} is of {last}",
                 hint=home.remedy,
             )
     return unnamed

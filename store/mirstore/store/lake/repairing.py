@@ -140,11 +140,13 @@ def _damaged_packs(
 ) -> dict[tuple[str, str], Path]:
     """Return the damaged packs that features name, by table and pack; add to those that could be put back."""
     found = {}
+    listed = [pq.read_table(file.path, columns=["pack", "bytes"]) for file in whole.get("core.packs", [])]
+    sizes = {row["pack"]: row["bytes"] for rows in listed for row in rows.to_pylist()}
     for table, files in whole.items():
         packs = {pack for file in files if table.startswith("feat.") for pack in _packs(pq.read_table(file.path))}
         for pack in packs:
             path = pack_path(pack_folder(home.path, _feature(table)), pack)
-            problem = home.damage(path, None, deep=deep)
+            problem = home.damage(path, sizes.get(pack), deep=deep)
             if problem and home.put_back(path, pack):
                 back.append(path)
             elif problem or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
