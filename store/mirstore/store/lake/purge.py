@@ -104,7 +104,7 @@ def purge(lake: Lake, *, dry_run: bool = False) -> Purged:
         what = _erased(lake)
         with lake.maintenance() as catalogue:
             done = _purge(lake.home, catalogue, what, dry_run=dry_run)
-    if done and not dry_run:
+    if not dry_run and (done or _is_unsaid(lake, what)):
         _note(lake, done)
     return done
 
@@ -140,9 +140,17 @@ def _purge(home: Home, catalogue: Catalogue, what: Erased, *, dry_run: bool) -> 
 
 
 def _note(lake: Lake, done: Purged) -> None:
-    counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values())})
+    counts = json.dumps({"tracks": done.tracks, "rows": sum(done.rows.values()) if done else None})
     with lake.write("purge") as tx:
         tx.append(removals, [{"kind": "purge", "note": counts, "added": datetime.now(UTC).replace(tzinfo=None)}])
+
+
+def _is_unsaid(lake: Lake, what: Erased) -> bool:
+    """Tell whether a purge that was killed has erased this, and has not come to say so."""
+    events = lake.recorded(removals).select("kind", order).collect()
+    is_purge = pl.col("kind") == "purge"
+    removed, said = (events.filter(of)[order].max() or 0 for of in (~is_purge, is_purge))
+    return any(not rule.rows.is_empty() for rule in what.rules) and said < removed
 
 
 def _erased(lake: Lake) -> Erased:
