@@ -148,9 +148,8 @@ def _note(lake: Lake, done: Purged) -> None:
 def _is_unsaid(lake: Lake, what: Erased) -> bool:
     """Tell whether a purge that was killed has erased this, and has not come to say so."""
     events = lake.recorded(removals).select("kind", order).collect()
-    is_purge = pl.col("kind") == "purge"
-    removed, said = (events.filter(of)[order].max() or 0 for of in (~is_purge, is_purge))
-    return any(not rule.rows.is_empty() for rule in what.rules) and said < removed
+    *_, last = ["", *events.sort(order)["kind"]]
+    return last != "purge" and any(not rule.rows.is_empty() for rule in what.rules)
 
 
 def _erased(lake: Lake) -> Erased:
