@@ -31,12 +31,13 @@ def read_parquet(file: Path) -> Table:
     usual = pa.default_memory_pool()
     try:
         pa.set_memory_pool(pa.system_memory_pool())  # the others keep what reading took, as much as the table itself
-        content = pa.parquet.ParquetFile(
-            file, page_checksum_verification=True
-        ).read()  # polars panics where it is damaged
-        content.validate(full=True)  # text that is no UTF-8
-        refuse_equal(content.column_names, file)
-        plain = pa.Table.from_arrays(content.columns, [f"{n}" for n in range(content.num_columns)])  # without metadata
+        with pa.parquet.ParquetFile(file, page_checksum_verification=True) as parquet:  # polars panics at damage
+            names = parquet.schema_arrow.names
+            refuse_equal(names, file)
+            # one by one, or what is unpacked on the way would stay until the end, as much as the table itself
+            columns = [parquet.read([name], use_threads=False)[name] for name in names]
+        plain = pa.Table.from_arrays(columns, [f"{n}" for n in range(len(names))])  # without metadata
+        plain.validate(full=True)  # text that is no UTF-8
         frame = pl.from_arrow(plain, rechunk=False)  # which would copy all
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -44,7 +45,7 @@ def read_parquet(file: Path) -> Table:
     finally:
         pa.set_memory_pool(usual)
     assert isinstance(frame, pl.DataFrame)
-    frame.columns = content.column_names  # polars has a name of its own for the empty one
+    frame.columns = names  # polars has a name of its own for the empty one
     table = Table(file, frame)
     while structs := [name for name, kind in table.frame.schema.items() if isinstance(kind, pl.Struct)]:
         flat = [
