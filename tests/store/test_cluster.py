@@ -169,12 +169,22 @@ def test_what_wants_a_gpu_runs_where_one_is_offered(make_dask_cluster, music, te
 
 
 def test_without_a_worker_that_offers_a_gpu_there_is_an_error_after_a_while(dask_cluster, music, monkeypatch):
-    monkeypatch.setattr(core_cluster, "patience", 1.5)
+    monkeypatch.setattr(core_cluster, "_look", 0.0)
     with ClusterPool(Cluster.at(dask_cluster.address, [], []), 1, Limits(), gpu=True) as pool:
         assert pool.capacity(Crew()) == 0
-        time.sleep(2)
+        monkeypatch.setattr(core_cluster, "patience", 0.0)
         with pytest.raises(ClusterError, match=r"no worker of dask://.* offers a GPU since .*--resources \"GPU=1\""):
             pool.capacity(Crew())
+
+
+def test_that_no_worker_is_there_is_said_once(dask_cluster, monkeypatch, capsys):
+    monkeypatch.setattr(core_cluster, "silence", 0.0)
+    monkeypatch.setattr(core_cluster, "_look", 0.0)
+    with ClusterPool(Cluster.at(dask_cluster.address, [], []), 1, Limits(), gpu=True) as pool:
+        for _ in range(3):
+            assert pool.capacity(Crew()) == 0
+    said = capsys.readouterr().err
+    assert said.count("offers a GPU: waiting up to 10 minutes for one (dask worker HOST:PORT --resources") == 1
 
 
 def test_a_scheduler_that_goes_away_is_one_error_and_what_is_committed_stays(

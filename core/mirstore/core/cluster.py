@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ T = TypeVar("T")
 
 connecting = 10.0  # [s] until a scheduler must have answered
 patience = 600.0  # [s] without any worker; those of a queueing system come when there is work, and may take a while
+silence = 5.0  # [s] of them until it is said that there is none
 tries = 3  # of workers that do not reach the store's bucket
 _look = 1.0  # [s] between questions who is there
 
@@ -108,6 +110,7 @@ class ClusterPool(Executor):
         self._asked: dict[Future[Any], Any] = {}
         self._seen: list[int] = []  # calls that each worker answers at once
         self._looked = self._alone_since = monotonic() - _look
+        self._said = False  # that nobody is there
         try:
             self._refuse_unlike()
         except BaseException:
@@ -222,14 +225,16 @@ class ClusterPool(Executor):
 
     def _look(self) -> None:
         self._seen, self._looked = [calls for calls in self._workers().values() if calls], monotonic()
+        alone = self._looked - self._alone_since
+        nobody = f"no worker of {self._address} {'offers a GPU' if self._gpu else 'is there'}"
+        hint = 'dask worker HOST:PORT --resources "GPU=1"' if self._gpu else "dask worker HOST:PORT"
         if self._seen:
-            self._alone_since = self._looked
-        elif self._looked - self._alone_since > patience:
-            what = "offers a GPU" if self._gpu else "is there"
-            raise ClusterError(
-                f"no worker of {self._address} {what} since {patience / 60:.0f} minutes",
-                hint='dask worker HOST:PORT --resources "GPU=1"' if self._gpu else "dask worker HOST:PORT",
-            )
+            self._alone_since, self._said = self._looked, False
+        elif alone > patience:
+            raise ClusterError(f"{nobody} since {patience / 60:.0f} minutes", hint=hint)
+        elif alone > silence and not self._said:
+            self._said = True
+            print(f"{nobody}: waiting up to {patience / 60:.0f} minutes for one ({hint})", file=sys.stderr)
 
     def _refuse_unlike(self) -> None:
         """Refuse workers that have not what they must; those who join later are asked before their first call."""
