@@ -56,10 +56,10 @@ def test_a_person_is_asked(project, monkeypatch):
 def test_a_track_is_withdrawn_left_out_brought_back_and_purged(project):
     assert json.loads(run("rm", "music/a.wav", "--yes", "--json").stdout)["tracks"] == 1
     result = run("ingest", "tracks.csv", "--dataset", "mine")
-    assert "1 track was withdrawn, and left out (mirstore rm --undo brings it back)" in result.stderr
+    assert "1 track was withdrawn, and left out (mirstore rm --undo lets it in again)" in result.stderr
     assert "title a" not in run("sql", "SELECT title FROM tracks").stdout
     assert "title a" not in run("sql", "SELECT title FROM tracks", "--snapshot", 2).stdout
-    run("rm", "--undo", "music/a.wav")
+    assert run("rm", "--undo", "music/a.wav").stdout == "let in again: 1 track\n"
     assert "title a" in run("sql", "SELECT title FROM tracks").stdout
     run("rm", "music/a.wav", "--yes")
     assert "would erase 1 track" in run("gc", "--purge", "-n").stderr
@@ -67,7 +67,8 @@ def test_a_track_is_withdrawn_left_out_brought_back_and_purged(project):
     purged = json.loads(run("gc", "--purge", "--yes", "--json").stdout)["purged"]
     assert purged["tracks"] == 1
     assert "store: ok" in run("doctor").stdout
-    run("rm", "--undo", "music/a.wav")  # its path was erased; the file says which recording it is
+    back = run("rm", "--undo", "music/a.wav").stdout  # its path was erased; the file says which recording it is
+    assert "1 track, all erased by a purge: an ingest computes what there was" in back
     assert "1 new" in run("ingest", "tracks.csv", "--dataset", "mine").stdout
     assert "no withdrawn track" in run("rm", "--undo", "music/a.wav", code=2).stderr
 
@@ -208,7 +209,7 @@ def test_an_import_tells_of_withdrawn_tracks(project):
     result = run(*given, "--json")
     done = json.loads(result.stdout)
     assert (done["tracks"], done["withdrawn"], done["fresh"]) == (1, 1, True)
-    assert "1 track was withdrawn, and left out (mirstore rm --undo brings it back)" in result.stderr
+    assert "1 track was withdrawn, and left out (mirstore rm --undo lets it in again)" in result.stderr
     run("rm", "--undo", "table:x")
     assert json.loads(run(*given, "--json").stdout)["withdrawn"] == 0
 

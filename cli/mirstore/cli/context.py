@@ -144,7 +144,7 @@ class Context:
         """
         if count:
             tracks, them = ("1 track was", "it") if count == 1 else (f"{count} tracks were", "them")
-            self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo brings {them} back)")
+            self.say(f"{tracks} withdrawn, and left out (mirstore rm --undo lets {them} in again)")
 
     def load_registry(self) -> Registry:
         """Load the shipped registry with the project's over it."""

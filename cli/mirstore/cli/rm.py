@@ -35,6 +35,6 @@ def rm(
         if not undo:
             context.obj.agree(removal.what, yes)
         remove(store, removal, "rm --undo" if undo else "rm")
-    context.obj.tell_removed(removal, json_output, "back again" if undo else "withdrawn")
+    context.obj.tell_removed(removal, json_output, "let in again" if undo else "withdrawn")
     if not undo:
         context.obj.say("mirstore rm --undo brings them back; mirstore gc --purge erases them for good")

@@ -85,7 +85,13 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
     chosen = list(dict.fromkeys(track for name in names for track in _matching(name, paths, known, undo)))
     if undo:
         rows = [{"kind": "track", "track": track, "undone": True} for track in chosen]
-        return Removal(counted(len(chosen), "track"), rows, {"tracks": len(chosen)})
+        there = store.recorded("core.tracks").filter(pl.col("track").is_in(chosen)).select("track").unique().collect()
+        what = counted(len(chosen), "track")
+        if erased := len(chosen) - there.height:
+            what += (
+                f", {'all' if erased == len(chosen) else erased} erased by a purge: an ingest computes what there was"
+            )
+        return Removal(what, rows, {"tracks": len(chosen), "erased": erased})
     runs = _used(store, chosen)
     there = store.sql("SELECT dataset, track FROM items").filter(pl.col("track").is_in(chosen))
     labels = store.sql("SELECT * FROM labels").filter(pl.col("track").is_in(chosen))
