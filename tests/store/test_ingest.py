@@ -20,6 +20,8 @@ from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.core.workers import Limits
 from mirstore.store import Store
+from mirstore.store.history import log
+from mirstore.store.ingest import committer
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
 
@@ -58,6 +60,14 @@ def test_a_second_ingest_computes_nothing(store, music, test_plugins):
     assert second["tracks"] == {"new": 0, "changed": 0, "known": 4, "failed": 0}
     assert second["features"]["rms-segments"] == {"id": wanted["rms-segments"].id, "ok": 0, "failed": 0, "fresh": 4}
     assert store.snapshot_id == snapshot
+
+
+def test_an_ingest_ends_with_the_snapshot_with_which_the_log_does(store, music, test_plugins, monkeypatch):
+    monkeypatch.setattr(committer, "batch_tracks", 1)
+    summary = ingest(store, find([music]), features("rms-segments"), pool=here)
+    assert summary.snapshot == log(store)[0]["snapshot"] < store.snapshot_id  # which merged files
+    with Store(store.address, snapshot=summary.snapshot) as then:
+        assert then.features("rms-segments").equals(store.features("rms-segments"))
 
 
 def test_several_rows_per_track_are_ordered_by_start(store, music, test_plugins):
