@@ -160,7 +160,9 @@ class Group(TyperGroup):
         except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes "Query interrupted" of Ctrl-C
             if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
                 raise
-            tell("interrupted: what was committed stays; run the same command again to go on", err=True)
+            reads_only = ctx.obj is not None and ctx.obj.reads_only
+            more = "" if reads_only else ": what was committed stays; run the same command again to go on"
+            tell(f"interrupted{more}", err=True)
             raise typer.Exit(signals.exit_code()) from None
 
 
