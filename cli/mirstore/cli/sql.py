@@ -12,7 +12,6 @@ from mirstore.cli.commands import Command, statement
 from mirstore.cli.context import AtOption, SafeCsvOption, SnapshotOption
 from mirstore.cli.text import tell
 
-
 longest = 1_000_000  # letters of a statement from standard input, which need not end
 
 
@@ -26,7 +25,9 @@ class Statement(Command):
 
 def sql(
     context: typer.Context,
-    query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin: up to 1,000,000 letters.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin: up to 1,000,000 letters.")
+    ] = None,
     output_format: Annotated[
         str,
         typer.Option(
