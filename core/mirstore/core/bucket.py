@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from mirstore.core.cached import cache
 from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.refusals import refusal
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -265,16 +266,8 @@ class Bucket:
                 raise
             if "NoSuchBucket" in str(error):
                 raise FileNotFoundError(self.url) from None
-            why = "access is denied" if _denied(error) else str(error).splitlines()[0]
-            raise StoreError(
-                f"{self.url}: {why}",
-                hint="check the address, AWS_ENDPOINT_URL and the credentials in the environment; "
-                "what was committed is safe",
-            ) from None
-
-
-def _denied(error: Exception) -> bool:
-    return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
+            why, hint = refusal(error)
+            raise StoreError(f"{self.url}: {why}", hint=hint) from None
 
 
 def _is_there(path: Path, size: int | None) -> bool:
