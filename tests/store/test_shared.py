@@ -484,7 +484,7 @@ def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
     assert [problem["file"] for problem in doctor(store)] == [store.home.shown(victim)]
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
     fill(store, ["a"])
     tensors(store)
@@ -492,10 +492,11 @@ def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
     (pack,) = (store.path / "tensors").rglob("*.safetensors")
     for victim in (table, pack):
         content = victim.read_bytes()
-        lose(store, victim) if damage == "missing" else overwrite(store, victim, content[:-20])
+        changed = content[:-20] if damage == "cut" else content[:-9] + bytes([content[-9] ^ 0xFF]) + content[-8:]
+        lose(store, victim) if damage == "missing" else overwrite(store, victim, changed)
         if not victim.exists():
             victim.write_bytes(content)
-    assert len(doctor(store)) == 2
+    assert len(doctor(store, deep=True)) == 2  # which leaves the copies alone
     done = repair(store.address, deep=True)
     assert (done.files, done.rows, done.tracks) == ([], {}, {})
     assert set(done.put_back) == {table, pack}
@@ -515,7 +516,7 @@ def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_pa
         assert sum("core" in path.parts for path in merged) > 1
         fetched, asked = [], []
         real, execute_ = Bucket._fetch, _Postgres.execute
-        monkeypatch.setattr(Bucket, "_fetch", lambda bucket, path: fetched.append(path) or real(bucket, path))
+        monkeypatch.setattr(Bucket, "_fetch", lambda it, path, **sums: fetched.append(path) or real(it, path, **sums))
         monkeypatch.setattr(
             _Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
         )

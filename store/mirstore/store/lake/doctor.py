@@ -173,7 +173,7 @@ def _tables(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     known = {(lake.path / path).absolute(): sha256 for path, sha256 in lake.home.checksums().items()}
     for table in lake.tables():
         for path, size in lake.listed(table).items():
-            problem = lake.home.damage(path, size, deep=deep)
+            problem = lake.home.damage(path, size, deep=deep, sha256=known.get(path))
             if not problem and (deep or lake.home.has_all):
                 problem = parquet_problem(path, size, known.get(path))
             if problem:

@@ -223,7 +223,7 @@ class Home:
     def look_anew(self) -> None:
         """Believe nothing that was seen of the files before."""
 
-    def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
+    def damage(self, path: Path, size: int | None, *, deep: bool = False, sha256: str | None = None) -> str | None:
         """Return what can be seen of damage to a file without reading it.
 
         Parameters
@@ -233,6 +233,8 @@ class Home:
             That it should have, where this is known.
         deep : bool
             Have it in the folder afterwards, if it is anywhere.
+        sha256 : str, optional
+            Of its bytes, where this is known: what has others is not had in the folder.
         """
         return damage(path, size)
 

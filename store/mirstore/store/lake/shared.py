@@ -420,7 +420,7 @@ class Shared(Home):
         """Ask the bucket again what is in it: others put files there, too."""
         self._listed.clear()
 
-    def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
+    def damage(self, path: Path, size: int | None, *, deep: bool = False, sha256: str | None = None) -> str | None:
         """Return what can be seen of damage to a file in the bucket.
 
         Parameters
@@ -430,6 +430,8 @@ class Shared(Home):
             That it should have, where this is known.
         deep : bool
             Have a new copy of it afterwards.
+        sha256 : str, optional
+            Of its bytes, where this is known: a copy of others takes the place of none that may be whole.
         """
         found = self._beside(path.parent).get(path)
         if found is None:
@@ -438,7 +440,7 @@ class Shared(Home):
             return f"has {found.bytes} bytes instead of {size}"
         if not deep:
             return None
-        altered = self.bucket.fetch({path: size}, anew=True)
+        altered = self.bucket.fetch({path: size}, anew=True, sums={path: sha256} if sha256 else None)
         return "was altered: its checksum differs" if altered else damage(path, size)
 
     def _beside(self, folder: Path) -> Mapping[Path, Found]:
