@@ -504,6 +504,23 @@ def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
     assert store.features("loudness").height == 1
 
 
+@pytest.mark.parametrize(("whose", "column", "low"), [("file", "track", "b"), ("table", "rms_db", "7")])
+def test_a_range_that_hides_rows_is_found(store, whose, column, low):
+    fill(store, ["a", "b"])
+    assert doctor(store, deep=True) == []
+    execute(
+        store.address,
+        f"UPDATE ducklake_{whose}_column_stats s SET min_value = '{low}' FROM ducklake_column c JOIN ducklake_table t "
+        "USING (table_id) WHERE c.table_id = s.table_id AND c.column_id = s.column_id "
+        f"AND table_name LIKE 'loudness%' AND column_name = '{column}'",
+    )
+    assert doctor(store, deep=False) == []  # which reads no file
+    (problem,) = doctor(store, deep=True)
+    hidden = store.home.shown(store.files(f"feat.{loudness.table}")[0])
+    assert problem["problem"] == f"is damaged: its range of {column!r} hides rows of {hidden}"
+    assert problem["remedy"] == "restore the newest backup of the database"
+
+
 def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):
     for name in "abcd":
         with store.write(name) as tx:

@@ -147,7 +147,8 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
         Read every byte, also of tensors and sounds.
     """
     lake.home.look_anew()
-    return [*_journal(lake), *_tables(lake, deep=deep), *_parts(lake, deep=deep)]
+    ranges = _ranges(lake) if deep and not lake.home.has_all else ()
+    return [*_journal(lake), *_tables(lake, deep=deep), *ranges, *_parts(lake, deep=deep)]
 
 
 def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
@@ -178,6 +179,17 @@ def _tables(lake: Lake, *, deep: bool) -> Iterator[Problem]:
                 problem = parquet_problem(path, size, known.get(path))
             if problem:
                 yield _problem(table, lake.home.shown(path), problem, repair)
+
+
+def _ranges(lake: Lake) -> Iterator[Problem]:
+    """Yield ranges of a shared store that hide rows, once its files are here; see `catalogue_problems` for a folder."""
+    known = lake.home.checksums()
+    with lake.home.catalogue() as catalogue:
+        found = list(hiding(catalogue, data_files(catalogue, lake.path)))
+    for file, column in found:
+        if not parquet_problem(file.path, file.bytes, known.get(_below(lake.path, file.path))):
+            hidden = f"is damaged: its range of {column!r} hides rows of {lake.home.shown(file.path)}"
+            yield _problem(file.table, lake.home.name, hidden, "restore the newest backup of the database")
 
 
 def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
