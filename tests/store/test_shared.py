@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -667,6 +668,44 @@ def test_tensors_that_were_altered_on_the_way_are_not_read(store, tmp_path, monk
     overwrite(store, pack, content)
     with Store(store.address) as other:
         np.testing.assert_array_equal(other.tensors("patches")[0], np.full((4, 9), ord("a"), np.float16))
+
+
+def test_a_disk_that_takes_no_copies_is_said_and_not_the_bucket(store, tmp_path, monkeypatch):
+    fill(store, ["a"])
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match=r"file/stores.*: this machine's copies of the store cannot") as no_folder:
+        Store(store.address)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "full"))
+    with monkeypatch.context() as disk:
+        disk.setattr(buckets.os, "fsync", full)
+        with pytest.raises(StoreError, match=r"full: this machine's copies .*: no space left on device") as no_space:
+            Store(store.address)
+    for error in (no_folder, no_space):
+        assert "set MIRSTORE_CACHE to another" in error.value.hint
+        assert store.home.bucket.url not in str(error.value)
+    with Store(store.address) as other:
+        assert other.features("loudness").height == 1
+
+
+def test_a_commit_that_the_disk_for_copies_does_not_take_is_none(store):
+    fill(store, ["a"])
+    folder = store.path / "data" / "feat"
+    folder.rename(folder.with_name("away"))
+    folder.touch()  # what could be read there, can be no more
+    with pytest.raises(StoreError, match="this machine's copies of the store cannot be kept there") as error:
+        tensors(store)
+    assert "set MIRSTORE_CACHE to another" in error.value.hint
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    assert store.features("loudness")["track"].to_list() == ["a"]
+    tensors(store)
+    assert store.tensors("patches").tracks == ["a"]
+    assert doctor(store) == []
 
 
 def test_a_forked_process_is_told_that_it_cannot_read_the_bucket(store):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from mirstore.core.cached import cache
+from mirstore.core.cached import cache, keeping
 from mirstore.core.errors import StoreError, UsageError
 from mirstore.core.refusals import refusal
 
@@ -82,6 +82,7 @@ class Bucket:
         if self.url.startswith(_files):
             Path(self.url.removeprefix(_files)).mkdir(parents=True, exist_ok=True)
 
+    @keeping()
     def fetch(
         self, wanted: Mapping[Path, int | None], *, anew: bool = False, sums: Mapping[Path, str] | None = None
     ) -> list[Path]:
@@ -104,7 +105,7 @@ class Bucket:
         Raises
         ------
         StoreError
-            If the bucket does not answer.
+            If the bucket does not answer, or this machine does not take the copies.
         """
         lacking = [path for path, size in wanted.items() if anew or not _is_there(path, size)]
         if not lacking:
@@ -220,6 +221,7 @@ class Bucket:
         except FileNotFoundError:
             raise StoreError(f"{self.url}/{self.key(old)}: is missing", hint="give the same command again") from None
 
+    @keeping()
     def delete(self, paths: Iterable[Path]) -> None:
         """Delete objects and their copies; those that are gone already are none to worry about.
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 import duckdb
 
 from mirstore.core.bucket import Bucket, Found
+from mirstore.core.cached import keeping
 from mirstore.core.errors import StoreError, UsageError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.checksums import digest
@@ -109,7 +110,8 @@ class Shared(Home):
         self._listed: dict[Path, Mapping[Path, Found]] = {}  # while files are looked at one by one
         self._holder: psycopg.Connection[Any] | None = None  # of the lock
         super().__init__(self.bucket.folder)
-        (self.path / "data").mkdir(parents=True, exist_ok=True)
+        with keeping():
+            (self.path / "data").mkdir(parents=True, exist_ok=True)
 
     def __str__(self) -> str:
         """Return what a user calls it."""
