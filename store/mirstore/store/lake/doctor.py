@@ -71,7 +71,7 @@ def catalogue_problems(home: Home) -> list[Problem]:
     if not home.has_all:
         try:
             with home.catalogue() as database:
-                home.follow(journal.Catalogue(database.execute))
+                home.follow(journal.Tables(database.execute))
         except StoreError as error:
             return [_problem("", home.name, error.message, error.hint or "")]
         return []
@@ -100,7 +100,7 @@ def _catalogue_problem(home: Home, path: Path) -> str | None:
             ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
             journal.refuse_older(store, journal.committed(store), newest or 0)
             unnamed_data_files(catalogue, home)
-            if found := journal.difference(store, journal.Catalogue(catalogue.execute)):
+            if found := journal.difference(store, journal.Tables(catalogue.execute)):
                 return f"is damaged: {found}"
             for file, column in hiding(catalogue, files):
                 if not parquet_problem(file.path, file.bytes, journal.checksums(store).get(_below(store, file.path))):

@@ -94,7 +94,7 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     if changes:
         replace(home, catalogue, changes)
     elif home.is_told_badly:
-        home.retell(journal.Catalogue(catalogue.execute))
+        home.retell(journal.Tables(catalogue.execute))
     rows: Counter[str] = Counter()
     for file in gone:
         rows[file.table] += file.rows
@@ -227,5 +227,5 @@ def _note_version(home: Home) -> None:
     keep(new, home.path)
     home.publish(new)
     connection.execute("COMMIT")
-    home.retell(journal.Catalogue(connection.execute, f"{in_duckdb}."))
+    home.retell(journal.Tables(connection.execute, f"{in_duckdb}."))
     home.close(connection)

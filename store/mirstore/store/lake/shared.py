@@ -100,12 +100,12 @@ class Shared(Home):
         data = asked.pop("data", None)
         options = f"?{urlencode(asked, quote_via=quote)}" if asked else ""  # libpq takes no + for a blank
         self.database = f"postgresql://{found['where']}{options}"
-        self._shown = f"{found['scheme']}://{found['where']}{options}"
+        self.name = f"{found['scheme']}://{found['where']}{options}"
         known = self._data_path
         if not data and not known:
-            raise UsageError(f"{self._shown}: no store here, and no place for data to make one", hint=_form)
+            raise UsageError(f"{self.name}: no store here, and no place for data to make one", hint=_form)
         if data and known and data.rstrip("/") != known:
-            raise UsageError(f"{self._shown}: its data is in {known}, not in {data}", hint="leave out data=")
+            raise UsageError(f"{self.name}: its data is in {known}, not in {data}", hint="leave out data=")
         self.bucket: Bucket = Bucket((data or known).rstrip("/"))
         self._listed: dict[Path, Mapping[Path, Found]] = {}  # while files are looked at one by one
         self._holder: psycopg.Connection[Any] | None = None  # of the lock
@@ -115,12 +115,7 @@ class Shared(Home):
 
     def __str__(self) -> str:
         """Return what a user calls it."""
-        return f"{self._shown}{'&' if '?' in self._shown else '?'}data={self.bucket.url}"
-
-    @property
-    def name(self) -> str:
-        """What the catalogue is called."""
-        return self._shown
+        return f"{self.name}{'&' if '?' in self.name else '?'}data={self.bucket.url}"
 
     @property
     def is_writable(self) -> bool:
@@ -140,7 +135,7 @@ class Shared(Home):
                 yield connection
         except psycopg.Error as error:
             raise StoreError(
-                f"{self._shown}: {str(error).splitlines()[0]}",
+                f"{self.name}: {str(error).splitlines()[0]}",
                 hint="check the address, PGPASSWORD and the user's rights; what was committed is safe",
             ) from None
 
@@ -152,7 +147,7 @@ class Shared(Home):
             schema_name, there = seen or (None, None)
             if schema_name is None:
                 raise StoreError(
-                    f"{self._shown}: this user may not look into the database's schema",
+                    f"{self.name}: this user may not look into the database's schema",
                     hint="its owner can: GRANT USAGE ON SCHEMA public TO the user",
                 )
             asked = "SELECT value FROM ducklake_metadata WHERE key = 'data_path'"
@@ -215,7 +210,7 @@ class Shared(Home):
                 "WHERE schema_name = 'core' AND table_name = 'meta'"
             ).fetchone()
         if found is None:
-            raise StoreError(f"{self._shown}: its catalogue has no table core.meta", hint=self.remedy)
+            raise StoreError(f"{self.name}: its catalogue has no table core.meta", hint=self.remedy)
         return str(found[0])
 
     def _say(self, snapshot: int) -> None:
@@ -252,7 +247,7 @@ class Shared(Home):
             if "No snapshot found" in str(error):
                 raise unknown from None
             raise StoreError(
-                f"{self._shown}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
+                f"{self.name}: its catalogue cannot be opened: {str(error).splitlines()[0]}",
                 hint="check the address and the user's rights",
             ) from None
         return Connection(connection)
@@ -291,7 +286,7 @@ class Shared(Home):
                 self._holder.execute("SELECT 1")
         except psycopg.Error:
             raise StoreError(
-                f"{self._shown}: the connection was lost", hint="give the same command again; nothing was deleted"
+                f"{self.name}: the connection was lost", hint="give the same command again; nothing was deleted"
             ) from None
 
     # What commits say before and after
@@ -313,12 +308,12 @@ class Shared(Home):
             )
         return int(number)
 
-    def follow(self, catalogue: journal.Catalogue) -> None:
+    def follow(self, catalogue: journal.Tables) -> None:
         """Refuse a catalogue that is older than the data: a database that was restored.
 
         Parameters
         ----------
-        catalogue : journal.Catalogue
+        catalogue : journal.Tables
         """
         journal.refuse_older(str(self), self.known(), _newest(catalogue), self.remedy)
 
@@ -344,12 +339,12 @@ class Shared(Home):
     def replaced(self, changes: Mapping[Path, Path | None]) -> None:
         """Say nothing: there is no journal."""
 
-    def retell(self, catalogue: journal.Catalogue) -> None:
+    def retell(self, catalogue: journal.Tables) -> None:
         """Write the checksums of all files that the catalogue names as one object, and say which commit was the last.
 
         Parameters
         ----------
-        catalogue : journal.Catalogue
+        catalogue : journal.Tables
         """
         known, old = self.checksums(), [path for path, _ in self.bucket.list(_sums)]
         rows = catalogue.ask(
@@ -548,7 +543,7 @@ class Shared(Home):
             catalogue.execute(f"VACUUM FULL {table}")
 
 
-def _newest(catalogue: journal.Catalogue) -> int:
+def _newest(catalogue: journal.Tables) -> int:
     ((newest,),) = catalogue.ask("SELECT max(snapshot_id) FROM ducklake_snapshot")
     return int(newest)
 
