@@ -38,11 +38,12 @@ from mirstore.core.workers import Limits, Work, run_jobs
 from mirstore.store import Store, removal
 from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.sources import find
+from mirstore.store.lake.database import Postgres
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.files import scheduled
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
-from mirstore.store.lake.shared import _Postgres, home_at
+from mirstore.store.lake.shared import home_at
 
 rng = np.random.default_rng(440)
 patches = FeatureSet("patches", Patches())
@@ -533,10 +534,10 @@ def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_pa
             merged = scheduled(catalogue, other.path)
         assert sum("core" in path.parts for path in merged) > 1
         fetched, asked = [], []
-        real, execute_ = Bucket._fetch, _Postgres.execute
+        real, execute_ = Bucket._fetch, Postgres.execute
         monkeypatch.setattr(Bucket, "_fetch", lambda it, path, **sums: fetched.append(path) or real(it, path, **sums))
         monkeypatch.setattr(
-            _Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
+            Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
         )
         assert set(merged) <= set(other.gc(0.0))
         assert set(merged).isdisjoint(fetched)
