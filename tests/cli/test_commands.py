@@ -16,15 +16,17 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mirstore.cli import app
+from mirstore.cli import sql as statements
 from mirstore.cli.commands import exit_codes, statement
 from mirstore.core import errors
+from mirstore.store import Store
 
 rng = np.random.default_rng(440)
 runner = CliRunner()
 
 
-def run(*arguments: object, code: int = 0):
-    result = runner.invoke(app, [str(argument) for argument in arguments])
+def run(*arguments: object, code: int = 0, input: str | bytes | None = None):
+    result = runner.invoke(app, [str(argument) for argument in arguments], input=input)
     assert result.exit_code == code, result.output + result.stderr + repr(result.exception)
     return result
 
@@ -282,3 +284,38 @@ def test_annotations_are_given_on_the_command_line(project):
     assert "1 file of 2 belongs to no track: two.lab" in done.stderr
     assert "1.0,N" in run("sql", "SELECT \"end\", label FROM chords WHERE label = 'N'", "-f", "csv").stdout
     assert "is not NAME=PATTERN" in run("ingest", "music", "--annotation", "labs/*.lab", code=2).stderr
+
+
+# Statements from standard input
+
+
+@pytest.fixture
+def store(tmp_path):
+    Store(tmp_path / "store", create=True).close()
+    return tmp_path / "store"
+
+
+def test_a_statement_that_does_not_end_is_refused(store):
+    command = [sys.executable, "-m", "mirstore.cli", "--store", str(store), "sql", "-"]
+    with open("/dev/zero") as endless:
+        result = subprocess.run(command, stdin=endless, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 2
+    assert "longer than 1,000,000 letters" in result.stderr
+
+
+def test_a_statement_of_the_greatest_length_is_answered_and_one_letter_more_is_not(store):
+    query = "SELECT 7 AS n --".ljust(1_000_000, "x")
+    assert json.loads(run("--store", store, "sql", "-", "--json", input=query).stdout) == [{"n": 7}]
+    assert "longer than" in run("--store", store, "sql", "-", input=query + "x", code=2).stderr
+
+
+def test_standard_input_that_is_no_text_is_refused(store):
+    assert "no text in UTF-8" in run("--store", store, "sql", "-", input=b"SELECT '\xff'", code=2).stderr
+
+
+def test_who_interrupts_a_question_is_told_of_no_commits(store, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(statements, "_read", interrupted)
+    assert run("--store", store, "sql", "-", code=130).stderr.splitlines() == ["interrupted"]

@@ -151,11 +151,20 @@ def test_a_case_may_have_a_time_limit(project):
 
 
 def test_names_that_are_not_quite_right(project):
-    assert "mirstore run-experiment first" in run("report", "first", code=2).stderr
+    assert "no runs yet: mirstore run-experiment NAME; with --dry-run" in run("runs", "list").stdout
+    assert "mirstore run-experiment first; with --dry-run" in run("report", "first", code=2).stderr
     run("run-experiment", "first", "--only", "model=centroid")
     assert "the page is HTML" in run("report", "first", "-o", "r.json", code=2).stderr
     assert "did you mean 'first'" in run("runs", "list", "frist", code=2).stderr
     assert project.joinpath("registry.toml").exists()
+
+
+def test_after_cases_that_lack_something_the_hint_leads_to_what_they_lack(project):
+    run("run-experiment", "first", "--only", "model=absent", code=3)
+    for command in (["report", "first"], ["runs", "compare", "first"]):
+        (hint,) = (line for line in run(*command, code=2).stderr.splitlines() if line.startswith("hint: "))
+        assert "mirstore run-experiment first; with --dry-run" in hint
+    assert "unknown model 'absent'" in run("run-experiment", "first", "--only", "model=absent", "--dry-run").stderr
 
 
 def test_groups_by_hand_say_what_is_not_there(project):

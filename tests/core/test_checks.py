@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
+from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mirstore.core import checks
+from mirstore.core import checks, pool
 from mirstore.core.checks import checks_for, run_checks, signals
 from mirstore.core.checks.general import is_cheap_to_import
 from mirstore.core.columns import Column, Tensor, input_frame
@@ -351,12 +353,24 @@ def test_a_crash_fails_its_check_only(test_plugins, monkeypatch):
     assert (name.ok, name.message) == (True, "")
 
 
-def test_a_hang_is_ended(test_plugins, monkeypatch):
+def test_a_hang_is_ended(test_plugins, monkeypatch, tmp_path):
     from mirstore_test_hangs import Hangs
 
+    hangs = tmp_path / "hangs"
+
+    class Patient(Future):
+        """What a process gives; its time begins when it hangs, however long the machine takes to get there."""
+
+        def result(self, timeout=None):
+            while not self.done() and not hangs.exists():
+                time.sleep(0.05)
+            hangs.unlink(missing_ok=True)
+            return super().result(None if self.done() else timeout)
+
+    monkeypatch.setattr(pool, "Future", Patient)
     only(monkeypatch, "keeps_its_columns_on_noise", "has_a_proper_name")
-    hung, name = run_checks(Hangs(only="signal", native=True), seconds=2)
-    assert (hung.ok, hung.message) == (False, "ended after 2 s without a result")
+    hung, name = run_checks(Hangs(only="signal", native=True, sign=str(hangs)), seconds=0.5)
+    assert (hung.ok, hung.message) == (False, "ended after 0.5 s without a result")
     assert name.ok
 
 

@@ -10,16 +10,19 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from done import ingest, prepare
+from done import ingest, prepare, preview
 from inline import here
 
 from mirstore.core.entries import FeatureEntry
 from mirstore.core.errors import StoreError
+from mirstore.core.jobs import Done, Outcome
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
-from mirstore.core.workers import Limits
+from mirstore.core.workers import Limits, Work, run_jobs, unreached
 from mirstore.store import Store
+from mirstore.store.history import log
+from mirstore.store.ingest import committer
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
 
@@ -58,6 +61,14 @@ def test_a_second_ingest_computes_nothing(store, music, test_plugins):
     assert second["tracks"] == {"new": 0, "changed": 0, "known": 4, "failed": 0}
     assert second["features"]["rms-segments"] == {"id": wanted["rms-segments"].id, "ok": 0, "failed": 0, "fresh": 4}
     assert store.snapshot_id == snapshot
+
+
+def test_an_ingest_ends_with_the_snapshot_with_which_the_log_does(store, music, test_plugins, monkeypatch):
+    monkeypatch.setattr(committer, "batch_tracks", 1)
+    summary = ingest(store, find([music]), features("rms-segments"), pool=here)
+    assert summary.snapshot == log(store)[0]["snapshot"] < store.snapshot_id  # which merged files
+    with Store(store.address, snapshot=summary.snapshot) as then:
+        assert then.features("rms-segments").equals(store.features("rms-segments"))
 
 
 def test_several_rows_per_track_are_ordered_by_start(store, music, test_plugins):
@@ -252,3 +263,29 @@ def test_an_extractor_that_exits_costs_its_track_only(store, music, make_wav, te
     assert summary.features["raises"]["failed"] == 2
     errors = dict(store.sql("SELECT path, error FROM failures").iter_rows())
     assert errors[str(music / "exit.wav")] == "SystemExit"
+
+
+def test_an_ingest_ends_when_no_worker_reaches_the_bucket_and_keeps_what_came_before(
+    store, music, tmp_path, test_plugins
+):
+    wanted = features("rms-segments")
+    found = preview(store, find([music]), wanted)
+    committing = committer.Committer(store, found)
+    committing.register()
+    jobs = list(found.plan.jobs(store, tmp_path / "jobs"))
+    good = run_jobs(Work({feature.id: feature for feature in wanted.values()}, Limits()), jobs)[0]
+    lost = Outcome(wanted["rms-segments"].id, "failed", [], unreached, "worker tcp://a:1: s3://lake: access is denied")
+
+    def lose(times: int) -> None:
+        for _ in range(times):
+            committing.add(Done(jobs[1], None, [lost]))
+
+    lose(committer.hopeless - 1)
+    committing.add(good)  # one that came through
+    lose(committer.hopeless - 1)
+    with pytest.raises(StoreError, match="for 20 tracks in a row; the last one: worker tcp://a:1: s3") as error:
+        lose(1)
+    assert "give the same command again" in error.value.hint
+    committing.flush()  # as the ingest does at its end, however it comes
+    assert store.features("rms-segments")["track"].unique().to_list() == [jobs[0].track]
+    assert ingest(store, find([music]), wanted, pool=here).features["rms-segments"]["ok"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -37,11 +38,12 @@ from mirstore.core.workers import Limits, Work, run_jobs
 from mirstore.store import Store, removal
 from mirstore.store.ingest.committer import Committer
 from mirstore.store.ingest.sources import find
+from mirstore.store.lake.database import Postgres
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.files import scheduled
 from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
-from mirstore.store.lake.shared import _Postgres, home_at
+from mirstore.store.lake.shared import home_at
 
 rng = np.random.default_rng(440)
 patches = FeatureSet("patches", Patches())
@@ -484,7 +486,7 @@ def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
     assert [problem["file"] for problem in doctor(store)] == [store.home.shown(victim)]
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
     fill(store, ["a"])
     tensors(store)
@@ -492,15 +494,33 @@ def test_repair_puts_whole_copies_back_and_forgets_nothing(store, damage):
     (pack,) = (store.path / "tensors").rglob("*.safetensors")
     for victim in (table, pack):
         content = victim.read_bytes()
-        lose(store, victim) if damage == "missing" else overwrite(store, victim, content[:-20])
+        changed = content[:-20] if damage == "cut" else content[:-9] + bytes([content[-9] ^ 0xFF]) + content[-8:]
+        lose(store, victim) if damage == "missing" else overwrite(store, victim, changed)
         if not victim.exists():
             victim.write_bytes(content)
-    assert len(doctor(store)) == 2
+    assert len(doctor(store, deep=True)) == 2  # which leaves the copies alone
     done = repair(store.address, deep=True)
     assert (done.files, done.rows, done.tracks) == ([], {}, {})
     assert set(done.put_back) == {table, pack}
     assert doctor(store, deep=True) == []
     assert store.features("loudness").height == 1
+
+
+@pytest.mark.parametrize(("whose", "column", "low"), [("file", "track", "b"), ("table", "rms_db", "7")])
+def test_a_range_that_hides_rows_is_found(store, whose, column, low):
+    fill(store, ["a", "b"])
+    assert doctor(store, deep=True) == []
+    execute(
+        store.address,
+        f"UPDATE ducklake_{whose}_column_stats s SET min_value = '{low}' FROM ducklake_column c JOIN ducklake_table t "
+        "USING (table_id) WHERE c.table_id = s.table_id AND c.column_id = s.column_id "
+        f"AND table_name LIKE 'loudness%' AND column_name = '{column}'",
+    )
+    assert doctor(store, deep=False) == []  # which reads no file
+    (problem,) = doctor(store, deep=True)
+    hidden = store.home.shown(store.files(f"feat.{loudness.table}")[0])
+    assert problem["problem"] == f"is damaged: its range of {column!r} hides rows of {hidden}"
+    assert problem["remedy"] == "restore the newest backup of the database"
 
 
 def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_path, monkeypatch):
@@ -514,10 +534,10 @@ def test_gc_forgets_merged_files_together_and_fetches_none_of_them(store, tmp_pa
             merged = scheduled(catalogue, other.path)
         assert sum("core" in path.parts for path in merged) > 1
         fetched, asked = [], []
-        real, execute_ = Bucket._fetch, _Postgres.execute
-        monkeypatch.setattr(Bucket, "_fetch", lambda bucket, path: fetched.append(path) or real(bucket, path))
+        real, execute_ = Bucket._fetch, Postgres.execute
+        monkeypatch.setattr(Bucket, "_fetch", lambda it, path, **sums: fetched.append(path) or real(it, path, **sums))
         monkeypatch.setattr(
-            _Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
+            Postgres, "execute", lambda it, query, *values: asked.append(query) or execute_(it, query, *values)
         )
         assert set(merged) <= set(other.gc(0.0))
         assert set(merged).isdisjoint(fetched)
@@ -649,6 +669,44 @@ def test_tensors_that_were_altered_on_the_way_are_not_read(store, tmp_path, monk
     overwrite(store, pack, content)
     with Store(store.address) as other:
         np.testing.assert_array_equal(other.tensors("patches")[0], np.full((4, 9), ord("a"), np.float16))
+
+
+def test_a_disk_that_takes_no_copies_is_said_and_not_the_bucket(store, tmp_path, monkeypatch):
+    fill(store, ["a"])
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match=r"file/stores.*: this machine's copies of the store cannot") as no_folder:
+        Store(store.address)
+    monkeypatch.setenv("MIRSTORE_CACHE", str(tmp_path / "full"))
+    with monkeypatch.context() as disk:
+        disk.setattr(buckets.os, "fsync", full)
+        with pytest.raises(StoreError, match=r"full: this machine's copies .*: no space left on device") as no_space:
+            Store(store.address)
+    for error in (no_folder, no_space):
+        assert "set MIRSTORE_CACHE to another" in error.value.hint
+        assert store.home.bucket.url not in str(error.value)
+    with Store(store.address) as other:
+        assert other.features("loudness").height == 1
+
+
+def test_a_commit_that_the_disk_for_copies_does_not_take_is_none(store):
+    fill(store, ["a"])
+    folder = store.path / "data" / "feat"
+    folder.rename(folder.with_name("away"))
+    folder.touch()  # what could be read there, can be no more
+    with pytest.raises(StoreError, match="this machine's copies of the store cannot be kept there") as error:
+        tensors(store)
+    assert "set MIRSTORE_CACHE to another" in error.value.hint
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    assert store.features("loudness")["track"].to_list() == ["a"]
+    tensors(store)
+    assert store.tensors("patches").tracks == ["a"]
+    assert doctor(store) == []
 
 
 def test_a_forked_process_is_told_that_it_cannot_read_the_bucket(store):

@@ -18,13 +18,14 @@ from servers import Servers
 
 from mirstore.core.bucket import Bucket
 from mirstore.core.entries import FeatureEntry
-from mirstore.core.errors import ClusterError
+from mirstore.core.errors import ClusterError, StoreError
 from mirstore.core.events import Progress
 from mirstore.core.guest import Needs
 from mirstore.core.plugins import Plugins
 from mirstore.core.registry import Registry
 from mirstore.core.resolve import resolve
 from mirstore.store import Store
+from mirstore.store.ingest import committer
 from mirstore.store.ingest.run import ingest as ingesting
 from mirstore.store.ingest.sources import find
 from mirstore.store.lake.doctor import doctor
@@ -142,7 +143,7 @@ def test_a_worker_that_sees_another_bucket_says_so(servers: Servers):
 
 
 def test_what_a_worker_cannot_write_another_does_or_the_next_ingest(
-    servers: Servers, tmp_path, plugin_path, music, test_plugins
+    servers: Servers, tmp_path, plugin_path, music, test_plugins, monkeypatch
 ):
     wanted = features(halves={"extractor": "halves@1"}, stem_levels={"extractor": "stem-levels@1"})
     with DaskCluster(tmp_path, 0, plugin_path) as cluster, Store(servers.new_store(), create=True) as store:
@@ -153,6 +154,11 @@ def test_what_a_worker_cannot_write_another_does_or_the_next_ingest(
         assert summary.unreached == 12
         assert store.sql("FROM failures").is_empty()
         assert store.recorded("core.extractions").collect().is_empty()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(committer, "hopeless", 3)
+            with pytest.raises(StoreError, match="for 3 tracks in a row; the last one: worker tcp"):
+                ingest(store, find([music]), wanted, executor=cluster.address)
+        assert not [path for path, _ in store.home.bucket.list("jobs")]
 
         cluster.add(variables={"MIRSTORE_CACHE": str(tmp_path / "there")})
         summary = ingest(store, find([music]), wanted, executor=cluster.address)

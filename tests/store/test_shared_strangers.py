@@ -8,6 +8,7 @@ import pytest
 
 from mirstore.core.errors import StoreError
 from mirstore.store import Store
+from mirstore.store.lake import schema
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -51,6 +52,20 @@ def copy(made):
 def test_a_copy_that_nobody_touched_opens(copy):
     with Store(copy, read_only=True) as store:
         assert store.newest == 1
+
+
+def test_a_store_of_a_newer_mirstore_is_none_of_a_stranger(copy):
+    with psycopg.connect(copy, autocommit=True) as connection:
+        connection.execute(attacks["an option"].encode())
+        (about,) = connection.execute(
+            "UPDATE ducklake_file_column_stats s SET max_value = '99' FROM ducklake_column c, ducklake_table t "
+            "WHERE c.table_id = s.table_id AND c.column_id = s.column_id AND t.table_id = s.table_id "
+            "AND table_name = 'meta' AND column_name = 'value' RETURNING min_value"
+        ).fetchall()
+    assert about == (str(schema.version),)  # what DuckLake keeps of the number
+    with pytest.raises(StoreError, match="made by a newer mirstore") as error:
+        Store(copy)
+    assert error.value.hint == "pip install --upgrade mirstore"
 
 
 @pytest.mark.parametrize("attack", attacks)

@@ -28,6 +28,7 @@ from mirstore.store import Store
 from mirstore.store.history import pin
 from mirstore.store.ingest.preview import preview
 from mirstore.store.ingest.published_tables import import_table
+from mirstore.store.lake import schema
 from mirstore.store.lake.connect import committer, lock_down, with_extensions
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.quoting import identifier, literal
@@ -91,6 +92,28 @@ def test_an_honest_store_opens_everywhere(store):
         assert doctor(opened) == []
     with Store(store) as opened:  # also without the files that were merged
         assert opened.sql("SELECT sum(rms_db) FROM loudness").rows() == [(-6.0,)]
+
+
+@pytest.mark.parametrize("number", [schema.version + 1, 12])
+@pytest.mark.parametrize(
+    "news",
+    [
+        "INSERT INTO ducklake_metadata VALUES ('another_option', '1', NULL, NULL)",
+        "CREATE TABLE ducklake_news (what VARCHAR)",
+        "UPDATE ducklake_column SET column_type = 'int128' WHERE column_name = 'bytes'",
+    ],
+)
+def test_a_store_of_a_newer_mirstore_is_none_of_a_stranger(store, monkeypatch, number, news):
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "version", number)
+        with Store(store) as opened:
+            opened.compact()
+            assert len(opened.files("core.meta")) == 1  # with both numbers
+    with catalogue(store) as opened:
+        opened.execute(news)
+    refuses(store, rf"made by a newer mirstore \(store schema {number}, this", hint="pip install --upgrade mirstore")
+    (problem,) = examine(store)
+    assert (problem["remedy"], "newer mirstore" in problem["problem"]) == ("pip install --upgrade mirstore", True)
 
 
 # What stands in the catalogue

@@ -61,6 +61,16 @@ def test_merging_files_is_not_in_the_log(store):
     assert history.log(store)[0]["snapshot"] == last
 
 
+def test_a_pin_of_what_was_merged_is_that_of_the_last_change_and_the_log_shows_it(store):
+    fill(store, ["x"])
+    fill(store, ["y"])
+    store.compact()
+    merged = store.snapshot_id
+    assert history.pin(store, "paper") == merged - 1
+    history.pin(store, "merged", merged)
+    assert [(step["snapshot"], step["pins"]) for step in history.log(store)[2:3]] == [(merged - 1, ["paper", "merged"])]
+
+
 def test_snapshots_are_a_view(store):
     rows = store.sql("SELECT snapshot, message, command FROM snapshots ORDER BY snapshot").rows()
     assert rows[:2] == [(1, "made the store", None), (2, "ingest music", "mirstore ingest music")]

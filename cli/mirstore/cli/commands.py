@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from mirstore.cli import signals
 from mirstore.cli.context import Context
 from mirstore.cli.text import lines, tell
+from mirstore.core.cached import cache
 from mirstore.core.errors import MirstoreError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -155,12 +156,16 @@ class Group(TyperGroup):
             raise  # somebody has read enough: Typer ends quietly
         except OSError as error:
             in_store = ctx.obj is not None and str(Path(ctx.obj.store).absolute()) in str(error)
-            fail(" ".join(str(error).split()), "mirstore doctor" if in_store else None)
-            raise typer.Exit(6 if in_store else 2) from error
+            in_cache = str(cache() / "stores") in str(error)  # copies of a store that many share
+            hint = "mend the folder, or set MIRSTORE_CACHE to another" if in_cache else None
+            fail(" ".join(str(error).split()), "mirstore doctor" if in_store else hint)
+            raise typer.Exit(6 if in_store or in_cache else 2) from error
         except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes "Query interrupted" of Ctrl-C
             if not isinstance(error, KeyboardInterrupt) and "interrupted" not in str(error).lower():
                 raise
-            tell("interrupted: what was committed stays; run the same command again to go on", err=True)
+            reads_only = ctx.obj is not None and ctx.obj.reads_only
+            more = "" if reads_only else ": what was committed stays; run the same command again to go on"
+            tell(f"interrupted{more}", err=True)
             raise typer.Exit(signals.exit_code()) from None
 
 

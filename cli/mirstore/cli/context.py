@@ -55,6 +55,7 @@ class Context:
     registry: str | None
     verbose: int
     quiet: bool
+    reads_only: bool = field(default=False, init=False)  # so that who interrupts it is told of no commits
     _bars: Bars | None = field(default=None, init=False)
 
     @property
@@ -66,6 +67,7 @@ class Context:
         """Return the store and the registry, which are opened when they are needed."""
         from mirstore.store import Project
 
+        self.reads_only = False
         return Project(self.store, self.registry, command=self.command)
 
     def open_store(
@@ -85,6 +87,7 @@ class Context:
         """
         from mirstore.store import Store
 
+        self.reads_only = read_only
         if snapshot is not None and at is not None:
             raise UsageError("both --snapshot and --at given", hint="give one of them")
         if at is None:

@@ -53,7 +53,7 @@ def list_runs(
     elif found:
         show_summaries(found, context.obj.load_registry())
     else:
-        tell("no runs yet: mirstore run-experiment NAME")
+        tell("no runs yet: mirstore run-experiment NAME; with --dry-run it says what its cases lack")
 
 
 @app.command()

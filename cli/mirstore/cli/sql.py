@@ -12,6 +12,8 @@ from mirstore.cli.commands import Command, statement
 from mirstore.cli.context import AtOption, SafeCsvOption, SnapshotOption
 from mirstore.cli.text import tell
 
+longest = 1_000_000  # letters of a statement from standard input, which need not end
+
 
 class Statement(Command):
     """A command whose argument is SQL: it may begin with a comment, which is no option."""
@@ -23,7 +25,9 @@ class Statement(Command):
 
 def sql(
     context: typer.Context,
-    query: Annotated[str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT statement, or - to read it from stdin: up to 1,000,000 letters.")
+    ] = None,
     output_format: Annotated[
         str,
         typer.Option(
@@ -66,9 +70,24 @@ def sql(
             return
         if query is None:
             raise UsageError("no query given", hint="mirstore sql 'SELECT * FROM tracks LIMIT 5', or --schema")
-        text = sys.stdin.read() if query == "-" else query
+        text = _read() if query == "-" else query
         answer = store.sql(text, timeout=timeout, memory=memory)  # to draw it is no part of the query's time
     if wanted == "table" and answer.columns == ["explain_key", "explain_value"]:
         tell("\n".join(answer["explain_value"]))  # a drawing already
     else:
         show(disarmed(answer) if safe_csv else answer, wanted)
+
+
+def _read() -> str:
+    from mirstore.core.errors import UsageError
+
+    try:
+        text = sys.stdin.read(longest + 1)
+    except UnicodeDecodeError:
+        raise UsageError("standard input is no text in UTF-8", hint="write the statement as such") from None
+    if len(text) > longest:
+        raise UsageError(
+            f"the statement from standard input is longer than {longest:,} letters",
+            hint="give a shorter one: values that it lists can be joined from a table of the store",
+        )
+    return text

@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from mirstore.core.cached import cache
+from mirstore.core.cached import cache, keeping
 from mirstore.core.errors import StoreError, UsageError
+from mirstore.core.refusals import refusal
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -81,7 +82,10 @@ class Bucket:
         if self.url.startswith(_files):
             Path(self.url.removeprefix(_files)).mkdir(parents=True, exist_ok=True)
 
-    def fetch(self, wanted: Mapping[Path, int | None], *, anew: bool = False) -> list[Path]:
+    @keeping()
+    def fetch(
+        self, wanted: Mapping[Path, int | None], *, anew: bool = False, sums: Mapping[Path, str] | None = None
+    ) -> list[Path]:
         """Copy what is not there yet; what is not in the bucket either, or was altered there, stays missing.
 
         Parameters
@@ -90,27 +94,30 @@ class Bucket:
             Below `folder`, with their sizes [bytes] where these are known.
         anew : bool
             Copy also what is there: whoever reads the old copy goes on with it.
+        sums : Mapping of path to str, optional
+            SHA-256 of the bytes, where it is known; that of a pack is in its name.
 
         Returns
         -------
         list of path
-            Packs whose bytes in the bucket are not those that they are called by; copies of them are left alone.
+            Files whose bytes in the bucket are others; copies of them are left alone.
 
         Raises
         ------
         StoreError
-            If the bucket does not answer.
+            If the bucket does not answer, or this machine does not take the copies.
         """
         lacking = [path for path, size in wanted.items() if anew or not _is_there(path, size)]
         if not lacking:
             return []
         with ThreadPoolExecutor(min(_at_once, len(lacking))) as threads:
-            whole = list(threads.map(self._fetch, lacking))
+            whole = list(threads.map(partial(self._fetch, sums=sums or {}), lacking))
         return [path for path, good in zip(lacking, whole, strict=True) if not good]
 
-    def _fetch(self, path: Path) -> bool:
-        """Copy an object; return False if its bytes are not what its name says."""
+    def _fetch(self, path: Path, sums: Mapping[Path, str]) -> bool:
+        """Copy an object; return False if its bytes are not what its name says, or what is known of them."""
         named, sha256 = _pack.fullmatch(path.name), hashlib.sha256()
+        known = named[1] if named else sums.get(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{uuid4().hex}.{os.getpid()}.part")
         try:
@@ -118,13 +125,13 @@ class Bucket:
                 found = self._store.get(self.key(path))
                 for piece in found.stream(min_chunk_size=_piece):
                     file.write(piece)
-                    if named:
+                    if known:
                         sha256.update(piece)
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut may leave zeros, which nobody would tell from values
                 if file.tell() != found.meta["size"]:
                     raise StoreError(f"{self.url}/{self.key(path)}: came in part only", hint="try again")
-            if named and sha256.hexdigest() != named[1]:
+            if known and sha256.hexdigest() != known:
                 return False
             part.chmod(0o444)
             part.rename(path)
@@ -214,6 +221,7 @@ class Bucket:
         except FileNotFoundError:
             raise StoreError(f"{self.url}/{self.key(old)}: is missing", hint="give the same command again") from None
 
+    @keeping()
     def delete(self, paths: Iterable[Path]) -> None:
         """Delete objects and their copies; those that are gone already are none to worry about.
 
@@ -265,16 +273,8 @@ class Bucket:
                 raise
             if "NoSuchBucket" in str(error):
                 raise FileNotFoundError(self.url) from None
-            why = "access is denied" if _denied(error) else str(error).splitlines()[0]
-            raise StoreError(
-                f"{self.url}: {why}",
-                hint="check the address, AWS_ENDPOINT_URL and the credentials in the environment; "
-                "what was committed is safe",
-            ) from None
-
-
-def _denied(error: Exception) -> bool:
-    return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
+            why, hint = refusal(error)
+            raise StoreError(f"{self.url}: {why}", hint=hint) from None
 
 
 def _is_there(path: Path, size: int | None) -> bool:

@@ -11,7 +11,7 @@ from mirstore.core.errors import UnknownNameError, UsageError
 from mirstore.core.text import check_given_name
 from mirstore.store.lake.hidden import removals
 from mirstore.store.lake.schema import order
-from mirstore.store.lake.snapshots import snapshots
+from mirstore.store.lake.snapshots import last_change, snapshots
 from mirstore.store.store import Store
 
 
@@ -39,7 +39,9 @@ def log(store: Store, most: int | None = None) -> list[dict[str, Any]]:
         pl.col("snapshot").first().alias("first"),
         pl.col("added", "message", "command").last(),
     )
-    shown = steps.reverse().head(most) if most is not None else steps.reverse()
+    until = pl.col("first").shift(-1, fill_value=store.snapshot_id + 1)  # merges that follow belong to what they merge
+    latest_first = steps.with_columns(until.alias("until")).reverse()
+    shown = latest_first.head(most) if most is not None else latest_first
     changes = _changes(store, shown)
     pins: dict[int, list[str]] = {}
     for name, number in store.sql(
@@ -50,10 +52,10 @@ def log(store: Store, most: int | None = None) -> list[dict[str, Any]]:
         {
             **row,
             "changes": changes.get(step, []),
-            "pins": [name for number in range(row["first"], row["snapshot"] + 1) for name in pins.get(number, [])],
+            "pins": [name for number in range(row["first"], until) for name in pins.get(number, [])],
         }
         for row in shown.to_dicts()
-        for step in (row.pop("step"),)
+        for step, until in ((row.pop("step"), row.pop("until")),)
     ]
 
 
@@ -73,7 +75,7 @@ def pin(store: Store, name: str, snapshot: int | None = None, note: str = "") ->
     UsageError
         If there is no such snapshot, or the name is one of a run's.
     """
-    number = store.snapshot_id if snapshot is None else snapshot
+    number = last_change(store) if snapshot is None else snapshot
     check_given_name("a pin", name)
     if name.startswith("run "):
         raise UsageError(f"a pin cannot be called {name!r}", hint="give it another name")

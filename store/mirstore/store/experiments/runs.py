@@ -224,7 +224,8 @@ def find(store: Store, names: Sequence[str] = ()) -> pl.DataFrame:
     if not names:
         return runs
     if runs.is_empty():
-        raise UsageError("there are no runs yet", hint=f"mirstore run-experiment {names[0]}")
+        hint = f"mirstore run-experiment {names[0]}; with --dry-run it says what its cases lack"
+        raise UsageError("there are no runs yet", hint=hint)
     chosen: list[str] = []
     for name in names:
         of_experiment = runs.filter(pl.col("experiment") == name).sort(

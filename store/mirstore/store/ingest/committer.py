@@ -15,7 +15,7 @@ from mirstore.core.events import Event, Failed, Warned
 from mirstore.core.jobs import Done, Job, Outcome
 from mirstore.core.packs import Reference
 from mirstore.core.text import explained
-from mirstore.core.workers import not_written, unreached
+from mirstore.core.workers import not_written, unreached, upstream
 from mirstore.store.ingest.annotations import read
 from mirstore.store.ingest.meanwhile import Meanwhile, unsaid
 from mirstore.store.ingest.preview import Preview
@@ -28,6 +28,7 @@ from mirstore.store.store import Store
 batch_tracks = 200  # a commit costs some 0.1 s; an ingest that is killed loses this many tracks at most
 batch_bytes = 256 << 20  # of tensors and sounds, which wait in the folders of their jobs
 batch_seconds = 30.0
+hopeless = 20  # tracks in a row whose values no worker could read from the bucket, or put there
 compact_after = 16  # commits, so that no table has many more files than that
 
 
@@ -53,6 +54,7 @@ class Committer:
         self.files: dict[tuple[str, str], dict[str, Any]] = {}  # of annotations, by track and set
         self.meanwhile = Meanwhile(self.plan.snapshot, self.features)
         self.commits = 0
+        self.unreached = 0  # tracks in a row
         self.batch: list[Done] = []
         self.bytes = 0
         self.since = monotonic()
@@ -96,7 +98,7 @@ class Committer:
         Raises
         ------
         StoreError
-            If a worker could not write.
+            If a worker could not write, or no worker reaches the bucket.
         """
         for outcome in done.outcomes:
             if outcome.error == not_written:
@@ -110,6 +112,14 @@ class Committer:
         full = len(self.batch) >= batch_tracks or self.bytes >= batch_bytes
         if full or monotonic() - self.since > batch_seconds:
             self.flush()
+        lost = [outcome.message for outcome in done.outcomes if outcome.error == unreached]
+        rest = [outcome for outcome in done.outcomes if outcome.error not in (unreached, upstream)]
+        self.unreached = self.unreached + 1 if lost and not rest else 0
+        if self.unreached >= hopeless:  # each was tried by several workers, and would take as long for all that follow
+            raise StoreError(
+                f"no worker reached the store's bucket for {hopeless} tracks in a row; the last one: {lost[0]}",
+                hint="mend that where the workers run, and give the same command again; what was committed is safe",
+            )
 
     def told(self, done: Done) -> Iterator[Event]:
         """Yield what went wrong with a track, or is odd about it, and count what it cost.

@@ -28,6 +28,7 @@ from mirstore.store.ingest.source import Source
 from mirstore.store.ingest.summary import Summary
 from mirstore.store.ingest.vanished import prune as take_out
 from mirstore.store.lake.job_folders import job_folder
+from mirstore.store.lake.snapshots import last_change
 from mirstore.store.store import Store
 
 
@@ -127,7 +128,7 @@ def ingest(
         summary.duplicates.look(store, committer.stamp)
     summary.seconds = monotonic() - begun
     committer.finish(command)
-    summary.snapshot = store.snapshot_id
+    summary.snapshot = last_change(store)
     return summary
 
 

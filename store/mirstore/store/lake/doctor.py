@@ -71,7 +71,7 @@ def catalogue_problems(home: Home) -> list[Problem]:
     if not home.has_all:
         try:
             with home.catalogue() as database:
-                home.follow(journal.Catalogue(database.execute))
+                home.follow(journal.Tables(database.execute))
         except StoreError as error:
             return [_problem("", home.name, error.message, error.hint or "")]
         return []
@@ -100,7 +100,7 @@ def _catalogue_problem(home: Home, path: Path) -> str | None:
             ((newest,),) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
             journal.refuse_older(store, journal.committed(store), newest or 0)
             unnamed_data_files(catalogue, home)
-            if found := journal.difference(store, journal.Catalogue(catalogue.execute)):
+            if found := journal.difference(store, journal.Tables(catalogue.execute)):
                 return f"is damaged: {found}"
             for file, column in hiding(catalogue, files):
                 if not parquet_problem(file.path, file.bytes, journal.checksums(store).get(_below(store, file.path))):
@@ -147,7 +147,8 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
         Read every byte, also of tensors and sounds.
     """
     lake.home.look_anew()
-    return [*_journal(lake), *_tables(lake, deep=deep), *_parts(lake, deep=deep)]
+    ranges = _ranges(lake) if deep and not lake.home.has_all else ()
+    return [*_journal(lake), *_tables(lake, deep=deep), *ranges, *_parts(lake, deep=deep)]
 
 
 def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
@@ -173,11 +174,22 @@ def _tables(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     known = {(lake.path / path).absolute(): sha256 for path, sha256 in lake.home.checksums().items()}
     for table in lake.tables():
         for path, size in lake.listed(table).items():
-            problem = lake.home.damage(path, size, deep=deep)
+            problem = lake.home.damage(path, size, deep=deep, sha256=known.get(path))
             if not problem and (deep or lake.home.has_all):
                 problem = parquet_problem(path, size, known.get(path))
             if problem:
                 yield _problem(table, lake.home.shown(path), problem, repair)
+
+
+def _ranges(lake: Lake) -> Iterator[Problem]:
+    """Yield ranges of a shared store that hide rows, once its files are here; see `catalogue_problems` for a folder."""
+    known = lake.home.checksums()
+    with lake.home.catalogue() as catalogue:
+        found = list(hiding(catalogue, data_files(catalogue, lake.path)))
+    for file, column in found:
+        if not parquet_problem(file.path, file.bytes, known.get(_below(lake.path, file.path))):
+            hidden = f"is damaged: its range of {column!r} hides rows of {lake.home.shown(file.path)}"
+            yield _problem(file.table, lake.home.name, hidden, "restore the newest backup of the database")
 
 
 def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:

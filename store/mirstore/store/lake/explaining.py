@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+import duckdb
+
+from mirstore.core.cached import unkept
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.home import Home
 
@@ -19,7 +22,11 @@ def explained(home: Home, error: Exception) -> StoreError:
     """
     text = str(error).splitlines()[0]
     if "No space left" in text or "is full" in text or shutil.disk_usage(home.path).free < 1 << 20:
+        if not home.has_all:
+            return unkept(home.path, "the disk is full")
         return StoreError(f"{home}: the disk is full", hint="free some space; what was committed is safe")
+    if not home.has_all and isinstance(error, OSError | duckdb.IOException) and str(home.path) in str(error):
+        return unkept(home.path, text)
     if "maximum retry count" in str(error):
         return StoreError(f"{home}: another process committed at the same time", hint="give the same command again")
     if "permission denied" in str(error):  # by PostgreSQL

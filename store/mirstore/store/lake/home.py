@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,7 +69,7 @@ class Home:
         """Return what a user calls it."""
         return str(self.path)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What the catalogue is called."""
         return str(self.path / "catalog.sqlite")
@@ -133,12 +134,12 @@ class Home:
         """Return the last snapshot that is sure to be: a catalogue that lacks it is an old one."""
         return journal.committed(self.path)
 
-    def follow(self, catalogue: journal.Catalogue) -> None:
+    def follow(self, catalogue: journal.Tables) -> None:
         """Bring what is written down beside the catalogue up to it, under the lock; see `journal.follow`.
 
         Parameters
         ----------
-        catalogue : journal.Catalogue
+        catalogue : journal.Tables
         """
         journal.follow(self.path, catalogue)
 
@@ -172,12 +173,12 @@ class Home:
         """
         journal.replace(self.path, {old.relative_to(self.path).as_posix(): new for old, new in changes.items()})
 
-    def retell(self, catalogue: journal.Catalogue) -> None:
+    def retell(self, catalogue: journal.Tables) -> None:
         """Write down anew what the catalogue says; see `journal.rewrite`.
 
         Parameters
         ----------
-        catalogue : journal.Catalogue
+        catalogue : journal.Tables
         """
         journal.rewrite(self.path, catalogue)
 
@@ -223,7 +224,7 @@ class Home:
     def look_anew(self) -> None:
         """Believe nothing that was seen of the files before."""
 
-    def damage(self, path: Path, size: int | None, *, deep: bool = False) -> str | None:
+    def damage(self, path: Path, size: int | None, *, deep: bool = False, sha256: str | None = None) -> str | None:
         """Return what can be seen of damage to a file without reading it.
 
         Parameters
@@ -233,6 +234,8 @@ class Home:
             That it should have, where this is known.
         deep : bool
             Have it in the folder afterwards, if it is anywhere.
+        sha256 : str, optional
+            Of its bytes, where this is known: what has others is not had in the folder.
         """
         return damage(path, size)
 

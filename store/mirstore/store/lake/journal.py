@@ -36,7 +36,7 @@ _path = re.compile(r"data/(core|feat)/([^/]+)/ducklake-[0-9a-f-]{36}\.parquet")
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Tables:
     """DuckLake's own tables, through SQLite or DuckDB.
 
     Attributes
@@ -211,14 +211,14 @@ def written(line: Mapping[str, Any]) -> str:
     return json.dumps({**line, _sum: crc32(json.dumps(line).encode())}) + "\n"
 
 
-def follow(store: Path, catalogue: Catalogue) -> None:
+def follow(store: Path, catalogue: Tables) -> None:
     """Bring the journal up to the catalogue, under the lock.
 
     Parameters
     ----------
     store : path
         The store's folder.
-    catalogue : Catalogue
+    catalogue : Tables
 
     Raises
     ------
@@ -257,14 +257,14 @@ def refuse_older(store: Path | str, known: int, newest: int, remedy: str = "mirs
         )
 
 
-def rewrite(store: Path, catalogue: Catalogue) -> None:
+def rewrite(store: Path, catalogue: Tables) -> None:
     """Write the whole journal from the catalogue, under the lock.
 
     Parameters
     ----------
     store : path
         The store's folder.
-    catalogue : Catalogue
+    catalogue : Tables
     """
     known = checksums(store)
     commits = _told(catalogue)
@@ -286,14 +286,14 @@ def _with_checksum(store: Path, file: Entry, known: Mapping[str, str]) -> Entry:
     return replace_in(file, sha256=known.get(file.path) or (digest(store / file.path) if there else ""))
 
 
-def difference(store: Path, catalogue: Catalogue) -> str | None:
+def difference(store: Path, catalogue: Tables) -> str | None:
     """Return something in which the catalogue is not what the journal says, if there is anything.
 
     Parameters
     ----------
     store : path
         The store's folder.
-    catalogue : Catalogue
+    catalogue : Tables
     """
     journal, commits = read(store), _told(catalogue)
     if journal.damaged or _last(store).get("committed") != commits[-1].snapshot:
@@ -314,7 +314,7 @@ def _facts(commits: Iterable[Commit]) -> set[tuple[Any, ...]]:
     return snapshots | files
 
 
-def _told(catalogue: Catalogue) -> list[Commit]:
+def _told(catalogue: Tables) -> list[Commit]:
     """Return what a catalogue says, without checksums."""
     rows = catalogue.ask(
         "SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info, changes_made FROM ducklake_snapshot "
@@ -335,7 +335,7 @@ def _told(catalogue: Catalogue) -> list[Commit]:
     return list(commits.values())
 
 
-def _feature_tables(catalogue: Catalogue) -> list[tuple[str, int, dict[str, str]]]:
+def _feature_tables(catalogue: Tables) -> list[tuple[str, int, dict[str, str]]]:
     columns: dict[int, dict[str, str]] = {}
     inner = catalogue.ask(
         "SELECT table_id, parent_column, column_name FROM ducklake_column WHERE parent_column IS NOT NULL"

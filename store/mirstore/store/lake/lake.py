@@ -146,7 +146,7 @@ class Lake:
         self.refuse_read_only()
         with self.home.lock():
             try:
-                self.home.follow(journal.Catalogue(self._connection.execute, f"{catalogue}."))
+                self.home.follow(journal.Tables(self._connection.execute, f"{catalogue}."))
             except duckdb.Error as error:
                 raise explained(self.home, error) from error
             yield

@@ -65,7 +65,7 @@ def make(path: Path) -> None:
         connection = new_catalogue(path)
         schema.create(connection)
         keep((path / "data").rglob("*.parquet"), path)
-        journal.rewrite(path, journal.Catalogue(connection.execute, f"{catalogue}."))
+        journal.rewrite(path, journal.Tables(connection.execute, f"{catalogue}."))
         connection.close()
         (path / new_name).rename(path / "catalog.sqlite")
         fsync(path.absolute().parent)

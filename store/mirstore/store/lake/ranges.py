@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.store.lake.files import DataFile
+from mirstore.store.lake.home import Catalogue
 
 _read: Mapping[str, Callable[[str], Any]] = {
     "boolean": lambda text: text in ("1", "true"),
@@ -38,14 +38,14 @@ _of_tables = (
 )
 
 
-def hiding(catalogue: sqlite3.Connection, files: Sequence[DataFile]) -> Iterator[tuple[DataFile, str]]:
+def hiding(catalogue: Catalogue, files: Sequence[DataFile]) -> Iterator[tuple[DataFile, str]]:
     """Yield files with the name of a column whose range is narrower than the file's footer.
 
     Ranges of files are looked at, and those of tables but for texts.
 
     Parameters
     ----------
-    catalogue : sqlite3.Connection
+    catalogue : Catalogue
     files : sequence of DataFile
         Those that cannot be read are passed over.
     """
@@ -64,7 +64,7 @@ def hiding(catalogue: sqlite3.Connection, files: Sequence[DataFile]) -> Iterator
                 yield file, name
 
 
-def _told(catalogue: sqlite3.Connection, query: str) -> dict[int, list[tuple[Any, ...]]]:
+def _told(catalogue: Catalogue, query: str) -> dict[int, list[tuple[Any, ...]]]:
     found: dict[int, list[tuple[Any, ...]]] = {}
     for id_, *told in catalogue.execute(query):
         found.setdefault(id_, []).append(tuple(told))

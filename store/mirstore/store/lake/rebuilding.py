@@ -81,7 +81,7 @@ def rebuild(store: str | Path) -> Rebuilt | None:
         (store / new_name).rename(store / "catalog.sqlite")
         fsync(store)
         with closing(sqlite3.connect(store / "catalog.sqlite")) as catalogue:
-            journal.rewrite(store, journal.Catalogue(catalogue.execute))
+            journal.rewrite(store, journal.Tables(catalogue.execute))
     return Rebuilt(len(commits), sum(len(commit.files) for commit in commits), unsure, aside)
 
 

@@ -94,7 +94,7 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     if changes:
         replace(home, catalogue, changes)
     elif home.is_told_badly:
-        home.retell(journal.Catalogue(catalogue.execute))
+        home.retell(journal.Tables(catalogue.execute))
     rows: Counter[str] = Counter()
     for file in gone:
         rows[file.table] += file.rows
@@ -115,11 +115,14 @@ def _sorted_out(
     whole: dict[str, list[DataFile]] = {}
     for file in files:
         sha256 = known.get(file.path.relative_to(home.path).as_posix())
-        if sha256 and home.damage(file.path, file.bytes) and home.put_back(file.path, sha256):
+        seen = home.damage(file.path, file.bytes, deep=deep, sha256=sha256)
+        if seen and sha256 and home.put_back(file.path, sha256):
             back.append(file.path)
-        damaged = home.damage(file.path, file.bytes, deep=deep) or parquet_problem(file.path, file.bytes, sha256)
-        if damaged and not (deep or home.has_all):  # it may be the copy on this machine only
-            damaged = home.damage(file.path, file.bytes, deep=True) or parquet_problem(file.path, file.bytes, sha256)
+            seen = None
+        damaged = seen or parquet_problem(file.path, file.bytes, sha256)
+        if damaged and not (seen or deep or home.has_all):  # it may be the copy on this machine only
+            seen = home.damage(file.path, file.bytes, deep=True, sha256=sha256)
+            damaged = seen or parquet_problem(file.path, file.bytes, sha256)
         (gone if damaged else whole.setdefault(file.table, [])).append(file)
     return gone, whole
 
@@ -224,5 +227,5 @@ def _note_version(home: Home) -> None:
     keep(new, home.path)
     home.publish(new)
     connection.execute("COMMIT")
-    home.retell(journal.Catalogue(connection.execute, f"{in_duckdb}."))
+    home.retell(journal.Tables(connection.execute, f"{in_duckdb}."))
     home.close(connection)

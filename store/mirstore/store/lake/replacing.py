@@ -39,7 +39,7 @@ def replace(
     except BaseException:
         catalogue.execute("ROLLBACK")
         raise
-    home.retell(journal.Catalogue(catalogue.execute))
+    home.retell(journal.Tables(catalogue.execute))
 
 
 def _name(catalogue: Catalogue, old: DataFile, new: Written | None) -> None:

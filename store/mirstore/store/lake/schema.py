@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import duckdb
 
 from mirstore.core.errors import StoreError
@@ -9,7 +12,9 @@ from mirstore.store.lake.connection import Connection
 
 version = 7
 oldest = 3
-"""What a store may be of: tables that came since are made when it is opened for writing, and are empty till then."""
+"""What a store may be of: tables that came since are made when it is opened for writing, and are empty till then. Who
+changes what a store has so that `mirstore.store.lake.stranger` of today would refuse it raises `version` too: an older
+mirstore looks at the number first, and says that it is older."""
 
 _stamp = "ingest VARCHAR, added TIMESTAMP"
 tables = {
@@ -167,9 +172,37 @@ def check(connection: Connection, where: str) -> int:
             f"{where}: was made by an older mirstore (store schema {found[0]}, this one reads {oldest} to {version})",
             hint="ingest the same files into a new store: --store NEW",
         )
-    if found[0] > version:
+    refuse_newer(found, where)
+    return int(found[0])
+
+
+numbers = (
+    "SELECT CAST(min_value AS TEXT), CAST(max_value AS TEXT) FROM ducklake_file_column_stats "
+    "JOIN ducklake_column USING (table_id, column_id) JOIN ducklake_table USING (table_id) "
+    "JOIN ducklake_schema USING (schema_id) "
+    "WHERE schema_name = 'core' AND table_name = 'meta' AND column_name = 'value'"
+)
+"""A query for the catalogue alone, which opens no file: least and greatest of the versions, as texts."""
+
+
+def refuse_newer(found: Iterable[object], where: object) -> None:
+    """Refuse a store of which any number is higher than this mirstore's.
+
+    Parameters
+    ----------
+    found : iterable of object
+        Versions, as numbers or as the texts that a catalogue has; what is neither is passed over.
+    where : object
+        The store, for messages.
+
+    Raises
+    ------
+    StoreError
+        If one is higher.
+    """
+    known = [int(text) for text in map(str, found) if re.fullmatch(r"[0-9]{1,6}", text)]
+    if known and max(known) > version:
         raise StoreError(
-            f"{where}: was made by a newer mirstore (store schema {found[0]}, this one reads {version})",
+            f"{where}: was made by a newer mirstore (store schema {max(known)}, this one reads {version})",
             hint="pip install --upgrade mirstore",
         )
-    return int(found[0])

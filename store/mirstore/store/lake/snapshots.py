@@ -14,6 +14,20 @@ from mirstore.store.lake.lake import Lake
 _compaction = "merge_adjacent"
 
 
+def last_change(lake: Lake) -> int:
+    """Return the last snapshot that changed a value, as ``mirstore log`` has it: what merged files comes after it.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
+    ((found,),) = lake.ask(
+        f"SELECT max(snapshot_id) FROM {catalogue}.ducklake_snapshot_changes "
+        f"WHERE snapshot_id <= {lake.snapshot_id} AND changes_made NOT LIKE '%{_compaction}%'"
+    )
+    return int(found)
+
+
 def snapshots(lake: Lake) -> pl.DataFrame:
     """Return the snapshots up to the store's: ``snapshot``, ``added`` (UTC), ``message``, ``command``, ``session``.
 

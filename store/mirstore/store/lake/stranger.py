@@ -17,7 +17,7 @@ import duckdb
 from mirstore.core.errors import StoreError
 from mirstore.core.text import shortened
 from mirstore.store.lake.quoting import literal
-from mirstore.store.lake.schema import row_group
+from mirstore.store.lake.schema import numbers, refuse_newer, row_group
 
 always_empty = (
     "ducklake_column_mapping", "ducklake_column_tag", "ducklake_delete_file", "ducklake_file_partition_value",
@@ -30,6 +30,7 @@ _filled = (
     "ducklake_metadata", "ducklake_schema", "ducklake_schema_versions", "ducklake_snapshot",
     "ducklake_snapshot_changes", "ducklake_table", "ducklake_table_column_stats", "ducklake_table_stats",
 )  # fmt: skip
+_with_number = {"ducklake_schema", "ducklake_table", "ducklake_column", "ducklake_file_column_stats"}
 _journal = "catalog.sqlite-journal"  # the catalogue is in WAL mode, always
 _movable = ("data", "tensors", "artifacts", "jobs", "checkpoints", "backups")
 _column = r'("\w+"|\w+) [A-Z]+( PRIMARY KEY| NOT NULL)?'
@@ -194,7 +195,11 @@ def check_catalogue(connection: duckdb.DuckDBPyConnection, path: str, folder: Pa
     """
     connection.execute(f"ATTACH {literal(path)} AS seen (TYPE sqlite, READ_ONLY, BUSY_TIMEOUT 10000)")
     try:
-        _check_tables(_ask(connection, "SELECT type, name, coalesce(sql, '') FROM sqlite_master"), folder)
+        made = _ask(connection, "SELECT type, name, coalesce(sql, '') FROM sqlite_master")
+        if _with_number <= {name for kind, name, sql in made if _is_plain(kind, name, sql)}:
+            told = _ask(connection, f"{numbers} AND {_text_or_null('min_value', 'max_value')}")
+            refuse_newer((text for row in told for text in row), folder)  # which may have what is not known here
+        _check_tables(made, folder)
         for what, shown in _ask(connection, f"{_question} LIMIT 1"):
             raise refusal(folder, what, shown)
     finally:
@@ -209,8 +214,7 @@ def _check_tables(made: list[tuple[str, ...]], folder: Path) -> None:
     """Refuse what is no plain table of DuckLake's: SQLite's own views, triggers and virtual tables are programs."""
     tables = set()
     for kind, name, sql in made:
-        plain = _plain_table.fullmatch(sql)
-        if kind == "table" and plain and plain["name"] == name and name in {*always_empty, *_filled}:
+        if _is_plain(kind, name, sql) and name in {*always_empty, *_filled}:
             tables.add(name)
         elif kind != "index" or sql or not name.startswith("sqlite_autoindex_"):
             raise refusal(folder, f"a {kind} that mirstore does not make", name)
@@ -219,6 +223,11 @@ def _check_tables(made: list[tuple[str, ...]], folder: Path) -> None:
             f"{folder}: its catalogue has no table {missing}: it is damaged, or of something else",
             hint="mirstore doctor; the last good catalogue is in the store's backups folder",
         )
+
+
+def _is_plain(kind: str, name: str, sql: str) -> bool:
+    plain = _plain_table.fullmatch(sql)
+    return kind == "table" and plain is not None and plain["name"] == name
 
 
 def refusal(store: Path | str, what: str, shown: str) -> StoreError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.quoting import literal
-from mirstore.store.lake.schema import row_group
+from mirstore.store.lake.schema import numbers, refuse_newer, row_group
 from mirstore.store.lake.stranger import always_empty, refusal, types
 
 _rules = [
@@ -66,5 +66,6 @@ def check_database(ask: Callable[[str], Sequence[Sequence[Any]]], store: str) ->
         raise StoreError(
             f"{store}: its catalogue has no table {missing[0]}", hint="restore the newest backup of the database"
         )
+    refuse_newer((text for row in ask(numbers) for text in row), store)  # which may have what is not known here
     for what, shown in ask(_question):
         raise refusal(store, what, shown or "")

@@ -85,14 +85,14 @@ class Transaction:
 
     def _note(self) -> None:
         """Let the journal say that it came to pass; what was merged into what, DuckLake tells only now."""
-        ask = journal.Catalogue(self._connection.execute, f"{catalogue}.").ask
+        ask = journal.Tables(self._connection.execute, f"{catalogue}.").ask
         ((newest, time),) = ask(  # as text: DuckDB would want pytz for a time with a zone, which PostgreSQL has
             "SELECT max(snapshot_id), CAST(arg_max(snapshot_time, snapshot_id) AS VARCHAR) FROM ducklake_snapshot"
         )
         if newest < self.number:
             return  # there was nothing to commit
         if self._merges:
-            self._home.retell(journal.Catalogue(self._connection.execute, f"{catalogue}."))
+            self._home.retell(journal.Tables(self._connection.execute, f"{catalogue}."))
         else:
             self._home.confirm(newest, str(time))
 
