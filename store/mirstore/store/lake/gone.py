@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,14 +34,12 @@ def known(store: Path, files: Iterable[Path]) -> pl.DataFrame | None:
     """
     try:
         text, _, digest = (store / name).read_text().rpartition("\n")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if digest != _digest(text):
-        return None
-    told = json.loads(text)
-    if told["files"] != _names(files):
-        return None
-    return pl.DataFrame({"track": told["tracks"]}, schema={"track": pl.String})
+        told = json.loads(text) if digest == _digest(text) else {"files": None}
+        if told["files"] != _names(files):
+            return None
+        return pl.DataFrame({"track": told["tracks"]}, schema={"track": pl.String})
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, pl.exceptions.PolarsError):
+        return None  # damaged, or made by other hands
 
 
 def keep(store: Path, files: Iterable[Path], tracks: pl.DataFrame) -> None:
