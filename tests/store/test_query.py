@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from datetime import date, datetime, time
 
+import duckdb
 import pytest
 from test_store import Loudness, Patches, fill, loudness
 
@@ -13,7 +14,7 @@ from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError, Us
 from mirstore.core.features import FeatureSet
 from mirstore.store import Store
 from mirstore.store.lake.hidden import decisive
-from mirstore.store.sql.statement import allowed
+from mirstore.store.sql.statement import allowed, parser
 
 stamp = {"ingest": "i1", "added": datetime(2026, 1, 1)}
 
@@ -174,8 +175,12 @@ def test_hostile_statements_are_refused(store, statement, message):
 
 @pytest.mark.parametrize("statement", [*hostile["the store is read-only"], *hostile[r"table function '\w+' refused"]])
 def test_the_guard_refuses_them_before_there_is_a_session(store, statement):
-    with pytest.raises(UsageError, match=r"the store is read-only|table function '\w+' refused"):
-        allowed(statement.format(folder=store.path, file=store.files(f"feat.{loudness.table}")[0]))
+    query = statement.format(folder=store.path, file=store.files(f"feat.{loudness.table}")[0])
+    with (
+        duckdb.connect(config=parser) as connection,
+        pytest.raises(UsageError, match=r"the store is read-only|table function '\w+' refused"),
+    ):
+        allowed(connection, query)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mirstore.store.lake.latest import latest, located
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import order
 
 removals = "core.removals"
@@ -158,7 +158,7 @@ class Hidden:
         return {f"core.hidden_{rule.name}": rule.rows for rule in self.rules}
 
 
-def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidden:
+def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None, gone: pl.DataFrame) -> Hidden:
     """Return what is hidden at a snapshot, None for the latest, from all rows of tables.
 
     What a person removed is hidden in all snapshots; that a track left a dataset because its file is gone, and that
@@ -169,6 +169,8 @@ def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidde
     recorded : callable
         Returns all rows of a table by its name.
     snapshot : int or None
+    gone : pl.DataFrame
+        The tracks whose files are gone at the snapshot: see `mirstore.store.lake.gone`.
     """
     now = _now(recorded(removals).collect())
     if snapshot is not None:
@@ -176,10 +178,10 @@ def read(recorded: Callable[[str], pl.LazyFrame], snapshot: int | None) -> Hidde
     rules = dead(now)
     withdrawn = now.filter(pl.col("kind") == "track").select("track")
     features = now.filter(pl.col("kind") == "features").select("feature_set")
-    gone = [withdrawn, _without_path(recorded("core.locations"))]
+    tracks = [withdrawn, gone]
     if any(not rule.rows.is_empty() for rule in rules):
-        gone.append(homeless(recorded("core.items"), rules))
-    rules = (Rule("tracks", pl.concat(gone).unique()), Rule("features", features, _values), *rules)
+        tracks.append(homeless(recorded("core.items"), rules))
+    rules = (Rule("tracks", pl.concat(tracks).unique()), Rule("features", features, _values), *rules)
     return Hidden(
         tuple(rule for rule in rules if not rule.rows.is_empty()),
         frozenset(withdrawn["track"]),
@@ -227,12 +229,3 @@ def homeless(items: pl.LazyFrame, rules: Iterable[Rule]) -> pl.DataFrame:
         if rule.applies("core.items", ["dataset", "track"]):
             left = rule.drop(left)
     return items.select("track").unique().join(left, on="track", how="anti").collect()
-
-
-def _without_path(locations: pl.LazyFrame) -> pl.DataFrame:
-    """Return the tracks whose paths all hold something else now, or nothing."""
-    told = locations.select(pl.len().alias("rows"), pl.col("path").hash().n_unique()).collect(engine="streaming")
-    if told["rows"].item() == told["path"].item():
-        return pl.DataFrame(schema={"track": pl.String})  # a path that was told once holds what it held
-    rows = locations.select("path", "track", order).collect()
-    return rows.select("track").drop_nulls().unique().join(located(rows.lazy()), on="track", how="anti")

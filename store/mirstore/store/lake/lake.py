@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from mirstore.core.errors import StoreError, UnknownNameError
-from mirstore.store.lake import journal, schema
+from mirstore.store.lake import gone, journal, schema
 from mirstore.store.lake.connect import catalogue
 from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.explaining import explained
@@ -179,6 +179,8 @@ class Lake:
                 if isinstance(error, duckdb.Error | OSError):
                     raise explained(self.home, error) from error
                 raise
+        if transaction.wrote("core.locations"):
+            self._gone()  # is kept for whoever asks next
 
     # Reading
 
@@ -223,16 +225,22 @@ class Lake:
             f"JOIN {catalogue}.ducklake_table USING (table_id) WHERE table_name IN {tables}"
         )
         if self._hidden is None or self._hidden[0] != newest:
-            self._hidden = newest, read_hidden(self._decisive, self.snapshot)
+            self._hidden = newest, read_hidden(self.recorded, self.snapshot, self._gone())
         return self._hidden[1]
 
-    def _decisive(self, table: str) -> pl.LazyFrame:
-        """Return the rows that decide what is hidden; where tracks lay is asked without files that are lost.
+    def _gone(self) -> pl.DataFrame:
+        """Return the tracks whose files are gone; where tracks lay is asked without data files that are lost.
 
         A track whose file is gone is shown then. What was removed never is.
         """
-        sizes = self.file_sizes(table).items()
-        return self._rows(table, {at: size for at, size in sizes if table != "core.locations" or not damage(at, size)})
+        sizes = self.file_sizes("core.locations").items()
+        whole = {at: size for at, size in sizes if not damage(at, size)}
+        if self.snapshot is None and (known := gone.known(self.path, whole)) is not None:
+            return known
+        found = gone.without_path(self._rows("core.locations", whole))
+        if not self.read_only:
+            gone.keep(self.path, whole, found)
+        return found
 
     def seen(self, table: str) -> int | None:
         """Return the snapshot at which a table is read, None for the latest: removals are never out of date.
@@ -375,8 +383,8 @@ class Lake:
             if problem := damage(path, size):
                 raise StoreError(f"{path}: {problem}", hint="mirstore doctor lists all damage, --repair forgets it")
         if not paths:
-            there = table in self.tables()
-            query = f"SELECT * FROM {in_lake(table)} LIMIT 0" if there else schema.without_rows(table[5:])
+            name = table.removeprefix("core.")
+            query = schema.without_rows(name) if name in schema.tables else f"SELECT * FROM {in_lake(table)} LIMIT 0"
             return pl.from_arrow(self._connection.sql(query).to_arrow_table()).lazy()  # type: ignore[union-attr]
         kinds = {**pl.scan_parquet(paths[0], glob=False).collect_schema(), merged_column: pl.Int64()}
         frame = pl.scan_parquet(paths, schema=kinds, missing_columns="insert", extra_columns="ignore", glob=False)

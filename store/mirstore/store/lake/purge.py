@@ -27,6 +27,7 @@ from mirstore.store.lake.files import (
     unnamed_data_files,
     unnamed_packs,
 )
+from mirstore.store.lake.gone import forget
 from mirstore.store.lake.hidden import Rule, homeless, removals
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.lake import Lake
@@ -131,6 +132,7 @@ def _purge(home: Home, catalogue: Catalogue, what: Erased, *, dry_run: bool) -> 
             changes.append((file, new_data_file(home, file, new) if after else None))
     if dry_run:
         return done
+    forget(home.path)  # it names tracks
     gone = home.forget_backups() if changes else []  # they name what is erased, and files that will be no more
     replace(home, catalogue, changes, what.scrubber.command)
     done.deleted = [*gone, *_sweep(home, catalogue)]

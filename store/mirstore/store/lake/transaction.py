@@ -113,9 +113,22 @@ class Transaction:
         table : str
             ``core.tracks`` …
         """
-        folder = self._home.path.joinpath("data", *table.split("."))
+        folder = self._folder(table)
         if folder not in self._before:
             self._before[folder] = _data_files(folder)
+
+    def wrote(self, table: str) -> bool:
+        """Tell whether a table got rows, or its files were merged.
+
+        Parameters
+        ----------
+        table : str
+            ``core.tracks`` …
+        """
+        return self._folder(table) in self._before
+
+    def _folder(self, table: str) -> Path:
+        return self._home.path.joinpath("data", *table.split("."))
 
     def merge(self, table: str, largest: int) -> None:
         """Make one file of those files of a table that are not larger.

@@ -15,7 +15,6 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +95,17 @@ def _reply(request: dict[str, Any], file: int | None) -> tuple[dict[str, Any], i
 
 
 def _read(request: dict[str, Any]) -> dict[str, Any]:
-    limit = _bytes(request["memory"])
-    _limit_memory(limit)
-    return {"statement": allowed(request["query"]).told, "limit": limit}
-
-
-@cache
-def _bytes(memory: str) -> int:
     with closing(duckdb.connect(config=parser)) as connection:
-        try:
-            return int(connection.execute(f"SELECT parse_formatted_bytes({literal(memory)})").fetchall()[0][0])
-        except duckdb.Error:
-            raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
+        limit = _bytes(connection, request["memory"])
+        _limit_memory(limit)
+        return {"statement": allowed(connection, request["query"]).told, "limit": limit}
+
+
+def _bytes(connection: duckdb.DuckDBPyConnection, memory: str) -> int:
+    try:
+        return int(connection.execute(f"SELECT parse_formatted_bytes({literal(memory)})").fetchall()[0][0])
+    except duckdb.Error:
+        raise UsageError(f"memory {memory!r} is no size", hint="for example '2GB'") from None
 
 
 def _answer(request: dict[str, Any], file: int | None) -> tuple[dict[str, Any], int | None]:

@@ -50,6 +50,22 @@ def revisable(lake: Lake) -> set[str]:
     return {name for (name,) in rows}
 
 
+def with_files(lake: Lake) -> set[str]:
+    """Return the names of the tables of features that have any files.
+
+    Parameters
+    ----------
+    lake : Lake
+    """
+    now = lake.snapshot_id
+    rows = lake.ask(
+        f"SELECT DISTINCT table_name FROM {catalogue}.ducklake_data_file f "
+        f"JOIN {catalogue}.ducklake_table t USING (table_id) JOIN {catalogue}.ducklake_schema USING (schema_id) "
+        f"WHERE schema_name = 'feat' AND f.begin_snapshot <= {now} AND coalesce(f.end_snapshot > {now}, true)"
+    )
+    return {name for (name,) in rows}
+
+
 def _listed(parts: Mapping[int | None, Sequence[_Column]], parent: int | None) -> str:
     return ", ".join(f"{identifier(name)} {_type(parts, number, kind)}" for number, name, kind in parts[parent])
 

@@ -49,10 +49,8 @@ def run(lake: Lake, query: str, *, timeout: float, memory: str) -> pl.DataFrame:
         statement = process.read(query, timeout=timeout, memory=memory)
         with _looking:
             known = all_views(lake)
-            ours = {*known, *map(str.lower, tables(lake)), own}
-            lists = (
-                statement.lists or not statement.tables <= ours | statement.own
-            )  # of information_schema, for example
+            others = statement.tables - statement.own - known.keys() - {own}
+            lists = statement.lists or bool(others and not others <= set(map(str.lower, tables(lake))))
             seen = _contents(lake, statement.tables | statement.words, lists)
         try:
             return _frame(process.answer(statement.text, seen))

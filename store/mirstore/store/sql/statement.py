@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,7 +80,7 @@ _comment = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)"
 _explanation = re.compile(rf"{_comment}*+EXPLAIN(?P<analyze>{_comment}++ANALYZE)?(?=\W)", re.IGNORECASE | re.DOTALL)
 
 
-def allowed(query: str) -> Statement:
+def allowed(connection: duckdb.DuckDBPyConnection, query: str) -> Statement:
     """Return the statement to run, if it is one SELECT, or EXPLAIN of one.
 
     EXPLAIN can hide a COPY, and its ANALYZE runs what it explains: so the text behind it passes alone, and what is run
@@ -89,6 +88,8 @@ def allowed(query: str) -> Statement:
 
     Parameters
     ----------
+    connection : duckdb.DuckDBPyConnection
+        Made with the settings `parser`.
     query : str
 
     Raises
@@ -98,30 +99,29 @@ def allowed(query: str) -> Statement:
     """
     match = _explanation.match(query)
     if match is None:
-        return _select(query)
-    inner = _select(query[match.end() :])
+        return _select(connection, query)
+    inner = _select(connection, query[match.end() :])
     return replace(inner, text=f"EXPLAIN {'ANALYZE ' if match['analyze'] else ''}{inner.text}")
 
 
-def _select(query: str) -> Statement:
+def _select(connection: duckdb.DuckDBPyConnection, query: str) -> Statement:
     """Allow exactly one statement of type SELECT."""
     if re.search("[\0\ud800-\udfff]", query):  # DuckDB reads up to a NUL only
         raise UsageError("query has characters that are no text")
-    with closing(duckdb.connect(config=parser)) as connection:
-        try:
-            statements = connection.extract_statements(query)
-        except duckdb.Error as error:
-            raise UsageError(first_lines(str(error)), hint=_dash_hint(query)) from None
-        for kind in (s.type for s in statements if s.type != duckdb.StatementType.SELECT):
-            pivot = re.search(r"\bpivot\b", query, re.IGNORECASE)  # without IN it creates a type first
-            hint = "PIVOT needs its values: ON label IN ('rock', 'pop')" if pivot else "give one SELECT"
-            raise UsageError(f"statement of type {kind.name} refused: the store is read-only", hint=hint)
-        if len(statements) != 1:
-            raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
-        try:
-            tree = parsed(connection, query)
-        except (duckdb.Error, RecursionError):
-            raise UsageError("query is too deeply nested") from None
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise UsageError(first_lines(str(error)), hint=_dash_hint(query)) from None
+    for kind in (s.type for s in statements if s.type != duckdb.StatementType.SELECT):
+        pivot = re.search(r"\bpivot\b", query, re.IGNORECASE)  # without IN it creates a type first
+        hint = "PIVOT needs its values: ON label IN ('rock', 'pop')" if pivot else "give one SELECT"
+        raise UsageError(f"statement of type {kind.name} refused: the store is read-only", hint=hint)
+    if len(statements) != 1:
+        raise UsageError(f"{len(statements) or 'no'} statements given", hint="give one SELECT")
+    try:
+        tree = parsed(connection, query)
+    except (duckdb.Error, RecursionError):
+        raise UsageError("query is too deeply nested") from None
     if tree["error"]:
         raise UsageError(f"statement refused: {tree['error_message']}", hint="give one SELECT")
     for name in _called_as_tables(tree):

@@ -16,6 +16,7 @@ from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest_commit_sql, latest_sql
 from mirstore.store.lake.quoting import identifier
 from mirstore.store.lake.schema import order
+from mirstore.store.sql.declared import with_files
 from mirstore.store.sql.statement import parsed, parser, tables
 
 # Tables hold events; a view shows the latest per key. `committed` is the same for all rows of one commit. What was
@@ -166,15 +167,18 @@ class View:
     ----------
     name, query : str
         Its SELECT.
+    table : str, optional
+        The table of features that it shows, and nothing else.
     """
 
     name: str
     query: str
+    table: str | None = None
 
     @property
     def reads(self) -> frozenset[str]:
         """The views and tables that it rests on, in lower case."""
-        return _reads(self.query)
+        return frozenset({self.table.lower()}) if self.table else _reads(self.query)
 
 
 _known: WeakKeyDictionary[Lake, tuple[int, Mapping[str, View]]] = WeakKeyDictionary()
@@ -198,8 +202,10 @@ def all_views(lake: Lake) -> Mapping[str, View]:
 def _all_views(lake: Lake) -> dict[str, View]:
     option = "" if lake.address == "store" else f"--store {shlex.quote(lake.address)} "
     fixed = {name: query.replace("{store}", option.replace("'", "''")) for name, query in views.items()}
-    features = {name: f"SELECT * FROM feat.{identifier(table)}" for name, table in feature_views(lake)}
-    return {name.lower(): View(name, query) for name, query in (fixed | features).items()}
+    found = {name.lower(): View(name, query) for name, query in fixed.items()}
+    for name, table in feature_views(lake):
+        found[name.lower()] = View(name, f"SELECT * FROM feat.{identifier(table)}", f"feat.{table}")
+    return found
 
 
 @cache
@@ -221,10 +227,11 @@ def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
     tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
     history = lake.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
-    passed_over = unkept(lake)
+    empty = {table for table, _ in tables.values()} - with_files(lake)
+    passed_over = unkept(lake) if empty else set()  # which reads the whole ledger
     for name, id_ in history.select("name", "feature_set").iter_rows():
         table, version = tables[id_]
-        if id_ in passed_over and not lake.files(f"feat.{table}"):
+        if id_ in passed_over and table in empty:
             continue
         for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
             named[alias.lower()] = (alias, table)  # SQL's names know no case
