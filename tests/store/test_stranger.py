@@ -114,6 +114,10 @@ def test_a_store_of_a_newer_mirstore_is_none_of_a_stranger(store, monkeypatch, n
     refuses(store, rf"made by a newer mirstore \(store schema {number}, this", hint="pip install --upgrade mirstore")
     (problem,) = examine(store)
     assert (problem["remedy"], "newer mirstore" in problem["problem"]) == ("pip install --upgrade mirstore", True)
+    before = (store / "catalog.sqlite").read_bytes()
+    with pytest.raises(StoreError, match="newer mirstore"):
+        repair(store, deep=True)
+    assert (store / "catalog.sqlite").read_bytes() == before
 
 
 # What stands in the catalogue

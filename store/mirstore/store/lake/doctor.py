@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +29,7 @@ from mirstore.store.lake.home import Home, damage
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.ranges import hiding
+from mirstore.store.lake.schema import numbers, refuse_newer
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.stranger import refuse_links
 
@@ -79,10 +80,17 @@ def catalogue_problems(home: Home) -> list[Problem]:
     path = store / "catalog.sqlite"
     try:
         refuse_links(store)  # SQLite would do what a journal beside the catalogue says
+        _refuse_newer(path)
     except StoreError as error:
         return [_problem("", store, error.message, error.hint or rebuild)]
     problem = _catalogue_problem(home, path) if path.exists() else "is missing"
     return [_problem("", path, problem, rebuild)] if problem else []
+
+
+def _refuse_newer(path: Path) -> None:
+    """Refuse the catalogue of a newer mirstore: what is strange in it is no damage."""
+    with suppress(sqlite3.Error), closing(_read_only(path)) as catalogue:  # a damaged one is told as that
+        refuse_newer((text for row in catalogue.execute(numbers) for text in row), path.parent)
 
 
 def _catalogue_problem(home: Home, path: Path) -> str | None:

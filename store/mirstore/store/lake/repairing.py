@@ -75,6 +75,7 @@ def repair(store: str | Path, *, deep: bool = False) -> Repaired:
 
 
 def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
+    schema.refuse_newer((text for row in catalogue.execute(schema.numbers) for text in row), home)
     files = data_files(catalogue, home.path)
     home.fetch({file.path: file.bytes for file in files})
     back: list[Path] = []
