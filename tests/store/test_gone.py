@@ -140,6 +140,15 @@ def test_who_cannot_keep_it_works_it_out(moved):
     assert sorted(path.name for path in moved.path.glob("*.part")) == []
 
 
+def test_what_a_killed_process_left_of_it_is_taken_away(moved):
+    moved.path.joinpath(f"{gone.name}.part").write_text("half of it")
+    for track in "de":
+        locate(moved, ("/q", track))
+    assert hidden(moved.address) == {"a", "c", "d"}
+    assert set(gone.known(moved.path, moved.files("core.locations"))["track"]) == {"a", "c", "d"}
+    assert sorted(path.name for path in moved.path.glob("*.part")) == []
+
+
 def test_a_snapshot_is_seen_as_it_was_then(moved):
     first, last = moved.newest - 1, moved.newest
     assert (hidden(moved.address, first), hidden(moved.address, last)) == (set(), {"a"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +54,7 @@ def keep(store: Path, files: Iterable[Path], tracks: pl.DataFrame) -> None:
         ``track``.
     """
     text = json.dumps({"files": _names(files), "tracks": sorted(tracks["track"])})
-    part = store / f"{name}.{os.getpid()}.part"
+    part = store / f"{name}.part"  # one who was killed has left it, or writes it now: nobody keeps anything then
     with suppress(OSError):  # a full disk, for example: then it is worked out again
         try:
             with open(part, "x") as file:  # it is not there, and so is no link

@@ -148,7 +148,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
             unique = f"{name}_{seen[name]}"
         names.append(unique)
     try:
-        frame = pl.from_arrow(table.rename_columns(names))
+        frame = pl.from_arrow(table.rename_columns(names), rechunk=False)  # which would copy all
     except pl.exceptions.PolarsError as error:
         what = str(error).splitlines()[0].partition(" Hint:")[0]
         raise UsageError(f"answer has a type that a frame cannot hold: {what}", hint="cast it to VARCHAR") from None
