@@ -105,6 +105,19 @@ def test_what_a_bucket_refuses_is_said_without_its_answer(server, bucket, status
         assert not [secret for secret in secrets if secret in said + error.value.hint]
 
 
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [("AccessDenied", "access is denied"), ("Strange", "answers Strange"), ("", "DeleteObjects request")],
+)
+def test_a_key_that_may_not_be_deleted_is_said_without_the_answer(code, why):
+    message = f"DeleteObjects request failed for key folder/y: ganz-geheim (code: {code})"
+    assert refusal(OSError(message))[0] == why
+
+
+def test_an_error_without_words_has_its_name():
+    assert refusal(OSError(""))[0] == "OSError"
+
+
 def test_an_address_is_said_without_what_is_asked_of_it():
     lost = OSError("Error performing POST https://sts.example.org/?Action=Assume&WebIdentityToken=geheim in 3 s\nmore")
     assert refusal(lost)[0] == "Error performing POST https://sts.example.org/?… in 3 s"

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from mirstore.store import Store
 from mirstore.store.lake import gone
+from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.hidden import removals
+from mirstore.store.lake.repairing import repair
 
 stamp = {"ingest": "", "added": datetime(2026, 11, 27)}
 told = st.lists(st.tuples(st.sampled_from("pqrst"), st.sampled_from(["a", "b", "c", None]), st.integers(1, 4)))
@@ -161,10 +163,49 @@ def test_a_track_is_shown_again_when_the_file_that_says_otherwise_is_lost(moved)
         assert store.hidden.rules == ()
 
 
-def test_a_purge_leaves_no_track_in_it(moved):
+def test_lies_in_it_are_found_and_mended(moved):
+    of_no_tracks(["b", "c"])(moved.path / gone.name)
+    assert "c" in hidden(moved.address)
+    problems = doctor(moved, deep=True)
+    assert [one["problem"] for one in problems] == ["says of other tracks that their files are gone"]
+    moved.close()
+    repair(moved.address)
+    assert examine(moved.address, deep=True) == []
+    assert hidden(moved.address) == {"a"}
+
+
+def test_gc_leaves_nothing_of_an_older_state(moved):
+    of_others(moved.path / gone.name)
+    moved.gc()
+    assert not (moved.path / gone.name).exists()
+    locate(moved, ("/q", "d"))
+    moved.gc()
+    assert hidden(moved.address) == {"a", "c"}
+    assert (moved.path / gone.name).exists()
+
+
+def test_one_that_is_too_large_is_not_read(moved):
+    with (moved.path / gone.name).open("r+b") as file:
+        file.truncate(3 << 30)  # of which the disk has little
+    assert hidden(moved.address) == {"a"}
+
+
+def test_a_commit_that_cannot_keep_it_is_one(moved, monkeypatch):
+    def damaged(*what):
+        raise pl.exceptions.ComputeError("File out of specification")
+
+    with monkeypatch.context() as reading:
+        reading.setattr(gone, "without_path", damaged)
+        with moved.write("located") as tx:
+            tx.append("core.locations", [{"path": "/q", "track": "d", **stamp}])
+    assert hidden(moved.address) == {"a", "c"}
+
+
+def test_a_purge_leaves_no_track_in_it(moved, monkeypatch):
     with moved.write("removal") as tx:
         tx.append(removals, [{"kind": "track", "track": "a", "note": "[]", **stamp}])
     assert '"a"' in (moved.path / gone.name).read_text()
+    monkeypatch.setattr(gone, "keep", lambda *what: None)  # killed before it could
     moved.purge()
-    assert '"a"' not in (moved.path / gone.name).read_text()
+    assert not (moved.path / gone.name).exists()
     assert hidden(moved.address) == set()

@@ -32,6 +32,7 @@ from mirstore.store.lake import schema
 from mirstore.store.lake.connect import committer, lock_down, with_extensions
 from mirstore.store.lake.doctor import doctor, examine
 from mirstore.store.lake.quoting import identifier, literal
+from mirstore.store.lake.rebuilding import rebuild
 from mirstore.store.lake.repairing import repair
 from mirstore.store.lake.stranger import check_catalogue
 
@@ -117,6 +118,8 @@ def test_a_store_of_a_newer_mirstore_is_none_of_a_stranger(store, monkeypatch, n
     before = (store / "catalog.sqlite").read_bytes()
     with pytest.raises(StoreError, match="newer mirstore"):
         repair(store, deep=True)
+    with pytest.raises(StoreError, match="newer mirstore"):
+        rebuild(store)
     assert (store / "catalog.sqlite").read_bytes() == before
 
 

@@ -81,6 +81,8 @@ def sql(
 def _read() -> str:
     from mirstore.core.errors import UsageError
 
+    if sys.stdin is None:
+        raise UsageError("there is no standard input", hint="give the statement itself")
     try:
         text = sys.stdin.read(longest + 1)
     except UnicodeDecodeError:

@@ -34,14 +34,16 @@ def refusal(error: Exception) -> tuple[str, str]:
         Of the library that asks.
     """
     said = str(error)
-    code, status = re.search(r"<Code>(\w{1,60})</Code>", said), re.search(r"status code: (\d{3})", said)
-    if code and code[1] in _known:
-        why, hint = _known[code[1]]
+    code = re.search(r"<Code>(\w{1,60})</Code>|\(code: (\w{1,60})\)", said)  # of the whole, or about a key
+    name, status = code and (code[1] or code[2]), re.search(r"status code: (\d{3})", said)
+    if name in _known:
+        why, hint = _known[name]
         return why, hint + _safe
     denied = type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
-    if denied or (status and status[1] in ("401", "403")):
+    if denied or name == "AccessDenied" or (status and status[1] in ("401", "403")):
         return "access is denied", f"check the credentials in the environment, or ask who keeps the bucket{_safe}"
     hint = f"check the address, AWS_ENDPOINT_URL and the credentials in the environment{_safe}"
-    if status:
-        return f"answers {' '.join(filter(None, (status[1], code and code[1])))}", hint
-    return re.sub(r"\?\S+", "?…", said.splitlines()[0]), hint  # an address may have a token behind its ?
+    if status or name:
+        return f"answers {' '.join(filter(None, (status and status[1], name)))}", hint
+    said = said.partition("\n")[0].partition(" failed for key")[0]  # what follows is the answer's
+    return re.sub(r"\?\S+", "?…", said) or type(error).__name__, hint  # an address may have a token behind its ?

@@ -88,9 +88,8 @@ def tracks(store: Store, names: Sequence[str], *, undo: bool = False) -> Removal
         there = store.recorded("core.tracks").filter(pl.col("track").is_in(chosen)).select("track").unique().collect()
         what = counted(len(chosen), "track")
         if erased := len(chosen) - there.height:
-            what += (
-                f", {'all' if erased == len(chosen) else erased} erased by a purge: an ingest computes what there was"
-            )
+            of_them = "" if erased == len(chosen) else f"{erased} of them "
+            what += f"; {of_them}erased by a purge: what brought them in has to be given again"
         return Removal(what, rows, {"tracks": len(chosen), "erased": erased})
     runs = _used(store, chosen)
     there = store.sql("SELECT dataset, track FROM items").filter(pl.col("track").is_in(chosen))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from mirstore.core.artifacts.files import Artifact
 from mirstore.core.errors import MirstoreError, StoreError
 from mirstore.core.packs import references
-from mirstore.store.lake import journal
+from mirstore.store.lake import gone, journal
 from mirstore.store.lake.artifacts import artifact_folder
 from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.files import data_files, unnamed_data_files
@@ -29,7 +29,7 @@ from mirstore.store.lake.home import Home, damage
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.ranges import hiding
-from mirstore.store.lake.schema import numbers, refuse_newer
+from mirstore.store.lake.schema import refuse_newer
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.stranger import refuse_links
 
@@ -80,17 +80,34 @@ def catalogue_problems(home: Home) -> list[Problem]:
     path = store / "catalog.sqlite"
     try:
         refuse_links(store)  # SQLite would do what a journal beside the catalogue says
-        _refuse_newer(path)
+        unreadable = (sqlite3.Error, ValueError, TypeError, KeyError, IndexError)  # is told below
+        with suppress(*unreadable), closing(_read_only(path)) as catalogue:
+            refuse_newer_data((at.path for at in data_files(catalogue, store) if at.table == "core.meta"), store)
     except StoreError as error:
-        return [_problem("", store, error.message, error.hint or rebuild)]
+        return [_problem("", store, error.message.removeprefix(f"{store}: "), error.hint or rebuild)]
     problem = _catalogue_problem(home, path) if path.exists() else "is missing"
     return [_problem("", path, problem, rebuild)] if problem else []
 
 
-def _refuse_newer(path: Path) -> None:
-    """Refuse the catalogue of a newer mirstore: what is strange in it is no damage."""
-    with suppress(sqlite3.Error), closing(_read_only(path)) as catalogue:  # a damaged one is told as that
-        refuse_newer((text for row in catalogue.execute(numbers) for text in row), path.parent)
+def refuse_newer_data(files: Iterable[Path], where: object) -> None:
+    """Refuse the data of a newer mirstore: what is strange there is no damage, and nothing that may be mended here.
+
+    Parameters
+    ----------
+    files : iterable of path
+        Of ``core.meta``; those that cannot be read are passed over.
+    where : object
+        The store, for messages.
+
+    Raises
+    ------
+    StoreError
+        If one says so.
+    """
+    for path in files:
+        with suppress(OSError, pa.ArrowException):
+            rows = pq.read_table(path, columns=["key", "value"]).to_pylist()
+            refuse_newer((row["value"] for row in rows if row["key"] == "schema"), where)
 
 
 def _catalogue_problem(home: Home, path: Path) -> str | None:
@@ -161,7 +178,7 @@ def doctor(lake: Lake, *, deep: bool = True) -> list[Problem]:
 
 def _parts(lake: Lake, *, deep: bool) -> Iterator[Problem]:
     """Yield what is wrong beside the tables; where a table that tells cannot be read, that was said."""
-    for look in (partial(_packs, deep=deep), partial(_artifacts, deep=deep)):
+    for look in (partial(_packs, deep=deep), partial(_artifacts, deep=deep), partial(_gone, deep=deep)):
         try:
             yield from look(lake)
         except (StoreError, pl.exceptions.PolarsError, OSError):
@@ -220,6 +237,14 @@ def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
     except (OSError, ValueError, pa.ArrowException) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
     return None
+
+
+def _gone(lake: Lake, *, deep: bool) -> Iterator[Problem]:
+    """Yield whether what is kept about tracks whose files are gone is wrong."""
+    told = gone.known(lake.path, lake.files("core.locations")) if deep else None
+    if told is not None and set(told["track"]) != set(gone.without_path(lake.recorded("core.locations"))["track"]):
+        what = "says of other tracks that their files are gone"
+        yield _problem("core.locations", lake.path / gone.name, what, repair)
 
 
 def _packs(lake: Lake, *, deep: bool) -> Iterator[Problem]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from mirstore.store.lake.files import (
     checkpoints,
+    data_files,
     left_by_jobs,
     scheduled,
     unnamed_artifacts,
     unnamed_data_files,
     unnamed_packs,
 )
+from mirstore.store.lake.gone import forget, known
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.job_folders import orphans, remove
 from mirstore.store.lake.lake import Lake
@@ -64,6 +66,9 @@ def _collect(home: Home, catalogue: Catalogue, grace: float, *, dry_run: bool) -
         # one that is still there is behind a link, where nothing is deleted
         names = [path.relative_to(home.path / "data").as_posix() for path in gone if not path.exists()]
         _unschedule(catalogue, names)
+        locations = [file.path for file in data_files(catalogue, home.path) if file.table == "core.locations"]
+        if known(home.path, locations) is None:  # it may name tracks that were purged from another machine
+            forget(home.path)
     return [*old, *of_jobs]
 
 

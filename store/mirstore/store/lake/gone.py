@@ -20,6 +20,8 @@ from mirstore.store.lake.schema import order
 name = "gone.json"
 """In the store's folder. It may be deleted at any time."""
 
+largest = 1 << 28  # bytes: three million tracks; somebody else may have made it
+
 
 def known(store: Path, files: Iterable[Path]) -> pl.DataFrame | None:
     """Return the tracks without a path, as they are kept; None if what is kept is of other files, or damaged.
@@ -32,6 +34,8 @@ def known(store: Path, files: Iterable[Path]) -> pl.DataFrame | None:
         Of ``core.locations``.
     """
     try:
+        if (store / name).stat().st_size > largest:
+            return None
         text, _, digest = (store / name).read_text().rpartition("\n")
         told = json.loads(text) if digest == _digest(text) else {"files": None}
         if told["files"] != _names(files):
@@ -54,6 +58,8 @@ def keep(store: Path, files: Iterable[Path], tracks: pl.DataFrame) -> None:
         ``track``.
     """
     text = json.dumps({"files": _names(files), "tracks": sorted(tracks["track"])})
+    if len(text) >= largest:
+        return forget(store)
     part = store / f"{name}.part"  # one who was killed has left it, or writes it now: nobody keeps anything then
     with suppress(OSError):  # a full disk, for example: then it is worked out again
         try:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -180,7 +180,9 @@ class Lake:
                     raise explained(self.home, error) from error
                 raise
         if transaction.wrote("core.locations"):
-            self._gone()  # is kept for whoever asks next
+            # What fails here is no failure of the commit; whoever asks is told of it.
+            with suppress(StoreError, OSError, duckdb.Error, pl.exceptions.PolarsError):
+                self._gone()  # is kept for whoever asks next
 
     # Reading
 

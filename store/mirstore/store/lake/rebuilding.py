@@ -18,7 +18,7 @@ from mirstore.store.lake.backups import put_aside
 from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.connect import committer, connect, fsync
 from mirstore.store.lake.connection import Connection
-from mirstore.store.lake.doctor import catalogue_problems
+from mirstore.store.lake.doctor import catalogue_problems, refuse_newer_data
 from mirstore.store.lake.guessing import guessed
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.making import new_catalogue, new_name
@@ -70,6 +70,7 @@ def rebuild(store: str | Path) -> Rebuilt | None:
     if not any(store.glob("data/core/meta/*.parquet")) and not (store / journal.name).exists():
         raise StoreError(f"{store}: has no data to make a catalogue from", hint="give --store")
     with committer(store):
+        refuse_newer_data(store.glob("data/core/meta/*.parquet"), store)
         if not catalogue_problems(home):
             return None
         commits, unsure = _known(store)

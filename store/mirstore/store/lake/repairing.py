@@ -16,8 +16,9 @@ from mirstore.core.errors import StoreError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.connect import catalogue as in_duckdb
 from mirstore.store.lake.connect import keep
-from mirstore.store.lake.doctor import catalogue_problems, pack_problem, parquet_problem
+from mirstore.store.lake.doctor import catalogue_problems, pack_problem, parquet_problem, refuse_newer_data
 from mirstore.store.lake.files import DataFile, data_files, new_data_file
+from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.replacing import Change, replace
@@ -75,9 +76,10 @@ def repair(store: str | Path, *, deep: bool = False) -> Repaired:
 
 
 def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
-    schema.refuse_newer((text for row in catalogue.execute(schema.numbers) for text in row), home)
     files = data_files(catalogue, home.path)
     home.fetch({file.path: file.bytes for file in files})
+    refuse_newer_data((file.path for file in files if file.table == "core.meta"), home)
+    forget(home.path)
     back: list[Path] = []
     gone, whole = _sorted_out(home, files, back, deep=deep)
     packs = _damaged_packs(home, whole, back, deep=deep)
