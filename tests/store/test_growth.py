@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,6 +28,7 @@ from mirstore.store.ingest.summary import Summary
 from mirstore.store.lake import compacting
 from mirstore.store.lake.journal import checksums
 from mirstore.store.lake.schema import row_group
+from mirstore.store.lake.transaction import Transaction
 
 stamp = {"ingest": "", "added": datetime(2026, 11, 26)}
 facts = AudioFacts(44100, 2, 180.0, "flac", "soundfile", (), "0" * 64)
@@ -166,6 +168,24 @@ def test_two_imports_of_a_table_at_once_say_it_once(store, tmp_path, monkeypatch
     tables = ["core.labels", "core.items", "core.datasets", "core.tracks", "core.extractions"]
     assert [count(store, table) for table in tables] == [2, 2, 1, 2, 2]
     assert store.features("m")["v"].to_list() == [1.5, 2.5]
+
+
+def test_an_import_lets_go_of_its_values_once_they_are_written(store, tmp_path, monkeypatch):
+    values = {f"c{n}": np.random.default_rng(n).random(20_000) for n in range(10)}
+    pl.DataFrame({"id": [f"{n:05}" for n in range(20_000)], **values}).write_parquet(tmp_path / "table.parquet")
+    pool, held, append = pa.system_memory_pool(), {}, Transaction.append
+    before = pool.bytes_allocated()
+
+    def watched(transaction, table, rows, *args, **kwargs):
+        held[table] = pool.bytes_allocated() - before
+        return append(transaction, table, rows, *args, **kwargs)
+
+    monkeypatch.setattr(Transaction, "append", watched)
+    import_table(store, tmp_path / "table.parquet", dataset="d")
+    (features,) = (table for table in held if table.startswith("feat."))
+    assert held[features] >= 20_000 * 10 * 8
+    assert held["core.items"] < 20_000 * 8 * 3  # of the column of ids
+    assert store.features("d").sort("track")["c9"].to_list() == values["c9"].tolist()
 
 
 def test_a_table_is_written_in_parts_and_no_bit_of_it_changes(store, tmp_path):

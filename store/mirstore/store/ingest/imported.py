@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,7 +137,7 @@ def bring(
     source : FeatureSet or None
         None if there are none.
     values : pl.DataFrame
-        The features' rows, with ``track``.
+        The features' rows, with ``track``. It is empty afterwards: the memory is there for all else that is written.
     contents : Mapping of str to pl.DataFrame
         Rows of ``items``, ``labels`` and ``splits``.
     reports : sequence of Report
@@ -155,12 +156,13 @@ def bring(
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
     fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
     had = current_rows(store, "labels", dataset).select(other["labels"].columns).unique()
-    changed = other["labels"].join(had, on=had.columns, how="semi").height
+    changed = other["labels"].unique().join(had, on=had.columns, how="semi").height
+    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns])
     if not fresh:
         _write(store, file, described, source, values, contents, snapshot)
     labels = contents["labels"].drop_nulls("label")
     counts = labels.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
-    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns]).unique()
+    tracks = tracks.unique()
     withdrawn = tracks.filter(gone).height
     return Imported(
         dataset,
@@ -190,6 +192,11 @@ def _write(
     stamped = [pl.lit(value).alias(name) for name, value in stamp.items()]
     tracks = contents["items"].select("track")
     with store.write(f"import {file.name}") as tx:
+        if source:
+            tx.add_feature_set(source.name, source, source=f"import:{file.name}:{described['sha256']}", **stamp)
+            rows = values.select("track")
+            tx.append(f"feat.{source.table}", _taken(values).to_arrow(), key=["track"])
+            _trim()
         tx.append("core.datasets", [{**row, **stamp} for row in unsaid(tx, "core.datasets", [described], snapshot)])
         tx.append("core.tracks", tracks.with_columns(stamped).to_arrow(), key=["track"])
         for name, frame in contents.items():
@@ -197,12 +204,20 @@ def _write(
                 frame = pl.DataFrame(unsaid(tx, f"core.{name}", frame.to_dicts(), snapshot), schema=frame.schema)
             tx.append(f"core.{name}", frame.with_columns(stamped).to_arrow())
         if source:
-            tx.add_feature_set(source.name, source, source=f"import:{file.name}:{described['sha256']}", **stamp)
-            tx.append(f"feat.{source.table}", values.to_arrow(), key=["track"])
             done = {"feature_set": source.id, "status": "ok", "seconds": 0.0}
-            counts = values.group_by("track", maintain_order=True).agg(pl.len().cast(pl.Int32).alias("rows"))
+            counts = rows.group_by("track", maintain_order=True).agg(pl.len().cast(pl.Int32).alias("rows"))
             ledger = counts.with_columns(*(pl.lit(value).alias(name) for name, value in done.items()), *stamped)
             tx.append("core.extractions", ledger.to_arrow(), key=["track", "feature_set", "status"])
+
+
+def _taken(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame([frame.drop_in_place(name) for name in frame.columns])
+
+
+def _trim() -> None:
+    """Give freed memory back to the system, which glibc leaves to whoever asks."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def imported(store: Store) -> set[str]:
@@ -218,14 +233,14 @@ def imported(store: Store) -> set[str]:
 
 
 def _differing(store: Store, view: str, frame: pl.DataFrame, dataset: str) -> pl.DataFrame:
-    """Return the groups of rows that the store does not have, or has otherwise."""
+    """Return the groups of rows that the store does not have, or has otherwise; some more than once."""
     columns, key = [name for name in frame.columns if name != "position"], together[f"core.{view}"]
     have = current_rows(store, view, dataset).select(pl.col(name).cast(frame.schema[name]) for name in columns)
     if have.is_empty():
-        return frame.select(key).unique()
+        return frame.select(key)
     have = have.join(frame, on=key, how="semi")
     new = frame.join(have, on=columns, how="anti", nulls_equal=True).select(key)
-    return pl.concat([new, have.join(frame, on=columns, how="anti", nulls_equal=True).select(key)]).unique()
+    return pl.concat([new, have.join(frame, on=columns, how="anti", nulls_equal=True).select(key)])
 
 
 def with_ends(store: Store, rows: pl.DataFrame, items: pl.DataFrame, label_sets: Sequence[str]) -> pl.DataFrame:
@@ -261,7 +276,7 @@ def current_rows(store: Store, view: str, dataset: str) -> pl.DataFrame:
     return store.sql(f"SELECT {attrs} FROM {view} WHERE dataset = {literal(dataset)}")
 
 
-def read_ids(column: pl.Series, file: Path, report: Report) -> list[str]:
+def read_ids(column: pl.Series, file: Path, report: Report) -> pl.Series:
     """Return ids as text.
 
     Parameters
@@ -290,4 +305,4 @@ def read_ids(column: pl.Series, file: Path, report: Report) -> list[str]:
         first = empty.arg_true()[0] + 1
         have = "1 row has" if empty.sum() == 1 else f"{empty.sum()} rows have"
         raise UsageError(f"{file}: {have} no id in column {column.name!r}, the first is row {first}")
-    return ids.to_list()
+    return ids.alias("id")

@@ -118,7 +118,7 @@ def import_table(
     report.columns = [said.get(name) or Meaning(name, "left out", row_number) for name in columns]
     items, reports = _items(store, dataset, ids, frame, found, said), [report]
     if about is not None:
-        items, told = _with_credits(items, ids, about)
+        items, told = _with_credits(items, ids.to_list(), about)
         reports.append(told)
     vectors = {name: kind.size for name, kind in values.schema.items() if isinstance(kind, pl.Array)}
     sha256, name = hash_file(file), feature or dataset
@@ -161,11 +161,10 @@ def _roles(
     return found
 
 
-def _refuse_repeated(ids: Sequence[str], file: Path) -> None:
-    column = pl.Series(ids)
-    if column.is_duplicated().any():
-        twice = column.filter(column.is_duplicated())[0]
-        rows = [str(row + 1) for row in (column == twice).arg_true()[:3]]
+def _refuse_repeated(ids: pl.Series, file: Path) -> None:
+    if ids.is_duplicated().any():
+        twice = ids.filter(ids.is_duplicated())[0]
+        rows = [str(row + 1) for row in (ids == twice).arg_true()[:3]]
         raise UsageError(
             f"{file}: id {twice!r} stands in several rows ({', '.join(rows)})", hint="give one row per track"
         )
@@ -185,13 +184,13 @@ def _splits(parts: Sequence[Mapping[str, tuple[int, str]]]) -> pl.DataFrame:
 def _items(
     store: Store,
     dataset: str,
-    ids: Sequence[str],
+    ids: pl.Series,
     frame: pl.DataFrame,
     found: Roles,
     said: Mapping[str, Meaning],
 ) -> pl.DataFrame:
     """Return the rows of ``items``; what this table does not say of a track stays as another said it."""
-    items = pl.DataFrame({"track": [f"{dataset}:{id_}" for id_ in ids]}).with_row_index("position")
+    items = pl.DataFrame([(f"{dataset}:" + ids).alias("track")]).with_row_index("position")
     credits = {what: cells.text(frame[name]).alias(what) for what, name in found.credits.items()}
     attrs = [name for name in found.rest if name in said and said[name].became == "attrs"]
     if attrs:
@@ -203,7 +202,10 @@ def _items(
     names = ["title", "artist", "album", "attrs"]
     before = current_rows(store, "items", dataset).select("track", *(pl.col(name).cast(pl.String) for name in names))
     kept = [name for name in names if name not in credits]
-    items = items.join(before.select("track", *kept), on="track", how="left", maintain_order="left")
+    if before.is_empty():
+        items = items.with_columns(pl.lit(None, pl.String).alias(name) for name in kept)
+    else:
+        items = items.join(before.select("track", *kept), on="track", how="left", maintain_order="left")
     return items.select(pl.lit(dataset).alias("dataset"), "track", *names, pl.col("position").cast(pl.Int32))
 
 
@@ -224,7 +226,7 @@ def _with_credits(items: pl.DataFrame, ids: Sequence[str], about: Path) -> tuple
         raise UsageError(f"{about}: has none of the columns title, artist and album", hint="rename its columns")
     keys = read_ids(frame[key], about, report)
     _refuse_repeated(keys, about)
-    matched = match(keys, ids, str(about))
+    matched = match(keys.to_list(), ids, str(about))
     rows = pl.Series("row", [matched.found.get(number) for number in range(len(ids))], pl.UInt32)
     credits = frame.select(cells.text(frame[name]).alias(what) for what, name in found.credits.items())
     credits = pl.DataFrame(rows).join(credits.with_row_index("row"), on="row", how="left", maintain_order="left")

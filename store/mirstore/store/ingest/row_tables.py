@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def import_rows(
     file: Path,
     described: Mapping[str, Any],
     name: str,
-    ids: Sequence[str],
+    ids: pl.Series,
     frame: pl.DataFrame,
     times: Mapping[str, str],
     report: Report,
@@ -57,8 +57,8 @@ def import_rows(
         The row of ``core.datasets``.
     name : str
         Of the feature set.
-    ids : sequence of str
-        Of the rows.
+    ids : pl.Series
+        Of the rows, as text.
     frame : pl.DataFrame
         Without ids.
     times : Mapping of str to str
@@ -81,9 +81,9 @@ def import_rows(
     vectors = {new: kind.size for new, kind in values.schema.items() if isinstance(kind, pl.Array)}
     kept = [new for new, column in names.items() if column in texts]
     source = FeatureSet(name, Table(described["sha256"], names, vectors, kept, list(times)))
-    tracks = pl.Series("track", [f"{described['dataset']}:{id_}" for id_ in ids])
-    rows = pl.DataFrame([tracks, *begun.values()]).hstack(values.get_columns())
-    return bring(store, file, described, name, source, rows, _contents(store, described["dataset"], tracks), [report])
+    tracks = (f"{described['dataset']}:" + ids).alias("track")
+    values = pl.DataFrame([tracks, *begun.values(), *values.get_columns()])
+    return bring(store, file, described, name, source, values, _contents(store, described["dataset"], tracks), [report])
 
 
 def _is_text(column: pl.Series) -> bool:

@@ -192,10 +192,13 @@ class Transaction:
         self.writes(table)
         if key:
             self._fetch(table)
-        self._connection.register("batch", rows)
+        names = rows.column_names
+        # DuckDB keeps what is registered until the transaction ends; a reader has let go of the rows once it is read
+        self._connection.register("batch", pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches()))
+        del rows
         try:
             same = " AND ".join(f"batch.{name} IS NOT DISTINCT FROM t.{name}" for name in map(identifier, key))
-            anti = f"ANTI JOIN {self._there(table, target, rows.column_names)} t ON {same}" if key else ""
+            anti = f"ANTI JOIN {self._there(table, target, names)} t ON {same}" if key else ""
             query = f"INSERT INTO {target} BY NAME SELECT * FROM batch {anti}"
             added = int(self._connection.execute(query).fetchall()[0][0])
             self.rows += added

@@ -34,17 +34,19 @@ def read_parquet(file: Path) -> Table:
         with pa.parquet.ParquetFile(file, page_checksum_verification=True) as parquet:  # polars panics at damage
             names = parquet.schema_arrow.names
             refuse_equal(names, file)
-            # one by one, or what is unpacked on the way would stay until the end, as much as the table itself
-            columns = [parquet.read([name], use_threads=False)[name] for name in names]
-        plain = pa.Table.from_arrays(columns, [f"{n}" for n in range(len(names))])  # without metadata
-        plain.validate(full=True)  # text that is no UTF-8
-        frame = pl.from_arrow(plain, rechunk=False)  # which would copy all
+            columns = []
+            # One by one, or what is unpacked on the way would stay until the end, as much as the table itself;
+            # and each a series of its own, or none would be let go of before all are.
+            for number, name in enumerate(names):
+                column = parquet.read([name], use_threads=False)[name]
+                column.validate(full=True)  # text that is no UTF-8
+                columns.append(pl.Series(f"{number}", pl.from_arrow(column, rechunk=False)))  # which would copy all
+        frame = pl.DataFrame(columns)
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{file}: cannot be read as Parquet: {reason}") from None
     finally:
         pa.set_memory_pool(usual)
-    assert isinstance(frame, pl.DataFrame)
     frame.columns = names  # polars has a name of its own for the empty one
     table = Table(file, frame)
     while structs := [name for name, kind in table.frame.schema.items() if isinstance(kind, pl.Struct)]:
