@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from test_store import Patches, fill, loudness, stamp
 
@@ -435,6 +436,24 @@ def test_a_file_that_was_cut_off_is_an_error_with_its_name(folder):
     with Store(folder) as store, pytest.raises(StoreError) as error:
         store.features("loudness")
     assert str(victim) in error.value.message
+
+
+@pytest.mark.parametrize("table", ["core.names", "core.tracks", "core.locations", f"feat.{loudness.table}"])
+def test_whoever_reads_a_file_that_is_not_what_was_written_is_told_its_name(folder, table):
+    path = named(folder, table)
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    for at in (0, len(whole) // 2, len(whole) - 40):  # its first page, a later one, its footer
+        path.write_bytes(whole[:at] + b"\xff" * 32 + whole[at + 32 :])
+        with pytest.raises(StoreError, match="was altered") as told, Store(folder, read_only=True) as store:
+            store.scan(table).collect()
+        assert path.name in told.value.message
+        assert "--repair" in str(told.value.hint)
+
+
+def test_an_error_for_which_no_file_is_to_blame_stays_what_it_is(folder):
+    with pytest.raises(pl.exceptions.ColumnNotFoundError), Store(folder, read_only=True) as store:
+        store.scan("core.tracks").select("parquet").collect()
 
 
 def test_what_was_purged_does_not_come_back_with_a_new_catalogue(folder):

@@ -25,10 +25,11 @@ from mirstore.store.lake import gone, journal
 from mirstore.store.lake.artifacts import artifact_folder
 from mirstore.store.lake.checksums import digest
 from mirstore.store.lake.files import data_files, unnamed_data_files
-from mirstore.store.lake.home import Home, damage
+from mirstore.store.lake.home import Home
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.ranges import hiding
+from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import refuse_newer
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.stranger import refuse_links
@@ -215,28 +216,6 @@ def _ranges(lake: Lake) -> Iterator[Problem]:
         if not parquet_problem(file.path, file.bytes, known.get(_below(lake.path, file.path))):
             hidden = f"is damaged: its range of {column!r} hides rows of {lake.home.shown(file.path)}"
             yield _problem(file.table, lake.home.name, hidden, "restore the newest backup of the database")
-
-
-def parquet_problem(path: Path, size: int, sha256: str | None) -> str | None:
-    """Return what is wrong with a data file.
-
-    Parameters
-    ----------
-    path : path
-    size : int [bytes]
-        As the catalogue has it.
-    sha256 : str or None
-        As the journal has it.
-    """
-    if problem := damage(path, size):
-        return problem
-    try:
-        if sha256:
-            return None if digest(path) == sha256 else "was altered: its checksum differs"
-        pq.read_table(path, page_checksum_verification=True)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        return f"cannot be read: {str(error).splitlines()[0]}"
-    return None
 
 
 def _gone(lake: Lake, *, deep: bool) -> Iterator[Problem]:

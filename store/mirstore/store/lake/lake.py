@@ -30,6 +30,7 @@ from mirstore.store.lake.hidden import read as read_hidden
 from mirstore.store.lake.home import Catalogue, damage
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.quoting import in_lake, literal, literals
+from mirstore.store.lake.rotten import rotten
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.transaction import Transaction
 
@@ -95,7 +96,17 @@ class Lake:
     ) -> None:
         if error is not None:
             self._commits = 0  # what went wrong is said, and not that it could not be backed up
-        self.close()
+        try:
+            if isinstance(error, pl.exceptions.PolarsError | pl.exceptions.PanicException):
+                self._refuse_rotten(error)
+        finally:
+            self.close()
+
+    def _refuse_rotten(self, error: BaseException) -> None:
+        """Say which file made polars fail; features are many, and looked at where it says that it was reading."""
+        tables = [table for table in self.tables() if table.startswith("core.") or "parquet" in str(error)]
+        if found := rotten(self.home, {path: size for table in tables for path, size in self.listed(table).items()}):
+            raise found from error
 
     def close(self) -> None:
         """Let go of the catalogue; after several commits, it is backed up.

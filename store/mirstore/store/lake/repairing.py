@@ -16,12 +16,13 @@ from mirstore.core.errors import StoreError
 from mirstore.store.lake import journal, schema
 from mirstore.store.lake.connect import catalogue as in_duckdb
 from mirstore.store.lake.connect import keep
-from mirstore.store.lake.doctor import catalogue_problems, pack_problem, parquet_problem, refuse_newer_data
+from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_newer_data
 from mirstore.store.lake.files import DataFile, data_files, new_data_file
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.replacing import Change, replace
+from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import order, revision
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.tensors import pack_folder, pack_path
