@@ -185,6 +185,7 @@ def test_a_damaged_catalogue_is_listed_and_made_again(folder, before, fault):
     assert done is not None
     assert done.unsure == []
     assert all(path.exists() and path.parent.name == "backups" for path in done.aside)
+    assert list(folder.glob("catalog.new*")) == []
     assert examine(folder) == []
     assert at_all_snapshots(folder) == before
 

@@ -21,13 +21,24 @@ def new_catalogue(path: Path) -> Connection:
     path : path
         The store's folder.
     """
-    for left in path.glob(f"{new_name}*"):
-        left.unlink()
+    take_away_new(path)
     connection = connect(path, read_only=False, catalog=new_name)
     connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
     # Readers look at data files only, so no row may wait inside the catalogue.
     connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
     return connection
+
+
+def take_away_new(path: Path) -> None:
+    """Delete what there is of a catalogue that was being made, and what SQLite kept beside it.
+
+    Parameters
+    ----------
+    path : path
+        The store's folder.
+    """
+    for left in path.glob(f"{new_name}*"):
+        left.unlink()
 
 
 def lost_catalogue(path: Path) -> bool:

@@ -21,7 +21,7 @@ from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.doctor import catalogue_problems, refuse_newer_data
 from mirstore.store.lake.guessing import guessed
 from mirstore.store.lake.journal import Commit, Entry
-from mirstore.store.lake.making import new_catalogue, new_name
+from mirstore.store.lake.making import new_catalogue, new_name, take_away_new
 from mirstore.store.lake.quoting import identifier, in_lake
 from mirstore.store.lake.shared import home_at
 
@@ -80,6 +80,7 @@ def rebuild(store: str | Path) -> Rebuilt | None:
             _write(store, commits)
         aside = put_aside(store)
         (store / new_name).rename(store / "catalog.sqlite")
+        take_away_new(store)  # a look at it leaves files of SQLite's beside it
         fsync(store)
         with closing(sqlite3.connect(store / "catalog.sqlite")) as catalogue:
             journal.rewrite(store, journal.Tables(catalogue.execute))
