@@ -94,9 +94,9 @@ def make_dask_cluster(tmp_path_factory: pytest.TempPathFactory, plugin_path: lis
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: it takes an eighth of a core while nothing is asked of it
 def dask_cluster(make_dask_cluster: Callable[..., DaskCluster]) -> Iterator[DaskCluster]:
-    """Two workers that all tests share: leave it as it was."""
+    """Two workers that all tests of a module share: leave it as it was."""
     with make_dask_cluster() as cluster:
         yield cluster
 

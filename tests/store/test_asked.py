@@ -277,7 +277,7 @@ def test_a_process_that_does_not_come_up_says_why(store, monkeypatch):
 
 
 asking = """
-    import os, sys
+    import os, signal, sys
     from mirstore.store import Store
     from mirstore.store.sql import engines
     with Store({folder!r}, create=True) as store:
@@ -309,11 +309,12 @@ def start(tmp_path):
 def is_busy(number):
     """Wait until a process has computed for a while."""
     ticks = os.sysconf("SC_CLK_TCK")
-    while True:
+    for _ in range(3000):
         _, _, rest = Path(f"/proc/{number}/stat").read_text().rpartition(")")
         if sum(map(int, rest.split()[11:13])) > ticks:
             return
         time.sleep(0.02)
+    raise AssertionError(f"process {number} does nothing")
 
 
 @linux
@@ -353,21 +354,23 @@ def test_a_forked_process_asks_its_own_and_keeps_none_alive(start):
             assert not engines._idle
             with engines.engine() as own:
                 assert own.read("SELECT 1", timeout=60, memory="1GB").text == "SELECT 1"
-                print(own._process.pid, flush=True)
-            sys.stdin.read()
-            os._exit(0)
+                print(own._process.pid, os.getpid(), flush=True)
+            signal.pause()  # to read would take from its parent what that is to read
         sys.stdin.readline()
         print(store.sql("SELECT 5 AS x").item(), flush=True)
         sys.stdin.readline()
     """)
-    other = int(process.stdout.readline())
-    assert other != answering
-    process.stdin.write("\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "5\n"
-    process.kill()
-    process.wait()
-    assert gone(answering)
+    other, child = map(int, process.stdout.readline().split())
+    try:
+        assert other != answering
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "5\n"
+        process.kill()
+        process.wait()
+        assert gone(answering)
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_the_process_loads_little_more_than_duckdb_and_arrow():
