@@ -18,9 +18,9 @@ import polars as pl
 import pytest
 from test_store import Patches, fill, loudness, stamp
 
-from mirstore.core.errors import StoreError
+from mirstore.core.errors import StoreError, UsageError
 from mirstore.core.features import FeatureSet
-from mirstore.store import Store, removal
+from mirstore.store import Project, Store, removal
 from mirstore.store.history import pin
 from mirstore.store.lake import backups, journal
 from mirstore.store.lake.doctor import doctor, examine
@@ -444,17 +444,50 @@ def test_whoever_reads_a_file_that_is_not_what_was_written_is_told_its_name(fold
     path = named(folder, table)
     whole = path.read_bytes()
     path.chmod(0o644)
+    views = {"core.names": "features", "core.tracks": "tracks", "core.locations": "tracks"}
+
+    def scan(store: Store) -> None:
+        store.scan(table).collect()
+
+    def ask(store: Store) -> None:
+        store.sql(f"SELECT * FROM {views.get(table, 'loudness')}")
+
     for at in (0, len(whole) // 2, len(whole) - 40):  # its first page, a later one, its footer
         path.write_bytes(whole[:at] + b"\xff" * 32 + whole[at + 32 :])
-        with pytest.raises(StoreError, match="was altered") as told, Store(folder, read_only=True) as store:
-            store.scan(table).collect()
-        assert path.name in told.value.message
-        assert "--repair" in str(told.value.hint)
+        for read in (scan, ask):
+            with pytest.raises(StoreError, match="was altered") as told, Store(folder, read_only=True) as store:
+                read(store)
+            assert path.name in told.value.message
+            assert "--repair" in str(told.value.hint)
+        with pytest.raises(StoreError, match="was altered"), Project(folder) as project:
+            scan(project.store)
 
 
 def test_an_error_for_which_no_file_is_to_blame_stays_what_it_is(folder):
+    def fail(text: str, first: Callable[[Store], None]) -> None:
+        with Store(folder, read_only=True) as store:
+            first(store)
+            raise pl.exceptions.ComputeError(text)
+
+    def nothing(store: Store) -> None:
+        pass
+
+    path = named(folder, f"feat.{loudness.table}")
+    with pytest.raises(pl.exceptions.ComputeError, match="parquet: ours"):
+        fail("parquet: ours", nothing)
+    flip(path)
     with pytest.raises(pl.exceptions.ColumnNotFoundError), Store(folder, read_only=True) as store:
         store.scan("core.tracks").select("parquet").collect()
+    with pytest.raises(UsageError, match="Could not convert"), Store(folder, read_only=True) as store:
+        store.sql("SELECT CAST('parquet' AS INTEGER)")
+    with pytest.raises(pl.exceptions.ComputeError, match="ours"):
+        fail("ours", nothing)  # features are not looked at
+    with pytest.raises(StoreError, match="was altered"):
+        fail("parquet: theirs", nothing)
+    with pytest.raises(pl.exceptions.ComputeError, match="parquet: ours"):
+        fail("parquet: ours", Store.close)
+    with pytest.raises(pl.exceptions.ComputeError, match="parquet: ours"):
+        fail("parquet: ours", lambda store: shutil.rmtree(store.path))
 
 
 def test_what_was_purged_does_not_come_back_with_a_new_catalogue(folder):

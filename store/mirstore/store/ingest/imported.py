@@ -137,7 +137,7 @@ def bring(
     source : FeatureSet or None
         None if there are none.
     values : pl.DataFrame
-        The features' rows, with ``track``. It is empty afterwards: the memory is there for all else that is written.
+        The features' rows, with ``track``. What is written leaves it, so that its memory is there for all else.
     contents : Mapping of str to pl.DataFrame
         Rows of ``items``, ``labels`` and ``splits``.
     reports : sequence of Report

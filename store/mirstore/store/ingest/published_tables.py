@@ -99,9 +99,9 @@ def import_table(
         described = {"dataset": dataset, "source": file.name, "sha256": hash_file(file), "licence": licence}
         ids = read_ids(frame[key], file, report)
         report.columns = [Meaning(name, "left out", "--drop") for name in left_out] + [Meaning(key, "id")]
-        return row_tables.import_rows(
-            store, file, described, feature or dataset, ids, frame.drop(key, *left_out), times, report
-        )
+        for name in {key, *left_out}:
+            frame.drop_in_place(name)
+        return row_tables.import_rows(store, file, described, feature or dataset, ids, frame, times, report)
     ids = read_ids(frame[key], file, report)
     _refuse_repeated(ids, file)
     given = column_roles.expand(labels, frame.columns, file)

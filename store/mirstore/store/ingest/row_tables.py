@@ -60,7 +60,7 @@ def import_rows(
     ids : pl.Series
         Of the rows, as text.
     frame : pl.DataFrame
-        Without ids.
+        Without ids; features leave it.
     times : Mapping of str to str
         ``start``, and ``end`` if there is one, to their columns.
     report : Report
@@ -70,10 +70,9 @@ def import_rows(
     UsageError
         If a time is missing or impossible.
     """
-    begun = {new: _time(frame[column], file) for new, column in times.items()}
+    begun = {new: _time(frame.drop_in_place(column), file) for new, column in times.items()}
     _refuse_backwards(begun, file)
-    rest = [column for column in frame.columns if column not in times.values()]
-    rest = [column for column in rest if not column_roles.is_row_number(frame[column])]
+    rest = [column for column in frame.columns if not column_roles.is_row_number(frame[column])]
     texts = [column for column in rest if _is_text(frame[column])]
     values, names, became = feature_columns(frame, rest, file, report, texts)
     report.columns += [Meaning(column, "features", new) for new, column in times.items()]
@@ -83,6 +82,7 @@ def import_rows(
     source = FeatureSet(name, Table(described["sha256"], names, vectors, kept, list(times)))
     tracks = (f"{described['dataset']}:" + ids).alias("track")
     values = pl.DataFrame([tracks, *begun.values(), *values.get_columns()])
+    begun.clear()
     return bring(store, file, described, name, source, values, _contents(store, described["dataset"], tracks), [report])
 
 

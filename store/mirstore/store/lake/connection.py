@@ -52,13 +52,14 @@ class Connection:
         """
         return self._connection.sql(self._one(query))
 
-    def register(self, name: str, rows: pa.Table) -> None:
+    def register(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Let statements read an Arrow table.
 
         Parameters
         ----------
         name : str
-        rows : pa.Table
+        rows : pa.Table or pa.RecordBatchReader
+            One statement reads all that a reader has.
         """
         self._connection.register(name, rows)
 

@@ -20,7 +20,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from mirstore.core.errors import StoreError, UnknownNameError
+from mirstore.core.errors import MirstoreError, StoreError, UnknownNameError
 from mirstore.store.lake import gone, journal, schema
 from mirstore.store.lake.connect import catalogue
 from mirstore.store.lake.connection import Connection
@@ -97,16 +97,25 @@ class Lake:
         if error is not None:
             self._commits = 0  # what went wrong is said, and not that it could not be backed up
         try:
-            if isinstance(error, pl.exceptions.PolarsError | pl.exceptions.PanicException):
-                self._refuse_rotten(error)
+            unread = isinstance(error, pl.exceptions.ComputeError | pl.exceptions.PanicException)
+            if unread and (found := self.damaged(features=str(error).startswith("parquet"))):
+                raise found from error
         finally:
             self.close()
 
-    def _refuse_rotten(self, error: BaseException) -> None:
-        """Say which file made polars fail; features are many, and looked at where it says that it was reading."""
-        tables = [table for table in self.tables() if table.startswith("core.") or "parquet" in str(error)]
-        if found := rotten(self.home, {path: size for table in tables for path, size in self.listed(table).items()}):
-            raise found from error
+    def damaged(self, *, features: bool = True) -> StoreError | None:
+        """Return the error of the first file that is not as it was written; None if there is none, or no telling.
+
+        Parameters
+        ----------
+        features : bool
+            Whether those are looked at, too: they may be many.
+        """
+        try:
+            tables = [table for table in self.tables() if features or table.startswith("core.")]
+            return rotten(self.home, {path: size for table in tables for path, size in self.listed(table).items()})
+        except (MirstoreError, duckdb.Error, sqlite3.Error, OSError):
+            return None  # what made somebody ask is said, and not this
 
     def close(self) -> None:
         """Let go of the catalogue; after several commits, it is backed up.

@@ -31,6 +31,8 @@ from mirstore.store.sql.locked import Contents, opened
 from mirstore.store.sql.statement import first_lines
 from mirstore.store.sql.views import View, all_views, internal
 
+# What DuckDB says of pages that it cannot read is of several kinds, or of none.
+_of_a_file = re.compile(r"IO Error|.*Failed to read file|(?![A-Z][A-Za-z ]+ Error: )")
 _looking = Lock()  # a lake's connection answers one thread at a time
 
 
@@ -97,6 +99,8 @@ def _contents(lake: Lake, wanted: Iterable[str], lists: bool) -> Contents:
 
 
 def _damaged(lake: Lake, error: Exception) -> StoreError:
+    if found := lake.damaged():
+        return found
     text = str(error).splitlines()[0]
     if file := re.search(r"data/\w+/\w+/ducklake-[\w-]+\.parquet", text):
         what = "is missing" if "No such file" in text else "is damaged"
@@ -110,6 +114,8 @@ def _explain(lake: Lake, error: DatabaseError, known: Mapping[str, View]) -> Mir
         return _damaged(lake, error)
     if match := re.search(r"Table with name (.+?) does not exist", message):
         return _no_view(lake, match[1], known)
+    if _of_a_file.match(message) and (found := lake.damaged()):
+        return found
     if message.startswith("IO Error"):
         return StoreError(message.splitlines()[0], hint="mirstore doctor")
     if match := re.search(r'(?:Referenced column|does not have a column named) "(.+?)"', message):

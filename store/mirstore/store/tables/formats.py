@@ -39,7 +39,10 @@ def read_parquet(file: Path) -> Table:
             # and each a series of its own, or none would be let go of before all are.
             for number, name in enumerate(names):
                 column = parquet.read([name], use_threads=False)[name]
-                column.validate(full=True)  # text that is no UTF-8
+                try:
+                    column.validate(full=True)  # text that is no UTF-8
+                except pa.ArrowInvalid as error:
+                    raise ValueError(f"column {name!r}: {error}") from None
                 columns.append(pl.Series(f"{number}", pl.from_arrow(column, rechunk=False)))  # which would copy all
         frame = pl.DataFrame(columns)
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
