@@ -25,6 +25,14 @@ def music(tmp_path, make_wav):
     return tmp_path / "music"
 
 
+@pytest.fixture(autouse=True)
+def not_ignored():
+    """Whoever runs the tests with nohup ignores SIGHUP, and what they start would, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def start(store, music):
     arguments = ["--store", str(store), "-q", "ingest", str(music), "--features", "slow", "-j", "2"]
     return subprocess.Popen([sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
