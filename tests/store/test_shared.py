@@ -711,12 +711,12 @@ def test_a_commit_that_the_disk_for_copies_does_not_take_is_none(store):
 
 def test_a_copy_that_was_altered_on_this_machine_is_named_and_fetched_anew(store):
     fill(store, ["a"])
-    path, *_ = store.files("core.tracks")
+    (path,) = store.files(f"feat.{loudness.table}")
     whole = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(b"\xff" * len(whole))
     with pytest.raises(StoreError, match="was altered") as error, Store(store.address, read_only=True) as other:
-        other.scan("core.tracks").collect()
+        other.features("loudness")
     assert error.value.message.startswith(str(path))  # and not the bucket's, which is whole
     assert "doctor --deep" in str(error.value.hint)
     assert doctor(store, deep=True) == []
