@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from test_store import Patches, fill, loudness, stamp
 
@@ -383,7 +384,7 @@ def test_a_damaged_file_is_listed_forgotten_and_made_good_by_the_next_ingest(fol
     assert found["remedy"] == "mirstore doctor --repair"
     done = repair(folder)
     assert done.files == [victim]
-    assert list(done.rows) == ([table] if table.startswith("core.") else [])
+    assert list(done.rows | done.again) == ([table] if table.startswith("core.") else [])
     assert examine(folder) == []
     with Store(folder) as store:
         ingest(store, missing(store))
@@ -419,6 +420,45 @@ def test_only_the_ledger_of_what_is_lost_is_forgotten(folder):
         ledger = store.recorded("core.extractions").collect()
         assert sorted(ledger.filter(ledger["feature_set"] == loudness.id)["track"]) == ["d"]
         assert sorted(ledger.filter(ledger["feature_set"] == patches.id)["track"]) == list("abcd")
+
+
+def ledgers(folder: Path) -> list[list[Any]]:
+    """Return what the ledger of each snapshot says."""
+    with Store(folder) as store:
+        newest = store.newest
+    found = []
+    for number in range(2, newest + 1):
+        with Store(folder, snapshot=number) as store:
+            rows = store.recorded("core.extractions").select("track", "feature_set", "status", "rows", "committed")
+            found.append(sorted(rows.collect().rows()))
+    return found
+
+
+@pytest.mark.parametrize("rows", [1, 6], ids=["of one commit", "merged"])
+def test_the_ledger_is_made_again_after_the_values_as_it_was_in_each_snapshot(folder, rows):
+    good, said = values(folder), ledgers(folder)
+    with Store(folder, read_only=True) as store:
+        next(path for path in store.files("core.extractions") if pq.read_metadata(path).num_rows == rows).unlink()
+    done = repair(folder)
+    assert (done.rows, done.again) == ({}, {"core.extractions": rows})
+    assert ledgers(folder) == said
+    assert values(folder) == good
+    rebuilt = shutil.copytree(folder, folder.with_name("rebuilt"))
+    lose_catalogue(rebuilt)
+    assert made_again(rebuilt) == []
+    assert ledgers(rebuilt) == said
+
+
+def test_without_catalogue_journal_and_ledger_no_value_is_there_twice(folder):
+    good = values(folder)
+    lose_catalogue(folder)
+    (folder / journal.name).unlink()
+    shutil.rmtree(folder / "data" / "core" / "extractions")
+    assert "8 rows of the ledger, made again after the values that are there" in made_again(folder)
+    with Store(folder) as store:
+        assert missing(store) == []
+    assert values(folder) == good
+    assert examine(folder, deep=True) == []
 
 
 def test_where_files_lay_is_not_asked_by_queries_that_do_not_need_it(folder):

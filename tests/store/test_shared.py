@@ -475,6 +475,34 @@ def test_what_is_damaged_in_the_bucket_is_found_forgotten_and_computed_again(
         assert store.scan(table).collect()["track"].n_unique() == 2
 
 
+@pytest.mark.parametrize("table", ["core.extractions", "core.packs", "core.tracks", "core.feature_sets"])
+def test_what_is_lost_of_the_tables_in_the_bucket_comes_back_and_nothing_is_there_twice(
+    store, tmp_path, make_wav, test_plugins, table
+):
+    for number in (1, 2):
+        make_wav(tmp_path / "music" / f"{number}.wav", 0.1 * number * rng.uniform(-1, 1, 8000), 8000)
+    registry = Registry.load()
+    registry.features["halves"] = FeatureEntry(extractor="halves@1")
+    wanted = resolve(["halves"], registry, Plugins.installed())
+    ingest(store, find([tmp_path / "music"]), wanted, pool=here)
+    packs, tracks = sorted(store.scan("core.packs").collect()["pack"]), store.sql("SELECT track, duration FROM tracks")
+    for victim in store.files(table):
+        lose(store, victim)
+        victim.unlink(missing_ok=True)
+    repair(store.address)
+    with Store(store.address) as store:
+        assert doctor(store) == []
+        ingest(store, find([tmp_path / "music"]), wanted, pool=here)
+        assert doctor(store, deep=True) == []
+        assert store.scan(f"feat.{wanted['halves'].table}").collect()["track"].n_unique() == 2
+        assert store.sql("SELECT count(*) AS n FROM halves")["n"][0] == 2
+        listed = store.scan("core.packs").select("pack", "bytes").collect()
+        assert sorted(listed["pack"]) == packs
+        assert listed["bytes"].null_count() == 0
+        assert store.sql("SELECT track, duration FROM tracks").sort("track").equals(tracks.sort("track"))
+        assert store.about("halves")["columns"]
+
+
 def test_doctor_sees_what_became_of_the_bucket_since_it_looked_last(store):
     fill(store, ["a"])
     assert doctor(store) == []

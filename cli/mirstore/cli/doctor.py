@@ -113,7 +113,7 @@ def _rebuild(app: Context, store: str) -> dict[str, Any]:
 
 def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     from mirstore.core.text import counted
-    from mirstore.store.lake.repairing import repair
+    from mirstore.store.lake.repairing import brought_again, repair
     from mirstore.store.lake.shared import home_at
 
     done = repair(store, deep=deep)
@@ -122,15 +122,18 @@ def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     for file in files:
         app.say(f"forgot {file}")
     for table, rows in done.rows.items():
-        app.say(f"lost: {counted(rows, 'row')} of {table}")
+        back = ": the next ingest of the same files brings them back" if table in brought_again else ""
+        app.say(f"lost: {counted(rows, 'row')} of {table}{back}")
+    for table, rows in done.again.items():
+        app.say(f"made again, after the values that are there: {counted(rows, 'row')} of {table}")
     for feature, tracks in done.tracks.items():
         app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
-    back = [home.shown(path) for path in done.put_back]
-    for file in back:
+    whole = [home.shown(path) for path in done.put_back]
+    for file in whole:
         app.say(f"put back {file}")
-    if not files and not back:
+    if not files and not whole:
         app.say("nothing to repair")
-    return {"repaired": {**vars(done), "files": files, "put_back": back}}
+    return {"repaired": {**vars(done), "files": files, "put_back": whole}}
 
 
 def _weights(plugins: Plugins) -> list[dict[str, str]]:

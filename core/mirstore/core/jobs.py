@@ -26,7 +26,7 @@ class Job:
     path : pathlib.Path
         Its file.
     features : tuple of str
-        Ids of the feature sets to compute, each after its inputs; none checks that the audio is usable.
+        Ids of the feature sets to compute, each after its inputs.
     given : Mapping of str to rows
         Rows of feature sets that are there already and that some of `features` read, by id. Of tensors and sounds they
         hold a `Reference`.
@@ -38,6 +38,8 @@ class Job:
     bucket : Bucket or None
         Of a store whose folder the worker does not see: `folder` and the references in `given` are relative to it then,
         see `mirstore.core.away`.
+    decode : bool
+        Whether to decode the file even if nothing that is computed reads it: for what that tells about it.
     """
 
     track: str
@@ -47,6 +49,7 @@ class Job:
     folder: Path | None = None
     hand_on: frozenset[str] = frozenset()
     bucket: Bucket | None = None
+    decode: bool = False
 
 
 @dataclass(frozen=True)

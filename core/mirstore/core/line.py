@@ -77,7 +77,7 @@ class Line:
     def _admit(self, most: int) -> None:
         for job in itertools.islice(self._jobs, max(0, most - self.inside)):
             way = Way(job, self.plan)
-            self._enter(self._next(way) or self.stations[0], way)  # whose job names none has its audio looked at
+            self._enter(self._next(way) or self.stations[0], way)  # whose job names none is decoded
         self._exhausted = self.inside < most
 
     def _enter(self, station: Station, way: Way) -> None:

@@ -146,6 +146,7 @@ class Way:
             features=features,
             given={id_: rows for id_, rows in self._given.items() if id_ in read},
             hand_on=stage.ids & self._read_by(id_ for id_ in self._left if id_ not in stage.ids),
+            decode=self._job.decode and self._facts is None,
         )
 
     def _read_by(self, ids: Iterable[str]) -> frozenset[str]:

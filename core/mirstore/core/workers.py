@@ -114,7 +114,7 @@ class _TrackRun:
         self.sounds: dict[tuple[str, str | None], Track] = {}
         self.error: tuple[str, str] | None = None
         self.doubtful = False
-        if not job.features or any(work.plan[id_].reads_file for id_ in self.todo):
+        if job.decode or any(work.plan[id_].reads_file for id_ in self.todo):
             self._decode(work.limits)
 
     def _decode(self, limits: Limits) -> None:

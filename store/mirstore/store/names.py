@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
+from mirstore.core.features import FeatureSet
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import feature_of, order
 
 
 def current(lake: Lake) -> dict[str, str]:
@@ -91,6 +94,33 @@ def meant(lake: Lake, name: str) -> list[str]:
     ]
 
 
+def unrecorded(lake: Lake, features: Mapping[str, FeatureSet]) -> set[str]:
+    """Return the names of feature sets of which a name, the definition or a part of it is in no table.
+
+    Parameters
+    ----------
+    lake : Lake
+    features : Mapping of str to FeatureSet
+        By name.
+    """
+    known = set(lake.recorded("core.names").select("name").collect()["name"])
+    there = {
+        table: dict(lake.scan(f"core.{table}").group_by("feature_set").len().collect().iter_rows())
+        for table in ("feature_sets", "columns", "inputs", "grids")
+    }
+    return {
+        name
+        for name, feature in features.items()
+        if name not in known or any(there[table].get(feature.id, 0) < n for table, n in _recorded(feature).items())
+    }
+
+
+def _recorded(feature: FeatureSet) -> dict[str, int]:
+    """Return how many rows of each table say what a feature set is."""
+    grid = feature.columns["start"].grid if "start" in feature.columns else None
+    return {"feature_sets": 1, "columns": len(feature.columns), "inputs": len(feature.reads), "grids": int(bool(grid))}
+
+
 def table(lake: Lake, feature_set: str) -> str:
     """Return the table of a feature set's id.
 
@@ -99,6 +129,13 @@ def table(lake: Lake, feature_set: str) -> str:
     lake : Lake
     feature_set : str
         Id of one that is stored.
+
+    Raises
+    ------
+    StoreError
+        If it has none: it was lost with the catalogue.
     """
-    rows = lake.scan("core.feature_sets").filter(pl.col("feature_set") == feature_set).collect()
-    return f"feat.{rows['table_name'][0]}"
+    for name in lake.tables():
+        if name.startswith("feat.") and feature_of(name) == feature_set:
+            return name
+    raise StoreError(f"features {feature_set}: their table is lost", hint="mirstore ingest computes them again")

@@ -94,15 +94,25 @@ class Store(Lake):
         return names.table(self, feature_set)
 
     def unknown_feature_sets(self, features: Mapping[str, FeatureSet]) -> list[str]:
-        """Return the names that do not mean these feature sets, or not any more.
+        """Return the names that do not mean these feature sets, or not any more, and those that are `unrecorded`.
 
         Parameters
         ----------
         features : Mapping of str to FeatureSet
             By name.
         """
-        known = self.names()
-        return [name for name, feature in features.items() if known.get(name) != feature.id]
+        known, unrecorded = self.names(), self.unrecorded(features)
+        return [name for name, feature in features.items() if known.get(name) != feature.id or name in unrecorded]
+
+    def unrecorded(self, features: Mapping[str, FeatureSet]) -> set[str]:
+        """Return the names of feature sets that nobody has recorded, or of which damage has cost a part.
+
+        Parameters
+        ----------
+        features : Mapping of str to FeatureSet
+            By name.
+        """
+        return names.unrecorded(self, features)
 
     def about(self, name: str) -> dict[str, Any]:
         """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed.

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from mirstore.core.columns import Tensor
-from mirstore.core.errors import UnknownNameError, UsageError
+from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.store.lake.kept import not_kept, unkept
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.tensors import SoundReader, TensorReader, located, pack_folder, pack_path
@@ -29,7 +29,12 @@ def about(lake: Lake, name: str) -> dict[str, Any]:
         Name, ``name@version`` or id.
     """
     id_ = name if meant(lake, name) == [name] else resolve(lake, name)
-    (row,) = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
+    rows = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
+    if not rows:
+        raise StoreError(
+            f"features {name!r}: what made them is lost", hint=f"mirstore ingest … --features {name} records it again"
+        )
+    (row,) = rows
     inputs = lake.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()
     columns = lake.scan("core.columns").filter(pl.col("feature_set") == id_).sort("position").collect()
     return {

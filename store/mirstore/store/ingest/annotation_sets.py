@@ -120,7 +120,8 @@ def stored(lake: Lake) -> dict[str, FeatureSet]:
         ends = None if row["low"] is None and row["high"] is None else (row["low"], row["high"])
         kind = _types[row["dtype"]]
         columns[row["feature_set"]][row["column"]] = Column(kind, row["unit"], row["text"], ends, row["nullable"])
-    return {name: FeatureSet(name, Annotation(name, columns[id_])) for id_, name in names.items()}
+    made = {id_: FeatureSet(name, Annotation(name, columns[id_])) for id_, name in names.items()}
+    return {feature.name: feature for id_, feature in made.items() if feature.id == id_}  # else its columns are lost
 
 
 def find(lake: Lake | None, given: Iterable[Given]) -> list[Source]:
@@ -139,7 +140,7 @@ def find(lake: Lake | None, given: Iterable[Given]) -> list[Source]:
         columns.
     """
     there = stored(lake) if lake else {}
-    taken = current(lake).keys() - there.keys() if lake else set()
+    taken = _computed(lake) if lake else set()
     sources = [Source(item, _sets(item, there, _seen(lake))) for item in given]
     for name in all_sets(sources):
         if name in taken:
@@ -165,6 +166,12 @@ def all_sets(sources: Iterable[Source]) -> dict[str, FeatureSet]:
     sources : iterable of Source
     """
     return {feature.name: feature for source in sources for feature in source.sets.values()}
+
+
+def _computed(lake: Lake) -> set[str]:
+    """Return the names of features that an extractor made, or a table brought."""
+    sets = lake.scan("core.feature_sets").filter(pl.col("extractor") != Annotation.name).select("feature_set").collect()
+    return {name for name, id_ in current(lake).items() if id_ in sets["feature_set"]}
 
 
 def _seen(lake: Lake | None) -> set[tuple[str, int]]:

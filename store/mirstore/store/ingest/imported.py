@@ -154,15 +154,14 @@ def bring(
     gone = pl.col("track").is_in(sorted(store.hidden.withdrawn))
     other = {view: _differing(store, view, frame.filter(~gone), dataset) for view, frame in contents.items()}
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
-    fresh = known and (source is None or source.id in store.feature_set_ids()) and not any(map(len, other.values()))
+    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns]).unique()
+    fresh = known and not any(map(len, other.values())) and _has(store, tracks.filter(~gone), source)
     had = current_rows(store, "labels", dataset).select(other["labels"].columns).unique()
     changed = other["labels"].unique().join(had, on=had.columns, how="semi").height
-    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns])
     if not fresh:
         _write(store, file, described, source, values, contents, snapshot)
     labels = contents["labels"].drop_nulls("label")
     counts = labels.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
-    tracks = tracks.unique()
     withdrawn = tracks.filter(gone).height
     return Imported(
         dataset,
@@ -177,6 +176,16 @@ def bring(
         withdrawn,
         labels.filter(pl.col("value") != 1)["label_set"].unique().sort().to_list(),
     )
+
+
+def _has(store: Store, tracks: pl.DataFrame, source: FeatureSet | None) -> bool:
+    """Whether a store has these tracks, and features of all of them: damage can have cost it either."""
+    rows = [store.recorded("core.tracks")]
+    if source:
+        if source.id not in store.feature_set_ids() or store.unrecorded({source.name: source}):
+            return False
+        rows.append(store.recorded("core.extractions").filter(pl.col("feature_set") == source.id))
+    return not any(tracks.lazy().join(each, on="track", how="anti").head(1).collect().height for each in rows)
 
 
 def _write(

@@ -83,6 +83,8 @@ class Plan:
         What annotations say anew; see `mirstore.store.ingest.annotations`.
     decoded : set of str
         Those of the missing tracks of which the store says what decoding them told.
+    to_decode : set of str
+        Those that are decoded whatever is computed of them.
     snapshot : int
         That it was made from: what others commit later, it does not know.
     """
@@ -97,6 +99,7 @@ class Plan:
     waiting: Mapping[str, int] = field(default_factory=dict)
     annotated: Annotated = field(default_factory=Annotated)
     decoded: Set[str] = frozenset()
+    to_decode: Set[str] = frozenset()
     snapshot: int = 0
 
     @property
@@ -130,7 +133,8 @@ class Plan:
                 todo = self.missing[track]
                 rows = {id_: given[id_].of(track) for id_ in reads[todo]}
                 known = {id_: some for id_, some in rows.items() if some or (track, id_) in self.none}
-                yield Job(track, Path(paths[track]), todo, known, folder / track, bucket=bucket)
+                decode = track in self.to_decode
+                yield Job(track, Path(paths[track]), todo, known, folder / track, bucket=bucket, decode=decode)
             size = _next(size, sum(each.bytes for each in given.values()))
 
     def _reads(self, todo: Sequence[str]) -> set[str]:
@@ -182,6 +186,7 @@ def make_plan(
     computable = [feature for feature in named.values() if not feature.is_annotation]
     for feature in computable:
         _ = feature.columns  # whose extractor can make nothing of what it reads is told now, not when it is computed
+    of_files = {feature.id for feature in computable if feature.reads_file}
     annotated = annotated or Annotated()
     snapshot = store.newest
     asked = Asked(
@@ -203,9 +208,12 @@ def make_plan(
         for counts, ids in ((fresh, work.fresh), (failed, work.failed), (waiting, work.waiting)):
             counts.update(dict.fromkeys(ids, len(at)))
         reasons.update(dict.fromkeys(work.reasons, len(at)))
-        unasked = not computable or retry_failed
-        if work.todo or (not traits["decoded"] and unasked and entries.status(None) is None):
-            one = _Missing(tuple(work.todo), entries.having("none"), traits["decoded"])
+        # what reads the file is there, so it was decoded: what that told was lost with its data file
+        wanted = not computable or not of_files.isdisjoint(entries.having("ok", "none", "not kept"))
+        tried = traits["decoded"] or (entries.status(None) == "failed" and not retry_failed)
+        decode = wanted and not tried
+        if work.todo or decode:
+            one = _Missing(tuple(work.todo), entries.having("none"), traits["decoded"], decode)
             missing |= dict.fromkeys(at.tolist(), one)
     require(named[name].extractor for name, _ in reasons)
     costs = Costs(store, scanned)
@@ -226,17 +234,19 @@ def make_plan(
         waiting,
         annotated,
         {track for track, one in left if one.decoded},
+        {track for track, one in left if one.decode},
         snapshot,
     )
 
 
 @dataclass(frozen=True)
 class _Missing:
-    """What is to be computed of a track, what of it has no rows for a good reason, and whether it was decoded."""
+    """What is to be computed of a track, what has no rows for a good reason, whether it was and is to be decoded."""
 
     todo: tuple[str, ...]
     none: set[str]
     decoded: bool
+    decode: bool
 
 
 def _one_per_track(scanned: Iterable[Scanned]) -> list[Scanned]:
@@ -259,7 +269,10 @@ def change(store: Store, feature: FeatureSet) -> str:
     before_it = store.names().get(feature.name, feature.id)
     if before_it == feature.id:
         return "new feature"
-    (row,) = store.scan("core.feature_sets").filter(pl.col("feature_set") == before_it).collect().to_dicts()
+    rows = store.scan("core.feature_sets").filter(pl.col("feature_set") == before_it).collect().to_dicts()
+    if not rows:  # lost
+        return f"features {before_it} before"
+    (row,) = rows
     if (row["extractor"], row["version"]) != (feature.extractor.name, feature.extractor.version):
         return f"extractor {row['extractor']}@{row['version']} → {feature.extractor.name}@{feature.extractor.version}"
     before, now = json.loads(row["params"]), normalise(feature.extractor.params())

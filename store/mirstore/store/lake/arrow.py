@@ -12,7 +12,7 @@ from mirstore.core.columns import Column
 from mirstore.core.features import FeatureSet
 from mirstore.core.text import storable
 from mirstore.store.lake.quoting import identifier
-from mirstore.store.lake.schema import revision
+from mirstore.store.lake.schema import columns_of, revision
 
 _reference = pa.struct({"pack": pa.string(), "key": pa.string(), "dtype": pa.string(), "shape": pa.list_(pa.int32())})
 _sound = pa.struct(
@@ -36,6 +36,7 @@ _sql = {
     pa.int64(): "BIGINT",
     pa.string(): "VARCHAR",
     pa.bool_(): "BOOLEAN",
+    pa.timestamp("us"): "TIMESTAMP",
     pa.list_(pa.float32()): "FLOAT[]",
     _reference: "STRUCT(pack VARCHAR, key VARCHAR, dtype VARCHAR, shape INTEGER[])",
     _sound: "STRUCT(pack VARCHAR, key VARCHAR, sr INTEGER, channels INTEGER, samples BIGINT, scale DOUBLE)",
@@ -94,6 +95,21 @@ def table_schema(feature: FeatureSet) -> pa.Schema:
     """
     schema = arrow_schema(feature.columns)
     return schema.append(pa.field(revision, pa.int64())) if feature.is_revisable else schema
+
+
+def data_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a data file of ``core``, its columns numbered as DuckLake knows them.
+
+    Parameters
+    ----------
+    table : str
+        Its name in ``core``.
+    """
+    kinds = {sql: kind for kind, sql in _sql.items()}
+    numbered = enumerate(columns_of(table).items(), start=1)
+    return pa.schema(
+        pa.field(name, kinds[sql], metadata={"PARQUET:field_id": str(number)}) for number, (name, sql) in numbered
+    )
 
 
 def sql_columns(schema: pa.Schema) -> str:

@@ -21,7 +21,7 @@ from mirstore.core.errors import StoreError
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.home import Catalogue, Home, own_files
 from mirstore.store.lake.job_folders import is_orphan
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import feature_of, order
 
 _data_name = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet(\.tmp)?")
 _case_name = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32}\.gone)?")
@@ -34,7 +34,10 @@ replaced_key = b"mirstore_replaces"
 
 @dataclass(frozen=True)
 class DataFile:
-    """A row of the catalogue: a Parquet file of a table, in whatever snapshots."""
+    """A row of the catalogue: a Parquet file of a table, in whatever snapshots.
+
+    ``begin`` is the snapshot that brought it; one that was merged has rows of several, ``until`` is the last of those.
+    """
 
     id: int
     table: str
@@ -42,6 +45,8 @@ class DataFile:
     path: Path
     rows: int
     bytes: int
+    begin: int
+    until: int | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ def data_files(catalogue: Catalogue, store: Path) -> list[DataFile]:
     """
     rows = catalogue.execute(
         """SELECT f.data_file_id, s.schema_name || '.' || t.table_name, f.table_id, f.record_count, f.file_size_bytes,
+                  f.begin_snapshot, f.partial_max,
                   s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
         FROM ducklake_data_file f
         JOIN (SELECT DISTINCT table_id, schema_id, table_name, path, path_is_relative FROM ducklake_table) t
@@ -77,10 +83,11 @@ def data_files(catalogue: Catalogue, store: Path) -> list[DataFile]:
         JOIN ducklake_schema s USING (schema_id) ORDER BY f.data_file_id"""
     ).fetchall()
     found = []
-    for id_, table, table_id, count, size, *parts in rows:
+    for id_, table, table_id, count, size, begin, until, *parts in rows:
         if not all(parts[1::2]):
             raise _outside(store, next(path for path, own in zip(parts[::2], parts[1::2], strict=True) if not own))
-        found.append(DataFile(id_, table, table_id, inside(store, store / "data" / "".join(parts[::2])), count, size))
+        path = inside(store, store / "data" / "".join(parts[::2]))
+        found.append(DataFile(id_, table, table_id, path, count, size, begin, until))
     return found
 
 
@@ -239,7 +246,7 @@ def _used_packs(store: Path, file: DataFile) -> Iterator[Path]:
         if pa.types.is_struct(column.type):
             values = pq.ParquetFile(file.path).read([f"{column.name}.pack"])[column.name].to_pylist()
             packs = {value["pack"] for value in values if value}
-            yield from (store / "tensors" / file.table.rpartition("_")[2] / f"{pack}.safetensors" for pack in packs)
+            yield from (store / "tensors" / feature_of(file.table) / f"{pack}.safetensors" for pack in packs)
 
 
 def unnamed_artifacts(catalogue: Catalogue, home: Home) -> dict[Path, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from mirstore.core.text import counted
 from mirstore.store.lake import schema
 from mirstore.store.lake.arrow import sql_kinds
 from mirstore.store.lake.checksums import digest
+from mirstore.store.lake.connect import keep
 from mirstore.store.lake.files import last_commit, replaced_key
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.lake import internal, merged_column
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.relisting import data_rows, ledger_of, unlisted
+from mirstore.store.lake.schema import feature_of, order
 
 
 def guessed(store: Path) -> tuple[list[Commit], list[str]]:
@@ -40,25 +43,48 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
     newest = max((last_commit(path) for paths in tables.values() for path in paths), default=1)
     late = 0
     commits: dict[int, Commit] = {1: Commit(1, _now())}
-    for table, paths in tables.items():
-        for path in _not_merged(paths):
+    kept = {table: _not_merged(paths) for table, paths in tables.items()}
+    for table, paths in kept.items():
+        for path in paths:
             rows = pq.read_table(path)
             span = _span(table, rows, ledger)
             first, last = span or (newest, newest)
             late += span is None
             until = last if merged_column in rows.column_names else None
-            entry = Entry(path.relative_to(store).as_posix(), digest(path), rows.num_rows, path.stat().st_size, until)
             commit = commits.setdefault(first, Commit(first, _now()))
-            commit.files.append(entry)
+            commit.files.append(_entry(store, path, rows.num_rows, until))
             if table.startswith("feat."):
                 columns = [column for column in rows.schema if not column.name.startswith(internal)]
                 commit.tables[table] = sql_kinds(pa.schema(columns))
             commits.setdefault(last, Commit(last, _now()))
     if late:
         unsure += [f"when the rows of {counted(late, 'file')} came: snapshot {newest} is the first that shows them"]
+    if lacking := _unlisted(kept):
+        path = _ledger_file(store, [{**row, order: row[order] or newest} for row in lacking])
+        commits.setdefault(newest, Commit(newest, _now())).files.append(_entry(store, path, len(lacking), None))
+        unsure.append(f"{counted(len(lacking), 'row')} of the ledger, made again after the values that are there")
     for number in range(1, max(commits)):
         commits.setdefault(number, Commit(number, _now()))
     return [commits[number] for number in sorted(commits)], unsure
+
+
+def _entry(store: Path, path: Path, rows: int, until: int | None) -> Entry:
+    return Entry(path.relative_to(store).as_posix(), digest(path), rows, path.stat().st_size, until)
+
+
+def _unlisted(tables: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
+    """Return what the ledger lacks: without it, values would be computed again, and be there twice."""
+    ledger = ledger_of(tables.get("core.extractions", []))
+    features = ((table, dict.fromkeys(paths, 0)) for table, paths in tables.items() if table.startswith("feat."))
+    return [row for table, files in features for row in unlisted(table, files, ledger).values()]
+
+
+def _ledger_file(store: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    path = store / "data" / "core" / "extractions" / f"ducklake-{uuid.uuid4()}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(data_rows("core.extractions", rows), path, compression="zstd", store_schema=False)
+    keep([path], store)
+    return path
 
 
 def _now() -> str:
@@ -99,7 +125,7 @@ def _span(table: str, rows: pa.Table, ledger: pl.DataFrame) -> tuple[int, int] |
             return (min(numbers), max(numbers)) if numbers else (1, 1)
     if ledger.is_empty():
         return None
-    about = ledger.filter(pl.col("feature_set") == table.rpartition("_")[2])
+    about = ledger.filter(pl.col("feature_set") == feature_of(table))
     theirs = about.filter(pl.col("track").is_in(rows["track"].to_pylist()))[order]
     first: Any = theirs.min()
     return None if first is None else (first, first)

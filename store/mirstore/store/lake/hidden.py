@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mirstore.store.lake.latest import latest
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import feature_of, order
 
 removals = "core.removals"
 """Table of what was removed. It is always read as it is now, so that old snapshots do not show it either."""
@@ -133,7 +133,7 @@ class Hidden:
         ----------
         table : str
         """
-        return table.startswith("feat.") and table.rpartition("_")[2] in self.features
+        return table.startswith("feat.") and feature_of(table) in self.features
 
     def conditions(self, table: str, columns: Sequence[str], of: str) -> Iterator[str]:
         """Yield conditions in SQL for the rows that are not hidden.

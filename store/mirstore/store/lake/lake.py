@@ -380,7 +380,7 @@ class Lake:
         """Return the rows of features that hold: of those that were revised, what the ledger has last."""
         if not table.startswith("feat.") or schema.revision not in rows.collect_schema():
             return rows
-        entries = self.recorded("core.extractions").filter(pl.col("feature_set") == table.rpartition("_")[2])
+        entries = self.recorded("core.extractions").filter(pl.col("feature_set") == schema.feature_of(table))
         last = latest(entries.select("track", schema.order), "track").rename({schema.order: schema.revision})
         return rows.join(last, on=["track", schema.revision], how="semi", maintain_order="left").drop(schema.revision)
 

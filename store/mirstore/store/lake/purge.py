@@ -34,7 +34,7 @@ from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.repacking import Packs
 from mirstore.store.lake.replacing import replace
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import feature_of, order
 from mirstore.store.lake.scrub import Scrubber
 
 
@@ -179,7 +179,7 @@ def _erased(lake: Lake) -> Erased:
 
 def _without(table: str, rows: pa.Table, what: Erased, packs: Packs) -> pa.Table | None:
     """Return a file's rows without what is erased; None if it holds nothing of that."""
-    if table.startswith("feat.") and table.rpartition("_")[2] in what.features:
+    if table.startswith("feat.") and feature_of(table) in what.features:
         return rows.slice(0, 0)
     scrubber = what.scrubber
     new = scrubber.locations(rows) if table == "core.locations" else rows

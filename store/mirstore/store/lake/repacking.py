@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from mirstore.core.packs import references
 from mirstore.store.lake.files import DataFile
 from mirstore.store.lake.home import Home
+from mirstore.store.lake.schema import feature_of
 from mirstore.store.lake.tensors import pack_folder, pack_path, write_pack
 
 
@@ -21,7 +22,7 @@ class Packs:
     ) -> None:
         self.renamed: dict[tuple[str, str], tuple[str, int] | None] = {}  # by feature set and pack
         for table, group in _by_table(files).items():
-            feature = table.rpartition("_")[2]
+            feature = feature_of(table)
             if not table.startswith("feat.") or feature in features:
                 continue
             used: dict[str, list[tuple[str, str]]] = {}
@@ -61,7 +62,7 @@ class Packs:
             return self._listed(rows)
         for name in _tensor_columns(rows) if table.startswith("feat.") else []:
             old = rows[name].to_pylist()
-            feature = table.rpartition("_")[2]
+            feature = feature_of(table)
             renamed = {pack: new[0] for (where, pack), new in self.renamed.items() if where == feature and new}
             new = [value and {**value, "pack": renamed.get(value["pack"], value["pack"])} for value in old]
             at = rows.schema.get_field_index(name)

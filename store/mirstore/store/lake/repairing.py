@@ -20,12 +20,21 @@ from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_
 from mirstore.store.lake.files import DataFile, data_files, new_data_file
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
-from mirstore.store.lake.latest import latest
+from mirstore.store.lake.relisting import begun, ledger_of, listed_again, named_packs, unlisted
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
-from mirstore.store.lake.schema import order, revision
+from mirstore.store.lake.schema import feature_of, order, revision
 from mirstore.store.lake.shared import home_at
 from mirstore.store.lake.tensors import pack_folder, pack_path
+
+brought_again = frozenset(
+    f"core.{name}"
+    for name in (
+        "annotations", "columns", "datasets", "duplicates", "extractions", "feature_sets", "grids", "inputs", "items",
+        "labels", "locations", "names", "splits", "tags", "tracks",
+    )
+)  # fmt: skip
+"""Tables of which the next ingest, or import, of the same files says again what was lost."""
 
 
 @dataclass
@@ -37,7 +46,10 @@ class Repaired:
     files : list of path
         Data files and packs; they stay on disk until ``mirstore gc``.
     rows : dict of str to int
-        Rows that were lost for good, per table of ``core``.
+        Rows that were lost, per table of ``core``.
+    again : dict of str to int
+        Rows that were made again from the values that are there, per table of ``core``: what the ledger says of them,
+        and where tensors are.
     tracks : dict of str to int
         Tracks that the next ingest computes again, per id of a feature set.
     put_back : list of path
@@ -46,6 +58,7 @@ class Repaired:
 
     files: list[Path] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
     tracks: dict[str, int] = field(default_factory=dict)
     put_back: list[Path] = field(default_factory=list)
 
@@ -84,13 +97,19 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     back: list[Path] = []
     gone, whole = _sorted_out(home, files, back, deep=deep)
     packs = _damaged_packs(home, whole, back, deep=deep)
-    ledger = _ledger(whole)
+    ledger = ledger_of([file.path for file in whole.get("core.extractions", [])])
+    tables = {file.table for file in gone} | {
+        table for table in whole if feature_of(table) in {id_ for id_, _ in packs}
+    }
     lost = {
-        table: _lost(table, whole.get(table, []), {pack for at, pack in packs if at == table}, ledger)
-        for table in {file.table for file in gone} | {table for table, _ in packs}
+        table: _lost(table, whole.get(table, []), {pack for id_, pack in packs if id_ == feature_of(table)}, ledger)
+        for table in tables
         if table.startswith("feat.")
     }
-    changes: list[Change] = [(file, None) for file in gone]
+    if any(file.table == "core.extractions" for file in gone):
+        lost |= {table: lost[table] | _unsure(table, whole, ledger) for table in lost}
+    again = listed_again(home, gone, whole, ledger, lost.keys(), packs.keys())
+    changes: list[Change] = [(file, again.get(file)) for file in gone]
     for file in (file for files in whole.values() for file in files):
         changes += _without(home, file, lost, packs)
     for (_, pack), path in packs.items():
@@ -102,10 +121,12 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     rows: Counter[str] = Counter()
     for file in gone:
         rows[file.table] += file.rows
+    made = Counter({file.table: new.rows for file, new in again.items()})
     return Repaired(
         sorted([*(file.path for file in gone), *packs.values()]),
-        {table: count for table, count in rows.items() if table.startswith("core.")},
-        {_feature(table): len(tracks) for table, tracks in lost.items()},
+        {table: count for table, count in (rows - made).items() if table.startswith("core.")},
+        dict(made),
+        {feature_of(table): len(tracks) for table, tracks in lost.items()},
         sorted(back),
     )
 
@@ -138,46 +159,33 @@ def _make_way(home: Home, pack: str, path: Path) -> None:
         home.put_aside(path, path.with_name(f".{pack}.0.part"))
 
 
-def _feature(table: str) -> str:
-    return table.rpartition("_")[2]
-
-
 def _damaged_packs(
     home: Home, whole: Mapping[str, list[DataFile]], back: list[Path], *, deep: bool
 ) -> dict[tuple[str, str], Path]:
-    """Return the damaged packs that features name, by table and pack; add to those that could be put back."""
+    """Return the damaged packs that features name or that are listed, by feature set and pack.
+
+    Add to those that could be put back.
+    """
+    listed = [
+        pq.read_table(file.path, columns=["feature_set", "pack", "bytes"]) for file in whole.get("core.packs", [])
+    ]
+    sizes = {(row["feature_set"], row["pack"]): row["bytes"] for rows in listed for row in rows.to_pylist()}
+    features = [file for table, files in whole.items() if table.startswith("feat.") for file in files]
+    named = {(feature_of(file.table), pack) for file in features for pack in named_packs(pq.read_table(file.path))}
     found = {}
-    listed = [pq.read_table(file.path, columns=["pack", "bytes"]) for file in whole.get("core.packs", [])]
-    sizes = {row["pack"]: row["bytes"] for rows in listed for row in rows.to_pylist()}
-    for table, files in whole.items():
-        packs = {pack for file in files if table.startswith("feat.") for pack in _packs(pq.read_table(file.path))}
-        for pack in packs:
-            path = pack_path(pack_folder(home.path, _feature(table)), pack)
-            problem = home.damage(path, sizes.get(pack), deep=deep)
-            if problem and home.put_back(path, pack):
-                back.append(path)
-            elif problem or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
-                found[table, pack] = path
+    for id_, pack in sorted(named | sizes.keys()):
+        path = pack_path(pack_folder(home.path, id_), pack)
+        problem = home.damage(path, sizes.get((id_, pack)), deep=deep)
+        if problem and home.put_back(path, pack):
+            back.append(path)
+        elif problem or ((deep or home.has_all) and pack_problem(path, pack, deep=deep)):
+            found[id_, pack] = path
     return found
-
-
-def _packs(rows: pa.Table) -> Iterator[str]:
-    for column in rows.columns:
-        if pa.types.is_struct(column.type):
-            yield from (value["pack"] for value in column.to_pylist() if value is not None)
-
-
-def _ledger(whole: Mapping[str, list[DataFile]]) -> pl.DataFrame:
-    """Return the last entry about each track and feature set."""
-    names = {"track": pl.String, "feature_set": pl.String, "status": pl.String, "rows": pl.Int32, order: pl.Int64}
-    files = [file.path for file in whole.get("core.extractions", [])]
-    frames = [pl.read_parquet(path, columns=list(names), glob=False) for path in files]
-    return latest(pl.concat([pl.DataFrame(schema=names), *frames]), "track", "feature_set")
 
 
 def _lost(table: str, files: Sequence[DataFile], packs: Set[str], ledger: pl.DataFrame) -> frozenset[str]:
     """Return the tracks of which a table of features has fewer whole rows than the ledger says."""
-    entries = ledger.filter((pl.col("feature_set") == _feature(table)) & (pl.col("status") == "ok"))
+    entries = ledger.filter((pl.col("feature_set") == feature_of(table)) & (pl.col("status") == "ok"))
     counts: Counter[tuple[str, int | None]] = Counter()
     for file in files:
         rows = pq.read_table(file.path)
@@ -193,6 +201,16 @@ def _lost(table: str, files: Sequence[DataFile], packs: Set[str], ledger: pl.Dat
     )
 
 
+def _unsure(table: str, whole: Mapping[str, Sequence[DataFile]], ledger: pl.DataFrame) -> Set[str]:
+    """Return the tracks of which nobody knows whether what is left of them in a damaged table is all."""
+    id_, read = feature_of(table), set[str]()
+    for file in whole.get("core.annotations", []):
+        rows = pl.read_parquet(file.path, columns=["feature_set", "track"], glob=False)
+        read |= set(rows.filter(pl.col("feature_set") == id_)["track"])
+    known = ledger.filter(pl.col("feature_set") == id_)["track"]
+    return unlisted(table, begun(whole.get(table, [])), ledger).keys() | (read - set(known))
+
+
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
     """Tell for each row whether it names one of these packs."""
     columns = [column.to_pylist() for column in rows.columns if packs and pa.types.is_struct(column.type)]
@@ -204,7 +222,7 @@ def _without(
     home: Home, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
 ) -> Iterator[Change]:
     """Yield how a file changes that says something of lost tracks or packs."""
-    sets = {_feature(table): tracks for table, tracks in lost.items()}
+    sets = {feature_of(table): tracks for table, tracks in lost.items()}
     rows = pq.read_table(file.path)
     if file.table in lost:
         keep_ = [track not in lost[file.table] for track in rows["track"].to_pylist()]
@@ -212,9 +230,8 @@ def _without(
         pairs = zip(rows["feature_set"].to_pylist(), rows["track"].to_pylist(), strict=True)
         keep_ = [track not in sets.get(feature, ()) for feature, track in pairs]
     elif file.table == "core.packs":
-        damaged = {(_feature(table), pack) for table, pack in packs}
         pairs = zip(rows["feature_set"].to_pylist(), rows["pack"].to_pylist(), strict=True)
-        keep_ = [pair not in damaged for pair in pairs]
+        keep_ = [pair not in packs for pair in pairs]
     else:
         return
     if not all(keep_):

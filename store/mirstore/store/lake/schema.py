@@ -9,6 +9,7 @@ import duckdb
 
 from mirstore.core.errors import StoreError
 from mirstore.store.lake.connection import Connection
+from mirstore.store.lake.quoting import identifier
 
 version = 7
 oldest = 3
@@ -140,8 +141,32 @@ def without_rows(table: str) -> str:
     table : str
         Its name in ``core``.
     """
-    columns = [column.rpartition(" ") for column in f"{tables[table]}, {order} BIGINT".split(", ")]
-    return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, _, kind in columns)} LIMIT 0"
+    return (
+        f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in columns_of(table).items())} LIMIT 0"
+    )
+
+
+def feature_of(table: str) -> str:
+    """Return the id of the feature set whose values a table has.
+
+    Parameters
+    ----------
+    table : str
+        ``feat.essentia_0123456789``
+    """
+    return table.rpartition("_")[2]
+
+
+def columns_of(table: str) -> dict[str, str]:
+    """Return the columns of a table with SQL's types.
+
+    Parameters
+    ----------
+    table : str
+        Its name in ``core``.
+    """
+    columns = (column.rpartition(" ") for column in f"{tables[table]}, {order} BIGINT".split(", "))
+    return {name.strip('"'): kind for name, _, kind in columns}
 
 
 def check(connection: Connection, where: str) -> int:

@@ -256,12 +256,12 @@ class Transaction:
             "ingest": ingest,
             "added": added,
         }
-        if self.append("core.feature_sets", [row], key=["feature_set"]):
-            inputs = [{"feature_set": feature.id, "name": name, "input": id_} for name, id_ in feature.reads.items()]
-            self.append("core.inputs", inputs)
-            self.append("core.columns", _column_rows(feature))
-            grid = feature.columns["start"].grid if "start" in feature.columns else None
-            self.append("core.grids", [{"feature_set": feature.id, "grid": grid}] if grid else [])
+        self.append("core.feature_sets", [row], key=["feature_set"])
+        inputs = [{"feature_set": feature.id, "name": name, "input": id_} for name, id_ in feature.reads.items()]
+        self.append("core.inputs", inputs, key=["feature_set", "name"])
+        self.append("core.columns", _column_rows(feature), key=["feature_set", "column"])
+        grid = feature.columns["start"].grid if "start" in feature.columns else None
+        self.append("core.grids", [{"feature_set": feature.id, "grid": grid}] if grid else [], key=["feature_set"])
         if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
             back = {"kind": "features", "feature_set": feature.id, "undone": True, "ingest": ingest, "added": added}
             self.append(removals, [back])

@@ -15,7 +15,7 @@ from mirstore.store.lake.kept import unkept
 from mirstore.store.lake.lake import Lake
 from mirstore.store.lake.latest import latest_commit_sql, latest_sql
 from mirstore.store.lake.quoting import identifier
-from mirstore.store.lake.schema import order
+from mirstore.store.lake.schema import feature_of, order
 from mirstore.store.sql.declared import with_files
 from mirstore.store.sql.statement import parsed, parser, tables
 
@@ -223,18 +223,18 @@ def feature_views(lake: Lake) -> Iterator[tuple[str, str]]:
     ----------
     lake : Lake
     """
-    sets = lake.scan("core.feature_sets").select("feature_set", "table_name", "version").collect()
-    tables = {id_: (table, version) for id_, table, version in sets.iter_rows()}
+    versions = dict(lake.scan("core.feature_sets").select("feature_set", "version").collect().iter_rows())
+    tables = {feature_of(table): table.removeprefix("feat.") for table in lake.tables() if table.startswith("feat.")}
     history = lake.scan("core.names").collect().sort(order)
     named: dict[str, tuple[str, str]] = {}
-    empty = {table for table, _ in tables.values()} - with_files(lake)
+    empty = set(tables.values()) - with_files(lake)
     passed_over = unkept(lake) if empty else set()  # which reads the whole ledger
     for name, id_ in history.select("name", "feature_set").iter_rows():
-        table, version = tables[id_]
-        if id_ in passed_over and table in empty:
+        if id_ not in tables or (id_ in passed_over and tables[id_] in empty):
             continue
-        for alias in (name, f"{name}@{version}", f"{name}@{id_}"):
-            named[alias.lower()] = (alias, table)  # SQL's names know no case
+        numbers = [versions[id_]] if id_ in versions else []  # which may be lost, and the values are still there
+        for alias in (name, *(f"{name}@{number}" for number in numbers), f"{name}@{id_}"):
+            named[alias.lower()] = (alias, tables[id_])  # SQL's names know no case
     for key, view in named.items():
         if key not in views:
             yield view

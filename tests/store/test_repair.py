@@ -1,0 +1,218 @@
+"""What `--repair` forgets comes back with the next ingest of the same files: by computing, reading, or as it was."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile
+from done import ingest
+from inline import here
+
+from mirstore.core.columns import Column, Tensor
+from mirstore.core.features import FeatureSet
+from mirstore.core.hookspecs import Extractor
+from mirstore.store import Store
+from mirstore.store.ingest.annotation_sets import Given, all_sets
+from mirstore.store.ingest.annotation_sets import find as find_annotations
+from mirstore.store.ingest.published_tables import import_table
+from mirstore.store.ingest.sources import find
+from mirstore.store.lake.doctor import examine
+from mirstore.store.lake.repairing import brought_again, repair
+
+untold = {"ingest", "added", "seconds", "committed", "_committed", "mtime_ns"}
+"""Columns that say when and by what something was said."""
+
+
+@dataclass
+class Level(Extractor):
+    """Level."""
+
+    name = "level"
+    floor: float = -1.0
+
+    def columns(self):
+        return {"level": Column(pl.Float64, "-", "root mean square")}
+
+    def extract(self, track):
+        if not track.audio(8000).any():
+            raise ValueError("silence")
+        return {"level": float(np.sqrt(np.mean(track.audio(8000) ** 2)))}
+
+
+@dataclass
+class Frames(Extractor):
+    """Halves, as tensors."""
+
+    name = "frames"
+
+    def columns(self):
+        grid = {"start": Column(pl.Float64, "s", "begin", grid="tenths"), "end": Column(pl.Float64, "s", "end")}
+        return grid | {"frame": Column(Tensor("float32", (2, None)), "-", "samples")}
+
+    def extract(self, track):
+        halves = np.split(track.audio(8000).astype(np.float32)[:32], 2)
+        parts = [half.reshape(2, -1) for half in halves]
+        return [{"start": at / 10, "end": at / 10 + 0.1, "frame": part} for at, part in enumerate(parts)]
+
+
+@dataclass
+class Twice(Extractor):
+    """Twice the level."""
+
+    name = "twice"
+    inputs = ("level",)
+
+    def columns(self):
+        return {"twice": Column(pl.Float64, "-", "twice the level")}
+
+    def extract(self, track):
+        return {"twice": 2 * track.inputs["level"]["level"][0]}
+
+
+@dataclass
+class Chords(Extractor):
+    """How many chords somebody has heard."""
+
+    name = "chord-count"
+    inputs = ("chords",)
+
+    def columns(self):
+        return {"chords": Column(pl.Int32, "-", "chords")}
+
+    def extract(self, track):
+        return {"chords": track.inputs["chords"].height}
+
+
+level, frames = FeatureSet("level", Level()), FeatureSet("frames", Frames())
+on_hidden = FeatureSet("on-hidden", Twice(), {"level": FeatureSet("hidden", Level(floor=0.0), keep=False)})
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def take(store: Store, music: Path) -> None:
+    """Ingest in two steps, so that tables have several files, with annotations; and import a table."""
+    given = find_annotations(store, [Given.parse(f"chords={music}/labs/*.lab")])
+    count = FeatureSet("chord-count", Chords(), {"chords": all_sets(given)["chords"]})
+    wanted = {feature.name: feature for feature in (level, frames, FeatureSet("twice", Twice(), {"level": level}))}
+    ingest(store, find([music / "tracks.csv"]), wanted, pool=here)
+    more = {feature.name: feature for feature in (on_hidden, count)}
+    ingest(store, find([music / "tracks.csv"]), more, annotations=given, pool=here)
+    import_table(store, music / "values.csv", dataset="published", targets=["mood"])
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory) -> Path:
+    """Six tracks, one of them twice and one silent, with labels, splits, credits, and chords for three of them."""
+    folder = tmp_path_factory.mktemp("music")
+    rng = np.random.default_rng(7)
+    for number in range(6):
+        samples = (number > 0) * 0.1 * rng.uniform(-1, 1, 800)
+        soundfile.write(folder / f"{number}.wav", samples, 8000, subtype="PCM_16")
+    shutil.copy(folder / "3.wav", folder / "again.wav")
+    rows = "".join(f"{name}.wav,Title {name},A{name[0]},x,{'train' if name < '4' else 'test'}\n" for name in "012345")
+    write(folder / "tracks.csv", f"path,title,artist,genre,split\n{rows}again.wav,Title 3,A3,x,train\n")
+    for name in "145":
+        write(folder / "labs" / f"{name}.lab", f"0 0.0{name} C:maj\n0.0{name} 0.1 N\n")
+    write(folder / "values.csv", "id,tempo,mood\na,100,0.5\nb,120,0.7\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, music) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "store"
+    with Store(folder, create=True) as store:
+        take(store, music)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(whole) -> dict[str, list[str]]:
+    return shown(whole)
+
+
+@pytest.fixture
+def folder(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "store"))
+
+
+def shown(folder: Path) -> dict[str, list[str]]:
+    """Return what a store says and keeps, but for when it was said, and how long it took."""
+    found = {}
+    with Store(folder, read_only=True) as store:
+        for table in store.tables():
+            if table.startswith("core.") and table not in ("core.ingests", "core.packs"):
+                rows = store.recorded(table).collect()
+                found[table] = rows.drop(set(rows.columns) & untold).unique()  # what is said again is the same
+        # what is not kept is computed again as soon as something reads it
+        found["core.extractions"] = store.sql(
+            "SELECT track, feature_set, status, rows FROM ledger WHERE status <> 'not kept'"
+        )
+        for view in ("tracks", "items", "labels", "splits", "datasets", "duplicates", "columns", "features"):
+            rows = store.sql(f'FROM "{view}"')
+            found[view] = rows.drop({*rows.columns} & {*untold, "seconds_per_track"})
+        for view in ("level", "twice", "chords", "chord-count", "on-hidden", "published"):
+            found[view] = store.sql(f'FROM "{view}"')
+        failed = store.sql("SELECT path, feature, error, message FROM failures")
+        tensors = store.tensors("frames")
+    kept = {name: sorted(map(repr, frame.to_dicts())) for name, frame in (found | {"failed": failed}).items()}
+    keys = zip(tensors.tracks, tensors.starts, strict=True)
+    return kept | {"frames": sorted(f"{key} {value.tolist()}" for key, value in zip(keys, tensors, strict=True))}
+
+
+def data(folder: Path) -> list[tuple[str, Path]]:
+    """Return the files that hold what an ingest or import of the same files brings, by table; packs have none."""
+    with Store(folder, read_only=True) as store:
+        files = [(table, path) for table in store.tables() for path in store.files(table)]
+    packs = [("pack", path) for path in sorted(folder.absolute().glob("tensors/*/*.safetensors"))]
+    return [*files, *packs]
+
+
+def spoil(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    else:
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_all_tables_that_an_ingest_writes_are_said_to_come_back(whole):
+    others = {"core.ingests", "core.meta", "core.packs"}  # history; the version; what repair itself makes again
+    assert {table for table, _ in data(whole) if table.startswith("core.")} == brought_again | others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", sorted(brought_again | {"core.packs"}))
+def test_what_is_lost_of_a_table_comes_back_with_the_same_ingest(good, folder, music, table):
+    for name, path in data(folder):
+        if name == table:
+            spoil(path, "missing")
+    repair(folder)
+    with Store(folder) as store:
+        take(store, music)
+    assert shown(folder) == good
+    assert examine(folder, deep=True) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_is_lost_together_comes_back_with_the_same_ingest(good, folder, music, seed):
+    rng = random.Random(seed)
+    hit = rng.sample(data(folder), 5)
+    for _, path in hit:
+        spoil(path, rng.choice(["missing", "cut"]))
+    repair(folder)
+    assert examine(folder, deep=True) == [], hit
+    with Store(folder) as store:
+        take(store, music)
+    assert shown(folder) == good, hit
+    assert examine(folder, deep=True) == [], hit
