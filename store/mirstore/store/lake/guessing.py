@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mirstore.store.lake.connect import keep
 from mirstore.store.lake.files import last_commit, replaced_key
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.lake import internal, merged_column
-from mirstore.store.lake.relisting import data_rows, ledger_of, unlisted
+from mirstore.store.lake.relisting import all_unlisted, data_rows, ledger_of
 from mirstore.store.lake.schema import feature_of, order
 
 
@@ -59,10 +59,12 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
             commits.setdefault(last, Commit(last, _now()))
     if late:
         unsure += [f"when the rows of {counted(late, 'file')} came: snapshot {newest} is the first that shows them"]
-    if lacking := _unlisted(kept):
-        path = _ledger_file(store, [{**row, order: row[order] or newest} for row in lacking])
-        commits.setdefault(newest, Commit(newest, _now())).files.append(_entry(store, path, len(lacking), None))
-        unsure.append(f"{counted(len(lacking), 'row')} of the ledger, made again after the values that are there")
+    features = {table: dict.fromkeys(paths, 0) for table, paths in kept.items() if table.startswith("feat.")}
+    lacking = all_unlisted(features, ledger_of(kept.get("core.extractions", [])))
+    if lacking.height:  # without it, values would be computed again, and be there twice
+        path = _ledger_file(store, lacking.with_columns(pl.col(order).replace(0, newest)))
+        commits.setdefault(newest, Commit(newest, _now())).files.append(_entry(store, path, lacking.height, None))
+        unsure.append(f"{counted(lacking.height, 'row')} of the ledger, made again after the values that are there")
     for number in range(1, max(commits)):
         commits.setdefault(number, Commit(number, _now()))
     return [commits[number] for number in sorted(commits)], unsure
@@ -72,14 +74,7 @@ def _entry(store: Path, path: Path, rows: int, until: int | None) -> Entry:
     return Entry(path.relative_to(store).as_posix(), digest(path), rows, path.stat().st_size, until)
 
 
-def _unlisted(tables: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
-    """Return what the ledger lacks: without it, values would be computed again, and be there twice."""
-    ledger = ledger_of(tables.get("core.extractions", []))
-    features = ((table, dict.fromkeys(paths, 0)) for table, paths in tables.items() if table.startswith("feat."))
-    return [row for table, files in features for row in unlisted(table, files, ledger).values()]
-
-
-def _ledger_file(store: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+def _ledger_file(store: Path, rows: pl.DataFrame) -> Path:
     path = store / "data" / "core" / "extractions" / f"ducklake-{uuid.uuid4()}.parquet"
     path.parent.mkdir(exist_ok=True)
     pq.write_table(data_rows("core.extractions", rows), path, compression="zstd", store_schema=False)

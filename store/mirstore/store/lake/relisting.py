@@ -14,15 +14,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mirstore.store.lake.arrow import data_schema, to_arrow
+from mirstore.store.lake.arrow import data_schema
 from mirstore.store.lake.files import DataFile, Written, new_data_file
 from mirstore.store.lake.home import Home
 from mirstore.store.lake.lake import merged_column
 from mirstore.store.lake.latest import latest
 from mirstore.store.lake.schema import feature_of, order, revision
 from mirstore.store.lake.tensors import pack_folder, pack_path
-
-Rows = Iterable[Mapping[str, Any]]
 
 _merged_id = {"PARQUET:field_id": "2147483539"}  # of DuckLake's `merged_column` in every file
 
@@ -53,16 +51,16 @@ def listed_again(
     """
     features = {table: files for table, files in whole.items() if table.startswith("feat.")}
     last = {file.table: file for file in sorted(gone, key=lambda file: file.begin)}
-    made: dict[DataFile, Rows] = {}
+    made: dict[DataFile, pl.DataFrame] = {}
     if file := last.get("core.extractions"):
-        left = ((table, begun(files)) for table, files in features.items() if table not in damaged)
-        made[file] = [row for table, files in left for row in unlisted(table, files, ledger).values()]
+        left = {table: begun(files) for table, files in features.items() if table not in damaged}
+        made[file] = all_unlisted(left, ledger)
     if file := last.get("core.packs"):
-        made[file] = list(_packs(home, features, whole.get("core.packs", []), packs))
-    return {file: _written(home, file, rows) for file, rows in made.items() if rows}
+        made[file] = pl.DataFrame(list(_packs(home, features, whole.get("core.packs", []), packs)))
+    return {file: _written(home, file, rows) for file, rows in made.items() if rows.height}
 
 
-def _written(home: Home, old: DataFile, rows: Rows) -> Written:
+def _written(home: Home, old: DataFile, rows: pl.DataFrame) -> Written:
     table = data_rows(old.table, rows)
     if old.until is not None:  # a merged file says per row which snapshot brought it
         seen = [min(max(number, old.begin), old.until) for number in table[order].to_pylist()]
@@ -81,18 +79,20 @@ def begun(files: Iterable[DataFile]) -> dict[Path, int]:
     return {file.path: file.begin for file in files}
 
 
-def data_rows(table: str, rows: Rows) -> pa.Table:
+def data_rows(table: str, rows: pl.DataFrame) -> pa.Table:
     """Return rows as a data file of a table has them, added now.
 
     Parameters
     ----------
     table : str
         ``core.extractions`` …
-    rows : iterable of Mapping
-        Of some of its columns.
+    rows : pl.DataFrame
+        With some of its columns.
     """
-    added = datetime.now(UTC).replace(tzinfo=None)
-    return to_arrow([{**row, "added": added} for row in rows], data_schema(table.removeprefix("core.")))
+    schema = data_schema(table.removeprefix("core."))
+    added = pl.lit(datetime.now(UTC).replace(tzinfo=None)).alias("added")
+    said = rows.with_columns(added, *(pl.lit(None).alias(name) for name in {*schema.names} - {*rows.columns, "added"}))
+    return said.select(schema.names).to_arrow().cast(schema)
 
 
 def ledger_of(paths: Sequence[Path]) -> pl.DataFrame:
@@ -108,8 +108,19 @@ def ledger_of(paths: Sequence[Path]) -> pl.DataFrame:
     return latest(pl.concat([pl.DataFrame(schema=names), *frames]), "track", "feature_set")
 
 
-def unlisted(table: str, files: Mapping[Path, int], ledger: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return entries that the ledger lacks, by track: of values that it does not know, or that are later than it knows.
+def all_unlisted(tables: Mapping[str, Mapping[Path, int]], ledger: pl.DataFrame) -> pl.DataFrame:
+    """Return the entries that `unlisted` finds for several tables.
+
+    Parameters
+    ----------
+    tables : Mapping of str to Mapping of path to int
+    ledger : pl.DataFrame
+    """
+    return pl.concat([ledger.clear(), *(unlisted(table, files, ledger) for table, files in tables.items())])
+
+
+def unlisted(table: str, files: Mapping[Path, int], ledger: pl.DataFrame) -> pl.DataFrame:
+    """Return entries that the ledger lacks: of values that it does not know, or that are later than it knows.
 
     Parameters
     ----------
@@ -127,11 +138,11 @@ def unlisted(table: str, files: Mapping[Path, int], ledger: pl.DataFrame) -> dic
         per_row = [pl.col(name) for name in (revision, merged_column) if name in names]
         number = [*per_row, pl.lit(snapshot, pl.Int64)][0].alias(order)
         parts.append(pl.scan_parquet(path, glob=False).select("track", number).collect())
-    counts = latest(pl.concat(parts).group_by("track", order).len("rows"), "track")
+    counts = latest(pl.concat(parts).group_by("track", order).agg(pl.len().cast(pl.Int32).alias("rows")), "track")
     known = ledger.filter(pl.col("feature_set") == id_).select("track", pl.col(order).alias("known"))
     lacking = counts.join(known, on="track", how="left").filter(pl.col(order) > pl.col("known").fill_null(-1))
-    rows = lacking.drop("known").sort("track").iter_rows(named=True)
-    return {row["track"]: {**row, "feature_set": id_, "status": "ok"} for row in rows}
+    entries = lacking.with_columns(pl.lit(id_).alias("feature_set"), pl.lit("ok").alias("status"))
+    return entries.select(ledger.columns).sort("track")
 
 
 def _packs(

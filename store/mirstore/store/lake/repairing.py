@@ -208,7 +208,7 @@ def _unsure(table: str, whole: Mapping[str, Sequence[DataFile]], ledger: pl.Data
         rows = pl.read_parquet(file.path, columns=["feature_set", "track"], glob=False)
         read |= set(rows.filter(pl.col("feature_set") == id_)["track"])
     known = ledger.filter(pl.col("feature_set") == id_)["track"]
-    return unlisted(table, begun(whole.get(table, [])), ledger).keys() | (read - set(known))
+    return set(unlisted(table, begun(whole.get(table, [])), ledger)["track"]) | (read - set(known))
 
 
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
