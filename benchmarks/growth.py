@@ -102,13 +102,16 @@ def fill(folder: Path, tracks: int) -> None:
                 'Genre ' || i % 30 AS label, 1.0 AS value, {when}""",
             "core.items": f"'music' AS dataset, {hashed} AS track, '{{}}' AS attrs, {when}",
         }.items():
+            tx.writes(table)
             store.ask(f"INSERT INTO lake.{table} BY NAME SELECT {values} FROM {numbers}")
+        tx.writes("core.extractions")
         ids = ", ".join(f"('{feature.id}')" for feature in features.values())
         store.ask(
             f"""INSERT INTO lake.core.extractions BY NAME SELECT {hashed} AS track, {path} AS path, id AS feature_set,
             'ok' AS status, 1 AS rows, 0.5 AS seconds, {when} FROM {numbers}, (VALUES {ids}) AS f(id)"""
         )
         for number, feature in enumerate(features.values()):
+            tx.writes(f"feat.{feature.table}")
             random = ", ".join(
                 f"(hash(i * 80 + {number * 8 + at}) / 2.0 ** 64)::FLOAT AS {columns[at]}" for at in range(8)
             )

@@ -242,11 +242,22 @@ def _listed_packs(store: Path, table: Path) -> Iterator[Path]:
 
 def _used_packs(store: Path, file: DataFile) -> Iterator[Path]:
     """Yield the packs that a table of features names: a set with the same tensors as another may be listed nowhere."""
-    for column in pq.read_schema(file.path):
+    return (store / "tensors" / feature_of(file.table) / f"{pack}.safetensors" for pack in packs_in(file.path))
+
+
+def packs_in(path: Path) -> set[str]:
+    """Return the packs that a data file of features names.
+
+    Parameters
+    ----------
+    path : path
+    """
+    found: set[str] = set()
+    for column in pq.read_schema(path):
         if pa.types.is_struct(column.type):
-            values = pq.ParquetFile(file.path).read([f"{column.name}.pack"])[column.name].to_pylist()
-            packs = {value["pack"] for value in values if value}
-            yield from (store / "tensors" / feature_of(file.table) / f"{pack}.safetensors" for pack in packs)
+            values = pq.ParquetFile(path).read([f"{column.name}.pack"])[column.name].to_pylist()
+            found.update(value["pack"] for value in values if value)
+    return found
 
 
 def unnamed_artifacts(catalogue: Catalogue, home: Home) -> dict[Path, float]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.store.lake.arrow import data_schema
-from mirstore.store.lake.files import DataFile, Written, new_data_file
+from mirstore.store.lake.files import DataFile, Written, new_data_file, packs_in
 from mirstore.store.lake.home import Home
 from mirstore.store.lake.lake import merged_column
 from mirstore.store.lake.latest import latest
@@ -159,21 +159,9 @@ def _packs(
     sizes = {path: found.bytes for path, found in home.bucket.list("tensors")} if home.bucket else None
     for table, files in features.items():
         id_ = feature_of(table)
-        found = {pack: file.begin for file in reversed(files) for pack in named_packs(pq.read_table(file.path))}
+        found = {pack: file.begin for file in reversed(files) for pack in packs_in(file.path)}
         for pack in sorted(pack for pack in found if (id_, pack) not in known):
             path = pack_path(pack_folder(home.path, id_), pack)
             size = path.stat().st_size if sizes is None else sizes.get(path)
             shown = path.relative_to(home.path).as_posix()
             yield {"pack": pack, "feature_set": id_, "path": shown, "bytes": size, order: found[pack]}
-
-
-def named_packs(rows: pa.Table) -> Iterator[str]:
-    """Yield the packs that rows of features name.
-
-    Parameters
-    ----------
-    rows : pa.Table
-    """
-    for column in rows.columns:
-        if pa.types.is_struct(column.type):
-            yield from (value["pack"] for value in column.to_pylist() if value is not None)

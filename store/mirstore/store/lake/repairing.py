@@ -17,10 +17,10 @@ from mirstore.store.lake import journal, schema
 from mirstore.store.lake.connect import catalogue as in_duckdb
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_newer_data
-from mirstore.store.lake.files import DataFile, data_files, new_data_file
+from mirstore.store.lake.files import DataFile, data_files, new_data_file, packs_in
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
-from mirstore.store.lake.relisting import begun, ledger_of, listed_again, named_packs, unlisted
+from mirstore.store.lake.relisting import begun, ledger_of, listed_again, unlisted
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import feature_of, order, revision
@@ -97,21 +97,22 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     back: list[Path] = []
     gone, whole = _sorted_out(home, files, back, deep=deep)
     packs = _damaged_packs(home, whole, back, deep=deep)
-    ledger = ledger_of([file.path for file in whole.get("core.extractions", [])])
-    tables = {file.table for file in gone} | {
-        table for table in whole if feature_of(table) in {id_ for id_, _ in packs}
-    }
+    spoilt, affected = {id_ for id_, _ in packs}, {file.table for file in gone}
+    features = {table for table in {*affected, *whole} if table.startswith("feat.")}
+    damaged = {table for table in features if table in affected or feature_of(table) in spoilt}
+    entries = whole.get("core.extractions", []) if damaged or "core.extractions" in affected else []
+    ledger = ledger_of([file.path for file in entries])
     lost = {
         table: _lost(table, whole.get(table, []), {pack for id_, pack in packs if id_ == feature_of(table)}, ledger)
-        for table in tables
-        if table.startswith("feat.")
+        for table in damaged
     }
-    if any(file.table == "core.extractions" for file in gone):
+    if "core.extractions" in affected:
         lost |= {table: lost[table] | _unsure(table, whole, ledger) for table in lost}
     again = listed_again(home, gone, whole, ledger, lost.keys(), packs.keys())
     changes: list[Change] = [(file, again.get(file)) for file in gone]
-    for file in (file for files in whole.values() for file in files):
-        changes += _without(home, file, lost, packs)
+    for table, keys in _forgotten(lost, packs.keys()).items():
+        for file in whole.get(table, []) if keys.height else []:
+            changes += _without(home, file, keys)
     for (_, pack), path in packs.items():
         _make_way(home, pack, path)
     if changes:
@@ -171,7 +172,7 @@ def _damaged_packs(
     ]
     sizes = {(row["feature_set"], row["pack"]): row["bytes"] for rows in listed for row in rows.to_pylist()}
     features = [file for table, files in whole.items() if table.startswith("feat.") for file in files]
-    named = {(feature_of(file.table), pack) for file in features for pack in named_packs(pq.read_table(file.path))}
+    named = {(feature_of(file.table), pack) for file in features for pack in packs_in(file.path)}
     found = {}
     for id_, pack in sorted(named | sizes.keys()):
         path = pack_path(pack_folder(home.path, id_), pack)
@@ -218,24 +219,25 @@ def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
     return [any(value is not None and value["pack"] in packs for value in row) for row in values]
 
 
-def _without(
-    home: Home, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
-) -> Iterator[Change]:
-    """Yield how a file changes that says something of lost tracks or packs."""
-    sets = {feature_of(table): tracks for table, tracks in lost.items()}
-    rows = pq.read_table(file.path)
-    if file.table in lost:
-        keep_ = [track not in lost[file.table] for track in rows["track"].to_pylist()]
-    elif file.table in ("core.extractions", "core.annotations"):
-        pairs = zip(rows["feature_set"].to_pylist(), rows["track"].to_pylist(), strict=True)
-        keep_ = [track not in sets.get(feature, ()) for feature, track in pairs]
-    elif file.table == "core.packs":
-        pairs = zip(rows["feature_set"].to_pylist(), rows["pack"].to_pylist(), strict=True)
-        keep_ = [pair not in packs for pair in pairs]
-    else:
-        return
-    if not all(keep_):
-        yield file, new_data_file(home, file, rows.filter(pa.array(keep_))) if any(keep_) else None
+def _forgotten(lost: Mapping[str, Set[str]], packs: Set[tuple[str, str]]) -> dict[str, pl.DataFrame]:
+    """Return what is said of lost tracks and packs: the keys of those rows, per table."""
+    pairs = [(feature_of(table), track) for table, tracks in lost.items() for track in tracks]
+    entries = pl.DataFrame(pairs, {"feature_set": pl.String, "track": pl.String}, orient="row")
+    listed = pl.DataFrame(sorted(packs), {"feature_set": pl.String, "pack": pl.String}, orient="row")
+    values = {
+        table: pl.DataFrame({"track": pl.Series(sorted(tracks), dtype=pl.String)}) for table, tracks in lost.items()
+    }
+    return {**values, "core.extractions": entries, "core.annotations": entries, "core.packs": listed}
+
+
+def _without(home: Home, file: DataFile, keys: pl.DataFrame) -> Iterator[Change]:
+    """Yield how a file changes whose rows with one of these keys are forgotten, if it has any."""
+    rows = pl.read_parquet(file.path, columns=keys.columns, glob=False)
+    marked = rows.join(keys.with_columns(forgotten=True), on=keys.columns, how="left", maintain_order="left")
+    kept = marked["forgotten"].is_null()
+    if not kept.all():
+        left = pq.read_table(file.path).filter(kept.to_arrow())
+        yield file, new_data_file(home, file, left) if left.num_rows else None
 
 
 def _note_version(home: Home) -> None:
