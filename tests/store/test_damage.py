@@ -461,6 +461,28 @@ def test_without_catalogue_journal_and_ledger_no_value_is_there_twice(folder):
     assert examine(folder, deep=True) == []
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_runs_that_may_lack_results_have_failed_and_no_others(tmp_path, merged):
+    added = {"added": stamp["added"]}
+    with Store(tmp_path / "store", create=True) as store:
+        for run in ("first", "second", "third"):
+            with store.write("run") as tx:
+                tx.append("core.runs", [{"run": run, "experiment": "e", **added}])
+                tx.append("core.run_events", [{"run": run, "state": "finished", **added}])
+                tx.append("core.metrics", [{"run": run, "name": "accuracy", "value": 0.5}])
+            if merged and run == "second":
+                store.compact()
+        metrics = store.files("core.metrics")
+    victim = metrics[0] if merged else metrics[1]  # of the first two, or of the second
+    cut(victim)
+    assert repair(tmp_path / "store").runs == dict.fromkeys(["first", "second"] if merged else ["second"], "metrics")
+    with Store(tmp_path / "store") as store:
+        said = dict(store.sql("SELECT run, coalesce(error, state) FROM runs").iter_rows())
+        lost = "damage has cost rows of metrics"
+        assert said == {"first": lost if merged else "finished", "second": lost, "third": "finished"}
+    assert examine(tmp_path / "store", deep=True) == []
+
+
 def test_where_files_lay_is_not_asked_by_queries_that_do_not_need_it(folder):
     named(folder, "core.locations").unlink()
     with Store(folder) as store:

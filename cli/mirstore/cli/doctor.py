@@ -111,6 +111,15 @@ def _rebuild(app: Context, store: str) -> dict[str, Any]:
     return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}
 
 
+_then = {
+    "core.artifacts": "mirstore gc deletes kept models that are not listed any more",
+    "core.pins": "mirstore gc forgets snapshots that are not pinned any more",
+    "core.removals": "what was removed is there again, until mirstore rm removes it",
+    "core.run_events": "mirstore run-experiment runs these cases again",
+    "core.runs": "mirstore run-experiment runs these cases again",
+}  # fmt: skip
+
+
 def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     from mirstore.core.text import counted
     from mirstore.store.lake.repairing import brought_again, repair
@@ -122,10 +131,13 @@ def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     for file in files:
         app.say(f"forgot {file}")
     for table, rows in done.rows.items():
-        back = ": the next ingest of the same files brings them back" if table in brought_again else ""
-        app.say(f"lost: {counted(rows, 'row')} of {table}{back}")
+        then = "the next ingest of the same files brings them back" if table in brought_again else _then.get(table)
+        app.say(f"lost: {counted(rows, 'row')} of {table}{f': {then}' if then else ''}")
     for table, rows in done.again.items():
         app.say(f"made again, after the values that are there: {counted(rows, 'row')} of {table}")
+    if done.runs:
+        lacking = f"{counted(len(done.runs), 'run')} may lack results"
+        app.say(f"{lacking}: they count as failed, and mirstore run-experiment runs their cases again")
     for feature, tracks in done.tracks.items():
         app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
     whole = [home.shown(path) for path in done.put_back]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirstore.core.errors import StoreError
-from mirstore.store.lake import journal, schema
+from mirstore.store.lake import journal, schema, spoilt_runs
 from mirstore.store.lake.connect import catalogue as in_duckdb
 from mirstore.store.lake.connect import keep
 from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_newer_data
@@ -50,6 +50,8 @@ class Repaired:
     again : dict of str to int
         Rows that were made again from the values that are there, per table of ``core``: what the ledger says of them,
         and where tensors are.
+    runs : dict of str to str
+        Runs that may lack results, and the tables that had them: they count as failed, and run again.
     tracks : dict of str to int
         Tracks that the next ingest computes again, per id of a feature set.
     put_back : list of path
@@ -59,6 +61,7 @@ class Repaired:
     files: list[Path] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
     tracks: dict[str, int] = field(default_factory=dict)
     put_back: list[Path] = field(default_factory=list)
 
@@ -113,6 +116,8 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
     for table, keys in _forgotten(lost, packs.keys()).items():
         for file in whole.get(table, []) if keys.height else []:
             changes += _without(home, file, keys)
+    runs = spoilt_runs.spoilt(gone, whole.get("core.runs", []))
+    changes += spoilt_runs.failed(home, whole.get("core.run_events", []), runs)
     for (_, pack), path in packs.items():
         _make_way(home, pack, path)
     if changes:
@@ -127,6 +132,7 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         sorted([*(file.path for file in gone), *packs.values()]),
         {table: count for table, count in (rows - made).items() if table.startswith("core.")},
         dict(made),
+        runs,
         {feature_of(table): len(tracks) for table, tracks in lost.items()},
         sorted(back),
     )
