@@ -114,7 +114,7 @@ def _rebuild(app: Context, store: str) -> dict[str, Any]:
 _then = {
     "core.artifacts": "mirstore gc deletes kept models that are not listed any more",
     "core.pins": "mirstore gc forgets snapshots that are not pinned any more",
-    "core.removals": "what was removed is there again, until mirstore rm removes it",
+    "core.removals": "what was removed and not purged is there again, until mirstore rm removes it",
     "core.run_events": "mirstore run-experiment runs these cases again",
     "core.runs": "mirstore run-experiment runs these cases again",
 }  # fmt: skip
