@@ -13,7 +13,7 @@ import numpy as np
 from mirstore.core import Training, Weights
 from mirstore.core.nets.batches import Part, Table
 from mirstore.core.nets.classifier import Classifier
-from mirstore.core.nets.descent import descend, processor
+from mirstore.core.nets.descent import descend, memory_for, processor, repeatable
 from mirstore_musicnn.mel import bands, frames
 from mirstore_musicnn.pools import published
 from mirstore_musicnn.publications import choi, musicnn, pons
@@ -69,8 +69,9 @@ class _OfPatches(Classifier):
         if self.freeze == "none":
             super().learn(train, validation, loss, seed, context)
             return
-        net.to(processor())
-        train, validation = _embedded(net, train), validation and _embedded(net, validation)
+        with memory_for(1), repeatable(exact=True):
+            net.to(processor())
+            train, validation = _embedded(net, train), validation and _embedded(net, validation)
         net.to("cpu")
         head = nn.Sequential(net.dropout, net.head)
         descend(head, loss, train, validation, self.plan, seed, context)

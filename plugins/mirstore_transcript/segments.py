@@ -100,21 +100,31 @@ class TranscriptSegments(Extractor):
         samples = track.audio(16_000)
         if self.model.model.is_multilingual and self.language not in ("", *self.model.supported_languages):
             raise TrackError("wrong model", f"the network in {self.folder} knows no language {self.language!r}")
-        segments, info = self.model.transcribe(
-            samples,
-            language=self.language or None,
-            beam_size=self.beam_size,
-            temperature=0.0,  # others draw by chance
-            no_speech_threshold=None,  # whatever is left out here, nobody can look at
-            log_prob_threshold=None,
-            compression_ratio_threshold=None,
-            word_timestamps=True,
-        )
+        try:
+            segments, info = self.model.transcribe(
+                samples,
+                language=self.language or None,
+                beam_size=self.beam_size,
+                temperature=0.0,  # others draw by chance
+                no_speech_threshold=None,  # whatever is left out here, nobody can look at
+                log_prob_threshold=None,
+                compression_ratio_threshold=None,
+                word_timestamps=True,
+            )
+            rows = list(_rows(segments, track.duration))  # it computes only now
+        except RuntimeError as error:
+            if "cannot be loaded" not in str(error):
+                raise
+            raise TrackError("no CUDA libraries", f"{error}; {_remedy}") from None
         told = not self.model.model.is_multilingual or bool(self.language)
         said = {"language": info.language, "detected": None if told else info.language_probability}
-        return [{**row, **said} for row in _rows(segments, track.duration)] or [{**_nothing(track.duration), **said}]
+        return [{**row, **said} for row in rows] or [{**_nothing(track.duration), **said}]
 
 
+_remedy = (
+    "CTranslate2 needs it for the GPU: pip install nvidia-cublas-cu12 nvidia-cudnn-cu12, and their folders in "
+    "LD_LIBRARY_PATH; or CUDA_VISIBLE_DEVICES= before the command, which computes on processors"
+)
 _compute_types = ("int8", "int8_float32", "int8_float16", "float32", "float16", "bfloat16")
 
 

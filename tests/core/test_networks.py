@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mirstore.core import Arrays, Examples, Training, load_state
+from mirstore.core import Arrays, Examples, MirstoreError, Training, load_state
 
 pytest.importorskip("torch", reason="torch is not installed")
 
@@ -152,6 +152,104 @@ def test_it_stops_after_one_epoch_more_than_its_patience(tmp_path):
 def test_one_example_is_too_few():
     with pytest.raises(ValueError, match="two examples or more"):
         descend(torch.nn.Linear(2, 1), torch.nn.functional.mse_loss, line(1), None, Plan(1, None, 8, 0.1), 0)
+
+
+# Where it learns
+
+
+class Failing(torch.nn.Linear):
+    """Raises what it is given, when it computes or already on its way to a GPU."""
+
+    def __init__(self, error, on_the_way=False) -> None:
+        super().__init__(2, 1)
+        self.error, self.on_the_way = error, on_the_way
+
+    def forward(self, given):
+        raise self.error
+
+    def to(self, *args, **kwargs):
+        if self.on_the_way:
+            raise self.error
+        return super().to(*args, **kwargs)
+
+
+# As an H200 said it, whose memory other processes had taken.
+lacking = [
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB."), "the GPU"),
+    (RuntimeError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in https://…"), "the GPU"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "the GPU"),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate"), "the machine"),
+    (MemoryError(), "the machine"),
+]
+
+
+@pytest.mark.parametrize("on_the_way", [False, True])
+@pytest.mark.parametrize(("error", "where"), lacking)
+def test_lack_of_memory_is_told_with_whose_it_is_and_what_needs_less(error, where, on_the_way):
+    net = Failing(error, on_the_way)
+    with pytest.raises(MirstoreError, match=f"^{where} has too little memory for batches of 8") as told:
+        descend(net, torch.nn.functional.mse_loss, line(), None, Plan(1, None, 8, 0.1), 0)
+    assert told.value.__cause__ is error
+    assert told.value.hint.startswith("batch = 4 needs about half of it")
+    assert ("-j 1" in told.value.hint) == (where == "the GPU")
+
+
+def test_what_is_not_for_lack_of_memory_stays_as_it_is():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        descend(torch.nn.Linear(3, 1), torch.nn.functional.mse_loss, line(), None, Plan(1, None, 8, 0.1), 0)
+    error = RuntimeError("CUDA error: device-side assert triggered")
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        descend(Failing(error), torch.nn.functional.mse_loss, line(), None, Plan(1, None, 8, 0.1), 0)
+
+
+def test_convolutions_repeat_themselves_while_it_learns_and_are_as_they_were_afterwards():
+    cudnn = torch.backends.cudnn
+    before, seen = (cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32), []
+
+    def loss(given, wanted):
+        seen.append((cudnn.enabled, cudnn.deterministic, cudnn.benchmark))
+        return torch.nn.functional.mse_loss(given, wanted)
+
+    descend(torch.nn.Linear(2, 1), loss, line(), None, Plan(1, None, 8, 0.1), 0)
+    assert set(seen) == {(True, True, False)}
+    assert (cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32) == before
+
+
+def images(n=64) -> Part:
+    x = np.random.default_rng(0).normal(size=(n, 256))
+    return Part(Table(x), x[:, :1], np.arange(n))
+
+
+def of_images(context=None):
+    with seeded(1):
+        image, maps = torch.nn.Unflatten(1, (1, 16, 16)), torch.nn.Conv2d(1, 8, 3)
+        rest = torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Dropout(0.2)
+        net = torch.nn.Sequential(image, maps, *rest, torch.nn.Linear(8 * 14 * 14, 1))
+    descend(net, torch.nn.functional.mse_loss, images(), None, Plan(6, None, 16, 0.01), 0, context)
+    return net
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_it_repeats_itself_and_goes_on_from_a_checkpoint_there_and_elsewhere(tmp_path, monkeypatch):
+    class Killed(Training):
+        def report(self, epoch, **values):
+            if epoch == 3:
+                raise KeyboardInterrupt
+            super().report(epoch, **values)
+
+    whole, again = of_images(), of_images()
+    assert {value.device.type for value in whole.state_dict().values()} == {"cpu"}
+    for folder in (tmp_path / "there", tmp_path / "elsewhere"):
+        folder.mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            of_images(Killed(folder))
+    there = of_images(Training(tmp_path / "there"))
+    monkeypatch.setattr("mirstore.core.nets.descent.processor", lambda: torch.device("cpu"))
+    elsewhere = of_images(Training(tmp_path / "elsewhere"))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+        assert torch.equal(value, there.state_dict()[name])
+        assert torch.isfinite(elsewhere.state_dict()[name]).all()
 
 
 # How it is kept

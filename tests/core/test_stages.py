@@ -15,7 +15,7 @@ from mirstore.core.errors import ConfigError, UnreachableError
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.jobs import Job
-from mirstore.core.places import Place, gpus, opened, places
+from mirstore.core.places import Place, gpu_pool, gpus, opened, places
 from mirstore.core.pool import Crew, LocalPool, Task
 from mirstore.core.shared import Shared
 from mirstore.core.stages import stages
@@ -150,10 +150,25 @@ def test_each_gpu_has_one_process_that_sees_it_alone(sets, files, monkeypatch, t
     assert len(seen) == len({gpu for _, gpu in seen}) == len((tmp_path / "loads").read_text().split())
 
 
+def test_what_is_placed_on_processors_sees_no_gpu(sets, files, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    features = [replace(sets["on-gpu"], place="cpu")]
+    found = rows(extract(jobs(files, features), features, workers=2))
+    assert {row["gpu"] for (row,) in found.values()} == {""}
+
+
+def test_a_gpu_computes_with_all_bits_of_float32(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with gpu_pool(1, Limits()) as pool:
+        assert pool.submit(os.getenv, "NVIDIA_TF32_OVERRIDE").result() == "0"
+
+
 def test_without_a_gpu_there_is_one_process_on_the_processor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus() == []
     assert places(4)["gpu"].workers == 1
+    with gpu_pool(1, Limits()) as pool:
+        assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == ""
 
 
 def test_a_file_that_cannot_be_decoded_fails_alike_in_all_stages(sets, files, tmp_path):

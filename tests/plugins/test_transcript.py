@@ -7,6 +7,7 @@ import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -322,6 +323,36 @@ def test_a_network_that_is_cut_off_costs_its_track_with_a_reason(whisper, tmp_pa
     with pytest.raises(TrackError, match="cut: ") as failed:
         segments_of(np.zeros(16_000) + 1e-6, folder=str(tmp_path / "cut"))
     assert failed.value.reason == "wrong model"
+
+
+class Without:
+    """A network on a GPU whose libraries are not there, which it says when it computes."""
+
+    model = SimpleNamespace(is_multilingual=False)
+
+    def __init__(self, says):
+        self.says = says
+
+    def transcribe(self, samples, **options):
+        def segments():
+            raise RuntimeError(self.says)
+            yield
+
+        return segments(), SimpleNamespace(language="en", language_probability=1.0)
+
+
+def test_cuda_libraries_that_are_not_there_are_named_with_what_to_do(monkeypatch):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    says = "Library libcublas.so.12 is not found or cannot be loaded"
+    monkeypatch.setattr(TranscriptSegments, "model", Without(says))
+    with pytest.raises(
+        TrackError, match=r"libcublas.so.12 .*pip install nvidia-cublas-cu12 .*or CUDA_VISIBLE_DEVICES= before"
+    ) as told:
+        segments_of(noise)
+    assert told.value.reason == "no CUDA libraries"
+    monkeypatch.setattr(TranscriptSegments, "model", Without("CUDA failed with error out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        segments_of(noise)
 
 
 @pytest.mark.slow

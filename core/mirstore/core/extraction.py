@@ -14,8 +14,7 @@ from mirstore.core.features import FeatureSet
 from mirstore.core.isolated import places_of
 from mirstore.core.jobs import Done, Job
 from mirstore.core.line import Line, Passed
-from mirstore.core.places import Place, Pool, opened, places
-from mirstore.core.pool import local_pool
+from mirstore.core.places import Place, Pool, cpu_pool, opened, places
 from mirstore.core.supervise import Supervisor, refuse_scripts
 from mirstore.core.workers import Limits
 
@@ -26,7 +25,7 @@ def extract(
     *,
     workers: int = 1,
     limits: Limits | None = None,
-    pool: Pool = local_pool,
+    pool: Pool = cpu_pool,
     where: Mapping[str, Place] | None = None,
 ) -> Iterator[Done]:
     """Compute features of tracks, in whatever order they finish.
@@ -42,7 +41,7 @@ def extract(
     limits : Limits
         Time and memory that one extractor may take for one track.
     pool : callable
-        Makes the executor for those; the default makes local processes.
+        Makes the executor for those; the default makes local processes that see no GPU.
     where : Mapping of str to Place, optional
         The places that extractors name, beside environments of their own; this machine's by default.
 

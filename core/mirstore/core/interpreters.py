@@ -17,7 +17,7 @@ from mirstore.core.descriptions import Plain
 from mirstore.core.environments import Environment, alone, record
 from mirstore.core.errors import PluginError, TrackError, UsageError
 from mirstore.core.lending import core_sha256, lent
-from mirstore.core.places import Place, gpus
+from mirstore.core.places import Place, gpu_variables, gpus, no_gpu
 from mirstore.core.pool import LocalPool, WorkerDied, memory_for_workers
 from mirstore.core.text import shortened, storable
 from mirstore.core.workers import Limits
@@ -96,8 +96,8 @@ class InterpreterPool(LocalPool):
         self._environment = environment
         self.problem = problem(environment)
         there = variables(environment)
-        each = [there | {"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus()] if _likes_gpus(environment) else []
-        super().__init__(workers, memory, environments=each or [there], python=str(environment.python))
+        each = [there | own for own in (gpu_variables() if _likes_gpus(environment) else [no_gpu])]
+        super().__init__(workers, memory, environments=each, python=str(environment.python))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have ``fn`` called there; fail at once if no worker can live there.

@@ -18,6 +18,10 @@ Pool = Callable[[int, Limits], Executor]
 """Makes an executor for a number of workers: local processes, or an existing cluster's."""
 
 
+no_gpu = {"CUDA_VISIBLE_DEVICES": ""}
+"""The variables of a process that sees none."""
+
+
 @dataclass(frozen=True)
 class Place:
     """One of the places that extractors name.
@@ -37,7 +41,21 @@ class Place:
     here: bool = True
 
 
-def places(workers: int, pool: Pool = local_pool, named: Container[str] = ("cpu", "gpu")) -> dict[str, Place]:
+def cpu_pool(workers: int, limits: Limits) -> LocalPool:
+    """Return an executor of local processes that see no GPU: what is placed on processors computes there.
+
+    Libraries take a GPU where they see one, and each of many processes would load its model there.
+
+    Parameters
+    ----------
+    workers : int > 0
+    limits : Limits
+        As for `local_pool`.
+    """
+    return local_pool(workers, limits, environments=[no_gpu])
+
+
+def places(workers: int, pool: Pool = cpu_pool, named: Container[str] = ("cpu", "gpu")) -> dict[str, Place]:
     """Return those of this machine's places that are named: so many processors by ``pool``, and its GPUs.
 
     Parameters
@@ -57,8 +75,8 @@ def places(workers: int, pool: Pool = local_pool, named: Container[str] = ("cpu"
 def gpu_pool(workers: int, limits: Limits) -> LocalPool:
     """Return an executor with one process per GPU, each of which sees that one only.
 
-    No limit of memory: CUDA reserves addresses by the terabyte, which the limit of a process's data would refuse, and
-    what it takes on the device is not the process's memory at all.
+    No limit of memory: CUDA alone takes 2 GB of a process's data, more than a share may be, and what it takes on the
+    device is not the process's memory at all.
 
     Parameters
     ----------
@@ -66,7 +84,16 @@ def gpu_pool(workers: int, limits: Limits) -> LocalPool:
     limits : Limits
         Of memory it takes none.
     """
-    return LocalPool(workers, None, environments=[{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus()] or [{}])
+    return LocalPool(workers, None, environments=gpu_variables())
+
+
+def gpu_variables() -> list[dict[str, str]]:
+    """Return the variables of a process on each GPU, which sees no other; one without any where there is none.
+
+    It computes float32 as such: by default convolutions there use ten bits of its fraction (TF32), and so differ more
+    from those on processors.
+    """
+    return [{"CUDA_VISIBLE_DEVICES": gpu, "NVIDIA_TF32_OVERRIDE": "0"} for gpu in gpus()] or [{}]
 
 
 def gpus() -> list[str]:

@@ -357,7 +357,7 @@ class _Printed:
             sys.stderr.flush()
 
 
-def local_pool(workers: int, limits: Limits) -> LocalPool:
+def local_pool(workers: int, limits: Limits, *, environments: Sequence[Mapping[str, str]] = ({},)) -> LocalPool:
     """Return an executor of local processes.
 
     Parameters
@@ -365,8 +365,10 @@ def local_pool(workers: int, limits: Limits) -> LocalPool:
     workers : int > 0
     limits : Limits
         Of memory per process; by default an equal share of what workers may take together.
+    environments : sequence of Mapping
+        As of `LocalPool`.
     """
-    return LocalPool(workers, limits.memory or memory_for_workers() // workers)
+    return LocalPool(workers, limits.memory or memory_for_workers() // workers, environments=environments)
 
 
 def memory_for_workers() -> int:

@@ -1,7 +1,8 @@
 """How a network learns: Adam in shuffled batches, for so many epochs or until it gets no better.
 
 It knows neither what goes in nor what comes out: batches and the loss are the caller's. On a GPU, if there is one, with
-bfloat16 where that is enough; on several, each takes a share of every batch, with float32.
+bfloat16 where that is enough; on several, each takes a share of every batch, with float32. One kind of GPU repeats
+itself to the last bit, and learns otherwise than a processor: dropout is drawn by a generator of its own.
 """
 
 from __future__ import annotations
@@ -136,15 +137,9 @@ def descend(
     """
     if len(train) < 2:
         raise ValueError("a network needs two examples or more to learn from")
-    net.to(processor())
-    try:
+    with memory_for(plan.batch), repeatable():
+        net.to(processor())
         _descend(net, loss, train, validation, plan, seed, context)
-    except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
-            raise
-        hint = f"batch = {plan.batch // 2} needs about half of it" if plan.batch > 2 else None
-        where = "the GPU" if processor().type == "cuda" else "the machine"
-        raise MirstoreError(f"{where} has too little memory for batches of {plan.batch}", hint=hint) from error
     net.to("cpu").eval()
 
 
@@ -182,11 +177,57 @@ def _descend(
         net.load_state_dict(progress.weights)
 
 
-def _lacks_memory(error: Exception) -> bool:
+@contextmanager
+def memory_for(batch: int) -> Iterator[None]:
+    """Say what to do if there is too little memory.
+
+    Parameters
+    ----------
+    batch : int > 0
+        Examples at once.
+
+    Raises
+    ------
+    MirstoreError
+        In place of what is raised inside for lack of memory, on the GPU or on the machine.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        where = _lacking_memory(error)
+        if where is None:
+            raise
+        hints = [f"batch = {batch // 2} needs about half of it"] if batch > 2 else []
+        if where == "the GPU":
+            hints.append("what runs at once shares it: -j 1 runs one case after another")
+        hint = "; ".join(hints) or None
+        raise MirstoreError(f"{where} has too little memory for batches of {batch}", hint=hint) from error
+
+
+def _lacking_memory(error: Exception) -> str | None:
+    """Return whose memory an error says there is too little of; None if it is about something else."""
     import torch
 
-    # On a processor torch says it in words alone.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return "the machine"
+    # What CUDA and its libraries take for themselves is not asked of torch, and said in words alone.
+    own = any(words in str(error) for words in ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED"))
+    return "the GPU" if own or isinstance(error, torch.OutOfMemoryError) else None
+
+
+@contextmanager
+def repeatable(*, exact: bool = False) -> Iterator[None]:
+    """Have convolutions on a GPU give the same each time.
+
+    Parameters
+    ----------
+    exact : bool
+        Whether they use all bits of float32, as processors do, rather than ten of its fraction (TF32).
+    """
+    from torch.backends import cudnn
+
+    with cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=cudnn.allow_tf32 and not exact):
+        yield
 
 
 def processor() -> torch.device:
