@@ -20,7 +20,15 @@ from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_
 from mirstore.store.lake.files import DataFile, data_files, new_data_file
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
-from mirstore.store.lake.relisting import begun, ledger_of, listed_again, named_packs, unlisted
+from mirstore.store.lake.relisting import (
+    begun,
+    ledger_of,
+    listed_again,
+    named_packs,
+    unanswered,
+    unlisted,
+    without_rows,
+)
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import feature_of, order, revision
@@ -106,12 +114,13 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         for table in tables
         if table.startswith("feat.")
     }
+    entries, unread = pl.DataFrame(), dict[str, Set[str]]()
     if any(file.table == "core.extractions" for file in gone):
-        lost |= {table: lost[table] | _unsure(table, whole, ledger) for table in lost}
-    again = listed_again(home, gone, whole, ledger, lost.keys(), packs.keys())
+        entries, unread = _told_again(whole, ledger, lost)
+    again = listed_again(home, gone, whole, entries, packs.keys())
     changes: list[Change] = [(file, again.get(file)) for file in gone]
     for file in (file for files in whole.values() for file in files):
-        changes += _without(home, file, lost, packs)
+        changes += _without(home, file, lost, unread, packs)
     for (_, pack), path in packs.items():
         _make_way(home, pack, path)
     if changes:
@@ -201,14 +210,22 @@ def _lost(table: str, files: Sequence[DataFile], packs: Set[str], ledger: pl.Dat
     )
 
 
-def _unsure(table: str, whole: Mapping[str, Sequence[DataFile]], ledger: pl.DataFrame) -> Set[str]:
-    """Return the tracks of which nobody knows whether what is left of them in a damaged table is all."""
-    id_, read = feature_of(table), set[str]()
-    for file in whole.get("core.annotations", []):
-        rows = pl.read_parquet(file.path, columns=["feature_set", "track"], glob=False)
-        read |= set(rows.filter(pl.col("feature_set") == id_)["track"])
-    known = ledger.filter(pl.col("feature_set") == id_)["track"]
-    return unlisted(table, begun(whole.get(table, [])), ledger).keys() | (read - set(known))
+def _told_again(
+    whole: Mapping[str, Sequence[DataFile]], ledger: pl.DataFrame, lost: dict[str, frozenset[str]]
+) -> tuple[pl.DataFrame, dict[str, Set[str]]]:
+    """Return the entries of a lost ledger, and the tracks whose annotations are to be read again, by feature set.
+
+    Of damaged tables, nobody knows whether what is left of a track is all: those are lost, too.
+    """
+    features = {table: begun(files) for table, files in whole.items() if table.startswith("feat.")}
+    entries = unlisted(features, ledger)
+    read = unanswered([file.path for file in whole.get("core.annotations", [])], pl.concat([ledger, entries]))
+    for table in lost:
+        here = pl.col("feature_set") == feature_of(table)
+        lost[table] |= {*entries.filter(here)["track"], *read.filter(here)["track"]}
+        entries, read = entries.filter(~here), read.filter(~here)
+    unread: dict[str, Set[str]] = {str(id_): set(part["track"]) for (id_,), part in read.group_by("feature_set")}
+    return pl.concat([entries, without_rows(read)]), unread
 
 
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
@@ -219,16 +236,21 @@ def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
 
 
 def _without(
-    home: Home, file: DataFile, lost: Mapping[str, Set[str]], packs: Mapping[tuple[str, str], Path]
+    home: Home,
+    file: DataFile,
+    lost: Mapping[str, Set[str]],
+    unread: Mapping[str, Set[str]],
+    packs: Mapping[tuple[str, str], Path],
 ) -> Iterator[Change]:
-    """Yield how a file changes that says something of lost tracks or packs."""
+    """Yield how a file changes that says something of lost tracks or packs, or of annotations to be read again."""
     sets = {feature_of(table): tracks for table, tracks in lost.items()}
     rows = pq.read_table(file.path)
     if file.table in lost:
         keep_ = [track not in lost[file.table] for track in rows["track"].to_pylist()]
     elif file.table in ("core.extractions", "core.annotations"):
         pairs = zip(rows["feature_set"].to_pylist(), rows["track"].to_pylist(), strict=True)
-        keep_ = [track not in sets.get(feature, ()) for feature, track in pairs]
+        again = unread if file.table == "core.annotations" else {}
+        keep_ = [track not in sets.get(feature, ()) and track not in again.get(feature, ()) for feature, track in pairs]
     elif file.table == "core.packs":
         pairs = zip(rows["feature_set"].to_pylist(), rows["pack"].to_pylist(), strict=True)
         keep_ = [pair not in packs for pair in pairs]
