@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from done import ingest
 from inline import here
+from test_damage import ledgers
 
 from mirstore.core.columns import Column, Tensor
 from mirstore.core.features import FeatureSet
@@ -216,3 +218,91 @@ def test_whatever_is_lost_together_comes_back_with_the_same_ingest(good, folder,
         take(store, music)
     assert shown(folder) == good, hit
     assert examine(folder, deep=True) == [], hit
+
+
+def chords(store: Store, music: Path) -> None:
+    """Ingest annotations, and what reads them."""
+    given = find_annotations(store, [Given.parse(f"chords={music}/labs/*.lab")])
+    count = FeatureSet("chord-count", Chords(), {"chords": all_sets(given)["chords"]})
+    ingest(store, find([music]), {"chord-count": count}, annotations=given, pool=here)
+
+
+@pytest.mark.parametrize("files", [slice(None), slice(-2, None)], ids=["all of it", "the last files"])
+def test_without_ledger_no_annotation_says_what_it_said_before_it_was_another(tmp_path, monkeypatch, files):
+    monkeypatch.setattr(Store, "compact", lambda store: None)
+    music, folder = tmp_path / "music", tmp_path / "store"
+    music.mkdir()
+    for number in range(4):
+        soundfile.write(music / f"{number}.wav", np.full(800, 0.1 * (number + 1)), 8000)
+        write(music / "labs" / f"{number}.lab", "no chords" if number == 3 else "0 0.05 C:maj\n0.05 0.1 N\n")
+    with Store(folder, create=True) as store:
+        chords(store, music)
+    write(music / "labs" / "0.lab", "0 0.05 C:maj\nneither does this say what it is\n")
+    write(music / "labs" / "1.lab", "")
+    with Store(folder) as store:
+        chords(store, music)
+        asked = "FROM chords", 'FROM "chord-count"', "SELECT path, feature, message FROM failures"
+        good = [sorted(store.sql(query).rows()) for query in asked]
+        ledger = sorted(store.files("core.extractions"), key=lambda path: path.name)
+    for path in ledger[files]:
+        path.unlink()
+    repair(folder)
+    with Store(folder) as store:
+        assert sorted(store.sql("FROM chords").rows()) == good[0]
+        chords(store, music)
+        assert [sorted(store.sql(query).rows()) for query in asked] == good
+
+
+def test_of_several_lost_files_each_snapshot_has_its_rows_again(tmp_path, music, monkeypatch):
+    folder, compact = tmp_path / "store", Store.compact
+    monkeypatch.setattr(Store, "compact", lambda store: None)
+    with Store(folder, create=True) as store:
+        for number in range(1, 6):
+            ingest(store, find([music / f"{number}.wav"]), {"frames": frames}, pool=here)
+    said = ledgers(folder)
+    for lost in ([1, 2], [0, 3, 4]):
+        with Store(folder, read_only=True) as store:
+            for at in lost:
+                store.files("core.extractions")[at].unlink()
+        repair(folder)
+        assert ledgers(folder) == said
+    monkeypatch.setattr(Store, "compact", compact)
+    with Store(folder) as store:
+        store.compact()
+    assert ledgers(folder)[: len(said)] == said
+
+
+def test_a_ledger_made_again_is_merged_with_what_comes_later(tmp_path, music, monkeypatch):
+    folder, compact = tmp_path / "store", Store.compact
+    monkeypatch.setattr(Store, "compact", lambda store: None)
+    with Store(folder, create=True) as store:
+        for number in range(1, 4):
+            ingest(store, find([music / f"{number}.wav"]), {"level": level, "frames": frames}, pool=here)
+        store.files(f"feat.{level.table}")[1].unlink()
+    repair(folder)  # so that rows of the ledger do not follow each other, and DuckLake keeps their numbers in a column
+    monkeypatch.setattr(Store, "compact", compact)
+    with Store(folder) as store:
+        store.compact()
+        (ledger,) = store.files("core.extractions")
+        assert "_ducklake_internal_row_id" in pq.read_schema(ledger).names
+        ledger.unlink()
+    repair(folder)
+    with Store(folder) as store:
+        ingest(store, find([music]), {"level": level, "frames": frames}, pool=here)
+        store.compact()
+        assert len(store.files("core.extractions")) == 1
+        assert store.sql("SELECT count(*) FROM ledger").item() == 2 * 6
+    assert examine(folder, deep=True) == []
+
+
+def test_tracks_of_a_table_of_several_rows_each_come_back_once(tmp_path):
+    folder, table = tmp_path / "store", write(tmp_path / "notes.csv", "id,start,pitch\na,0,60\na,1,62\nb,0,50\n")
+    with Store(folder, create=True) as store:
+        import_table(store, table, dataset="notes")
+        for path in store.files("core.tracks"):
+            path.unlink()
+    repair(folder)
+    with Store(folder) as store:
+        assert [import_table(store, table, dataset="notes").fresh for _ in range(2)] == [False, True]
+        assert sorted(store.scan("core.tracks").collect()["track"]) == ["notes:a", "notes:b"]
+        assert store.sql("SELECT count(*) FROM notes").item() == 3

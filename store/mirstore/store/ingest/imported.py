@@ -154,12 +154,13 @@ def bring(
     gone = pl.col("track").is_in(sorted(store.hidden.withdrawn))
     other = {view: _differing(store, view, frame.filter(~gone), dataset) for view, frame in contents.items()}
     known = dataset in store.scan("core.datasets").select("dataset").collect()["dataset"]
-    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns]).unique()
+    tracks = pl.concat([frame.select("track") for frame in (items, values) if "track" in frame.columns])
+    tracks = tracks.unique(maintain_order=True)
     fresh = known and not any(map(len, other.values())) and _has(store, tracks.filter(~gone), source)
     had = current_rows(store, "labels", dataset).select(other["labels"].columns).unique()
     changed = other["labels"].unique().join(had, on=had.columns, how="semi").height
     if not fresh:
-        _write(store, file, described, source, values, contents, snapshot)
+        _write(store, file, described, source, values, contents, tracks, snapshot)
     labels = contents["labels"].drop_nulls("label")
     counts = labels.group_by("label_set", maintain_order=True).agg(pl.col("label").n_unique())
     withdrawn = tracks.filter(gone).height
@@ -195,11 +196,11 @@ def _write(
     source: FeatureSet | None,
     values: pl.DataFrame,
     contents: Mapping[str, pl.DataFrame],
+    tracks: pl.DataFrame,
     snapshot: int,
 ) -> None:
     stamp: dict[str, Any] = {"ingest": uuid.uuid4().hex[:12], "added": datetime.now(UTC).replace(tzinfo=None)}
     stamped = [pl.lit(value).alias(name) for name, value in stamp.items()]
-    tracks = contents["items"].select("track")
     with store.write(f"import {file.name}") as tx:
         if source:
             tx.add_feature_set(source.name, source, source=f"import:{file.name}:{described['sha256']}", **stamp)

@@ -17,8 +17,7 @@ from mirstore.core.events import Event, Progress, Started, job
 from mirstore.core.extraction import extract
 from mirstore.core.features import FeatureSet
 from mirstore.core.isolated import places_of
-from mirstore.core.places import Pool
-from mirstore.core.pool import local_pool
+from mirstore.core.places import Pool, cpu_pool
 from mirstore.core.workers import Limits
 from mirstore.store.ingest.annotation_sets import Source as Annotations
 from mirstore.store.ingest.committer import Committer
@@ -46,7 +45,7 @@ def ingest(
     prune: bool = False,
     tags: bool = True,
     command: str = "",
-    pool: Pool = local_pool,
+    pool: Pool = cpu_pool,
     executor: str | None = None,
 ) -> Generator[Event, None, Summary]:
     """Bring the store up to date with the sources.

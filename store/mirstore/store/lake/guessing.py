@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mirstore.store.lake.connect import keep
 from mirstore.store.lake.files import last_commit, replaced_key
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.lake import internal, merged_column
-from mirstore.store.lake.relisting import all_unlisted, data_rows, ledger_of
+from mirstore.store.lake.relisting import data_rows, ledger_of, unanswered, unlisted, without_rows
 from mirstore.store.lake.schema import feature_of, order
 
 
@@ -59,12 +59,11 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
             commits.setdefault(last, Commit(last, _now()))
     if late:
         unsure += [f"when the rows of {counted(late, 'file')} came: snapshot {newest} is the first that shows them"]
-    features = {table: dict.fromkeys(paths, 0) for table, paths in kept.items() if table.startswith("feat.")}
-    lacking = all_unlisted(features, ledger_of(kept.get("core.extractions", [])))
-    if lacking.height:  # without it, values would be computed again, and be there twice
-        path = _ledger_file(store, lacking.with_columns(pl.col(order).replace(0, newest)))
-        commits.setdefault(newest, Commit(newest, _now())).files.append(_entry(store, path, lacking.height, None))
-        unsure.append(f"{counted(lacking.height, 'row')} of the ledger, made again after the values that are there")
+    lacking = _unlisted(kept, newest)
+    if not lacking.is_empty():
+        path = _ledger_file(store, lacking)
+        commits.setdefault(newest, Commit(newest, _now())).files.append(_entry(store, path, len(lacking), None))
+        unsure.append(f"{counted(len(lacking), 'row')} of the ledger, made again after the values that are there")
     for number in range(1, max(commits)):
         commits.setdefault(number, Commit(number, _now()))
     return [commits[number] for number in sorted(commits)], unsure
@@ -72,6 +71,16 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
 
 def _entry(store: Path, path: Path, rows: int, until: int | None) -> Entry:
     return Entry(path.relative_to(store).as_posix(), digest(path), rows, path.stat().st_size, until)
+
+
+def _unlisted(tables: Mapping[str, Sequence[Path]], newest: int) -> pl.DataFrame:
+    """Return what the ledger lacks: without it, values would be computed again, and be there twice."""
+    ledger = ledger_of(tables.get("core.extractions", []))
+    features = {table: dict.fromkeys(paths, 0) for table, paths in tables.items() if table.startswith("feat.")}
+    found = unlisted(features, ledger)
+    read = unanswered(tables.get("core.annotations", []), pl.concat([ledger, found]))
+    entries = pl.concat([found, without_rows(read)])
+    return entries.with_columns(pl.when(pl.col(order) == 0).then(newest).otherwise(order).alias(order))
 
 
 def _ledger_file(store: Path, rows: pl.DataFrame) -> Path:

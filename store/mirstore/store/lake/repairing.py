@@ -20,7 +20,7 @@ from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_
 from mirstore.store.lake.files import DataFile, data_files, new_data_file, packs_in
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
-from mirstore.store.lake.relisting import begun, ledger_of, listed_again, unlisted
+from mirstore.store.lake.relisting import begun, ledger_of, listed_again, unanswered, unlisted, without_rows
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import feature_of, order, revision
@@ -109,11 +109,13 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         table: _lost(table, whole.get(table, []), {pack for id_, pack in packs if id_ == feature_of(table)}, ledger)
         for table in damaged
     }
+    told: pl.DataFrame = pl.DataFrame()
+    unread: Set[tuple[str, str]] = frozenset()
     if "core.extractions" in affected:
-        lost |= {table: lost[table] | _unsure(table, whole, ledger) for table in lost}
-    again = listed_again(home, gone, whole, ledger, lost.keys(), packs.keys())
+        told, unread = _told_again(whole, ledger, lost)
+    again = listed_again(home, gone, whole, told, packs.keys())
     changes: list[Change] = [(file, again.get(file)) for file in gone]
-    for table, keys in _forgotten(lost, packs.keys()).items():
+    for table, keys in _forgotten(lost, unread, packs.keys()).items():
         for file in whole.get(table, []) if keys.height else []:
             changes += _without(home, file, keys)
     runs = spoilt_runs.spoilt(gone, whole.get("core.runs", []))
@@ -208,14 +210,22 @@ def _lost(table: str, files: Sequence[DataFile], packs: Set[str], ledger: pl.Dat
     )
 
 
-def _unsure(table: str, whole: Mapping[str, Sequence[DataFile]], ledger: pl.DataFrame) -> Set[str]:
-    """Return the tracks of which nobody knows whether what is left of them in a damaged table is all."""
-    id_, read = feature_of(table), set[str]()
-    for file in whole.get("core.annotations", []):
-        rows = pl.read_parquet(file.path, columns=["feature_set", "track"], glob=False)
-        read |= set(rows.filter(pl.col("feature_set") == id_)["track"])
-    known = ledger.filter(pl.col("feature_set") == id_)["track"]
-    return set(unlisted(table, begun(whole.get(table, [])), ledger)["track"]) | (read - set(known))
+def _told_again(
+    whole: Mapping[str, Sequence[DataFile]], ledger: pl.DataFrame, lost: dict[str, frozenset[str]]
+) -> tuple[pl.DataFrame, Set[tuple[str, str]]]:
+    """Return the entries of a lost ledger, and the feature sets and tracks whose annotations are to be read again.
+
+    Of damaged tables, nobody knows whether what is left of a track is all: those are lost, too.
+    """
+    features = {table: begun(files) for table, files in whole.items() if table.startswith("feat.")}
+    entries = unlisted(features, ledger)
+    read = unanswered([file.path for file in whole.get("core.annotations", [])], pl.concat([ledger, entries]))
+    for table in lost:
+        here = pl.col("feature_set") == feature_of(table)
+        lost[table] |= {*entries.filter(here)["track"], *read.filter(here)["track"]}
+        entries, read = entries.filter(~here), read.filter(~here)
+    unread = set(zip(read["feature_set"], read["track"], strict=True))
+    return pl.concat([entries, without_rows(read)]), unread
 
 
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
@@ -225,15 +235,20 @@ def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
     return [any(value is not None and value["pack"] in packs for value in row) for row in values]
 
 
-def _forgotten(lost: Mapping[str, Set[str]], packs: Set[tuple[str, str]]) -> dict[str, pl.DataFrame]:
-    """Return what is said of lost tracks and packs: the keys of those rows, per table."""
-    pairs = [(feature_of(table), track) for table, tracks in lost.items() for track in tracks]
-    entries = pl.DataFrame(pairs, {"feature_set": pl.String, "track": pl.String}, orient="row")
+def _forgotten(
+    lost: Mapping[str, Set[str]], unread: Set[tuple[str, str]], packs: Set[tuple[str, str]]
+) -> dict[str, pl.DataFrame]:
+    """Return the keys of rows about lost tracks and packs, and about annotations to be read again, per table."""
+    pairs = {(feature_of(table), track) for table, tracks in lost.items() for track in tracks}
+    entries, read = (
+        pl.DataFrame(sorted(keys), {"feature_set": pl.String, "track": pl.String}, orient="row")
+        for keys in (pairs, pairs | unread)
+    )
     listed = pl.DataFrame(sorted(packs), {"feature_set": pl.String, "pack": pl.String}, orient="row")
     values = {
         table: pl.DataFrame({"track": pl.Series(sorted(tracks), dtype=pl.String)}) for table, tracks in lost.items()
     }
-    return {**values, "core.extractions": entries, "core.annotations": entries, "core.packs": listed}
+    return {**values, "core.extractions": entries, "core.annotations": read, "core.packs": listed}
 
 
 def _without(home: Home, file: DataFile, keys: pl.DataFrame) -> Iterator[Change]:

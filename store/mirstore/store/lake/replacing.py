@@ -53,6 +53,7 @@ def _name(catalogue: Catalogue, old: DataFile, new: Written | None) -> None:
             "file_size_bytes = ?, footer_size = ? WHERE data_file_id = ?",
             [new.path.name, rows, size, new.footer, old.id],
         )
+        _number(catalogue, old, rows)
     catalogue.execute(
         "UPDATE ducklake_table_stats SET record_count = record_count - ?, "
         "file_size_bytes = file_size_bytes - ? WHERE table_id = ?",
@@ -61,6 +62,19 @@ def _name(catalogue: Catalogue, old: DataFile, new: Written | None) -> None:
     # Ranges of values are values. Without them DuckLake reads the file instead of skipping it; null, it would take them
     # for those of a column without values, and the next commit's for those of all.
     catalogue.execute("DELETE FROM ducklake_table_column_stats WHERE table_id = ?", [old.table_id])
+
+
+def _number(catalogue: Catalogue, old: DataFile, rows: int) -> None:
+    """Give rows numbers of their own, where the old file had a column of them: DuckLake cannot merge rows without."""
+    ((next_row,),) = catalogue.execute(
+        "SELECT next_row_id FROM ducklake_table_stats WHERE table_id = ?", [old.table_id]
+    ).fetchall()
+    unnumbered = "FROM ducklake_data_file WHERE data_file_id = ? AND row_id_start IS NULL"
+    if catalogue.execute(f"SELECT 1 {unnumbered}", [old.id]).fetchall():
+        catalogue.execute("UPDATE ducklake_data_file SET row_id_start = ? WHERE data_file_id = ?", [next_row, old.id])
+        catalogue.execute(
+            "UPDATE ducklake_table_stats SET next_row_id = next_row_id + ? WHERE table_id = ?", [rows, old.table_id]
+        )
 
 
 def _scrub(catalogue: Catalogue, scrubbed: Callable[[str | None], str | None]) -> None:
