@@ -19,13 +19,17 @@ from test_damage import ledgers
 from mirstore.core.columns import Column, Tensor
 from mirstore.core.features import FeatureSet
 from mirstore.core.hookspecs import Extractor
+from mirstore.core.plugins import Plugins
+from mirstore.core.registry import Registry
 from mirstore.store import Store
 from mirstore.store.ingest.annotation_sets import Given, all_sets
 from mirstore.store.ingest.annotation_sets import find as find_annotations
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.sources import find
+from mirstore.store.ingest.status import status
 from mirstore.store.lake.doctor import examine
 from mirstore.store.lake.repairing import brought_again, repair
+from mirstore.store.removal import features, remove
 
 untold = {"ingest", "added", "seconds", "committed", "_committed", "mtime_ns"}
 """Columns that say when and by what something was said."""
@@ -306,3 +310,34 @@ def test_tracks_of_a_table_of_several_rows_each_come_back_once(tmp_path):
         assert [import_table(store, table, dataset="notes").fresh for _ in range(2)] == [False, True]
         assert sorted(store.scan("core.tracks").collect()["track"]) == ["notes:a", "notes:b"]
         assert store.sql("SELECT count(*) FROM notes").item() == 3
+
+
+def test_features_whose_definition_is_lost_are_told_of_and_removed(folder):
+    for name, path in data(folder):
+        if name == "core.feature_sets":
+            path.unlink()
+    repair(folder)
+    with Store(folder) as store:
+        states = {row["feature"]: row["state"] for row in status(store, Registry.load(), Plugins.installed())}
+        assert {state.partition(":")[0] for state in states.values()} == {"lost"}
+        assert store.resolve(f"level@{level.id}") == store.resolve(level.id) == level.id
+        going = features(store, ["level"])
+        remove(store, going, "rm")
+        assert "level" not in store.names()
+        assert store.scan(f"feat.{level.table}").collect().is_empty()
+
+
+def test_an_older_table_that_is_imported_again_is_what_its_name_means(tmp_path):
+    folder, table = tmp_path / "store", tmp_path / "values.csv"
+    old, new = "id,tempo\na,100\n", "id,tempo\na,200\n"
+    with Store(folder, create=True) as store:
+        for text in (old, new, old):
+            import_table(store, write(table, text), dataset="given")
+        assert store.sql("SELECT tempo FROM given").item() == 100
+        import_table(store, write(table, new), dataset="given")
+        *_, last = sorted(store.files("core.names"), key=lambda path: path.name)
+        last.unlink()
+    repair(folder)
+    with Store(folder) as store:
+        assert [import_table(store, table, dataset="given").fresh for _ in range(2)] == [False, True]
+        assert store.sql("SELECT tempo FROM given").item() == 200

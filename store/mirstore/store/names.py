@@ -82,20 +82,21 @@ def meant(lake: Lake, name: str) -> list[str]:
     lake : Lake
     name : str
     """
-    sets = lake.recorded("core.feature_sets").collect().sort(order)
-    if name in sets["feature_set"]:
+    named = lake.recorded("core.names").select("name", "feature_set", order).collect().sort(order, descending=True)
+    sets = lake.recorded("core.feature_sets").select("feature_set", "version", order).collect()
+    versions = dict(sets.select("feature_set", "version").iter_rows())
+    # what defines one may be lost; then it came with its name
+    begun = dict(named.select("feature_set", order).iter_rows()) | dict(sets.select("feature_set", order).iter_rows())
+    if name in begun:
         return [name]
     base, at, number = name.partition("@")
-    history = set(lake.recorded("core.names").filter(pl.col("name") == base).collect()["feature_set"])
-    return [
-        row["feature_set"]
-        for row in sets.iter_rows(named=True)
-        if row["feature_set"] in history and (not at or number in (str(row["version"]), row["feature_set"]))
-    ]
+    history = set(named.filter(pl.col("name") == base)["feature_set"])
+    ids = sorted(history, key=lambda id_: (begun[id_], id_))
+    return [id_ for id_ in ids if not at or number in (str(versions.get(id_)), id_)]
 
 
 def unrecorded(lake: Lake, features: Mapping[str, FeatureSet]) -> set[str]:
-    """Return the names of feature sets of which a name, the definition or a part of it is in no table.
+    """Return the names of feature sets of which the name, the definition or a part of it is in no table.
 
     Parameters
     ----------
@@ -105,20 +106,20 @@ def unrecorded(lake: Lake, features: Mapping[str, FeatureSet]) -> set[str]:
     """
     known = set(lake.recorded("core.names").select("name").collect()["name"])
     there = {
-        table: dict(lake.scan(f"core.{table}").group_by("feature_set").len().collect().iter_rows())
+        table: set(lake.scan(f"core.{table}").select("feature_set").unique().collect()["feature_set"])
         for table in ("feature_sets", "columns", "inputs", "grids")
     }
     return {
         name
         for name, feature in features.items()
-        if name not in known or any(there[table].get(feature.id, 0) < n for table, n in _recorded(feature).items())
+        if name not in known or any(feature.id not in there[table] for table in _parts(feature))
     }
 
 
-def _recorded(feature: FeatureSet) -> dict[str, int]:
-    """Return how many rows of each table say what a feature set is."""
+def _parts(feature: FeatureSet) -> set[str]:
+    """Return the tables that say what a feature set is; its rows in each came together, and are lost together."""
     grid = feature.columns["start"].grid if "start" in feature.columns else None
-    return {"feature_sets": 1, "columns": len(feature.columns), "inputs": len(feature.reads), "grids": int(bool(grid))}
+    return {"feature_sets", "columns", *(["inputs"] if feature.reads else []), *(["grids"] if grid else [])}
 
 
 def table(lake: Lake, feature_set: str) -> str:

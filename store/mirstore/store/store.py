@@ -94,25 +94,15 @@ class Store(Lake):
         return names.table(self, feature_set)
 
     def unknown_feature_sets(self, features: Mapping[str, FeatureSet]) -> list[str]:
-        """Return the names that do not mean these feature sets, or not any more, and those that are `unrecorded`.
+        """Return the names that do not mean these feature sets, or not any more, and those that damage has cost a part.
 
         Parameters
         ----------
         features : Mapping of str to FeatureSet
             By name.
         """
-        known, unrecorded = self.names(), self.unrecorded(features)
+        known, unrecorded = self.names(), names.unrecorded(self, features)
         return [name for name, feature in features.items() if known.get(name) != feature.id or name in unrecorded]
-
-    def unrecorded(self, features: Mapping[str, FeatureSet]) -> set[str]:
-        """Return the names of feature sets that nobody has recorded, or of which damage has cost a part.
-
-        Parameters
-        ----------
-        features : Mapping of str to FeatureSet
-            By name.
-        """
-        return names.unrecorded(self, features)
 
     def about(self, name: str) -> dict[str, Any]:
         """Return what is recorded about a feature set: definition, lineage, columns. An id does if it was removed.

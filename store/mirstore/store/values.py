@@ -32,7 +32,7 @@ def about(lake: Lake, name: str) -> dict[str, Any]:
     rows = lake.scan("core.feature_sets").filter(pl.col("feature_set") == id_).collect().to_dicts()
     if not rows:
         raise StoreError(
-            f"features {name!r}: what made them is lost", hint=f"mirstore ingest … --features {name} records it again"
+            f"features {name!r}: what made them is lost", hint="the same mirstore ingest, or import, records it again"
         )
     (row,) = rows
     inputs = lake.scan("core.inputs").filter(pl.col("feature_set") == id_).collect()

@@ -183,7 +183,7 @@ def _has(store: Store, tracks: pl.DataFrame, source: FeatureSet | None) -> bool:
     """Whether a store has these tracks, and features of all of them: damage can have cost it either."""
     rows = [store.recorded("core.tracks")]
     if source:
-        if source.id not in store.feature_set_ids() or store.unrecorded({source.name: source}):
+        if source.id not in store.feature_set_ids() or store.unknown_feature_sets({source.name: source}):
             return False
         rows.append(store.recorded("core.extractions").filter(pl.col("feature_set") == source.id))
     return not any(tracks.lazy().join(each, on="track", how="anti").head(1).collect().height for each in rows)

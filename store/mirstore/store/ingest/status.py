@@ -50,7 +50,8 @@ def status(
     now: dict[str, _Now] = {}
     for name, id_ in chosen.items():
         resolved = partial(resolve, [name], registry, plugins, annotations, lambda model: find(store, model).folder)
-        now[name] = _Now(_not_computed[sources[id_]]) if sources[id_] in _not_computed else _look(store, id_, resolved)
+        why = _not_computed.get(sources[id_]) if id_ in sources else _lost
+        now[name] = _Now(why) if why else _look(store, id_, resolved)
     counts = {name: _Counts() for name in chosen}
     tracks = _tracks(store, chosen.values())
     ids = {*chosen.values(), *(feature.id for each in now.values() for feature in each.order)}
@@ -148,3 +149,4 @@ def stale(store: Store, registry: Registry, plugins: Plugins, names: Iterable[st
 
 _not_computed = {"table": "imported", "annotation": "annotation"}
 _unkept = "not kept: computed for what reads it"
+_lost = "lost: what made them, until the same ingest or import records it again"

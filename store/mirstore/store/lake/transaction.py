@@ -256,10 +256,10 @@ class Transaction:
             "ingest": ingest,
             "added": added,
         }
-        self.append("core.feature_sets", [row], key=["feature_set"])
+        self.append("core.feature_sets", [row], key=["feature_set"])  # damage can have cost each of these
         inputs = [{"feature_set": feature.id, "name": name, "input": id_} for name, id_ in feature.reads.items()]
-        self.append("core.inputs", inputs, key=["feature_set", "name"])
-        self.append("core.columns", _column_rows(feature), key=["feature_set", "column"])
+        self.append("core.inputs", inputs, key=["feature_set"])
+        self.append("core.columns", _column_rows(feature), key=["feature_set"])
         grid = feature.columns["start"].grid if "start" in feature.columns else None
         self.append("core.grids", [{"feature_set": feature.id, "grid": grid}] if grid else [], key=["feature_set"])
         if feature.id in self._hidden.features:  # it comes back with its values, or without if they were purged
