@@ -268,7 +268,8 @@ def test_of_several_lost_files_each_snapshot_has_its_rows_again(tmp_path, music,
         with Store(folder, read_only=True) as store:
             for at in lost:
                 store.files("core.extractions")[at].unlink()
-        repair(folder)
+        done = repair(folder)
+        assert (done.rows, done.again) == ({}, {"core.extractions": len(lost)})
         assert ledgers(folder) == said
     monkeypatch.setattr(Store, "compact", compact)
     with Store(folder) as store:

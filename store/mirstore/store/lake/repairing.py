@@ -127,10 +127,11 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         replace(home, catalogue, changes)
     elif home.is_told_badly:
         home.retell(journal.Tables(catalogue.execute))
-    rows: Counter[str] = Counter()
+    rows, made = Counter[str](), Counter[str]()
     for file in gone:
         rows[file.table] += file.rows
-    made = Counter({file.table: new.rows for file, new in again.items()})
+    for file, new in again.items():
+        made[file.table] += new.rows
     return Repaired(
         sorted([*(file.path for file in gone), *packs.values()]),
         {table: count for table, count in (rows - made).items() if table.startswith("core.")},
