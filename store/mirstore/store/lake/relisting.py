@@ -201,7 +201,7 @@ def _packs(home: Home, whole: Mapping[str, Sequence[DataFile]], damaged: Set[tup
         if not table.startswith("feat."):
             continue
         id_ = feature_of(table)
-        found = {pack: file.begin for file in reversed(files) for pack in named_packs(pq.read_table(file.path))}
+        found = {pack: file.begin for file in reversed(files) for pack in named_packs(file.path)}
         for pack in sorted(pack for pack in found if (id_, pack) not in known):
             path = pack_path(pack_folder(home.path, id_), pack)
             size = path.stat().st_size if sizes is None else sizes.get(path)
@@ -210,13 +210,18 @@ def _packs(home: Home, whole: Mapping[str, Sequence[DataFile]], damaged: Set[tup
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def named_packs(rows: pa.Table) -> Iterator[str]:
-    """Yield the packs that rows of features name.
+def named_packs(path: Path) -> set[str]:
+    """Return the packs that rows of features name; no other values are read.
 
     Parameters
     ----------
-    rows : pa.Table
+    path : path
+        Of their file.
     """
-    for column in rows.columns:
-        if pa.types.is_struct(column.type):
-            yield from (value["pack"] for value in column.to_pylist() if value is not None)
+    found = set()
+    with pq.ParquetFile(path) as file:
+        for column in file.schema_arrow:
+            if pa.types.is_struct(column.type):
+                values = file.read([f"{column.name}.pack"])[column.name].to_pylist()
+                found |= {value["pack"] for value in values if value is not None}
+    return found

@@ -43,6 +43,7 @@ brought_again = frozenset(
     )
 )  # fmt: skip
 """Tables of which the next ingest, or import, of the same files says again what was lost."""
+_about_features = ("core.extractions", "core.annotations", "core.packs")
 
 
 @dataclass
@@ -181,7 +182,7 @@ def _damaged_packs(
     ]
     sizes = {(row["feature_set"], row["pack"]): row["bytes"] for rows in listed for row in rows.to_pylist()}
     features = [file for table, files in whole.items() if table.startswith("feat.") for file in files]
-    named = {(feature_of(file.table), pack) for file in features for pack in named_packs(pq.read_table(file.path))}
+    named = {(feature_of(file.table), pack) for file in features for pack in named_packs(file.path)}
     found = {}
     for id_, pack in sorted(named | sizes.keys()):
         path = pack_path(pack_folder(home.path, id_), pack)
@@ -244,6 +245,8 @@ def _without(
     packs: Mapping[tuple[str, str], Path],
 ) -> Iterator[Change]:
     """Yield how a file changes that says something of lost tracks or packs, or of annotations to be read again."""
+    if not (file.table in lost or (file.table in _about_features and (lost or unread or packs))):
+        return
     sets = {feature_of(table): tracks for table, tracks in lost.items()}
     rows = pq.read_table(file.path)
     if file.table in lost:
@@ -252,11 +255,9 @@ def _without(
         pairs = zip(rows["feature_set"].to_pylist(), rows["track"].to_pylist(), strict=True)
         again = unread if file.table == "core.annotations" else {}
         keep_ = [track not in sets.get(feature, ()) and track not in again.get(feature, ()) for feature, track in pairs]
-    elif file.table == "core.packs":
+    else:
         pairs = zip(rows["feature_set"].to_pylist(), rows["pack"].to_pylist(), strict=True)
         keep_ = [pair not in packs for pair in pairs]
-    else:
-        return
     if not all(keep_):
         yield file, new_data_file(home, file, rows.filter(pa.array(keep_))) if any(keep_) else None
 
