@@ -22,12 +22,12 @@ from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
 from mirstore.store.lake.relisting import (
     begun,
+    failed,
     ledger_of,
     listed_again,
     named_packs,
     unanswered,
     unlisted,
-    without_rows,
 )
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
@@ -227,7 +227,7 @@ def _told_again(
         lost[table] |= {*entries.filter(here)["track"], *read.filter(here)["track"]}
         entries, read = entries.filter(~here), read.filter(~here)
     unread: dict[str, Set[str]] = {str(id_): set(part["track"]) for (id_,), part in read.group_by("feature_set")}
-    return pl.concat([entries, without_rows(read)]), unread
+    return pl.concat([entries, failed(read)], how="diagonal"), unread
 
 
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
