@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from done import ingest
 from inline import here
-from test_damage import ledgers
+from test_damage import ledgers, lose_catalogue, made_again
 
 from mirstore.core.columns import Column, Tensor
 from mirstore.core.features import FeatureSet
@@ -27,6 +27,7 @@ from mirstore.store.ingest.annotation_sets import find as find_annotations
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.ingest.sources import find
 from mirstore.store.ingest.status import status
+from mirstore.store.lake import journal
 from mirstore.store.lake.doctor import examine
 from mirstore.store.lake.repairing import brought_again, repair
 from mirstore.store.removal import features, remove
@@ -224,15 +225,22 @@ def test_whatever_is_lost_together_comes_back_with_the_same_ingest(good, folder,
     assert examine(folder, deep=True) == [], hit
 
 
-def chords(store: Store, music: Path) -> None:
-    """Ingest annotations, and what reads them."""
+def chords(store: Store, music: Path, *, retry_failed: bool = False) -> list[list[tuple]]:
+    """Ingest annotations, and what reads them; return what the store says of them."""
     given = find_annotations(store, [Given.parse(f"chords={music}/labs/*.lab")])
     count = FeatureSet("chord-count", Chords(), {"chords": all_sets(given)["chords"]})
-    ingest(store, find([music]), {"chord-count": count}, annotations=given, pool=here)
+    ingest(store, find([music]), {"chord-count": count}, annotations=given, pool=here, retry_failed=retry_failed)
+    return said_of_chords(store)
 
 
-@pytest.mark.parametrize("files", [slice(None), slice(-2, None)], ids=["all of it", "the last files"])
-def test_without_ledger_no_annotation_says_what_it_said_before_it_was_another(tmp_path, monkeypatch, files):
+def said_of_chords(store: Store) -> list[list[tuple]]:
+    asked = "FROM chords", 'FROM "chord-count"', "SELECT path, feature, message FROM failures"
+    return [sorted(store.sql(query).rows()) for query in asked]
+
+
+@pytest.fixture
+def revised(tmp_path, monkeypatch) -> tuple[Path, Path, list[list[tuple]]]:
+    """A store, its music, and what it says of annotations: one that cannot be used any more, one that is empty now."""
     monkeypatch.setattr(Store, "compact", lambda store: None)
     music, folder = tmp_path / "music", tmp_path / "store"
     music.mkdir()
@@ -244,17 +252,36 @@ def test_without_ledger_no_annotation_says_what_it_said_before_it_was_another(tm
     write(music / "labs" / "0.lab", "0 0.05 C:maj\nneither does this say what it is\n")
     write(music / "labs" / "1.lab", "")
     with Store(folder) as store:
-        chords(store, music)
-        asked = "FROM chords", 'FROM "chord-count"', "SELECT path, feature, message FROM failures"
-        good = [sorted(store.sql(query).rows()) for query in asked]
+        return folder, music, chords(store, music)
+
+
+@pytest.mark.parametrize("files", [slice(None), slice(-2, None)], ids=["all of it", "the last files"])
+def test_without_ledger_no_annotation_says_what_it_said_before_it_was_another(revised, files):
+    folder, music, good = revised
+    with Store(folder, read_only=True) as store:
         ledger = sorted(store.files("core.extractions"), key=lambda path: path.name)
     for path in ledger[files]:
         path.unlink()
     repair(folder)
     with Store(folder) as store:
-        assert sorted(store.sql("FROM chords").rows()) == good[0]
-        chords(store, music)
-        assert [sorted(store.sql(query).rows()) for query in asked] == good
+        assert said_of_chords(store)[0] == good[0]
+        assert chords(store, music) == good
+
+
+def test_without_catalogue_journal_and_ledger_nothing_is_computed_from_what_is_not_known(revised):
+    folder, music, good = revised
+    lose_catalogue(folder)
+    (folder / journal.name).unlink()
+    shutil.rmtree(folder / "data" / "core" / "extractions")
+    made_again(folder)
+    with Store(folder) as store:
+        said = chords(store, music)
+        assert said[0] == good[0]
+        assert set(said[1]) <= set(good[1])
+        assert {row[1] for row in said[2]} == {"chords", "chord-count"}
+        never = [row for row in good[2] if row[0].endswith("3.wav")]
+        assert [row for row in said[2] if row[0].endswith("3.wav")] == never != []
+        assert chords(store, music, retry_failed=True) == good
 
 
 def test_of_several_lost_files_each_snapshot_has_its_rows_again(tmp_path, music, monkeypatch):
@@ -268,7 +295,8 @@ def test_of_several_lost_files_each_snapshot_has_its_rows_again(tmp_path, music,
         with Store(folder, read_only=True) as store:
             for at in lost:
                 store.files("core.extractions")[at].unlink()
-        repair(folder)
+        done = repair(folder)
+        assert (done.rows, done.again) == ({}, {"core.extractions": len(lost)})
         assert ledgers(folder) == said
     monkeypatch.setattr(Store, "compact", compact)
     with Store(folder) as store:

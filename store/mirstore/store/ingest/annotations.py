@@ -203,7 +203,9 @@ def _to_read(
     new, text = [], None
     for namespace, feature in source.sets.items():
         before, answer = files.get((feature.id, track)), answers.get((feature.id, track))
-        again = retry_failed and answer is not None and answer["status"] == "failed"
+        failed = answer is not None and answer["status"] == "failed"
+        lost = answer is None and source.given.kind != ".jams"  # which may say nothing of a namespace
+        again = lost or (retry_failed and failed)
         if not again and before and where["mtime_ns"] is not None and where.items() <= before.items():
             continue
         if not source.given.files:

@@ -21,7 +21,7 @@ from mirstore.store.lake.connect import keep
 from mirstore.store.lake.files import last_commit, replaced_key
 from mirstore.store.lake.journal import Commit, Entry
 from mirstore.store.lake.lake import internal, merged_column
-from mirstore.store.lake.relisting import data_rows, ledger_of, unanswered, unlisted, without_rows
+from mirstore.store.lake.relisting import data_rows, failed, ledger_of, unanswered, unlisted
 from mirstore.store.lake.schema import feature_of, order
 
 
@@ -79,7 +79,7 @@ def _unlisted(tables: Mapping[str, Sequence[Path]], newest: int) -> pl.DataFrame
     features = {table: dict.fromkeys(paths, 0) for table, paths in tables.items() if table.startswith("feat.")}
     found = unlisted(features, ledger)
     read = unanswered(tables.get("core.annotations", []), pl.concat([ledger, found]))
-    entries = pl.concat([found, without_rows(read)])
+    entries = pl.concat([found, failed(read)], how="diagonal")
     return entries.with_columns(pl.when(pl.col(order) == 0).then(newest).otherwise(order).alias(order))
 
 

@@ -177,16 +177,19 @@ def unanswered(paths: Sequence[Path], ledger: pl.DataFrame) -> pl.DataFrame:
     return both.filter(pl.col(order) > pl.col("known").fill_null(-1)).sort("feature_set", "track")
 
 
-def without_rows(read: pl.DataFrame) -> pl.DataFrame:
+def failed(read: pl.DataFrame) -> pl.DataFrame:
     """Return entries for annotations that gave no rows, so that what older ones said does not hold any more.
+
+    Whether they said that there is nothing, or could not be used, nobody knows: nothing is computed from them.
 
     Parameters
     ----------
     read : pl.DataFrame
         As `unanswered` returns it.
     """
-    revised = read.filter(pl.col("known").is_not_null())
-    return revised.with_columns(status=pl.lit("none"), rows=pl.lit(0, pl.Int32)).select(list(_entry))
+    what = "what came of its last content is lost: ingest it again with --retry-failed"
+    said = {"status": pl.lit("failed"), "rows": pl.lit(0, pl.Int32), "error": pl.lit("lost"), "message": pl.lit(what)}
+    return read.filter(pl.col("known").is_not_null()).with_columns(**said).drop("known")
 
 
 def _packs(home: Home, whole: Mapping[str, Sequence[DataFile]], damaged: Set[tuple[str, str]]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from mirstore.store.lake.doctor import catalogue_problems, pack_problem, refuse_
 from mirstore.store.lake.files import DataFile, data_files, new_data_file, packs_in
 from mirstore.store.lake.gone import forget
 from mirstore.store.lake.home import Catalogue, Home
-from mirstore.store.lake.relisting import begun, ledger_of, listed_again, unanswered, unlisted, without_rows
+from mirstore.store.lake.relisting import begun, failed, ledger_of, listed_again, unanswered, unlisted
 from mirstore.store.lake.replacing import Change, replace
 from mirstore.store.lake.rotten import parquet_problem
 from mirstore.store.lake.schema import feature_of, order, revision
@@ -126,10 +126,11 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         replace(home, catalogue, changes)
     elif home.is_told_badly:
         home.retell(journal.Tables(catalogue.execute))
-    rows: Counter[str] = Counter()
+    rows, made = Counter[str](), Counter[str]()
     for file in gone:
         rows[file.table] += file.rows
-    made = Counter({file.table: new.rows for file, new in again.items()})
+    for file, new in again.items():
+        made[file.table] += new.rows
     return Repaired(
         sorted([*(file.path for file in gone), *packs.values()]),
         {table: count for table, count in (rows - made).items() if table.startswith("core.")},
@@ -225,7 +226,7 @@ def _told_again(
         lost[table] |= {*entries.filter(here)["track"], *read.filter(here)["track"]}
         entries, read = entries.filter(~here), read.filter(~here)
     unread = set(zip(read["feature_set"], read["track"], strict=True))
-    return pl.concat([entries, without_rows(read)]), unread
+    return pl.concat([entries, failed(read)], how="diagonal"), unread
 
 
 def _naming(rows: pa.Table, packs: Set[str]) -> list[bool]:
