@@ -172,7 +172,8 @@ def unanswered(paths: Sequence[Path], ledger: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("sha256").shift().over("track", "feature_set")
     new = rows.filter((pl.col("sha256") != before).fill_null(True))  # the same text, read again, has its answer
     read = new.group_by("track", "feature_set").agg(pl.col(order).max())
-    known = ledger.group_by("track", "feature_set").agg(pl.col(order).max().alias("known"))
+    about = ledger.filter(pl.col("feature_set").is_in(read["feature_set"].unique().implode()))  # mostly none
+    known = about.group_by("track", "feature_set").agg(pl.col(order).max().alias("known"))
     both = read.join(known, on=["track", "feature_set"], how="left")
     return both.filter(pl.col(order) > pl.col("known").fill_null(-1)).sort("feature_set", "track")
 
