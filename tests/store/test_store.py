@@ -25,6 +25,7 @@ from mirstore.core.errors import StoreError, UnknownNameError, UsageError
 from mirstore.core.features import FeatureSet
 from mirstore.core.packed import read
 from mirstore.store import Store
+from mirstore.store.lake.connection import Connection
 from mirstore.store.lake.doctor import doctor
 from mirstore.store.lake.files import data_files, new_data_file
 from mirstore.store.lake.replacing import replace
@@ -441,3 +442,18 @@ def test_a_store_whose_making_was_killed_is_made_again(tmp_path):
     (tmp_path / "s" / "catalog.sqlite").unlink()
     with Store(tmp_path / "s", create=True) as store:
         assert store.names() == {}
+
+
+def test_what_is_read_together_asks_the_catalogue_each_thing_once(store, monkeypatch):
+    fill(store, ["a", "b"])
+    names = ["loudness", loudness.id, f"loudness@{loudness.id}"]
+    asked, ask = [], Connection.execute
+    monkeypatch.setattr(
+        Connection, "execute", lambda self, query, *rest: asked.append(query) or ask(self, query, *rest)
+    )
+    assert store.features(names).height == 2
+    assert len(asked) == len(set(asked))
+    monkeypatch.undo()
+    with Store(store.address) as other:
+        fill(other, ["c"])
+    assert store.features(names).height == 3  # and not what it was told before

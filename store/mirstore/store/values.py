@@ -61,7 +61,8 @@ def wide(lake: Lake, names: str | Sequence[str], tracks: str | Sequence[str] | N
         As for `Store.features`.
     """
     names = [names] if isinstance(names, str) else list(names)
-    frames = {name: one(lake, name) for name in names}
+    with lake.still():
+        frames = {name: one(lake, name) for name in names}
     if len(names) > 1:
         frames = {name: _qualified(frame, name) for name, frame in frames.items()}
     found = side_by_side(lake, frames)
