@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -66,7 +67,7 @@ class Lake:
         self.snapshot = snapshot
         self.command, self._session = command, uuid.uuid4().hex[:12]
         self._hidden: tuple[int | None, Hidden] | None = None
-        self._answers: dict[str, list[tuple[Any, ...]]] | None = None
+        self._still = threading.local()  # answers to what this thread asks
         self.read_only = read_only or snapshot is not None or not self.home.is_writable
         if not self.home.exists():
             if not create or self.read_only:
@@ -232,26 +233,24 @@ class Lake:
         StoreError
             If the catalogue says what cannot be.
         """
-        if self._answers is not None and query in self._answers:
-            return self._answers[query]
-        try:
-            rows = self._connection.execute(query).fetchall()
-        except duckdb.CatalogException:
-            raise
-        except (duckdb.Error, UnicodeDecodeError) as error:
-            raise explained(self.home, error) from error
-        if self._answers is not None:
-            self._answers[query] = rows
-        return rows
+        answers: dict[str, list[tuple[Any, ...]]] = getattr(self._still, "answers", {})
+        if query not in answers:
+            try:
+                answers[query] = self._connection.execute(query).fetchall()
+            except duckdb.CatalogException:
+                raise
+            except (duckdb.Error, UnicodeDecodeError) as error:
+                raise explained(self.home, error) from error
+        return answers[query]
 
     @contextmanager
     def still(self) -> Iterator[None]:
         """Ask the catalogue each thing once while something is read, rather than for each of its parts."""
-        outer, self._answers = self._answers, self._answers or {}
+        self._still.answers = {}
         try:
             yield
         finally:
-            self._answers = outer
+            del self._still.answers
 
     @property
     def hidden(self) -> Hidden:
