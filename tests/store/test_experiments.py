@@ -35,6 +35,7 @@ from mirstore.store.experiments.runs import find, record, remove
 from mirstore.store.features import stats
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
+from mirstore.store.lake.repairing import repair
 from mirstore.store.removal import tracks as withdrawal
 
 rng = np.random.default_rng(440)
@@ -456,6 +457,25 @@ def test_runs_are_found_compared_and_removed(store, plugins):
     assert planned(store, plugins)[0].state == "ready"
     with pytest.raises(UnknownNameError, match="unknown run"):
         remove(store, ["nope"])
+
+
+def test_of_a_run_that_damage_has_cost_results_nothing_that_is_left_is_said_and_it_runs_again(store, plugins):
+    def two(store):
+        return [item for item in planned(store, plugins, ["many"]) if item.case.model == "centroid"]
+
+    spoilt, good = (outcome.run for item in two(store) for outcome in run(store, [item]))
+    before = two(store)
+    files = {pl.read_parquet(path)["run"][0]: path for path in store.files("core.predictions")}
+    files[spoilt].unlink()
+    assert repair(store.address).runs == {spoilt: "predictions"}
+    with Store(store.address) as now:
+        assert (everything(now, spoilt)["metrics"], everything(now, spoilt)["importances"]) == ({}, {})
+        assert {row["run"] for row in compare(now, [spoilt, good])} == {good}
+        assert set(now.sql("SELECT run FROM metrics UNION SELECT run FROM group_importances")["run"]) == {good}
+        assert run(now, before) == []  # planned when it was whole
+        assert [item.state for item in two(now)] == ["ready", "finished"]
+        (again,) = run(now, two(now))
+        assert set(find(now, ["many"])["run"]) == {again.run, good}
 
 
 def test_two_processes_that_finish_the_same_case_leave_one_run(store, plugins):

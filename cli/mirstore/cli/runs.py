@@ -146,7 +146,7 @@ def show_summaries(found: Sequence[RunSummary], registry: Registry) -> None:
                 "experiment": summary.experiment,
                 **case,
                 "metric": metric,
-                "value": _with_interval(value) if value and summary.state == "finished" else summary.state,
+                "value": _with_interval(value) if value else summary.state,
                 "shares": " ".join(f"{group} {share:.2f}" for group, share in shares[:5]),
                 "time": None if summary.seconds is None else duration(summary.seconds),
             }

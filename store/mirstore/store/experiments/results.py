@@ -59,8 +59,9 @@ class RunSummary:
     error : str or None
         Why it failed.
     metrics : Mapping of str to Statistics
+        Empty if it has not finished, whatever damage has left of it.
     importances : Mapping of str to float
-        Group to its mean share.
+        Group to its mean share; empty likewise.
     snapshot : int
     withdrawn : int
         How many of its tracks were taken out since.
@@ -127,9 +128,10 @@ def summaries(store: Store, runs: Sequence[str]) -> list[RunSummary]:
     rows = {row["run"]: row for row in find(store).filter(pl.col("run").is_in(list(runs))).iter_rows(named=True)}
     raw = store.scan("core.runs").filter(pl.col("run").is_in(list(runs))).select("run", "config", "details").collect()
     configs = {run: (json.loads(config), Details.read(details)) for run, config, details in raw.iter_rows()}
-    metrics = store.scan("core.metrics").filter(pl.col("run").is_in(list(runs)) & pl.col("label").is_null()).collect()
+    finished = [run for run in runs if rows[run]["state"] == "finished"]
+    metrics = store.scan("core.metrics").filter(pl.col("run").is_in(finished) & pl.col("label").is_null()).collect()
     shares = store.scan("core.importances").filter(
-        pl.col("run").is_in(list(runs)) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
+        pl.col("run").is_in(finished) & (pl.col("kind") == "fold") & (pl.col("measure") == "share")
     )
     means = shares.group_by("run", "group", maintain_order=True).agg(pl.col("value").mean()).collect()
     withdrawn = withdrawn_from(store)

@@ -137,8 +137,9 @@ def prefer(store: Store, runs: Sequence[str]) -> None:
     cases = store.scan("core.runs").with_columns(chunk)
     times = events.join(cases, on="run").group_by("run", *case_keys).agg(pl.col(order).max())
     newest = latest(times, *case_keys).collect()["run"]
+    there = set(finished(store).values())  # one may have been removed, or have failed, since it was found
     added = datetime.now(UTC).replace(tzinfo=None)
-    if older := sorted(set(runs) - set(newest)):
+    if older := sorted(set(runs) & there - set(newest)):
         with store.write(f"found again {', '.join(older)}") as tx:
             tx.append("core.run_events", [{"run": run, "state": "finished", "added": added} for run in older])
 

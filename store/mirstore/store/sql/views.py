@@ -126,17 +126,19 @@ views = {
                smoothing, model, state, detail AS error, snapshot,
                config_sha256, r.added, run_states.added AS updated, run_states.committed
         FROM core.runs r JOIN run_states USING (run) WHERE state <> 'removed'""",
-    "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN runs USING (run)",
-    "chance": "SELECT * EXCLUDE (committed) FROM core.chance SEMI JOIN runs USING (run)",
-    "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN runs USING (run)",
-    "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN runs USING (run)",
-    "chunk_predictions": "SELECT * EXCLUDE (committed) FROM core.chunk_predictions SEMI JOIN runs USING (run)",
-    "learning_curves": "SELECT * EXCLUDE (committed) FROM core.learning_curves SEMI JOIN runs USING (run)",
-    "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN runs USING (run)",
-    "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN runs USING (run)",
-    "label_distributions": "SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN runs USING (run)",
+    "finished_runs": "SELECT run FROM runs WHERE state = 'finished'",  # of others, damage has left a part at most
+    "metrics": "SELECT * EXCLUDE (committed) FROM core.metrics SEMI JOIN finished_runs USING (run)",
+    "chance": "SELECT * EXCLUDE (committed) FROM core.chance SEMI JOIN finished_runs USING (run)",
+    "group_importances": "SELECT * EXCLUDE (committed) FROM core.importances SEMI JOIN finished_runs USING (run)",
+    "predictions": "SELECT * EXCLUDE (committed) FROM core.predictions SEMI JOIN finished_runs USING (run)",
+    "chunk_predictions": "SELECT * EXCLUDE (committed) FROM core.chunk_predictions SEMI JOIN finished_runs USING (run)",
+    "learning_curves": "SELECT * EXCLUDE (committed) FROM core.learning_curves SEMI JOIN finished_runs USING (run)",
+    "contributions": "SELECT * EXCLUDE (committed) FROM core.contributions SEMI JOIN finished_runs USING (run)",
+    "column_weights": "SELECT * EXCLUDE (committed) FROM core.column_weights SEMI JOIN finished_runs USING (run)",
+    "label_distributions": """
+        SELECT * EXCLUDE (committed) FROM core.label_distributions SEMI JOIN finished_runs USING (run)""",
     "held_out_distributions": """
-        SELECT * EXCLUDE (committed) FROM core.held_out_distributions SEMI JOIN runs USING (run)""",
+        SELECT * EXCLUDE (committed) FROM core.held_out_distributions SEMI JOIN finished_runs USING (run)""",
     # A model that was taken out is a row with another state.
     "models": f"""
         SELECT name, artifact, card->'learned'->>'component' AS model, card->>'experiment' AS experiment,
@@ -156,7 +158,9 @@ views = {
 }
 """View to its SELECT; later ones read earlier ones. ``{store}`` names the store where that is needed."""
 
-internal = frozenset({"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states"})
+internal = frozenset(
+    {"file_tags", "label_texts", "located", "track_tags", "ledger", "feature_names", "run_states", "finished_runs"}
+)
 
 
 @dataclass(frozen=True)
