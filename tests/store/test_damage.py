@@ -483,6 +483,28 @@ def test_runs_that_may_lack_results_have_failed_and_no_others(tmp_path, merged):
     assert examine(tmp_path / "store", deep=True) == []
 
 
+def test_of_runs_only_what_had_finished_and_was_not_removed_is_said_to_lack_results(tmp_path):
+    added = {"added": stamp["added"]}
+    with Store(tmp_path / "store", create=True) as store:
+        for run, state in (("good", "finished"), ("bad", "failed"), ("gone", "finished")):
+            with store.write("run") as tx:
+                tx.append("core.runs", [{"run": run, "experiment": "e", **added}])
+                tx.append("core.run_events", [{"run": run, "state": state, **added}])
+                tx.append("core.metrics", [{"run": "good", "name": "accuracy", "value": 0.5}])
+        store.compact()
+        with store.write("remove") as tx:
+            tx.append("core.run_events", [{"run": "gone", "state": "removed", **added}])
+        (metrics,), (*_, removal) = store.files("core.metrics"), store.files("core.run_events")
+    cut(metrics)
+    assert repair(tmp_path / "store").runs == {"good": "metrics"}
+    removal.unlink()
+    repair(tmp_path / "store")
+    with Store(tmp_path / "store") as store:  # the removal is lost, not what is known of the results
+        assert set(store.sql("SELECT run, state FROM runs").rows()) == {
+            (run, "failed") for run in ("good", "bad", "gone")
+        }
+
+
 def test_where_files_lay_is_not_asked_by_queries_that_do_not_need_it(folder):
     named(folder, "core.locations").unlink()
     with Store(folder) as store:

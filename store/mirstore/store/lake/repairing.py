@@ -51,7 +51,7 @@ class Repaired:
         Rows that were made again from the values that are there, per table of ``core``: what the ledger says of them,
         and where tensors are.
     runs : dict of str to str
-        Runs that may lack results, and the tables that had them: they count as failed, and run again.
+        Runs that had finished and may lack results, and the tables that had them: they count as failed, and run again.
     tracks : dict of str to int
         Tracks that the next ingest computes again, per id of a feature set.
     put_back : list of path
@@ -119,7 +119,9 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         for file in whole.get(table, []) if keys.height else []:
             changes += _without(home, file, keys)
     runs = spoilt_runs.spoilt(gone, whole.get("core.runs", []))
-    changes += spoilt_runs.failed(home, whole.get("core.run_events", []), runs)
+    events = whole.get("core.run_events", []) if runs else []
+    finished = spoilt_runs.finished(events)
+    changes += spoilt_runs.failed(home, events, runs)  # also of removed ones: a later damage may cost the removal
     for (_, pack), path in packs.items():
         _make_way(home, pack, path)
     if changes:
@@ -135,7 +137,7 @@ def _repair(home: Home, catalogue: Catalogue, *, deep: bool) -> Repaired:
         sorted([*(file.path for file in gone), *packs.values()]),
         {table: count for table, count in (rows - made).items() if table.startswith("core.")},
         dict(made),
-        runs,
+        {run: tables for run, tables in runs.items() if run in finished},
         {feature_of(table): len(tracks) for table, tracks in lost.items()},
         sorted(back),
     )

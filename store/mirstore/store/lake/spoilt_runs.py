@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from mirstore.store.lake import schema
 from mirstore.store.lake.files import DataFile, new_data_file
 from mirstore.store.lake.home import Home
+from mirstore.store.lake.latest import latest
 from mirstore.store.lake.replacing import Change
 from mirstore.store.lake.schema import order
 
@@ -36,6 +37,19 @@ def spoilt(gone: Sequence[DataFile], runs: Sequence[DataFile]) -> dict[str, str]
             for run in rows.filter(pl.col(order).is_between(lost.begin, lost.until or lost.begin))["run"]:
                 found.setdefault(run, set()).add(lost.table.removeprefix("core."))
     return {run: ", ".join(sorted(tables)) for run, tables in found.items()}
+
+
+def finished(events: Sequence[DataFile]) -> set[str]:
+    """Return the runs that have finished, and were not removed since.
+
+    Parameters
+    ----------
+    events : sequence of DataFile
+        The whole ones of ``core.run_events``.
+    """
+    frames = [pl.read_parquet(file.path, columns=["run", "state", order], glob=False) for file in events]
+    states = latest(pl.concat(frames), "run") if frames else pl.DataFrame(schema={"run": pl.String, "state": pl.String})
+    return set(states.filter(pl.col("state") == "finished")["run"])
 
 
 def failed(home: Home, events: Sequence[DataFile], runs: Mapping[str, str]) -> Iterator[Change]:
