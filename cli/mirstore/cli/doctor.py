@@ -111,11 +111,13 @@ def _rebuild(app: Context, store: str) -> dict[str, Any]:
     return {"rebuilt": {**vars(done), "aside": [str(path) for path in done.aside]}}
 
 
+_same = "the same ingest, or import, brings back what of them still holds"
 _then = {
-    "core.artifacts": "mirstore gc deletes kept models that are not listed any more",
-    "core.pins": "mirstore gc forgets snapshots that are not pinned any more",
-    "core.removals": "what was removed and not purged is there again, until mirstore rm removes it",
-    "core.run_events": "mirstore run-experiment runs these cases again",
+    "core.artifacts": "mirstore gc deletes kept models that are not listed any more, and removed ones may be back",
+    "core.pins": "the snapshots are there, and mirstore pin names them again",
+    "core.removals": "what was removed and not purged may be there again, and what was brought back may be gone; "
+    "the next ingest lets tracks in that were withdrawn, until mirstore rm removes them",
+    "core.run_events": "mirstore run-experiment runs cases again that have no run left, and removed runs may be back",
     "core.runs": "mirstore run-experiment runs these cases again",
 }  # fmt: skip
 
@@ -131,7 +133,7 @@ def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
     for file in files:
         app.say(f"forgot {file}")
     for table, rows in done.rows.items():
-        then = "the next ingest of the same files brings them back" if table in brought_again else _then.get(table)
+        then = _same if table in brought_again else _then.get(table)
         app.say(f"lost: {counted(rows, 'row')} of {table}{f': {then}' if then else ''}")
     for table, rows in done.again.items():
         app.say(f"made again, after the values that are there: {counted(rows, 'row')} of {table}")
@@ -139,7 +141,7 @@ def _repair(app: Context, store: str, deep: bool) -> dict[str, Any]:
         lacking = f"{counted(len(done.runs), 'run')} may lack results"
         app.say(f"{lacking}: they count as failed, and mirstore run-experiment runs their cases again")
     for feature, tracks in done.tracks.items():
-        app.say(f"{counted(tracks, 'track')} of features {feature}: the next ingest computes them again")
+        app.say(f"{counted(tracks, 'track')} of features {feature}: the same ingest, or import, makes them again")
     whole = [home.shown(path) for path in done.put_back]
     for file in whole:
         app.say(f"put back {file}")
