@@ -36,6 +36,7 @@ from mirstore.store.features import stats
 from mirstore.store.ingest.published_tables import import_table
 from mirstore.store.lake.doctor import doctor
 from mirstore.store.lake.repairing import repair
+from mirstore.store.removal import remove as withdraw
 from mirstore.store.removal import tracks as withdrawal
 
 rng = np.random.default_rng(440)
@@ -476,6 +477,25 @@ def test_of_a_run_that_damage_has_cost_results_nothing_that_is_left_is_said_and_
         assert [item.state for item in two(now)] == ["ready", "finished"]
         (again,) = run(now, two(now))
         assert set(find(now, ["many"])["run"]) == {again.run, good}
+
+
+def test_of_failed_runs_too_nothing_is_said_of_withdrawn_tracks(store, plugins):
+    leaky = [item for item in planned(store, plugins, ["many"]) if item.case.task == "leaky"]
+    run(store, [item for item in leaky if item.case.model in ("centroid", "raises")])
+    for path in store.files("core.metrics"):
+        path.unlink()
+    repair(store.address)  # the other has failed now
+    with Store(store.address) as now:
+        taken = now.sql("SELECT track FROM tracks WHERE artist = 'artist 0'")["track"].to_list()
+        said = withdrawal(now, taken)
+        assert said.counts["runs"] == 2
+        withdraw(now, said, "rm")
+        for name in find(now)["run"]:
+            about = everything(now, name)
+            assert (about["state"], about["withdrawn"]) == ("failed", 5)
+            assert "artist 0" not in json.dumps(about)
+        now.purge()
+        assert not any("artist 0" in text for text in now.recorded("core.runs").collect()["details"])
 
 
 def test_two_processes_that_finish_the_same_case_leave_one_run(store, plugins):

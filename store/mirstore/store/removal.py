@@ -207,28 +207,33 @@ def features(store: Store, names: Sequence[str]) -> Removal:
 
 
 def _used(store: Store, chosen: Sequence[str]) -> dict[str, list[str]]:
-    """Return the finished runs that learned from, or were tested on, each track."""
+    """Return the runs that learned from, or were tested on, each track; all that a run could use, if it has failed."""
     found: dict[str, list[str]] = {track: [] for track in chosen}
-    runs = store.sql("SELECT run FROM runs WHERE state = 'finished'")["run"].to_list()
+    states = dict(store.sql("SELECT run, state FROM runs").iter_rows())
     tested = (
         store.scan("core.predictions").filter(pl.col("track").is_in(chosen)).select("run", "track").unique().collect()
     )
-    rows = store.scan("core.runs").filter(pl.col("run").is_in(runs)).collect()
+    rows = store.scan("core.runs").filter(pl.col("run").is_in(list(states))).collect()
     for run in rows.iter_rows(named=True):
-        tracks_of = set(tested.filter(pl.col("run") == run["run"])["track"]) | _learned(store, run, chosen)
+        tracks_of = set(tested.filter(pl.col("run") == run["run"])["track"])
+        tracks_of |= _taken(store, run, chosen, finished=states[run["run"]] == "finished")
         for track in tracks_of:
             found[track].append(run["run"])
     return found
 
 
-def _learned(store: Store, run: Mapping[str, Any], chosen: Sequence[str]) -> set[str]:
-    """Return the tracks that a run can only have learned from, because its folds do not test everything."""
+def _taken(store: Store, run: Mapping[str, Any], chosen: Sequence[str], *, finished: bool) -> set[str]:
+    """Return the tracks that a run had, but no predictions of: its folds do not test everything, or it has failed."""
     task, features_of = json.loads(run["details"])["task"], json.loads(run["config"])["features"].values()
-    if task["split"] in crossed and not task["evaluate_on"]:
+    if finished and task["split"] in crossed and not task["evaluate_on"]:
         return set()
     then = pl.col(order) <= run["snapshot"]
-    labels = store.scan("core.labels").filter(then & (pl.col("dataset") == task["dataset"]))
-    labelled = labels.filter((pl.col("label_set") == task["labels"]) & pl.col("track").is_in(chosen))
+    sets = {task["dataset"]: task["labels"]}
+    if task["evaluate_on"] and not finished:
+        sets[task["evaluate_on"]] = task.get("evaluate_labels") or task["labels"]
+    theirs = [(pl.col("dataset") == name) & (pl.col("label_set") == labels) for name, labels in sets.items()]
+    labels = store.scan("core.labels").filter(then & pl.any_horizontal(theirs))
+    labelled = labels.filter(pl.col("track").is_in(chosen))
     if task["classes"]:
         labelled = labelled.filter(pl.col("label").is_in(task["classes"]))
     left = set(labelled.select("track").collect()["track"])
