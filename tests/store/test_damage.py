@@ -495,6 +495,10 @@ def test_of_runs_only_what_had_finished_and_was_not_removed_is_said_to_lack_resu
         with store.write("remove") as tx:
             tx.append("core.run_events", [{"run": "gone", "state": "removed", **added}])
         (metrics,), (*_, removal) = store.files("core.metrics"), store.files("core.run_events")
+    guessed = shutil.copytree(tmp_path / "store", tmp_path / "guessed")
+    lose_catalogue(guessed)
+    (guessed / journal.name).unlink()
+    assert any(said.endswith("results of runs: these stay finished") for said in made_again(guessed))
     cut(metrics)
     assert repair(tmp_path / "store").runs == {"good": "metrics"}
     removal.unlink()

@@ -39,6 +39,8 @@ def guessed(store: Path) -> tuple[list[Commit], list[str]]:
     unsure = ["messages and commands of all snapshots, and feature sets without a value"]
     tables, lost = _readable(store)
     unsure += [f"{path.relative_to(store)} cannot be read" for path in lost]
+    if "core.runs" in tables:
+        unsure.append("whether other files are gone, and with them results of runs: these stay finished")
     ledger = _ledger(tables)
     newest = max((last_commit(path) for paths in tables.values() for path in paths), default=1)
     late = 0
